@@ -1,0 +1,168 @@
+//! The event envelope: CloudEvents 1.0 in Kafka's binary mode. The value is the event's data as JSON; the attributes are
+//! `ce_*` headers; marks that are only Herald's are `herald-*` headers.
+//!
+//! Source: CloudEvents 1.0.2, *Kafka Protocol Binding*, section 3.2 (binary content mode).
+
+use jiff::Timestamp;
+
+use crate::{
+    headers::{self, HeaderError, Headers, ce, optional, required},
+    ids::{CorrelationId, EventId, InvocationId},
+    names::{EventName, EventRef, JobName},
+    raw::Place,
+};
+
+/// What the headers of an event say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventHeaders {
+    /// The event's id, derived from its invocation, name and version.
+    pub id: EventId,
+    /// Name and version; the version travels in the topic and in `dataschema`.
+    pub event: EventRef,
+    /// The source's name; travels as `/hasura/<source>`.
+    pub source: String,
+    /// The event's key.
+    pub subject: Option<String>,
+    /// When Herald received what the event was detected in.
+    pub time: Timestamp,
+    /// Where the schema of the data is served.
+    pub dataschema: Option<String>,
+    /// The correlation.
+    pub correlation: CorrelationId,
+    /// The invocation that caused it.
+    pub causation: InvocationId,
+    /// Who made the change.
+    pub user: Option<String>,
+    /// The organisation it was made for.
+    pub organisation: Option<String>,
+    /// W3C Trace Context.
+    pub traceparent: Option<String>,
+    /// The stamp: the jobs that will run for this event, whatever is edited meanwhile.
+    pub jobs: Vec<JobName>,
+    /// The number of the catalog that decided.
+    pub catalog: u64,
+    /// How many cascades led here.
+    pub depth: u32,
+    /// The raw record it was detected in.
+    pub raw: Place,
+}
+
+/// What stands before a source's name in `ce_source`.
+const SOURCE_PREFIX: &str = "/hasura/";
+
+impl EventHeaders {
+    /// The headers as they travel.
+    pub fn encode(&self) -> Headers {
+        let mut out = Headers::with_capacity(16);
+        out.push(ce::SPECVERSION, "1.0");
+        out.push(ce::ID, self.id.to_string());
+        out.push(ce::SOURCE, format!("{SOURCE_PREFIX}{}", self.source));
+        out.push(ce::TYPE, self.event.name.as_str().to_owned());
+        out.push_some(ce::SUBJECT, self.subject.clone());
+        out.push(ce::TIME, self.time.to_string());
+        out.push_some(ce::DATASCHEMA, self.dataschema.clone());
+        out.push(ce::CORRELATION_ID, self.correlation.as_str().to_owned());
+        out.push(ce::CAUSATION_ID, self.causation.to_string());
+        out.push_some(ce::USER_ID, self.user.clone());
+        out.push_some(ce::ORGANISATION_ID, self.organisation.clone());
+        out.push_some(headers::TRACEPARENT, self.traceparent.clone());
+        out.push(headers::CONTENT_TYPE, "application/json");
+        out.push(headers::JOBS, join(&self.jobs));
+        out.push(headers::CATALOG, self.catalog.to_string());
+        if self.depth > 0 {
+            out.push(headers::DEPTH, self.depth.to_string());
+        }
+        out.push(headers::RAW_PLACE, self.raw.to_string());
+        out
+    }
+
+    /// Reads the headers of a record of an event topic.
+    ///
+    /// `topic` is the topic without prefix; it tells the version.
+    ///
+    /// # Errors
+    /// The topic is no event's, a header that every event has is missing, or one is malformed.
+    pub fn decode(topic: &str, from: &Headers) -> Result<Self, HeaderError> {
+        let name: EventName = required(from, ce::TYPE, "an event's name")?;
+        let event = EventRef::from_topic(topic).filter(|event| event.name == name).ok_or_else(|| {
+            HeaderError::Malformed { name: ce::TYPE, found: name.to_string(), expected: "the event of its topic" }
+        })?;
+        let source: String = required(from, ce::SOURCE, "a source")?;
+        Ok(Self {
+            id: required(from, ce::ID, "a UUID")?,
+            event,
+            source: source.strip_prefix(SOURCE_PREFIX).map(str::to_owned).unwrap_or(source),
+            subject: optional(from, ce::SUBJECT, "text")?,
+            time: required(from, ce::TIME, "an RFC 3339 time")?,
+            dataschema: optional(from, ce::DATASCHEMA, "text")?,
+            correlation: required(from, ce::CORRELATION_ID, "a correlation id")?,
+            causation: required(from, ce::CAUSATION_ID, "a UUID")?,
+            user: optional(from, ce::USER_ID, "text")?,
+            organisation: optional(from, ce::ORGANISATION_ID, "text")?,
+            traceparent: optional(from, headers::TRACEPARENT, "text")?,
+            jobs: stamp(from)?,
+            catalog: required(from, headers::CATALOG, "a number")?,
+            depth: optional(from, headers::DEPTH, "a number")?.unwrap_or(0),
+            raw: required(from, headers::RAW_PLACE, "partition/offset")?,
+        })
+    }
+}
+
+/// Whether the stamp of an event names the job: the one check that a runner makes for every record that is not its own.
+pub fn is_stamped(from: &Headers, job: &JobName) -> bool {
+    from.text(headers::JOBS).is_some_and(|jobs| jobs.split(',').any(|name| name == job.as_str()))
+}
+
+fn join(jobs: &[JobName]) -> String {
+    let mut out = String::with_capacity(jobs.iter().map(|job| job.as_str().len() + 1).sum());
+    for (index, job) in jobs.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        out.push_str(job.as_str());
+    }
+    out
+}
+
+fn stamp(from: &Headers) -> Result<Vec<JobName>, HeaderError> {
+    let text: String = required(from, headers::JOBS, "names of jobs")?;
+    text.split(',').filter(|name| !name.is_empty()).map(str::parse).collect::<Result<_, _>>().map_err(|_| {
+        HeaderError::Malformed { name: headers::JOBS, found: text.clone(), expected: "names of jobs joined by commas" }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_reads_as_it_was_written() {
+        let invocation = InvocationId::derived("default", "1");
+        let event: EventRef = "move.new.v2".parse().expect("a name");
+        let headers = EventHeaders {
+            id: EventId::derived(invocation, &event),
+            event: event.clone(),
+            source: "default".into(),
+            subject: Some("7".into()),
+            time: "2026-01-02T03:04:05.678901Z".parse().expect("a time"),
+            dataschema: Some("https://herald.example/v1/schemas/move.new/2".into()),
+            correlation: "order-7".parse().expect("an id"),
+            causation: invocation,
+            user: Some("me".into()),
+            organisation: None,
+            traceparent: None,
+            jobs: vec!["job-1".parse().expect("a name"), "log".parse().expect("a name")],
+            catalog: 3,
+            depth: 1,
+            raw: Place { partition: 2, offset: 77 },
+        };
+        let encoded = headers.encode();
+        insta::assert_snapshot!(
+            encoded.iter().map(|(k, v)| format!("{k}: {}\n", String::from_utf8_lossy(v))).collect::<String>()
+        );
+        assert_eq!(EventHeaders::decode(&event.topic(), &encoded), Ok(headers));
+        assert!(EventHeaders::decode("event.other", &encoded).is_err());
+        assert!(is_stamped(&encoded, &"log".parse().expect("a name")));
+        assert!(!is_stamped(&encoded, &"lo".parse().expect("a name")));
+    }
+}

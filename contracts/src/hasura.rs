@@ -1,0 +1,394 @@
+//! The bodies that Hasura sends to a webhook, recognised without reading more of them than is needed.
+//!
+//! Keys come in any order, the last of duplicate keys counts, and everything beside the operation, the rows and the
+//! table's name may be missing or oddly shaped: Hasura v1 to v2.4x, its MSSQL backend and request transforms all differ,
+//! and a body is refused only for what no detector could work without.
+
+use std::{borrow::Cow, fmt};
+
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor},
+};
+use serde_json::{Value, value::RawValue};
+
+/// What happened to the row (`event.op`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Op {
+    /// A row was inserted; `old` is null.
+    Insert,
+    /// A row was updated.
+    Update,
+    /// A row was deleted; `new` is null.
+    Delete,
+    /// Somebody invoked the trigger by hand; `old` is null.
+    Manual,
+}
+
+impl Op {
+    /// As Hasura writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Insert => "INSERT",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Manual => "MANUAL",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Insert, Self::Update, Self::Delete, Self::Manual].into_iter().find(|op| op.as_str() == text)
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The deepest nesting that is read; deeper is malformed.
+pub const MAX_NESTING: usize = 128;
+
+/// Why a body is refused. Each is a 400 at the webhook: sending it again cannot help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No JSON at all.
+    #[error("the body is not JSON: {0}")]
+    Malformed(String),
+    /// JSON, but something that a Hasura event must have is not there.
+    #[error("this looks like a Hasura event, but {0}")]
+    Incomplete(&'static str),
+    /// A Hasura action, whose caller waits for a typed answer that Herald does not give.
+    #[error("this is a Hasura action, whose caller expects a typed answer; point an event trigger here instead")]
+    Action,
+    /// JSON of no kind that is known.
+    #[error(
+        "this is no body that Hasura sends to an event trigger or a scheduled trigger: it has neither `event` nor \
+         `scheduled_time`"
+    )]
+    Unknown,
+}
+
+impl Refusal {
+    /// The label for metrics and for `rejected`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Incomplete(_) => "incomplete",
+            Self::Action => "action",
+            Self::Unknown => "unknown-body",
+        }
+    }
+}
+
+/// A body that is known.
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// An event trigger's.
+    Event(EventBody<'a>),
+    /// A cron or one-off trigger's.
+    Scheduled(ScheduledBody),
+}
+
+/// What is read of an event trigger's body.
+#[derive(Debug)]
+pub struct EventBody<'a> {
+    /// Hasura's id of the event: the same on every delivery of it.
+    pub id: Option<String>,
+    /// The table's schema; `public` where the body names none.
+    pub schema: String,
+    /// The table's name.
+    pub table: String,
+    /// What happened.
+    pub op: Op,
+    /// The trigger's name, where there is one.
+    pub trigger: Option<String>,
+    /// The row before, as sent.
+    pub old: Option<&'a RawValue>,
+    /// The row after, as sent.
+    pub new: Option<&'a RawValue>,
+    /// `event.session_variables`, as sent; may be null or of any shape.
+    pub session: Option<&'a RawValue>,
+}
+
+impl EventBody<'_> {
+    /// A session variable that is a string; names are lower-case on the wire.
+    pub fn session_variable(&self, name: &str) -> Option<String> {
+        text_of(Fields::of(self.session?)?.get(name)?)
+    }
+
+    /// `schema.table`.
+    pub fn qualified_table(&self) -> String {
+        format!("{}.{}", self.schema, self.table)
+    }
+}
+
+/// What is read of a cron or one-off trigger's body.
+#[derive(Debug)]
+pub struct ScheduledBody {
+    /// The scheduled event's id.
+    pub id: Option<String>,
+    /// The cron trigger's name; one-off triggers have none.
+    pub name: Option<String>,
+}
+
+/// Recognises a body as it was received.
+///
+/// # Errors
+/// [`Refusal`] says what is wrong and, for malformed JSON, where.
+pub fn recognise(body: &[u8]) -> Result<Body<'_>, Refusal> {
+    let text = std::str::from_utf8(body)
+        .map_err(|error| Refusal::Malformed(format!("it is not UTF-8 from byte {} on", error.valid_up_to())))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    check_deeply(text)?;
+    let whole: &RawValue = serde_json::from_str(text).map_err(|error| Refusal::Malformed(error.to_string()))?;
+    let fields = Fields::of(whole).ok_or(Refusal::Unknown)?;
+    match recognise_fields(&fields) {
+        Err(Refusal::Unknown) => {
+            let inner = fields.get("payload").and_then(Fields::of).ok_or(Refusal::Unknown)?;
+            recognise_fields(&inner)
+        }
+        other => other,
+    }
+}
+
+/// The JSON document that is the Hasura body itself: the `payload` of the console's wrapped form, else the whole.
+pub fn unwrap(body: &Value) -> &Value {
+    let known = |value: &Value| ["event", "scheduled_time", "action"].iter().any(|key| value.get(key).is_some());
+    match body.get("payload") {
+        Some(inner) if !known(body) && known(inner) => inner,
+        _ => body,
+    }
+}
+
+/// Parses a recognised body whole, byte order mark and all.
+///
+/// # Errors
+/// The text is no JSON; a body that [`recognise`] took never is.
+pub fn parse(body: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body))
+}
+
+/// Reading lazily passes over lone surrogates and deep nesting; a body that could have either is read whole first.
+fn check_deeply(text: &str) -> Result<(), Refusal> {
+    let opened = text.bytes().filter(|b| matches!(b, b'{' | b'[')).count();
+    if opened >= MAX_NESTING || text.contains("\\u") {
+        serde_json::from_str::<Value>(text).map_err(|error| Refusal::Malformed(error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn recognise_fields<'a>(fields: &Fields<'a>) -> Result<Body<'a>, Refusal> {
+    if let Some(event) = fields.get("event") {
+        recognise_event(fields, event).map(Body::Event)
+    } else if fields.get("scheduled_time").is_some() {
+        Ok(Body::Scheduled(ScheduledBody {
+            id: fields.get("id").and_then(id_of),
+            name: fields.get("name").and_then(text_of).filter(|name| !name.is_empty()),
+        }))
+    } else if fields.get("action").is_some() {
+        Err(Refusal::Action)
+    } else {
+        Err(Refusal::Unknown)
+    }
+}
+
+fn recognise_event<'a>(fields: &Fields<'a>, event: &'a RawValue) -> Result<EventBody<'a>, Refusal> {
+    let event = Fields::of(event).ok_or(Refusal::Incomplete("`event` is not an object"))?;
+    let op = event.get("op").ok_or(Refusal::Incomplete("`event.op` is missing"))?;
+    let op = text_of(op)
+        .and_then(|op| Op::parse(&op))
+        .ok_or(Refusal::Incomplete("`event.op` is not INSERT, UPDATE, DELETE or MANUAL"))?;
+    let data = event.get("data").ok_or(Refusal::Incomplete("`event.data` is missing"))?;
+    let data = Fields::of(data).ok_or(Refusal::Incomplete("`event.data` is not an object"))?;
+    let table = fields.get("table").ok_or(Refusal::Incomplete("`table` is missing"))?;
+    let table = Fields::of(table).ok_or(Refusal::Incomplete("`table` is not an object"))?;
+    let name = table.get("name").and_then(text_of).filter(|name| !name.is_empty());
+    let schema = match table.get("schema") {
+        Some(schema) if schema.get() != "null" => text_of(schema)
+            .filter(|schema| !schema.is_empty())
+            .ok_or(Refusal::Incomplete("`table.schema` is not a name"))?,
+        _ => "public".to_owned(),
+    };
+    Ok(EventBody {
+        id: fields.get("id").and_then(id_of),
+        schema,
+        table: name.ok_or(Refusal::Incomplete("`table.name` is missing or empty"))?,
+        op,
+        trigger: fields.get("trigger").and_then(Fields::of).and_then(|trigger| trigger.get("name")).and_then(text_of),
+        old: data.get("old"),
+        new: data.get("new"),
+        session: event.get("session_variables"),
+    })
+}
+
+/// A string, or a number taken as its text; empty is none.
+fn id_of(value: &RawValue) -> Option<String> {
+    let text = value.get();
+    match text.as_bytes().first()? {
+        b'"' => text_of(value).filter(|id| !id.is_empty()),
+        b'-' | b'0'..=b'9' => Some(text.to_owned()),
+        _ => None,
+    }
+}
+
+fn text_of(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
+}
+
+/// The members of an object, in order, each value unread.
+#[derive(Debug)]
+pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Fields<'a> {
+    /// The members, if the value is an object.
+    pub fn of(value: &'a RawValue) -> Option<Self> {
+        serde_json::from_str(value.get()).ok()
+    }
+
+    /// The last member of that name.
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().rev().find(|(have, _)| have == name).map(|(_, value)| *value)
+    }
+}
+
+/// A key, borrowed where it has no escapes.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(key)))
+            }
+            fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(key.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::with_capacity(8);
+                while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+                    fields.push((key, value));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENT: &str = r#"{"created_at":"2023-04-05T12:26:57.393668Z","delivery_info":{"current_retry":0,"max_retries":0},
+        "event":{"data":{"new":null,"old":{"id":1}},"op":"DELETE","session_variables":{"x-hasura-role":"admin"},
+        "trace_context":null},"id":"afcd8c6c","table":{"name":"follower","schema":"public"},"trigger":{"name":"follow"}}"#;
+
+    fn event(body: &str) -> EventBody<'_> {
+        match recognise(body.as_bytes()) {
+            Ok(Body::Event(event)) => event,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refusal(body: &str) -> Refusal {
+        recognise(body.as_bytes()).expect_err(body)
+    }
+
+    #[test]
+    fn an_event_is_recognised_with_its_keys_in_any_order() {
+        let body = event(EVENT);
+        assert_eq!(
+            (body.id.as_deref(), body.op, body.qualified_table().as_str(), body.trigger.as_deref()),
+            (Some("afcd8c6c"), Op::Delete, "public.follower", Some("follow"))
+        );
+        assert_eq!(body.session_variable("x-hasura-role").as_deref(), Some("admin"));
+        assert_eq!(body.old.map(RawValue::get), Some(r#"{"id":1}"#));
+    }
+
+    #[test]
+    fn what_no_detector_needs_may_be_missing_or_odd() {
+        let body =
+            event(r#"{"id":77,"event":{"op":"INSERT","data":{}},"table":{"name":"t","schema":null},"trigger":[]}"#);
+        assert_eq!((body.id.as_deref(), body.schema.as_str(), body.trigger.as_deref()), (Some("77"), "public", None));
+        assert!(body.old.is_none() && body.session_variable("x").is_none());
+        let body =
+            event(r#"{"id":null,"event":{"op":"MANUAL","data":{"new":7},"session_variables":3},"table":{"name":"t"}}"#);
+        assert!(body.id.is_none() && body.session_variable("x").is_none());
+    }
+
+    #[test]
+    fn the_last_of_duplicate_keys_counts() {
+        let body = event(r#"{"id":"a","id":"b","event":{"op":"DELETE","op":"INSERT","data":{}},"table":{"name":"t"}}"#);
+        assert_eq!((body.id.as_deref(), body.op), (Some("b"), Op::Insert));
+    }
+
+    #[test]
+    fn the_console_form_is_read_through_its_wrapper() {
+        let wrapped = format!(r#"{{"headers":[],"payload":{EVENT},"version":"2"}}"#);
+        assert_eq!(event(&wrapped).id.as_deref(), Some("afcd8c6c"));
+        let value: Value = serde_json::from_str(&wrapped).expect("JSON");
+        assert_eq!(unwrap(&value)["id"], "afcd8c6c");
+        assert_eq!(event(&format!("\u{feff}{EVENT}")).table, "follower");
+    }
+
+    #[test]
+    fn scheduled_bodies_are_known() {
+        let body = r#"{"scheduled_time":"2026-01-01T00:00:00Z","name":"nightly","id":"s1","payload":{"event":{}}}"#;
+        assert!(matches!(recognise(body.as_bytes()), Ok(Body::Scheduled(s)) if s.name.as_deref() == Some("nightly")));
+        let body = r#"{"scheduled_time":"2026-01-01T00:00:00Z","id":"s1","payload":{}}"#;
+        assert!(matches!(recognise(body.as_bytes()), Ok(Body::Scheduled(s)) if s.name.is_none()));
+    }
+
+    #[test]
+    fn each_refusal_names_what_is_wrong() {
+        assert_eq!(refusal(r#"{"action":{"name":"x"},"input":{}}"#), Refusal::Action);
+        assert_eq!(refusal(r#"{"hello":1}"#), Refusal::Unknown);
+        assert_eq!(refusal("[]"), Refusal::Unknown);
+        for (body, part) in [
+            (r#"{"event":1}"#, "`event` is not an object"),
+            (r#"{"event":{"data":{}},"table":{"name":"t"}}"#, "`event.op` is missing"),
+            (r#"{"event":{"op":"update","data":{}},"table":{"name":"t"}}"#, "not INSERT, UPDATE, DELETE or MANUAL"),
+            (r#"{"event":{"op":"UPDATE"},"table":{"name":"t"}}"#, "`event.data` is missing"),
+            (r#"{"event":{"op":"UPDATE","data":[]},"table":{"name":"t"}}"#, "`event.data` is not an object"),
+            (r#"{"event":{"op":"UPDATE","data":{}}}"#, "`table` is missing"),
+            (r#"{"event":{"op":"UPDATE","data":{}},"table":{"name":""}}"#, "`table.name` is missing or empty"),
+        ] {
+            assert!(refusal(body).to_string().contains(part), "{body}: {}", refusal(body));
+        }
+    }
+
+    #[test]
+    fn malformed_json_is_refused_with_its_place() {
+        assert!(refusal("{\"a\":\n x}").to_string().contains("line 2"));
+        assert!(recognise(b"\xff{}").is_err());
+        let with =
+            |new: &str| format!(r#"{{"event":{{"op":"INSERT","data":{{"new":{new}}}}},"table":{{"name":"t"}}}}"#);
+        assert!(matches!(refusal(&with(r#""\ud800""#)), Refusal::Malformed(_)));
+        assert!(recognise(with(r#""\ud83d\ude00""#).as_bytes()).is_ok());
+        assert!(matches!(refusal(&with(&("[".repeat(200) + &"]".repeat(200)))), Refusal::Malformed(_)));
+        assert!(recognise(with(&("[".repeat(100) + &"]".repeat(100))).as_bytes()).is_ok());
+        assert!(recognise(with(&format!("[{}[]]", "[],".repeat(500))).as_bytes()).is_ok());
+    }
+}

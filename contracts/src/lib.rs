@@ -1,0 +1,20 @@
+//! What travels between the stages of Herald, and nothing else: names, ids, the bodies Hasura sends, the headers of raw
+//! records and events, progress records and the summary of a correlation, each with its JSON Schema.
+//!
+//! No I/O happens here and no clock is read: every stage depends on this crate and on no other stage, so this is where
+//! they meet. A wire type carries its version, and a reader keeps what it does not know instead of refusing it.
+
+pub mod envelope;
+pub mod hasura;
+pub mod headers;
+pub mod ids;
+pub mod json;
+pub mod names;
+pub mod outcomes;
+pub mod progress;
+pub mod raw;
+pub mod rejected;
+pub mod schema;
+pub mod summary;
+pub mod token;
+pub mod topics;

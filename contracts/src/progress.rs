@@ -1,0 +1,347 @@
+//! Progress: what the stages tell about invocations, events and job runs, keyed by correlation id.
+//!
+//! Every record names the occurrence it is about (the raw record and the time it was received), so that whoever gathers
+//! them gets the same answer in whatever order, and however often, they arrive. A record is `{v, kind, occurrence, …}`;
+//! a kind that a reader does not know is kept as it is.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    hasura::Op,
+    ids::{CorrelationId, EventId, InvocationId, JobRunId},
+    names::{EventRef, JobName},
+    raw::{Kind, Place},
+};
+
+/// The version of the progress records written here.
+pub const VERSION: u32 = 1;
+
+/// One raw record of an invocation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Occurrence {
+    /// The invocation.
+    pub invocation: InvocationId,
+    /// The correlation it belongs to.
+    pub correlation: CorrelationId,
+    /// The raw record.
+    pub raw: Place,
+    /// When it was received.
+    pub received: Timestamp,
+}
+
+/// What is known of a raw record before anything is detected in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Origin {
+    /// What the body is.
+    pub body: Kind,
+    /// The source's name.
+    pub source: String,
+    /// `schema.table`, for a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// What happened to the row, for a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub op: Option<Op>,
+    /// The trigger's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
+    /// Who made the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// How many cascades led here.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub depth: u32,
+    /// A correlation that is only related.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub related_to: Option<CorrelationId>,
+}
+
+fn is_zero(depth: &u32) -> bool {
+    *depth == 0
+}
+
+/// An event that was detected, with the jobs that will run for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DetectedEvent {
+    /// The event's id.
+    pub id: EventId,
+    /// Name and version.
+    pub event: EventRef,
+    /// The stamp.
+    pub jobs: Vec<JobName>,
+}
+
+/// An event that was not detected, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Undetected {
+    /// Name and version.
+    pub event: EventRef,
+    /// Why, in a sentence.
+    pub because: String,
+}
+
+/// An event whose condition or data failed: an error of that event alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedEvent {
+    /// Name and version.
+    pub event: EventRef,
+    /// `when`, `data` or `key`.
+    pub stage: String,
+    /// What went wrong.
+    pub error: String,
+}
+
+/// The detector has decided about an occurrence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Detected {
+    /// What came in.
+    pub origin: Origin,
+    /// The number of the catalog that decided.
+    pub catalog: u64,
+    /// What was detected.
+    pub events: Vec<DetectedEvent>,
+    /// Events of the change's table that were not detected; told only when nothing was detected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undetected: Vec<Undetected>,
+    /// Events that failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<FailedEvent>,
+}
+
+/// The occurrence is a duplicate within the window: recorded, not run again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Duplicate {
+    /// What came in.
+    pub origin: Origin,
+    /// The record it repeats.
+    pub of: Place,
+    /// Whether it came under another correlation than the first, where it completes at once.
+    pub elsewhere: bool,
+}
+
+/// The occurrence was refused after it had been accepted: nothing will run for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Refused {
+    /// What came in.
+    pub origin: Origin,
+    /// A label, as in `rejected`.
+    pub reason: String,
+    /// What is wrong, in a sentence.
+    pub detail: String,
+}
+
+/// Where an attempt of a job run stands. The order is the rank within one attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AttemptState {
+    /// It is about to run: known in the log before it runs.
+    Started,
+    /// Its process died before it ended; a further attempt follows.
+    Interrupted,
+    /// It failed, and a further attempt follows.
+    Retrying,
+    /// Passed over by an order.
+    Skipped,
+    /// It failed, and the run with it.
+    Failed,
+    /// It succeeded, and the run with it.
+    Succeeded,
+}
+
+/// One step of a job run.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobStep {
+    /// The event it runs for.
+    pub event_id: EventId,
+    /// Name and version of that event.
+    pub event: EventRef,
+    /// The job.
+    pub job: JobName,
+    /// The run: also the idempotency key of each attempt.
+    pub run: JobRunId,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// Where it stands.
+    pub state: AttemptState,
+    /// When this attempt started.
+    pub started: Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// What the job answered, on success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub result: Option<Box<RawValue>>,
+    /// What went wrong, otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The end of what the job wrote to stderr.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<String>,
+}
+
+/// What a progress record says.
+#[derive(Debug, Clone)]
+pub enum Fact {
+    /// See [`Detected`].
+    Detected(Detected),
+    /// See [`Duplicate`].
+    Duplicate(Duplicate),
+    /// See [`Refused`].
+    Refused(Refused),
+    /// See [`JobStep`].
+    Job(JobStep),
+    /// A kind that this version does not know, with its body.
+    Unknown(String, Box<RawValue>),
+}
+
+/// One progress record.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// What it is about.
+    pub occurrence: Occurrence,
+    /// What it says.
+    pub fact: Fact,
+}
+
+/// The record on the wire. Two steps (kind, then body) because neither `flatten` nor tagged enums keep a number's digits.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Wire<B> {
+    v: u32,
+    kind: String,
+    occurrence: Occurrence,
+    body: B,
+}
+
+/// A progress record cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("no progress record of Herald: {0}")]
+pub struct ProgressError(#[from] serde_json::Error);
+
+impl Progress {
+    /// The record's value as it travels.
+    pub fn encode(&self) -> Vec<u8> {
+        let written = match &self.fact {
+            Fact::Detected(body) => self.wire("detected", body),
+            Fact::Duplicate(body) => self.wire("duplicate", body),
+            Fact::Refused(body) => self.wire("refused", body),
+            Fact::Job(body) => self.wire("job", body),
+            Fact::Unknown(kind, body) => self.wire(kind, body),
+        };
+        written.expect("invariant: every part of a progress record is plain data with string keys")
+    }
+
+    fn wire<B: Serialize>(&self, kind: &str, body: &B) -> Result<Vec<u8>, serde_json::Error> {
+        #[derive(Serialize)]
+        struct Out<'a, B> {
+            v: u32,
+            kind: &'a str,
+            occurrence: &'a Occurrence,
+            body: &'a B,
+        }
+        let mut out = Vec::with_capacity(512);
+        serde_json::to_writer(&mut out, &Out { v: VERSION, kind, occurrence: &self.occurrence, body })?;
+        Ok(out)
+    }
+
+    /// Reads a record of the topic `progress`.
+    ///
+    /// # Errors
+    /// The value is not a progress record, or the body of a known kind is malformed.
+    pub fn decode(value: &[u8]) -> Result<Self, ProgressError> {
+        let wire: Wire<Box<RawValue>> = serde_json::from_slice(value)?;
+        let body = wire.body.get();
+        let fact = match wire.kind.as_str() {
+            "detected" => Fact::Detected(serde_json::from_str(body)?),
+            "duplicate" => Fact::Duplicate(serde_json::from_str(body)?),
+            "refused" => Fact::Refused(serde_json::from_str(body)?),
+            "job" => Fact::Job(serde_json::from_str(body)?),
+            _ => Fact::Unknown(wire.kind, wire.body),
+        };
+        Ok(Self { occurrence: wire.occurrence, fact })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn occurrence() -> Occurrence {
+        Occurrence {
+            invocation: InvocationId::derived("default", "1"),
+            correlation: "order-7".parse().expect("an id"),
+            raw: Place { partition: 1, offset: 9 },
+            received: "2026-01-02T03:04:05.678901Z".parse().expect("a time"),
+        }
+    }
+
+    fn golden() -> Vec<Progress> {
+        let occurrence = occurrence();
+        let event: EventRef = "move.new".parse().expect("a name");
+        let id = EventId::derived(occurrence.invocation, &event);
+        let job: JobName = "job-1".parse().expect("a name");
+        let origin = Origin {
+            body: Kind::Hasura,
+            source: "default".into(),
+            table: Some("public.moves".into()),
+            op: Some(Op::Update),
+            trigger: Some("moves".into()),
+            user: None,
+            depth: 0,
+            related_to: None,
+        };
+        let facts = vec![
+            Fact::Detected(Detected {
+                origin: origin.clone(),
+                catalog: 3,
+                events: vec![DetectedEvent { id, event: event.clone(), jobs: vec![job.clone()] }],
+                undetected: vec![Undetected { event: event.clone(), because: "status did not change".into() }],
+                failed: vec![FailedEvent { event: event.clone(), stage: "data".into(), error: "no `x`".into() }],
+            }),
+            Fact::Duplicate(Duplicate {
+                origin: origin.clone(),
+                of: Place { partition: 1, offset: 3 },
+                elsewhere: true,
+            }),
+            Fact::Refused(Refused { origin, reason: "depth".into(), detail: "17 cascades deep".into() }),
+            Fact::Job(JobStep {
+                event_id: id,
+                run: JobRunId::derived(id, &job),
+                event,
+                job,
+                attempt: 1,
+                state: AttemptState::Succeeded,
+                started: occurrence.received,
+                ended: Some(occurrence.received),
+                result: Some(RawValue::from_string(r#"{"price":1.10}"#.into()).expect("JSON")),
+                error: None,
+                stderr: None,
+            }),
+            Fact::Unknown("later".into(), RawValue::from_string(r#"{"n":1.00}"#.into()).expect("JSON")),
+        ];
+        facts.into_iter().map(|fact| Progress { occurrence: occurrence.clone(), fact }).collect()
+    }
+
+    #[test]
+    fn every_kind_reads_as_it_was_written_and_unknown_ones_are_kept() {
+        let lines: Vec<String> =
+            golden().iter().map(|p| String::from_utf8(p.encode()).expect("JSON is UTF-8")).collect();
+        insta::assert_snapshot!(lines.join("\n"));
+        for line in lines {
+            let again = Progress::decode(line.as_bytes()).expect("what was written");
+            assert_eq!(String::from_utf8(again.encode()).expect("UTF-8"), line);
+        }
+    }
+}

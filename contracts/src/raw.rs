@@ -1,0 +1,149 @@
+//! The raw record: a body exactly as it was received, and what ingest knows about it in its headers.
+
+use std::{fmt, str::FromStr};
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    headers::{self, HeaderError, Headers, optional, required},
+    ids::{CorrelationId, InvocationId},
+};
+
+/// What kind of body a raw record holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A Hasura event trigger's body: a change in which events are detected.
+    Hasura,
+    /// A Hasura cron or one-off trigger's body.
+    Scheduled,
+    /// An event that is already named: published by name, by a schedule, or by a job.
+    Named,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Hasura => "hasura",
+            Self::Scheduled => "scheduled",
+            Self::Named => "named",
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "hasura" => Ok(Self::Hasura),
+            "scheduled" => Ok(Self::Scheduled),
+            "named" => Ok(Self::Named),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Where a raw record stands in the log: its partition and offset, written `partition/offset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Place {
+    /// The partition of `raw`.
+    pub partition: u32,
+    /// The offset in it.
+    pub offset: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.partition, self.offset)
+    }
+}
+
+/// The text is not `partition/offset`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a place is written partition/offset")]
+pub struct NoPlace;
+
+impl FromStr for Place {
+    type Err = NoPlace;
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        let (partition, offset) = text.split_once('/').ok_or(NoPlace)?;
+        Ok(Self { partition: partition.parse().map_err(|_| NoPlace)?, offset: offset.parse().map_err(|_| NoPlace)? })
+    }
+}
+
+impl TryFrom<String> for Place {
+    type Error = NoPlace;
+    fn try_from(text: String) -> Result<Self, NoPlace> {
+        text.parse()
+    }
+}
+
+impl From<Place> for String {
+    fn from(place: Place) -> String {
+        place.to_string()
+    }
+}
+
+/// What the headers of a raw record say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawHeaders {
+    /// What the body is.
+    pub kind: Kind,
+    /// The source's name.
+    pub source: String,
+    /// The source event's own id; without one the record is never a duplicate.
+    pub source_id: Option<String>,
+    /// When it was received: the time from which every decision is taken.
+    pub received: Timestamp,
+    /// The invocation.
+    pub invocation: InvocationId,
+    /// The correlation it belongs to.
+    pub correlation: CorrelationId,
+    /// How many cascades led here.
+    pub depth: u32,
+    /// A correlation that is only related: its token was left standing or was on a deleted row.
+    pub related_to: Option<CorrelationId>,
+    /// W3C Trace Context of the request.
+    pub traceparent: Option<String>,
+}
+
+impl RawHeaders {
+    /// The headers as they travel.
+    pub fn encode(&self) -> Headers {
+        let mut out = Headers::with_capacity(9);
+        out.push(headers::KIND, self.kind.as_str());
+        out.push(headers::SOURCE, self.source.clone());
+        out.push_some(headers::SOURCE_ID, self.source_id.clone());
+        out.push(headers::RECEIVED, self.received.to_string());
+        out.push(headers::INVOCATION, self.invocation.to_string());
+        out.push(headers::CORRELATION, self.correlation.as_str().to_owned());
+        if self.depth > 0 {
+            out.push(headers::DEPTH, self.depth.to_string());
+        }
+        out.push_some(headers::RELATED_TO, self.related_to.clone().map(String::from));
+        out.push_some(headers::TRACEPARENT, self.traceparent.clone());
+        out
+    }
+
+    /// Reads the headers of a raw record.
+    ///
+    /// # Errors
+    /// A header that every raw record has is missing, or one is malformed: the record was not written by Herald.
+    pub fn decode(from: &Headers) -> Result<Self, HeaderError> {
+        Ok(Self {
+            kind: required(from, headers::KIND, "hasura, scheduled or named")?,
+            source: required(from, headers::SOURCE, "a source's name")?,
+            source_id: optional(from, headers::SOURCE_ID, "text")?,
+            received: required(from, headers::RECEIVED, "an RFC 3339 time")?,
+            invocation: required(from, headers::INVOCATION, "a UUID")?,
+            correlation: required(from, headers::CORRELATION, "a correlation id")?,
+            depth: optional(from, headers::DEPTH, "a number")?.unwrap_or(0),
+            related_to: optional(from, headers::RELATED_TO, "a correlation id")?,
+            traceparent: optional(from, headers::TRACEPARENT, "text")?,
+        })
+    }
+}

@@ -1,0 +1,205 @@
+//! What happened under one correlation id, as the API answers it and as `completed` carries it.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    ids::{CorrelationId, EventId, InvocationId, JobRunId},
+    names::{EventRef, JobName},
+    progress::{FailedEvent, Origin, Undetected},
+    raw::Place,
+};
+
+/// The version of the summaries written here.
+pub const VERSION: u32 = 1;
+
+/// How far something has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// Known, and nothing of it has begun.
+    Pending,
+    /// Begun, and not all of it has ended.
+    InProcess,
+    /// Nothing more is expected.
+    Complete,
+}
+
+/// How something ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// Everything succeeded.
+    Success,
+    /// Something failed.
+    Failure,
+    /// Passed over by an order.
+    Skipped,
+}
+
+/// One job run of one event.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    /// The job.
+    pub job: JobName,
+    /// The run, which is also its idempotency key.
+    pub run: JobRunId,
+    /// How far it has come.
+    pub state: State,
+    /// How it ended, once complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// How many attempts have started.
+    pub attempts: u32,
+    /// When the latest attempt started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// When the run ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// What the job answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub result: Option<Box<RawValue>>,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The end of what the job wrote to stderr.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<String>,
+}
+
+/// One event of an invocation.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// The event's id.
+    pub id: EventId,
+    /// Name and version.
+    pub event: EventRef,
+    /// Its job runs, by name.
+    pub jobs: Vec<Job>,
+}
+
+/// One invocation of a correlation.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Invocation {
+    /// The invocation's id.
+    pub invocation: InvocationId,
+    /// The correlation it belongs to.
+    pub correlation: CorrelationId,
+    /// How far it has come.
+    pub state: State,
+    /// How it ended, once complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// When its earliest occurrence was received.
+    pub received: Timestamp,
+    /// The raw record of that occurrence, where the payload can be read.
+    pub raw: Place,
+    /// What came in; unknown until the detector has told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// The number of the catalog that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<u64>,
+    /// How many further occurrences there were.
+    #[serde(default)]
+    pub repeated: u64,
+    /// The record that this one repeats under another correlation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate_of: Option<Place>,
+    /// Why nothing will run for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
+    /// Its events, by name.
+    #[serde(default)]
+    pub events: Vec<Event>,
+    /// Events that were not detected, when none was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undetected: Vec<Undetected>,
+    /// Events that failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<FailedEvent>,
+}
+
+/// How much there is under a correlation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Counters {
+    /// Invocations.
+    pub invocations: u64,
+    /// Invocations that the detector has not told about yet.
+    pub undetected_invocations: u64,
+    /// Events detected.
+    pub events: u64,
+    /// Events that failed, and invocations that were refused.
+    pub errors: u64,
+    /// Occurrences beyond the first.
+    pub repeated: u64,
+    /// Job runs stamped.
+    pub jobs: u64,
+    /// Job runs of which nothing has begun.
+    pub pending: u64,
+    /// Job runs under way.
+    pub in_process: u64,
+    /// Job runs that succeeded.
+    pub succeeded: u64,
+    /// Job runs that failed.
+    pub failed: u64,
+    /// Job runs that were passed over.
+    pub skipped: u64,
+}
+
+/// Something that a correlation still waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Expected {
+    /// The invocation.
+    pub invocation: InvocationId,
+    /// The event, unless the detector itself is awaited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventRef>,
+    /// The job, unless the detector itself is awaited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobName>,
+}
+
+/// What happened under one correlation id. Counters are exact; the lists are a page.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// [`VERSION`].
+    pub v: u32,
+    /// The correlation.
+    pub correlation: CorrelationId,
+    /// How far it has come.
+    pub state: State,
+    /// How it ended, once complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Whether the deadline completed it with something missing.
+    #[serde(default)]
+    pub incomplete: bool,
+    /// The number of facts known: a later summary has a higher one.
+    pub revision: u64,
+    /// When the earliest invocation was received.
+    pub received: Timestamp,
+    /// When the last job ended, once complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// How much there is.
+    pub counters: Counters,
+    /// What is still expected; the first hundred.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expected: Vec<Expected>,
+    /// The invocations, oldest first.
+    pub invocations: Vec<Invocation>,
+    /// The cursor of the next page of invocations, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
