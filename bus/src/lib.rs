@@ -1,1 +1,179 @@
-//! placeholder
+//! How records travel: topics, partitions, consumer groups, and the *hop* that commits what a stage writes and how far
+//! it has read as one.
+//!
+//! [`Bus`] and [`Member`] are what a bus owes its stages; [`embedded`] keeps them on one SQLite file in one process,
+//! [`hostile`] keeps them in memory and is as unpleasant as the contract allows. The suite in [`conformance`] states the
+//! contract and runs against each.
+//!
+//! Topics are named without the configured prefix; only a bus that shares its broker with others adds it.
+
+pub mod conformance;
+pub mod embedded;
+pub mod hostile;
+mod local;
+mod member;
+mod record;
+mod topic;
+
+pub use member::{Assignment, Committed, Delivery, Generation, Member, Note, Position, Share, TooLong};
+pub use record::{Offset, Outgoing, Partition, Record, Spot, Topic, TopicPartition};
+pub use topic::{Lag, Start, TopicInfo, TopicSpec};
+
+use contracts::outcomes::BoxFuture;
+use jiff::Timestamp;
+
+/// The largest record (key, value and headers), in bytes, that every bus takes: the 4 MiB that a webhook's body may
+/// have, and room for its headers.
+pub const MAX_RECORD: usize = 4 * 1024 * 1024 + 64 * 1024;
+
+/// Why a publication was not accepted. Nothing of the batch is in the log, unless the bus could not learn its end.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PublishError {
+    /// The bus cannot take anything now; the same publication may succeed later.
+    #[error("the bus is unavailable: {0}")]
+    Unavailable(String),
+    /// The bus has reached its size; publishing is refused while hops may drain it.
+    #[error("the bus is full: {used} of {limit} bytes are in use; raise `bus.max-bytes` or let consumers catch up")]
+    Full {
+        /// Bytes in use.
+        used: u64,
+        /// The configured limit in bytes.
+        limit: u64,
+    },
+    /// One record is beyond [`MAX_RECORD`].
+    #[error("a record for `{topic}` has {size} bytes; at most {limit} are possible")]
+    TooLarge {
+        /// Its topic.
+        topic: Topic,
+        /// Its size in bytes.
+        size: usize,
+        /// [`MAX_RECORD`].
+        limit: usize,
+    },
+    /// There is no such topic.
+    #[error("there is no topic `{0}`")]
+    UnknownTopic(Topic),
+}
+
+impl PublishError {
+    /// The label for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Full { .. } => "full",
+            Self::TooLarge { .. } => "too-large",
+            Self::UnknownTopic(_) => "unknown-topic",
+        }
+    }
+}
+
+/// Why reading, joining or committing failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The bus cannot be reached, or refuses, for now.
+    #[error("the bus is unavailable: {0}")]
+    Unavailable(String),
+    /// The bus is shutting down or has failed for good; the process must be started again.
+    #[error("the bus has stopped: {0}")]
+    Stopped(String),
+    /// There is no such topic.
+    #[error("there is no topic `{0}`")]
+    UnknownTopic(Topic),
+    /// What the position names is gone: going on would skip records, so the group stops.
+    #[error(
+        "`{partition}` begins at {begins}, but the position of `{group}` is {position}: records were deleted unread"
+    )]
+    PositionLost {
+        /// The group.
+        group: String,
+        /// Where.
+        partition: TopicPartition,
+        /// The position.
+        position: Offset,
+        /// Where the partition begins.
+        begins: Offset,
+    },
+    /// A record of a commit is beyond [`MAX_RECORD`].
+    #[error("a record for `{topic}` has {size} bytes; at most {limit} are possible")]
+    TooLarge {
+        /// Its topic.
+        topic: Topic,
+        /// Its size in bytes.
+        size: usize,
+        /// [`MAX_RECORD`].
+        limit: usize,
+    },
+}
+
+/// A message bus: everything that the stages of Herald need of one.
+pub trait Bus: Send + Sync + 'static {
+    /// Publishes a batch. Ok means that every record of it is durable; the spots are in the order of the batch.
+    ///
+    /// # Errors
+    /// See [`PublishError`]; of [`PublishError::Unavailable`] the end may be unknown, of the others nothing was written.
+    fn publish(&self, batch: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Spot>, PublishError>>;
+
+    /// Joins a consumer group over topics; the set may change later. Topics that do not exist yet are joined when they do.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Stopped`].
+    fn join(&self, group: &str, topics: Vec<Topic>) -> BoxFuture<'_, Result<Box<dyn Member>, Error>>;
+
+    /// Reads what is there without a group: at most about `max_bytes`, at least one record where there is one, from the
+    /// first record at or after `from`. Empty at the end.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`], or the bus cannot be read. An offset before the partition's begin reads from its begin.
+    fn read<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+        from: Offset,
+        max_bytes: usize,
+    ) -> BoxFuture<'a, Result<Vec<Record>, Error>>;
+
+    /// Ends when the partition has a record at or after `from`, or at some later time of the bus's choice; to be called
+    /// again. What a live reader waits with between two [`Bus::read`]s.
+    fn changed<'a>(&'a self, at: &'a TopicPartition, from: Offset) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// The offset of a place in a partition. [`Start::End`] is a **barrier**: the end with open transactions included, so
+    /// that who has read up to it has read everything that was begun before.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`], or the bus cannot be read.
+    fn offset<'a>(&'a self, at: &'a TopicPartition, place: Start) -> BoxFuture<'a, Result<Offset, Error>>;
+
+    /// Creates topics; one that exists is left as it is.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    fn create(&self, topics: Vec<TopicSpec>) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// Deletes a topic with everything in it. Groups that have it assigned lose it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`], or the bus cannot be reached.
+    fn delete<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Every topic, by name.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>>;
+
+    /// How far a group is behind, by partition; partitions without a position are left out.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>>;
+
+    /// Forgets a group's positions, which then hold back retention no longer.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], also while the group has members.
+    fn forget<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<(), Error>>;
+}
+
+/// The time of a record that is published now.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}

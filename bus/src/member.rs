@@ -1,0 +1,148 @@
+//! Membership of a consumer group: what is delivered, and how progress is committed.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use contracts::outcomes::BoxFuture;
+
+use crate::{
+    Error,
+    record::{Offset, Outgoing, Record, Topic, TopicPartition},
+};
+
+/// Which assignment of a partition this is. A share of an older one is left out of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Generation(pub u64);
+
+/// What a stage remembers within its position: at most [`Note::MAX`] bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Note(Bytes);
+
+/// A note is beyond [`Note::MAX`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a position's note has {0} bytes; at most {max} are possible", max = Note::MAX)]
+pub struct TooLong(usize);
+
+impl Note {
+    /// The most bytes that a note may have on any bus (Kafka's default `offset.metadata.max.bytes` is 4,096).
+    pub const MAX: usize = 4000;
+
+    /// A note of these bytes.
+    ///
+    /// # Errors
+    /// There are more than [`Note::MAX`].
+    pub fn new(bytes: impl Into<Bytes>) -> Result<Self, TooLong> {
+        let bytes = bytes.into();
+        if bytes.len() > Self::MAX { Err(TooLong(bytes.len())) } else { Ok(Self(bytes)) }
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+}
+
+/// How far a group has come in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The next record to read.
+    pub next: Offset,
+    /// What is to be remembered beside it: finished beyond it, attempts under way.
+    pub note: Note,
+}
+
+impl Position {
+    /// A position with nothing to remember.
+    pub fn at(next: Offset) -> Self {
+        Self { next, note: Note::default() }
+    }
+}
+
+/// A partition that is ours from now on. It delivers nothing until it is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Which assignment of it.
+    pub generation: Generation,
+    /// What the group committed last; none if it never did.
+    pub position: Option<Position>,
+}
+
+/// What a member is told, in this order for each partition: assigned, records, then revoking or lost.
+#[derive(Debug)]
+pub enum Delivery {
+    /// These partitions are ours from now on.
+    Assigned(Vec<Assignment>),
+    /// Records of one open partition, in order.
+    Records(TopicPartition, Generation, Vec<Record>),
+    /// These partitions are about to be taken: the last chance to commit. [`Member::release`] ends it early.
+    Revoking {
+        /// The partitions.
+        partitions: Vec<TopicPartition>,
+        /// When they are gone in any case.
+        deadline: Instant,
+    },
+    /// These are no longer ours: drop all memory of them.
+    Lost(Vec<TopicPartition>),
+}
+
+/// What is committed for one partition, all or nothing: outputs and the new position.
+#[derive(Debug, Clone)]
+pub struct Share {
+    /// The input partition.
+    pub partition: TopicPartition,
+    /// The assignment it was read under.
+    pub generation: Generation,
+    /// What was made of it.
+    pub outputs: Vec<Outgoing>,
+    /// How far it has been read.
+    pub position: Position,
+}
+
+/// What became of the shares of a commit. Those not named are done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Not ours any more: nothing of these was written.
+    pub left_out: Vec<TopicPartition>,
+    /// Their end is unknown: they will be [`Delivery::Lost`], and whoever is assigned next finds out.
+    pub lost: Vec<TopicPartition>,
+}
+
+/// One member of a consumer group. Dropping it leaves the group at once, as a crash would.
+///
+/// All methods take `&self`, so that reading goes on while a commit is under way; only one commit may be.
+pub trait Member: Send + Sync {
+    /// What happens next. Safe to cancel: nothing is lost.
+    ///
+    /// # Errors
+    /// [`Error::PositionLost`], [`Error::UnknownTopic`] when an assigned topic was deleted, or [`Error::Stopped`].
+    fn next(&self) -> BoxFuture<'_, Result<Delivery, Error>>;
+
+    /// Lets an assigned partition deliver, from there on. Ignored if the assignment is over.
+    fn open(&self, partition: &TopicPartition, generation: Generation, from: Offset);
+
+    /// Stops a partition from delivering. What was already delivered is ours.
+    fn pause(&self, partition: &TopicPartition);
+
+    /// Lets a paused partition deliver again.
+    fn resume(&self, partition: &TopicPartition);
+
+    /// Replaces the set of topics.
+    fn subscribe(&self, topics: Vec<Topic>);
+
+    /// Commits shares, each all or nothing, tried again until it is done.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] (nothing was written), or [`Error::Stopped`].
+    fn commit(&self, shares: Vec<Share>) -> BoxFuture<'_, Result<Committed, Error>>;
+
+    /// Tells a position that is kept elsewhere, for lag and retention alone. Not awaited, and not durable at once.
+    fn advise(&self, partition: &TopicPartition, next: Offset);
+
+    /// Gives back partitions that are being revoked, after the last commit.
+    fn release(&self, partitions: &[TopicPartition]);
+
+    /// Leaves the group, giving back everything.
+    fn leave(&self) -> BoxFuture<'_, ()>;
+}
