@@ -1,1 +1,186 @@
-//! (coming)
+//! A bus in memory that is as unpleasant as the contract allows: holes, short deliveries, rebalances in the middle of a
+//! batch, lost partitions, shares left out, ends unknown, publications refused. For tests of stages.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex},
+};
+
+use contracts::outcomes::BoxFuture;
+use jiff::Timestamp;
+
+pub use crate::local::chaos::Manners;
+use crate::{
+    Bus, Error, PublishError,
+    local::{
+        Local,
+        batch::Stored,
+        chaos::Chaos,
+        log::lock,
+        storage::{Loaded, Reader, Storage, StorageError, TopicId, Transaction, Trimmable, Trimmed, Usage},
+    },
+    member::Member,
+    record::{Offset, Outgoing, Partition, Record, Spot, Topic, TopicPartition},
+    topic::{Lag, Start, TopicInfo, TopicSpec},
+};
+
+/// The hostile bus.
+pub struct Hostile {
+    local: Local,
+    chaos: Arc<Chaos>,
+    memory: Arc<Memory>,
+}
+
+impl Hostile {
+    /// A bus with four partitions per topic that does everything that is allowed, often; the seed decides what and when.
+    pub fn new(seed: u64) -> Self {
+        Self::with(seed, 4, Manners::HOSTILE)
+    }
+
+    /// A bus with that many partitions per topic and these manners.
+    pub fn with(seed: u64, partitions: u32, manners: Manners) -> Self {
+        let (chaos, memory) = (Arc::new(Chaos::new(seed, manners)), Arc::new(Memory::default()));
+        let storage = Box::new(MemoryStorage(memory.clone()));
+        let local = Local::start(storage, memory.clone(), partitions, Some(chaos.clone()))
+            .expect("invariant: memory can always be loaded, and a test can start a thread");
+        Self { local, chaos, memory }
+    }
+
+    /// From now on it behaves, so that a test can wait for everything to settle.
+    pub fn calm(&self) {
+        self.chaos.calm();
+    }
+
+    /// While broken, the store takes nothing: publications are refused, hops wait.
+    pub fn break_store(&self, broken: bool) {
+        lock(&self.memory.state).broken = broken;
+    }
+
+    /// While full, publications are refused and hops may drain.
+    pub fn fill(&self, full: bool) {
+        lock(&self.memory.state).full = full;
+    }
+
+    /// Stops the bus for good, as closing it does.
+    pub fn stop(&self) {
+        self.local.stop();
+    }
+}
+
+#[derive(Default)]
+struct Memory {
+    state: Mutex<MemoryState>,
+}
+
+#[derive(Default)]
+struct MemoryState {
+    batches: HashMap<(TopicId, Partition), BTreeMap<Offset, (Timestamp, Stored)>>,
+    broken: bool,
+    full: bool,
+}
+
+struct MemoryStorage(Arc<Memory>);
+
+impl Storage for MemoryStorage {
+    fn load(&mut self) -> Result<Loaded, StorageError> {
+        Ok(Loaded::default())
+    }
+
+    fn commit(&mut self, transaction: &Transaction) -> Result<(), StorageError> {
+        let mut state = lock(&self.0.state);
+        if state.broken {
+            return Err(StorageError("the store is broken".into()));
+        }
+        for (topic, partition, stored) in &transaction.appends {
+            let partition = state.batches.entry((*topic, *partition)).or_default();
+            partition.insert(stored.base, (transaction.published, stored.clone()));
+        }
+        state.batches.retain(|(topic, _), _| !transaction.delete.contains(topic));
+        Ok(())
+    }
+
+    fn trim(&mut self, _: &mut dyn FnMut() -> Vec<Trimmable>, _: Timestamp) -> Result<Vec<Trimmed>, StorageError> {
+        Ok(Vec::new())
+    }
+
+    fn usage(&self) -> Usage {
+        Usage { used: u64::from(lock(&self.0.state).full) * 10, limit: 10 }
+    }
+}
+
+impl Reader for Memory {
+    fn read(
+        &self,
+        topic: TopicId,
+        partition: Partition,
+        from: Offset,
+        max_bytes: usize,
+    ) -> Result<Vec<Stored>, StorageError> {
+        let state = lock(&self.state);
+        let Some(batches) = state.batches.get(&(topic, partition)) else { return Ok(Vec::new()) };
+        let first = batches.range(..=from).next_back().map_or(from, |(base, _)| *base);
+        let mut bytes = 0;
+        let mut out = Vec::new();
+        for (_, (_, stored)) in batches.range(first..).filter(|(_, (_, stored))| stored.next > from) {
+            if bytes > 0 && bytes + stored.body.len() > max_bytes {
+                break;
+            }
+            bytes += stored.body.len();
+            out.push(stored.clone());
+        }
+        Ok(out)
+    }
+
+    fn at_time(&self, topic: TopicId, partition: Partition, time: Timestamp) -> Result<Option<Offset>, StorageError> {
+        let state = lock(&self.state);
+        let batches = state.batches.get(&(topic, partition));
+        Ok(batches.and_then(|batches| batches.iter().find(|(_, (at, _))| *at >= time)).map(|(base, _)| *base))
+    }
+}
+
+impl Bus for Hostile {
+    fn publish(&self, batch: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Spot>, PublishError>> {
+        self.local.publish(batch)
+    }
+
+    fn join(&self, group: &str, topics: Vec<Topic>) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
+        self.local.join(group, topics)
+    }
+
+    fn read<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+        from: Offset,
+        max_bytes: usize,
+    ) -> BoxFuture<'a, Result<Vec<Record>, Error>> {
+        self.local.read(at, from, max_bytes)
+    }
+
+    fn changed<'a>(&'a self, at: &'a TopicPartition, from: Offset) -> BoxFuture<'a, Result<(), Error>> {
+        self.local.changed(at, from)
+    }
+
+    fn offset<'a>(&'a self, at: &'a TopicPartition, place: Start) -> BoxFuture<'a, Result<Offset, Error>> {
+        self.local.offset(at, place)
+    }
+
+    fn create(&self, topics: Vec<TopicSpec>) -> BoxFuture<'_, Result<(), Error>> {
+        self.local.create(topics)
+    }
+
+    fn delete<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), Error>> {
+        self.local.delete(topic)
+    }
+
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>> {
+        self.local.topics()
+    }
+
+    fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
+        self.local.lag(group)
+    }
+
+    fn forget<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        self.local.forget(group)
+    }
+}

@@ -2,12 +2,11 @@
 //! it has read as one.
 //!
 //! [`Bus`] and [`Member`] are what a bus owes its stages; [`embedded`] keeps them on one SQLite file in one process,
-//! [`hostile`] keeps them in memory and is as unpleasant as the contract allows. The suite in [`conformance`] states the
+//! [`hostile`] keeps them in memory and is as unpleasant as the contract allows. The suite in `tests/conformance` states the
 //! contract and runs against each.
 //!
 //! Topics are named without the configured prefix; only a bus that shares its broker with others adds it.
 
-pub mod conformance;
 pub mod embedded;
 pub mod hostile;
 mod local;

@@ -1,0 +1,258 @@
+//! The log on SQLite: one connection writes, a few read.
+
+use std::{path::Path, sync::Mutex, time::Duration};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+
+use super::{Config, OpenError, retention::Retention, schema};
+use crate::{
+    local::{
+        batch::Stored,
+        log::lock,
+        storage::{Extent, Loaded, Reader, Storage, StorageError, TopicId, Transaction, Trimmable, Trimmed, Usage},
+    },
+    member::{Note, Position},
+    record::{Offset, Partition},
+    topic::TopicInfo,
+};
+
+/// Pages of the write-ahead log after which it is copied into the file: 16 MiB.
+const CHECKPOINT_PAGES: i64 = 2048;
+/// How many readers may read at once; others wait.
+const READERS: usize = 2;
+
+impl From<rusqlite::Error> for StorageError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+pub(super) struct Writer {
+    connection: Connection,
+    retention: Retention,
+    usage: Usage,
+    commits: u32,
+}
+
+pub(super) struct Readers(Vec<Mutex<Connection>>);
+
+pub(super) fn open(path: &Path, config: &Config) -> Result<(Writer, Readers), OpenError> {
+    let failed = |error: rusqlite::Error| OpenError::Database { path: path.into(), message: error.to_string() };
+    let mut connection = Connection::open(path).map_err(failed)?;
+    prepare_writer(&connection).map_err(failed)?;
+    let found = schema::migrate(&mut connection).map_err(failed)?;
+    if found > schema::FORMAT {
+        return Err(OpenError::Newer { path: path.into(), found, known: schema::FORMAT });
+    }
+    let readers = (0..READERS).map(|_| reader(path).map(Mutex::new)).collect::<Result<_, _>>().map_err(failed)?;
+    let usage = Usage { used: 0, limit: config.max_bytes };
+    let mut writer = Writer { connection, retention: Retention::new(config), usage, commits: 0 };
+    writer.measure().map_err(failed)?;
+    Ok((writer, Readers(readers)))
+}
+
+fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(10))?;
+    // Before the first table is made; an existing file keeps its size.
+    connection.pragma_update(None, "page_size", 8192)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A 2xx means durable: the log is synced with every commit.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "cache_size", -2048)?;
+    Ok(connection)
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+impl Writer {
+    /// How much of the file is in use: pages that are not free.
+    fn measure(&mut self) -> rusqlite::Result<()> {
+        let pragma = |name: &str| self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+        let (pages, free, size) = (pragma("page_count")?, pragma("freelist_count")?, pragma("page_size")?);
+        self.usage.used = unsigned((pages - free) * size);
+        Ok(())
+    }
+
+    fn extent(&self, topic: TopicId, partition: u32) -> rusqlite::Result<Extent> {
+        let mut stored =
+            self.connection.prepare_cached("SELECT begin, next FROM extents WHERE topic = ?1 AND partition = ?2")?;
+        let stored: Option<(i64, i64)> =
+            stored.query_row(params![topic.0, partition], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let mut last = self.connection.prepare_cached(
+            "SELECT next FROM batches WHERE topic = ?1 AND partition = ?2 ORDER BY base DESC LIMIT 1",
+        )?;
+        let last: Option<i64> = last.query_row(params![topic.0, partition], |row| row.get(0)).optional()?;
+        let (begin, next) = stored.unwrap_or_default();
+        Ok(Extent { begin: Offset(unsigned(begin)), end: Offset(unsigned(last.unwrap_or(next).max(next))) })
+    }
+
+    fn write(&mut self, transaction: &Transaction) -> rusqlite::Result<()> {
+        let database = self.connection.transaction()?;
+        for (id, info) in &transaction.create {
+            database
+                .prepare_cached("INSERT INTO topics (id, name, partitions, compacted) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![id.0, info.topic.as_str(), info.partitions, info.compacted])?;
+        }
+        for topic in &transaction.delete {
+            // The row stays, nameless, so that its number is not used again.
+            database.execute("UPDATE topics SET name = '/' || id WHERE id = ?1", [topic.0])?;
+            for table in ["batches", "extents", "positions"] {
+                database.execute(&format!("DELETE FROM {table} WHERE topic = ?1"), [topic.0])?;
+            }
+        }
+        if !transaction.appends.is_empty() {
+            let mut insert = database.prepare_cached(
+                "INSERT INTO batches (topic, partition, base, next, at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?;
+            let at = transaction.published.as_millisecond();
+            for (topic, partition, batch) in &transaction.appends {
+                let (base, next) = (signed(batch.base.0), signed(batch.next.0));
+                insert.execute(params![topic.0, partition.0, base, next, at, batch.body.as_ref()])?;
+            }
+        }
+        if !transaction.positions.is_empty() {
+            let mut upsert = database.prepare_cached(
+                "INSERT INTO positions (consumer, topic, partition, next, note) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO UPDATE SET next = excluded.next, note = excluded.note",
+            )?;
+            for (group, topic, partition, position) in &transaction.positions {
+                let (next, note) = (signed(position.next.0), position.note.bytes().as_ref());
+                upsert.execute(params![group, topic.0, partition.0, next, note])?;
+            }
+        }
+        for group in &transaction.forget {
+            database.execute("DELETE FROM positions WHERE consumer = ?1", [group])?;
+        }
+        database.commit()
+    }
+}
+
+impl Storage for Writer {
+    fn load(&mut self) -> Result<Loaded, StorageError> {
+        let mut loaded = Loaded::default();
+        {
+            let mut topics =
+                self.connection.prepare("SELECT id, name, partitions, compacted FROM topics ORDER BY id")?;
+            let mut rows = topics.query([])?;
+            while let Some(row) = rows.next()? {
+                let (id, name): (u32, String) = (row.get(0)?, row.get(1)?);
+                loaded.next_topic = id + 1;
+                if name.starts_with('/') {
+                    continue;
+                }
+                let info = TopicInfo { topic: name.into(), partitions: row.get(2)?, compacted: row.get(3)? };
+                let extents = (0..info.partitions)
+                    .map(|partition| self.extent(TopicId(id), partition))
+                    .collect::<Result<_, _>>()?;
+                loaded.topics.push((TopicId(id), info, extents));
+            }
+        }
+        let mut positions = self.connection.prepare("SELECT consumer, topic, partition, next, note FROM positions")?;
+        let mut rows = positions.query([])?;
+        while let Some(row) = rows.next()? {
+            let note = Note::new(row.get::<_, Vec<u8>>(4)?).map_err(|error| StorageError(error.to_string()))?;
+            let position = Position { next: Offset(unsigned(row.get(3)?)), note };
+            loaded.positions.push((row.get(0)?, TopicId(row.get(1)?), Partition(row.get(2)?), position));
+        }
+        Ok(loaded)
+    }
+
+    fn commit(&mut self, transaction: &Transaction) -> Result<(), StorageError> {
+        self.write(transaction)?;
+        self.commits += 1;
+        // Between two measurements only what is appended counts.
+        let appended: usize = transaction.appends.iter().map(|(_, _, batch)| batch.body.len()).sum();
+        self.usage.used += appended as u64;
+        if self.commits.is_multiple_of(256) {
+            self.measure()?;
+        }
+        Ok(())
+    }
+
+    fn trim(
+        &mut self,
+        candidates: &mut dyn FnMut() -> Vec<Trimmable>,
+        now: Timestamp,
+    ) -> Result<Vec<Trimmed>, StorageError> {
+        let trimmed = self.retention.step(&mut self.connection, self.usage.used, candidates, now)?;
+        if !trimmed.is_empty() {
+            self.measure()?;
+        }
+        Ok(trimmed)
+    }
+
+    fn usage(&self) -> Usage {
+        self.usage
+    }
+}
+
+impl Readers {
+    fn any(&self) -> std::sync::MutexGuard<'_, Connection> {
+        let free = self.0.iter().find_map(|reader| reader.try_lock().ok());
+        free.unwrap_or_else(|| lock(&self.0[0]))
+    }
+}
+
+impl Reader for Readers {
+    fn read(
+        &self,
+        topic: TopicId,
+        partition: Partition,
+        from: Offset,
+        max_bytes: usize,
+    ) -> Result<Vec<Stored>, StorageError> {
+        let connection = self.any();
+        let mut first = connection.prepare_cached(
+            "SELECT base FROM batches WHERE topic = ?1 AND partition = ?2 AND base <= ?3 ORDER BY base DESC LIMIT 1",
+        )?;
+        let at = params![topic.0, partition.0, signed(from.0)];
+        let first: i64 = first.query_row(at, |row| row.get(0)).optional()?.unwrap_or_else(|| signed(from.0));
+        let mut batches = connection.prepare_cached(
+            "SELECT base, next, body FROM batches WHERE topic = ?1 AND partition = ?2 AND base >= ?3 ORDER BY base",
+        )?;
+        let mut rows = batches.query(params![topic.0, partition.0, first])?;
+        let (mut bytes, mut out) = (0, Vec::new());
+        while let Some(row) = rows.next()? {
+            let next = Offset(unsigned(row.get(1)?));
+            if next <= from {
+                continue;
+            }
+            let body: Vec<u8> = row.get(2)?;
+            if bytes > 0 && bytes + body.len() > max_bytes {
+                break;
+            }
+            bytes += body.len();
+            out.push(Stored { base: Offset(unsigned(row.get(0)?)), next, body: body.into() });
+        }
+        Ok(out)
+    }
+
+    fn at_time(&self, topic: TopicId, partition: Partition, time: Timestamp) -> Result<Option<Offset>, StorageError> {
+        let connection = self.any();
+        // No index on time: only a reader that starts at a time pays, once, for a walk over the rows before it.
+        let mut all = connection.prepare_cached(
+            "SELECT base FROM batches WHERE topic = ?1 AND partition = ?2 AND at >= ?3 ORDER BY base LIMIT 1",
+        )?;
+        let found: Option<i64> =
+            all.query_row(params![topic.0, partition.0, time.as_millisecond()], |row| row.get(0)).optional()?;
+        Ok(found.map(|base| Offset(unsigned(base))))
+    }
+}

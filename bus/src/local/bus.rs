@@ -1,0 +1,173 @@
+//! The handle that stages hold: it checks what can be checked at once and queues the rest for the broker.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+    mpsc,
+};
+
+use contracts::outcomes::BoxFuture;
+use tokio::sync::oneshot;
+
+use crate::{
+    Bus, Error, MAX_RECORD, PublishError,
+    local::{
+        broker::{Broker, Request},
+        chaos::Chaos,
+        log::{Log, lock},
+        member::LocalMember,
+        storage::{Reader, Storage, StorageError},
+    },
+    member::Member,
+    record::{Offset, Outgoing, Record, Spot, Topic, TopicPartition},
+    topic::{Lag, Start, TopicInfo, TopicSpec},
+};
+
+/// How many bytes of publications may be queued; beyond it they are refused at once instead of late.
+const QUEUE_BYTES: usize = 64 * 1024 * 1024;
+
+/// A bus within this process.
+pub(crate) struct Local {
+    log: Arc<Log>,
+    requests: mpsc::Sender<Request>,
+    queued: Arc<AtomicUsize>,
+    chaos: Option<Arc<Chaos>>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl Local {
+    /// Loads what is in the store and starts the broker's thread.
+    pub(crate) fn start(
+        storage: Box<dyn Storage>,
+        reader: Arc<dyn Reader>,
+        partitions: u32,
+        chaos: Option<Arc<Chaos>>,
+    ) -> Result<Self, StorageError> {
+        let (requests, inbox) = mpsc::channel();
+        let (log, queued) = (Arc::new(Log::new(reader)), Arc::new(AtomicUsize::new(0)));
+        let broker = Broker::load(storage, log.clone(), partitions, queued.clone(), chaos.clone())?;
+        let thread = std::thread::Builder::new()
+            .name("bus".into())
+            .spawn(move || broker.run(&inbox))
+            .map_err(|error| StorageError(format!("cannot start a thread: {error}")))?;
+        Ok(Self { log, requests, queued, chaos, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Commits what is queued and ends the thread. Members and publishers are told that the bus has stopped.
+    pub(crate) fn stop(&self) {
+        // If the thread is gone already there is nothing to tell it.
+        let _ = self.requests.send(Request::Stop);
+        if let Some(thread) = lock(&self.thread).take() {
+            // A panic of the thread was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Request) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).map_err(|_| Error::Stopped("the bus was closed".into()))?;
+        answer.await.unwrap_or_else(|_| Err(Error::Stopped("the bus was closed".into())))
+    }
+
+    async fn publish_batch(&self, batch: Vec<Outgoing>) -> Result<Vec<Spot>, PublishError> {
+        check_sizes(&batch).map_err(|(topic, size)| PublishError::TooLarge { topic, size, limit: MAX_RECORD })?;
+        let bytes: usize = batch.iter().map(Outgoing::size).sum();
+        if self.queued.fetch_add(bytes, Ordering::AcqRel) > QUEUE_BYTES {
+            self.queued.fetch_sub(bytes, Ordering::AcqRel);
+            return Err(PublishError::Unavailable("more is published than the disk takes".into()));
+        }
+        let (reply, answer) = oneshot::channel();
+        let sent = self.requests.send(Request::Publish { batch, bytes, reply });
+        sent.map_err(|_| PublishError::Unavailable("the bus was closed".into()))?;
+        answer.await.unwrap_or_else(|_| Err(PublishError::Unavailable("the bus was closed".into())))
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The first record that is too large for any bus.
+pub(crate) fn check_sizes<'a>(records: impl IntoIterator<Item = &'a Outgoing>) -> Result<(), (Topic, usize)> {
+    let too_large = records.into_iter().map(|record| (record, record.size())).find(|(_, size)| *size > MAX_RECORD);
+    too_large.map_or(Ok(()), |(record, size)| Err((record.topic.clone(), size)))
+}
+
+impl Bus for Local {
+    fn publish(&self, batch: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Spot>, PublishError>> {
+        Box::pin(self.publish_batch(batch))
+    }
+
+    fn join(&self, group: &str, topics: Vec<Topic>) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
+        let group: Arc<str> = group.into();
+        Box::pin(async move {
+            let joined = self.ask(|reply| Request::Join { group: group.clone(), topics, reply }).await?;
+            let (id, inbox) = joined;
+            let (log, requests, chaos) = (self.log.clone(), self.requests.clone(), self.chaos.clone());
+            Ok(Box::new(LocalMember { id, group, inbox, log, requests, chaos }) as Box<dyn Member>)
+        })
+    }
+
+    fn read<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+        from: Offset,
+        max_bytes: usize,
+    ) -> BoxFuture<'a, Result<Vec<Record>, Error>> {
+        Box::pin(async move {
+            let topic = self.log.find(at)?;
+            let mut from = from.max(topic.extent(at.partition).begin);
+            loop {
+                let chunk = self.log.read(&topic, at.partition, from, max_bytes).await?;
+                // A batch may hold nothing but a hole at its end; what follows is what was asked for.
+                if !chunk.records.is_empty() || chunk.next <= from {
+                    return Ok(chunk.records);
+                }
+                from = chunk.next;
+            }
+        })
+    }
+
+    fn changed<'a>(&'a self, at: &'a TopicPartition, from: Offset) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let topic = self.log.find(at)?;
+            self.log.changed(&topic, at.partition, from).await
+        })
+    }
+
+    fn offset<'a>(&'a self, at: &'a TopicPartition, place: Start) -> BoxFuture<'a, Result<Offset, Error>> {
+        Box::pin(async move {
+            let topic = self.log.find(at)?;
+            self.log.offset(&topic, at.partition, place).await
+        })
+    }
+
+    fn create(&self, topics: Vec<TopicSpec>) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.ask(|reply| Request::Create { topics, reply }))
+    }
+
+    fn delete<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.ask(|reply| Request::Delete { topic: topic.clone(), reply }))
+    }
+
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>> {
+        Box::pin(async move { Ok(self.log.list().iter().map(|topic| topic.info.clone()).collect()) })
+    }
+
+    fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
+        Box::pin(async move {
+            let positions = self.ask(|reply| Request::Positions { group: group.into(), reply }).await?;
+            let lag = |(partition, position): (TopicPartition, Offset)| {
+                let end = self.log.get(&partition.topic)?.extent(partition.partition).end;
+                Some(Lag { partition, position, end, records: end.0.saturating_sub(position.0) })
+            };
+            Ok(positions.into_iter().filter_map(lag).collect())
+        })
+    }
+
+    fn forget<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.ask(|reply| Request::Forget { group: group.into(), reply }))
+    }
+}

@@ -1,0 +1,129 @@
+//! One commit: what has been queued becomes batches, positions and one transaction.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use contracts::topics::partition_of;
+use jiff::Timestamp;
+
+use crate::{
+    local::{
+        batch::Builder,
+        chaos::Chaos,
+        log::{Log, TopicLog},
+        storage::Transaction,
+    },
+    member::Position,
+    record::{Offset, Outgoing, Partition, Spot, Topic, TopicPartition},
+};
+
+/// A transaction in the making.
+pub(crate) struct Commit<'a> {
+    log: &'a Log,
+    chaos: Option<&'a Chaos>,
+    batches: Vec<(Arc<TopicLog>, Partition, Builder, Offset)>,
+    places: HashMap<Topic, TopicPlaces>,
+    positions: BTreeMap<(Arc<str>, TopicPartition), Position>,
+    /// Keyless records take the partitions in turn.
+    turn: u32,
+}
+
+struct TopicPlaces {
+    log: Arc<TopicLog>,
+    /// By partition: which of `batches`.
+    batches: Vec<Option<usize>>,
+}
+
+/// What a durable commit makes visible.
+pub(crate) struct Visible {
+    pub(crate) appends: Vec<(Arc<TopicLog>, TopicPartition, crate::local::batch::Stored)>,
+    pub(crate) positions: Vec<(Arc<str>, TopicPartition, Position)>,
+}
+
+impl<'a> Commit<'a> {
+    pub(crate) fn new(log: &'a Log, chaos: Option<&'a Chaos>) -> Self {
+        Self { log, chaos, batches: Vec::new(), places: HashMap::new(), positions: BTreeMap::new(), turn: 0 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batches.is_empty() && self.positions.is_empty()
+    }
+
+    /// The first topic among the records that does not exist.
+    pub(crate) fn unknown<'r>(&mut self, records: impl IntoIterator<Item = &'r Outgoing>) -> Option<Topic> {
+        records.into_iter().find(|record| self.place(&record.topic).is_none()).map(|record| record.topic.clone())
+    }
+
+    fn place(&mut self, topic: &Topic) -> Option<&mut TopicPlaces> {
+        if !self.places.contains_key(topic) {
+            let log = self.log.get(topic)?;
+            let batches = vec![None; log.info.partitions as usize];
+            self.places.insert(topic.clone(), TopicPlaces { log, batches });
+        }
+        self.places.get_mut(topic)
+    }
+
+    /// Appends a record whose topic is known.
+    pub(crate) fn append(&mut self, record: &Outgoing) -> Option<Spot> {
+        self.turn = self.turn.wrapping_add(1);
+        let turn = self.turn;
+        let place = self.place(&record.topic)?;
+        let count = place.log.info.partitions;
+        let partition = match (&record.partition, &record.key) {
+            (Some(partition), _) => Partition(partition.0 % count.max(1)),
+            (None, Some(key)) => Partition(partition_of(key, count)),
+            (None, None) => Partition(turn % count.max(1)),
+        };
+        let slot = place.batches.get(partition.0 as usize).copied().flatten();
+        let slot = match slot {
+            Some(slot) => slot,
+            None => self.begin(&record.topic, partition)?,
+        };
+        let chaos = self.chaos;
+        let (_, _, builder, next) = self.batches.get_mut(slot)?;
+        if let Some(chaos) = chaos
+            && chaos.strikes(chaos.manners.holes)
+        {
+            *next = Offset(next.0 + 1 + chaos.below(3));
+        }
+        let offset = *next;
+        builder.push(offset, record);
+        *next = offset.next();
+        Some(Spot { partition, offset })
+    }
+
+    fn begin(&mut self, topic: &Topic, partition: Partition) -> Option<usize> {
+        let slot = self.batches.len();
+        let place = self.places.get_mut(topic)?;
+        let end = place.log.extent(partition).end;
+        *place.batches.get_mut(partition.0 as usize)? = Some(slot);
+        let log = place.log.clone();
+        self.batches.push((log, partition, Builder::new(end), end));
+        Some(slot)
+    }
+
+    pub(crate) fn position(&mut self, group: &Arc<str>, partition: &TopicPartition, position: Position) {
+        self.positions.insert((group.clone(), partition.clone()), position);
+    }
+
+    /// The transaction, and what becomes visible once it is durable.
+    pub(crate) fn finish(self, published: Timestamp) -> (Transaction, Visible) {
+        let mut transaction = Transaction { published, ..Transaction::default() };
+        let mut visible = Visible { appends: Vec::new(), positions: Vec::new() };
+        for (log, partition, builder, next) in self.batches {
+            let stored = builder.finish(published, next);
+            let at = TopicPartition { topic: log.info.topic.clone(), partition };
+            transaction.appends.push((log.id, partition, stored.clone()));
+            visible.appends.push((log, at, stored));
+        }
+        for ((group, partition), position) in self.positions {
+            if let Some(log) = self.log.get(&partition.topic) {
+                transaction.positions.push((group.to_string(), log.id, partition.partition, position.clone()));
+                visible.positions.push((group, partition, position));
+            }
+        }
+        (transaction, visible)
+    }
+}

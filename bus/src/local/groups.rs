@@ -1,0 +1,276 @@
+//! All groups of a bus within one process, with the inboxes of their members.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Instant,
+};
+
+use crate::{
+    Error,
+    local::{
+        group::{Action, Group},
+        log::{Log, TopicLog},
+        member::{Inbox, MemberId},
+        storage::TopicId,
+    },
+    member::{Assignment, Generation, Position},
+    record::{Offset, Partition, Topic, TopicPartition},
+};
+
+pub(crate) struct Groups {
+    groups: BTreeMap<Arc<str>, Group>,
+    inboxes: HashMap<MemberId, Arc<Inbox>>,
+    /// Whom an append to a partition concerns.
+    readers: HashMap<TopicPartition, Vec<Arc<Inbox>>>,
+    /// Which groups want a topic.
+    wanted: HashMap<Topic, Vec<Arc<str>>>,
+    generations: u64,
+    members: u64,
+    log: Arc<Log>,
+}
+
+impl Groups {
+    pub(crate) fn new(log: Arc<Log>) -> Self {
+        Self {
+            groups: BTreeMap::new(),
+            inboxes: HashMap::new(),
+            readers: HashMap::new(),
+            wanted: HashMap::new(),
+            generations: 0,
+            members: 0,
+            log,
+        }
+    }
+
+    pub(crate) fn restore(&mut self, group: String, partition: TopicPartition, position: Position) {
+        self.groups.entry(group.into()).or_default().positions.insert(partition, position);
+    }
+
+    pub(crate) fn join(&mut self, group: &Arc<str>, topics: Vec<Topic>) -> (MemberId, Arc<Inbox>) {
+        self.members += 1;
+        let (id, inbox) = (MemberId(self.members), Arc::new(Inbox::new()));
+        self.inboxes.insert(id, inbox.clone());
+        self.subscribe(group, id, topics);
+        (id, inbox)
+    }
+
+    pub(crate) fn subscribe(&mut self, group: &Arc<str>, member: MemberId, topics: Vec<Topic>) {
+        if !self.inboxes.contains_key(&member) {
+            return;
+        }
+        for topic in &topics {
+            let groups = self.wanted.entry(topic.clone()).or_default();
+            if !groups.contains(group) {
+                groups.push(group.clone());
+            }
+        }
+        self.groups.entry(group.clone()).or_default().subscribe(member, topics);
+        self.rebalance(group);
+    }
+
+    pub(crate) fn leave(&mut self, name: &Arc<str>, member: MemberId) {
+        let Some(inbox) = self.inboxes.remove(&member) else { return };
+        if let Some(group) = self.groups.get_mut(name) {
+            let gone: Vec<TopicPartition> =
+                group.owned().filter(|(_, owner)| *owner == member).map(|(at, _)| at.clone()).collect();
+            group.leave(member);
+            gone.iter().for_each(|at| remove_reader(&mut self.readers, at, &inbox));
+        }
+        self.rebalance(name);
+    }
+
+    pub(crate) fn release(&mut self, name: &Arc<str>, member: MemberId, partitions: &[TopicPartition]) {
+        let Some(inbox) = self.inboxes.get(&member) else { return };
+        let Some(group) = self.groups.get_mut(name) else { return };
+        for partition in partitions {
+            if group.release(member, partition) {
+                inbox.released(partition);
+                remove_reader(&mut self.readers, partition, inbox);
+            }
+        }
+        self.rebalance(name);
+    }
+
+    /// Gives groups that want these topics their partitions.
+    pub(crate) fn created(&mut self, topics: &[Topic]) {
+        let mut concerned: Vec<Arc<str>> =
+            topics.iter().filter_map(|topic| self.wanted.get(topic)).flatten().cloned().collect();
+        concerned.sort();
+        concerned.dedup();
+        concerned.iter().for_each(|group| self.rebalance(group));
+    }
+
+    /// A topic is gone: whoever has it assigned is told so.
+    pub(crate) fn dropped(&mut self, topic: &Topic) {
+        let mut actions = Vec::new();
+        for group in self.groups.values_mut() {
+            actions.extend(group.drop_topic(topic));
+        }
+        for action in &actions {
+            if let Action::Lose(member, _) = action
+                && let Some(inbox) = self.inboxes.get(member)
+            {
+                inbox.failed(Error::UnknownTopic(topic.clone()));
+            }
+        }
+        self.tell(None, actions);
+    }
+
+    pub(crate) fn owns(
+        &self,
+        group: &str,
+        member: MemberId,
+        partition: &TopicPartition,
+        generation: Generation,
+    ) -> bool {
+        self.groups.get(group).is_some_and(|group| group.owns(member, partition, generation))
+    }
+
+    pub(crate) fn set_position(&mut self, group: &Arc<str>, partition: &TopicPartition, position: Position) {
+        self.groups.entry(group.clone()).or_default().positions.insert(partition.clone(), position);
+    }
+
+    pub(crate) fn positions(&self, group: &str) -> Vec<(TopicPartition, Offset)> {
+        let group = self.groups.get(group);
+        let mut all: Vec<_> = group
+            .into_iter()
+            .flat_map(|group| group.positions.iter().map(|(at, position)| (at.clone(), position.next)))
+            .collect();
+        all.sort();
+        all
+    }
+
+    pub(crate) fn has_members(&self, group: &str) -> bool {
+        self.groups.get(group).is_some_and(|group| !group.is_empty())
+    }
+
+    pub(crate) fn forget(&mut self, group: &str) {
+        self.groups.remove(group);
+    }
+
+    /// The lowest position of any group in each partition: what retention must keep.
+    pub(crate) fn held(&self) -> HashMap<TopicPartition, Offset> {
+        let mut held: HashMap<TopicPartition, Offset> = HashMap::new();
+        for (at, position) in self.groups.values().flat_map(|group| &group.positions) {
+            held.entry(at.clone()).and_modify(|low| *low = (*low).min(position.next)).or_insert(position.next);
+        }
+        held
+    }
+
+    /// Wakes whoever reads this partition.
+    pub(crate) fn appended(&self, at: &TopicPartition) {
+        self.readers.get(at).into_iter().flatten().for_each(|inbox| inbox.appended(at));
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.groups.values().filter_map(Group::deadline).min()
+    }
+
+    /// Takes away what was not given back in time.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        let overdue: Vec<Arc<str>> = self
+            .groups
+            .iter()
+            .filter(|(_, group)| group.deadline().is_some_and(|deadline| deadline <= now))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in overdue {
+            let actions = self.groups.get_mut(&name).map(|group| group.expire(now)).unwrap_or_default();
+            self.tell(Some(&name), actions);
+            self.rebalance(&name);
+        }
+    }
+
+    /// Takes a partition from its owner at once and assigns it anew.
+    pub(crate) fn evict(&mut self, name: &Arc<str>, partition: &TopicPartition) {
+        let action = self.groups.get_mut(name).and_then(|group| group.evict(partition));
+        self.tell(Some(name), action.into_iter().collect());
+        self.rebalance(name);
+    }
+
+    /// Begins to take a partition from its owner.
+    pub(crate) fn revoke(&mut self, name: &Arc<str>, partition: &TopicPartition, deadline: Instant) {
+        let action = self.groups.get_mut(name).and_then(|group| group.revoke(partition, deadline));
+        self.tell(Some(name), action.into_iter().collect());
+    }
+
+    fn rebalance(&mut self, name: &Arc<str>) {
+        let Some(group) = self.groups.get_mut(name) else { return };
+        let mut partitions = Vec::new();
+        for topic in group.topics() {
+            if let Some(log) = self.log.get(&topic) {
+                partitions.extend(log.info.each());
+            }
+        }
+        let actions = group.rebalance(&partitions, &mut self.generations, Instant::now());
+        self.tell(Some(name), actions);
+    }
+
+    fn tell(&mut self, name: Option<&Arc<str>>, actions: Vec<Action>) {
+        let mut assigned: BTreeMap<MemberId, Vec<(Assignment, Arc<TopicLog>)>> = BTreeMap::new();
+        let mut revoked: BTreeMap<MemberId, (Vec<TopicPartition>, Option<Instant>)> = BTreeMap::new();
+        let mut lost: BTreeMap<MemberId, Vec<TopicPartition>> = BTreeMap::new();
+        for action in actions {
+            match action {
+                Action::Assign(member, partition, generation) => {
+                    let Some(log) = self.log.get(&partition.topic) else { continue };
+                    let position = name
+                        .and_then(|name| self.groups.get(name))
+                        .and_then(|group| group.positions.get(&partition))
+                        .cloned();
+                    if let Some(inbox) = self.inboxes.get(&member) {
+                        self.readers.entry(partition.clone()).or_default().push(inbox.clone());
+                    }
+                    assigned.entry(member).or_default().push((Assignment { partition, generation, position }, log));
+                }
+                Action::Revoke(member, partition, deadline) => {
+                    let entry = revoked.entry(member).or_default();
+                    entry.0.push(partition);
+                    entry.1 = Some(entry.1.map_or(deadline, |have| have.min(deadline)));
+                }
+                Action::Lose(member, partition) => {
+                    if let Some(inbox) = self.inboxes.get(&member) {
+                        remove_reader(&mut self.readers, &partition, inbox);
+                    }
+                    lost.entry(member).or_default().push(partition);
+                }
+            }
+        }
+        for (member, partitions) in lost {
+            self.inbox(member, |inbox| inbox.lost(partitions));
+        }
+        for (member, (partitions, deadline)) in revoked {
+            self.inbox(member, |inbox| inbox.revoking(partitions, deadline.unwrap_or_else(Instant::now)));
+        }
+        for (member, assignments) in assigned {
+            self.inbox(member, |inbox| inbox.assigned(assignments));
+        }
+    }
+
+    fn inbox(&self, member: MemberId, tell: impl FnOnce(&Inbox)) {
+        if let Some(inbox) = self.inboxes.get(&member) {
+            tell(inbox);
+        }
+    }
+
+    /// Ends every member: the bus has stopped.
+    pub(crate) fn stop(&mut self, reason: &str) {
+        self.inboxes.values().for_each(|inbox| inbox.failed(Error::Stopped(reason.into())));
+    }
+
+    /// The positions of all groups in one topic, with its number, for the store.
+    pub(crate) fn advised(&self, group: &str, partition: &TopicPartition) -> Option<(TopicId, Partition, Position)> {
+        let position = self.groups.get(group)?.positions.get(partition)?.clone();
+        Some((self.log.get(&partition.topic)?.id, partition.partition, position))
+    }
+}
+
+fn remove_reader(readers: &mut HashMap<TopicPartition, Vec<Arc<Inbox>>>, at: &TopicPartition, inbox: &Arc<Inbox>) {
+    if let Some(list) = readers.get_mut(at) {
+        list.retain(|other| !Arc::ptr_eq(other, inbox));
+        if list.is_empty() {
+            readers.remove(at);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What the embedded bus promises beyond the contract: it outlives its process, is used by one at a time, and never
+//! deletes what a group has yet to read.
+
+use std::{sync::Arc, time::Duration};
+
+use bus::{
+    Bus, Delivery, Offset, Outgoing, PublishError, Share, Start, TopicPartition, TopicSpec,
+    embedded::{Config, Embedded, OpenError},
+};
+
+use crate::harness::*;
+
+fn open(config: &Config) -> Arc<dyn Bus> {
+    Arc::new(Embedded::open(config).unwrap())
+}
+
+#[tokio::test]
+async fn everything_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::new(folder.path());
+    {
+        let bus = open(&config);
+        bus.create(vec![TopicSpec::new("in"), TopicSpec::table("table")]).await.unwrap();
+        publish_to(&bus, "in", 0, &["a", "b", "c"]).await;
+        let member = bus.join("group", vec!["in".into()]).await.unwrap();
+        let assignments = assigned(&*member).await;
+        open_all(&*member, &assignments);
+        let read = records(&*member, 3).await;
+        let (partition, generation) = (read[0].at(), assignments[0].generation);
+        let share = Share { partition, generation, outputs: vec![], position: position_after(&read[1]) };
+        member.commit(vec![share]).await.unwrap();
+        bus.delete(&"table".into()).await.unwrap();
+    }
+    let bus = open(&config);
+    assert_eq!(texts(&all(&bus, "in").await), ["a", "b", "c"]);
+    assert_eq!(bus.topics().await.unwrap().len(), 1);
+    let member = bus.join("group", vec!["in".into()]).await.unwrap();
+    open_all(&*member, &assigned(&*member).await);
+    assert_eq!(texts(&records(&*member, 1).await), ["c"]);
+    publish_to(&bus, "in", 0, &["d"]).await;
+    assert_eq!(texts(&records(&*member, 1).await), ["d"]);
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::new(folder.path());
+    let first = open(&config);
+    match Embedded::open(&config) {
+        Err(OpenError::InUse { pid, .. }) => assert_eq!(pid, std::process::id().to_string()),
+        other => panic!("{:?}", other.err()),
+    }
+    drop(first);
+    assert!(Embedded::open(&config).is_ok());
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::new(folder.path());
+    drop(open(&config));
+    let database = rusqlite::Connection::open(folder.path().join("bus.db")).unwrap();
+    database.pragma_update(None, "user_version", 99).unwrap();
+    drop(database);
+    let refused = Embedded::open(&config).err().unwrap();
+    assert!(refused.to_string().contains("format 99"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_full_bus_refuses_publications_and_lets_hops_drain() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { max_bytes: 2 << 20, ..Config::new(folder.path()) };
+    let bus = open(&config);
+    create(&bus, &["in", "out"]).await;
+    let large = || Outgoing::new("in", "k", vec![b'x'; 100_000]);
+    let refused = loop {
+        if let Err(error) = bus.publish(vec![large()]).await {
+            break error;
+        }
+    };
+    assert!(matches!(refused, PublishError::Full { .. }), "{refused}");
+    let member = bus.join("group", vec!["in".into()]).await.unwrap();
+    let assignments = assigned(&*member).await;
+    open_all(&*member, &assignments);
+    let Delivery::Records(partition, generation, read) = member.next().await.unwrap() else { panic!("expected records") };
+    let outputs = vec![Outgoing::new("out", "k", "drained")];
+    member.commit(vec![Share { partition, generation, outputs, position: position_after(&read[0]) }]).await.unwrap();
+    assert_eq!(texts(&all(&bus, "out").await), ["drained"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retention_keeps_what_a_group_has_yet_to_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { keep_bytes: 0, keep_age: Duration::from_secs(0), ..Config::new(folder.path()) };
+    let bus = open(&config);
+    create(&bus, &["in", "free"]).await;
+    let (at, free) = (TopicPartition::new("in", 0), TopicPartition::new("free", 0));
+    let member = bus.join("group", vec!["in".into()]).await.unwrap();
+    let assignments = assigned(&*member).await;
+    let commit = async |next: Offset| {
+        let position = bus::Position::at(next);
+        let share = Share { partition: at.clone(), generation: assignments[0].generation, outputs: vec![], position };
+        member.commit(vec![share]).await.unwrap();
+    };
+    commit(Offset::ZERO).await;
+    for number in 0..50 {
+        publish_to(&bus, "in", 0, &[&format!("{number}")]).await;
+        publish_to(&bus, "free", 0, &[&format!("{number}")]).await;
+    }
+    // Nobody reads the other topic, so it goes: the sentinel that retention has run.
+    while bus.offset(&free, Start::Earliest).await.unwrap() < Offset(50) {
+        publish_to(&bus, "in", 0, &["more"]).await;
+    }
+    assert_eq!(bus.offset(&at, Start::Earliest).await.unwrap(), Offset::ZERO);
+    assert_eq!(texts(&bus.read(&at, Offset::ZERO, 10).await.unwrap())[0], "0");
+    commit(Offset(30)).await;
+    while bus.offset(&at, Start::Earliest).await.unwrap() < Offset(30) {
+        publish_to(&bus, "free", 0, &["more"]).await;
+    }
+    assert_eq!(texts(&bus.read(&at, Offset::ZERO, 10).await.unwrap())[0], "30");
+    drop(member);
+    drop(bus);
+    let bus = open(&config);
+    assert!(bus.offset(&at, Start::Earliest).await.unwrap() >= Offset(30));
+}

@@ -1,0 +1,104 @@
+//! What the cases share: publishing, and a member that is waited for.
+
+use std::{sync::Arc, time::Duration};
+
+use bus::{
+    Assignment, Bus, Delivery, Member, Offset, Outgoing, Partition, Position, Record, Start, TopicPartition, TopicSpec,
+};
+
+/// How long a case may take before it counts as hanging.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub async fn create(bus: &Arc<dyn Bus>, topics: &[&str]) {
+    bus.create(topics.iter().map(|topic| TopicSpec::new(*topic)).collect()).await.unwrap();
+}
+
+/// Publishes values under a key, one after another.
+pub async fn publish(
+    bus: &Arc<dyn Bus>,
+    topic: &str,
+    key: &str,
+    values: impl IntoIterator<Item = String>,
+) -> Vec<TopicPartition> {
+    let mut places = Vec::new();
+    for value in values {
+        let spots = bus.publish(vec![Outgoing::new(topic, key.to_owned(), value)]).await.unwrap();
+        places.push(TopicPartition { topic: topic.into(), partition: spots[0].partition });
+    }
+    places
+}
+
+pub async fn publish_to(bus: &Arc<dyn Bus>, topic: &str, partition: u32, values: &[&str]) {
+    let record = |value: &&str| Outgoing::new(topic, "k", (*value).to_owned()).to_partition(Partition(partition));
+    bus.publish(values.iter().map(record).collect()).await.unwrap();
+}
+
+pub fn text(record: &Record) -> String {
+    String::from_utf8(record.value().to_vec()).unwrap()
+}
+
+pub fn texts(records: &[Record]) -> Vec<String> {
+    records.iter().map(text).collect()
+}
+
+/// Everything in a topic, partition by partition.
+pub async fn all(bus: &Arc<dyn Bus>, topic: &str) -> Vec<Record> {
+    let info = bus.topics().await.unwrap().into_iter().find(|info| info.topic.as_str() == topic).unwrap();
+    let mut out = Vec::new();
+    for at in info.each() {
+        let end = bus.offset(&at, Start::End).await.unwrap();
+        let mut from = bus.offset(&at, Start::Earliest).await.unwrap();
+        while from < end {
+            let records = bus.read(&at, from, 64 * 1024).await.unwrap();
+            let Some(last) = records.last() else { break };
+            from = last.offset.next();
+            out.extend(records);
+        }
+    }
+    out
+}
+
+/// The next assignment of at least one partition; anything else fails.
+pub async fn assigned(member: &dyn Member) -> Vec<Assignment> {
+    match member.next().await.unwrap() {
+        Delivery::Assigned(assignments) => assignments,
+        other => panic!("expected an assignment, got {other:?}"),
+    }
+}
+
+/// All assignments, until there are `count` partitions.
+pub async fn assigned_count(member: &dyn Member, count: usize) -> Vec<Assignment> {
+    let mut out = Vec::new();
+    while out.len() < count {
+        out.extend(assigned(member).await);
+    }
+    assert_eq!(out.len(), count);
+    out
+}
+
+pub fn start(assignment: &Assignment) -> Offset {
+    assignment.position.as_ref().map_or(Offset::ZERO, |position| position.next)
+}
+
+pub fn open_all(member: &dyn Member, assignments: &[Assignment]) {
+    for assignment in assignments {
+        member.open(&assignment.partition, assignment.generation, start(assignment));
+    }
+}
+
+/// Exactly the next `count` records; anything else fails.
+pub async fn records(member: &dyn Member, count: usize) -> Vec<Record> {
+    let mut out = Vec::new();
+    while out.len() < count {
+        match member.next().await.unwrap() {
+            Delivery::Records(_, _, records) => out.extend(records),
+            other => panic!("expected records, got {other:?}; have {:?}", texts(&out)),
+        }
+    }
+    assert_eq!(out.len(), count, "{:?}", texts(&out));
+    out
+}
+
+pub fn position_after(record: &Record) -> Position {
+    Position::at(record.offset.next())
+}

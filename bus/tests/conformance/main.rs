@@ -1,0 +1,75 @@
+//! What every bus owes its stages (`bus::Bus`, `bus::Member`), stated once and run against each bus.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod cases;
+mod embedded;
+mod exactly_once;
+mod harness;
+
+use std::sync::Arc;
+
+use bus::{
+    Bus,
+    embedded::{Config, Embedded},
+    hostile::{Hostile, Manners},
+};
+
+/// Runs every case against a bus; each case gets a bus of its own.
+macro_rules! suite {
+    ($name:ident, $make:expr, [$($module:ident::$case:ident),* $(,)?]) => {
+        mod $name {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let (bus, _guard) = $make;
+                    tokio::time::timeout(harness::PATIENCE, $module::$case(bus)).await.expect("the case hangs");
+                }
+            )*
+        }
+    };
+}
+
+macro_rules! every_case {
+    ($name:ident, $make:expr) => {
+        suite!(
+            $name,
+            $make,
+            [
+                cases::a_key_has_one_partition_and_keeps_its_order,
+                cases::nothing_is_delivered_before_it_is_opened,
+                cases::a_partition_can_be_opened_elsewhere,
+                cases::outputs_position_and_note_are_committed_together,
+                cases::what_was_not_committed_comes_again,
+                cases::a_share_of_an_older_assignment_is_left_out_and_the_others_stand,
+                cases::a_revoked_partition_may_still_commit_and_is_then_handed_over,
+                cases::reading_goes_on_while_a_commit_is_under_way,
+                cases::a_paused_partition_delivers_nothing,
+                cases::topics_can_be_added_and_created_later,
+                cases::records_are_read_without_a_group_from_any_place,
+                cases::a_waiting_reader_is_woken,
+                cases::what_cannot_be_taken_is_refused_by_name,
+                cases::null_values_and_explicit_partitions_are_kept,
+                cases::a_deleted_topic_stops_its_readers,
+                cases::lag_is_told_and_advice_counts,
+                cases::a_forgotten_group_starts_anew,
+                exactly_once::members_come_and_go_and_each_record_is_copied_once,
+            ]
+        );
+    };
+}
+
+every_case!(embedded_bus, {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { partitions: 4, ..Config::new(folder.path()) };
+    (Arc::new(Embedded::open(&config).unwrap()) as Arc<dyn Bus>, folder)
+});
+
+every_case!(mild_bus, (Arc::new(Hostile::with(1, 4, Manners::MILD)) as Arc<dyn Bus>, ()));
+every_case!(rough_bus, (Arc::new(Hostile::with(2, 4, Manners::ROUGH)) as Arc<dyn Bus>, ()));
+
+suite!(
+    hostile_bus,
+    (Arc::new(Hostile::new(3)) as Arc<dyn Bus>, ()),
+    [exactly_once::members_come_and_go_and_each_record_is_copied_once,]
+);
