@@ -12,10 +12,12 @@ pub mod hostile;
 mod local;
 mod member;
 mod record;
+mod table;
 mod topic;
 
 pub use member::{Assignment, Committed, Delivery, Generation, Member, Note, Position, Share, TooLong};
 pub use record::{Offset, Outgoing, Partition, Record, Spot, Topic, TopicPartition};
+pub use table::Last;
 pub use topic::{Lag, Start, TopicInfo, TopicSpec};
 
 use contracts::outcomes::BoxFuture;

@@ -1,1 +1,31 @@
-//! placeholder
+//! raw ─▶ named events: the one gate through which every event goes.
+//!
+//! ```text
+//!  raw ─▶ service ─▶ decide ─▶ event.*, progress, rejected ┐
+//!           │          │ seen (recent ids)                 ├─ one hop
+//!           └──────────┴─▶ seen ────────────────────────────┘
+//! ```
+//!
+//! - [`decide`](Decider) is pure: one raw record, the catalog and the memory of recent ids give what is to be written.
+//! - `seen` is that memory: bounded in time and count, written to the side topic `seen` in the same hop, rebuilt from
+//!   there before the first record of a partition is taken.
+//! - `service` is the one file that awaits.
+//!
+//! A detector has no clock: what is a duplicate is decided by the records' own times.
+
+mod config;
+mod decide;
+mod error;
+mod handle;
+mod origin;
+mod partition;
+mod publish;
+mod seen;
+mod service;
+
+pub use config::Config;
+pub use decide::{Decider, Decision};
+pub use error::Error;
+pub use handle::{Counts, Handle};
+pub use seen::{First, Seen, SeenError};
+pub use service::{CatalogView, Deps, Service};

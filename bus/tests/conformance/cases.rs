@@ -333,3 +333,15 @@ pub async fn a_forgotten_group_starts_anew(bus: Arc<dyn Bus>) {
     let again = bus.join("group", vec!["in".into()]).await.unwrap();
     assert!(assigned_count(&*again, 4).await.iter().all(|assignment| assignment.position.is_none()));
 }
+
+pub async fn the_last_record_of_a_table_is_followed(bus: Arc<dyn Bus>) {
+    bus.create(vec![TopicSpec::table("table")]).await.unwrap();
+    let mut last = bus::Last::of(&*bus, "table");
+    assert_eq!(last.current().await.unwrap(), None);
+    publish(&bus, "table", "k", ["a".into(), "b".into()]).await;
+    assert_eq!(text(&last.changed().await.unwrap()), "b");
+    assert_eq!(last.current().await.unwrap(), None);
+    let (changed, _) = tokio::join!(last.changed(), publish(&bus, "table", "k", ["c".into()]));
+    assert_eq!(text(&changed.unwrap()), "c");
+    assert_eq!(bus::Last::of(&*bus, "table").current().await.unwrap().map(|record| text(&record)), Some("c".into()));
+}

@@ -82,7 +82,9 @@ async fn a_full_bus_refuses_publications_and_lets_hops_drain() {
     let member = bus.join("group", vec!["in".into()]).await.unwrap();
     let assignments = assigned(&*member).await;
     open_all(&*member, &assignments);
-    let Delivery::Records(partition, generation, read) = member.next().await.unwrap() else { panic!("expected records") };
+    let Delivery::Records(partition, generation, read) = member.next().await.unwrap() else {
+        panic!("expected records")
+    };
     let outputs = vec![Outgoing::new("out", "k", "drained")];
     member.commit(vec![Share { partition, generation, outputs, position: position_after(&read[0]) }]).await.unwrap();
     assert_eq!(texts(&all(&bus, "out").await), ["drained"]);

@@ -1,0 +1,58 @@
+//! What is told of a raw record, whatever becomes of it.
+
+use catalog::Change;
+use contracts::{
+    hasura::{self, Op},
+    progress::{Occurrence, Origin},
+    raw::{Place, RawHeaders},
+};
+use serde_json::Value;
+
+pub(crate) fn occurrence(headers: &RawHeaders, raw: Place) -> Occurrence {
+    Occurrence {
+        invocation: headers.invocation,
+        correlation: headers.correlation.clone(),
+        raw,
+        received: headers.received,
+    }
+}
+
+/// As much as can be known without reading the body.
+pub(crate) fn bare(headers: &RawHeaders) -> Origin {
+    Origin {
+        body: headers.kind,
+        source: headers.source.clone(),
+        table: None,
+        op: None,
+        trigger: None,
+        user: None,
+        depth: headers.depth,
+        related_to: headers.related_to.clone(),
+    }
+}
+
+/// What a change adds to it.
+pub(crate) fn of_change(headers: &RawHeaders, change: &Change<'_>, op: Op) -> Origin {
+    Origin {
+        table: Some(format!("{}.{}", change.schema(), change.table())),
+        op: Some(op),
+        trigger: change.trigger().map(str::to_owned),
+        user: change.user().map(str::to_owned),
+        ..bare(headers)
+    }
+}
+
+/// A scheduled body's trigger.
+pub(crate) fn of_scheduled(headers: &RawHeaders, body: &Value) -> Origin {
+    let name = hasura::unwrap(body).get("name").and_then(Value::as_str);
+    Origin { trigger: name.map(str::to_owned), ..bare(headers) }
+}
+
+pub(crate) fn op_of(change: &Change<'_>) -> Op {
+    match change.operation() {
+        catalog::Operation::Insert => Op::Insert,
+        catalog::Operation::Update => Op::Update,
+        catalog::Operation::Delete => Op::Delete,
+        catalog::Operation::Manual => Op::Manual,
+    }
+}
