@@ -18,3 +18,4 @@ pub mod schema;
 pub mod summary;
 pub mod token;
 pub mod topics;
+pub mod wait;

@@ -1,0 +1,154 @@
+//! The catalog, compiled: every event and job, with an index by table and operation.
+
+use std::collections::{BTreeMap, HashMap};
+
+use contracts::names::{EventRef, GroupName};
+use serde_json::Value;
+
+use crate::{change::Operation, detector::Tables, event::Event, files, job::Job, report::Report, sources::Sources};
+
+/// The kinds of jobs there are, and what their options may be: the runner's registry.
+pub trait Kinds {
+    /// Whether these options are fine for this kind. Their strings are templates still, `${ … }` and all. The error is a
+    /// sentence for whoever wrote the file.
+    fn check(&self, kind: &str, options: &Value) -> Result<(), String>;
+    /// The names of the kinds.
+    fn names(&self) -> Vec<&str>;
+}
+
+/// What compiling gives: everything that was found wrong, and if nothing forbids it, a catalog.
+#[derive(Debug)]
+pub struct Outcome {
+    /// `None` if the report has errors.
+    pub catalog: Option<Catalog>,
+    /// What was found.
+    pub report: Report,
+}
+
+/// For one table (or for all of them): positions of events by operation, in the order of names.
+type ByOperation = [Vec<usize>; 4];
+
+/// A compiled catalog. It never changes: an edit compiles another.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    events: Vec<Event>,
+    jobs: BTreeMap<GroupName, Job>,
+    retired: BTreeMap<GroupName, Job>,
+    by_table: HashMap<String, HashMap<String, ByOperation>>,
+    all_tables: ByOperation,
+}
+
+/// Another event has this name already.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the event {0} exists already")]
+pub struct NameTaken(pub EventRef);
+
+impl Catalog {
+    /// Compiles files. `kinds` judges the jobs' options.
+    pub fn compile(sources: &Sources, kinds: &dyn Kinds) -> Outcome {
+        files::compile(sources, kinds)
+    }
+
+    pub(crate) fn new(mut events: Vec<Event>, jobs: Vec<Job>) -> Self {
+        events.sort_by(|a, b| a.name().cmp(b.name()));
+        let jobs = jobs.into_iter().map(|job| (job.group().clone(), job)).collect();
+        let mut catalog = Self { events, jobs, ..Self::default() };
+        catalog.index();
+        catalog
+    }
+
+    /// Adds an event that a Rust function detects.
+    pub fn with_event(mut self, event: Event) -> Result<Self, NameTaken> {
+        let at = match self.events.binary_search_by(|other| other.name().cmp(event.name())) {
+            Ok(_) => return Err(NameTaken(event.name().clone())),
+            Err(at) => at,
+        };
+        self.events.insert(at, event);
+        self.index();
+        Ok(self)
+    }
+
+    fn index(&mut self) {
+        self.by_table.clear();
+        self.all_tables = ByOperation::default();
+        for (at, event) in self.events.iter().enumerate() {
+            let Some(selector) = event.selector() else { continue };
+            let note = |places: &mut ByOperation| {
+                for operation in &selector.operations {
+                    let places = &mut places[*operation as usize];
+                    if places.last() != Some(&at) {
+                        places.push(at);
+                    }
+                }
+            };
+            match &selector.tables {
+                Tables::All => note(&mut self.all_tables),
+                Tables::These(tables) => {
+                    for table in tables {
+                        let schema = self.by_table.entry(table.schema.clone()).or_default();
+                        note(schema.entry(table.name.clone()).or_default());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The events that a change may be, in the order of their names. Events on other tables cost nothing here.
+    pub fn candidates<'c>(
+        &'c self,
+        source: &'c str,
+        schema: &str,
+        table: &str,
+        operation: Operation,
+    ) -> impl Iterator<Item = &'c Event> {
+        let own = self.by_table.get(schema).and_then(|schema| schema.get(table));
+        let own: &[usize] = own.map_or(&[], |places| &places[operation as usize]);
+        let all: &[usize] = &self.all_tables[operation as usize];
+        merged(own, all).map(|at| &self.events[at]).filter(move |event| {
+            let wanted = event.selector().and_then(|selector| selector.source.as_deref());
+            wanted.is_none_or(|wanted| wanted == source)
+        })
+    }
+
+    /// One event.
+    pub fn event(&self, name: &EventRef) -> Option<&Event> {
+        let at = self.events.binary_search_by(|event| event.name().cmp(name)).ok()?;
+        self.events.get(at)
+    }
+
+    /// Every event, by name.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Every job, by group.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.values()
+    }
+
+    /// The job of a group, in use or retired.
+    pub fn job(&self, group: &GroupName) -> Option<&Job> {
+        self.jobs.get(group).or_else(|| self.retired.get(group))
+    }
+
+    /// The jobs that left the catalog and may still have something to run, by group.
+    pub fn retired(&self) -> impl Iterator<Item = &Job> {
+        self.retired.values()
+    }
+
+    pub(crate) fn retire(&mut self, job: Job) {
+        if !self.jobs.contains_key(job.group()) {
+            self.retired.insert(job.group().clone(), job);
+        }
+    }
+}
+
+/// Two ascending lists as one.
+fn merged<'c>(a: &'c [usize], b: &'c [usize]) -> impl Iterator<Item = usize> + 'c {
+    let (mut a, mut b) = (a.iter().copied().peekable(), b.iter().copied().peekable());
+    std::iter::from_fn(move || match (a.peek(), b.peek()) {
+        (Some(x), Some(y)) if y < x => b.next(),
+        (Some(_), _) => a.next(),
+        (None, _) => b.next(),
+    })
+}

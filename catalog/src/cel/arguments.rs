@@ -1,0 +1,56 @@
+//! The arguments of a call: evaluated, present, and of the type that the function wants.
+
+use super::{
+    Stop,
+    eval::Evaluator,
+    node::{Node, Span},
+    value::Value,
+};
+
+/// Evaluated arguments; none of them is null.
+pub(crate) struct Arguments<'e, 'a> {
+    pub(crate) evaluator: &'e Evaluator<'a>,
+    nodes: &'a [Node],
+    values: Vec<Value<'a>>,
+    pub(crate) span: Span,
+}
+
+impl<'e, 'a> Arguments<'e, 'a> {
+    pub(crate) fn new(evaluator: &'e Evaluator<'a>, nodes: &'a [Node], span: Span) -> Result<Self, Stop> {
+        let values = nodes.iter().map(|node| evaluator.present(node)).collect::<Result<Vec<_>, _>>()?;
+        evaluator.budget.spend(values.iter().map(Value::weight).sum(), span)?;
+        Ok(Self { evaluator, nodes, values, span })
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.values.len()
+    }
+
+    pub(crate) fn value(&self, index: usize) -> &Value<'a> {
+        &self.values[index]
+    }
+
+    pub(crate) fn text(&self, index: usize) -> Result<&str, Stop> {
+        self.values[index].as_str().ok_or_else(|| self.wrong(index, "a string"))
+    }
+
+    /// A position or a count: a whole number that is not negative.
+    pub(crate) fn position(&self, index: usize) -> Result<usize, Stop> {
+        match &self.values[index] {
+            Value::Int(value) => {
+                usize::try_from(*value).map_err(|_| Stop::failed(self.nodes[index].span, "the position is negative"))
+            }
+            _ => Err(self.wrong(index, "an int")),
+        }
+    }
+
+    /// The error for an argument of the wrong type.
+    pub(crate) fn wrong(&self, index: usize, wanted: &str) -> Stop {
+        Stop::failed(self.nodes[index].span, format!("is {}, and {wanted} is wanted here", self.values[index].kind()))
+    }
+
+    /// An error of the call as a whole.
+    pub(crate) fn failed(&self, message: impl Into<String>) -> Stop {
+        Stop::failed(self.span, message)
+    }
+}

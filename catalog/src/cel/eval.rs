@@ -1,0 +1,312 @@
+//! The evaluator: walks the compiled tree over borrowed values.
+
+use std::cell::RefCell;
+
+use super::{
+    Bindings, Stop,
+    budget::Budget,
+    compare, functions, macros,
+    node::{Kind, Node, Operator, Relation, Span, Var},
+    number, strings, time,
+    value::Value,
+};
+
+/// One evaluation: what the variables stand for, the variables of the macros around, the steps left.
+pub(crate) struct Evaluator<'a> {
+    bindings: Bindings<'a>,
+    pub(crate) locals: RefCell<Vec<Value<'a>>>,
+    pub(crate) budget: Budget,
+}
+
+impl<'a> Evaluator<'a> {
+    pub(crate) fn new(bindings: &Bindings<'a>) -> Self {
+        Self { bindings: *bindings, locals: RefCell::new(Vec::new()), budget: Budget::new() }
+    }
+
+    /// A condition: true, false, or no value.
+    pub(crate) fn condition(&self, node: &'a Node) -> Result<bool, Stop> {
+        match self.eval(node)? {
+            Value::Bool(value) => Ok(value),
+            Value::Null => Err(Stop::null(node.span)),
+            other => Err(Stop::failed(node.span, format!("is {}, and a condition is true or false", other.kind()))),
+        }
+    }
+
+    /// A value that an operation needs: null counts as absent.
+    #[inline]
+    pub(crate) fn present(&self, node: &'a Node) -> Result<Value<'a>, Stop> {
+        match self.eval(node)? {
+            Value::Null => Err(Stop::null(node.span)),
+            value => Ok(value),
+        }
+    }
+
+    /// The value of a node.
+    pub(crate) fn eval(&self, node: &'a Node) -> Result<Value<'a>, Stop> {
+        self.budget.spend(1, node.span)?;
+        match &node.kind {
+            Kind::Literal(literal) => Ok(Value::of_literal(literal)),
+            Kind::Var(var) => self.variable(*var, node.span),
+            Kind::Local(slot) => Ok(self.locals.borrow().get(*slot).cloned().unwrap_or(Value::Null)),
+            Kind::Select(inner, field) => self.select(inner, field, node.span),
+            Kind::Has(inner, field) => self.has(inner, field),
+            Kind::Index(pair) => self.index(pair, node.span),
+            Kind::List(items) => items.iter().map(|item| self.eval(item)).collect::<Result<_, _>>().map(Value::list),
+            Kind::Map(entries) => self.map(entries),
+            Kind::Not(inner) => self.condition(inner).map(|value| Value::Bool(!value)),
+            Kind::Negate(inner) => self.negate(inner),
+            Kind::And(terms) => self.logic(terms, false),
+            Kind::Or(terms) => self.logic(terms, true),
+            Kind::If(parts) => {
+                let chosen = if self.condition(&parts[0])? { &parts[1] } else { &parts[2] };
+                self.eval(chosen)
+            }
+            Kind::Equal { negated, sides } => self.equal(sides).map(|equal| Value::Bool(equal != *negated)),
+            Kind::Compare(relation, pair) => self.compare(*relation, pair, node.span),
+            Kind::Arithmetic(operator, pair) => self.arithmetic(*operator, pair, node.span),
+            Kind::In(pair) => self.contains(pair),
+            Kind::Call(function, arguments) => functions::call(self, *function, arguments, node.span),
+            Kind::Matches(inner, pattern) => self.matches(inner, pattern),
+            Kind::Macro(parts) => macros::run(self, parts),
+        }
+    }
+
+    fn variable(&self, var: Var, span: Span) -> Result<Value<'a>, Stop> {
+        let json = match var {
+            Var::Data => self.bindings.data,
+            Var::Event => self.bindings.event,
+            _ => {
+                let change = self.bindings.change.ok_or_else(|| Stop::missing(span))?;
+                return Ok(match var {
+                    Var::Op => Value::String(change.operation().as_str()),
+                    Var::TableSchema => Value::String(change.schema()),
+                    Var::TableName => Value::String(change.table()),
+                    Var::Table => Value::Map(std::rc::Rc::new(vec![
+                        (Value::String("name"), Value::String(change.table())),
+                        (Value::String("schema"), Value::String(change.schema())),
+                    ])),
+                    Var::Old => Value::of_json(change.old()),
+                    Var::New => Value::of_json(change.new_row()),
+                    Var::Row => Value::of_json(change.row()),
+                    Var::Session => change.session().map_or_else(|| Value::Map(Default::default()), Value::JsonMap),
+                    Var::User => change.user().map_or(Value::Null, Value::String),
+                    Var::Role => change.role().map_or(Value::Null, Value::String),
+                    Var::Trigger => change.trigger().map_or(Value::Null, Value::String),
+                    Var::Source => Value::String(change.source()),
+                    Var::Received => Value::Timestamp(change.received()),
+                    _ => Value::of_json(change.body()),
+                });
+            }
+        };
+        json.map(Value::of_json).ok_or_else(|| Stop::missing(span))
+    }
+
+    #[inline]
+    fn select(&self, inner: &'a Node, field: &str, span: Span) -> Result<Value<'a>, Stop> {
+        let object = self.eval(inner)?;
+        if let Value::JsonMap(map) = &object {
+            return map.get(field).map(Value::of_json).ok_or_else(|| Stop::missing(span));
+        }
+        match &object {
+            Value::Map(_) => object.get(&Value::String(field)).ok_or_else(|| Stop::missing(span)),
+            Value::Null => Err(Stop::null(inner.span)),
+            // The columns of a row that is no object are missing: a manual invocation may carry anything.
+            _ if is_row(inner) => Err(Stop::missing(span)),
+            other => Err(Stop::failed(inner.span, format!("is {}, and has no `{field}`", other.kind()))),
+        }
+    }
+
+    fn has(&self, inner: &'a Node, field: &str) -> Result<Value<'a>, Stop> {
+        match self.eval(inner) {
+            Ok(object) => Ok(Value::Bool(object.get(&Value::String(field)).is_some())),
+            Err(Stop::Absent(_)) => Ok(Value::Bool(false)),
+            Err(failed) => Err(failed),
+        }
+    }
+
+    fn index(&self, pair: &'a [Node; 2], span: Span) -> Result<Value<'a>, Stop> {
+        let (object, key) = (self.present(&pair[0])?, self.present(&pair[1])?);
+        let found = match (&object, &key) {
+            (Value::JsonList(_) | Value::List(_), Value::Int(index)) => {
+                usize::try_from(*index).ok().and_then(|index| object.elements()?.get(index))
+            }
+            (Value::JsonList(_) | Value::List(_), other) => {
+                return Err(Stop::failed(
+                    pair[1].span,
+                    format!("is {}, and a list is indexed by an int", other.kind()),
+                ));
+            }
+            (Value::JsonMap(_) | Value::Map(_), _) => object.get(&key),
+            _ if is_row(&pair[0]) => None,
+            (other, _) => return Err(Stop::failed(pair[0].span, format!("is {}, and has no elements", other.kind()))),
+        };
+        found.ok_or_else(|| Stop::missing(span))
+    }
+
+    fn map(&self, entries: &'a [(Node, Node)]) -> Result<Value<'a>, Stop> {
+        let pairs = entries.iter().map(|(key, value)| Ok((self.present(key)?, self.eval(value)?)));
+        Ok(Value::Map(std::rc::Rc::new(pairs.collect::<Result<_, Stop>>()?)))
+    }
+
+    fn negate(&self, inner: &'a Node) -> Result<Value<'a>, Stop> {
+        match self.present(inner)? {
+            Value::Duration(duration) => Ok(Value::Duration(-duration)),
+            value => number::negate(&value).map_err(|message| Stop::failed(inner.span, message)),
+        }
+    }
+
+    /// `&&` (`decisive` is false) and `||` (true): a decisive term wins over terms without a value, as CEL has it. Of
+    /// those a failure is reported rather than an absence, so that no mistake hides behind a null.
+    fn logic(&self, terms: &'a [Node], decisive: bool) -> Result<Value<'a>, Stop> {
+        let mut stopped: Option<Stop> = None;
+        for term in terms {
+            match self.condition(term) {
+                Ok(value) if value == decisive => return Ok(Value::Bool(decisive)),
+                Ok(_) => {}
+                Err(stop) => {
+                    if !matches!(stopped, Some(Stop::Failed(_)))
+                        && (stopped.is_none() || matches!(stop, Stop::Failed(_)))
+                    {
+                        stopped = Some(stop);
+                    }
+                }
+            }
+        }
+        stopped.map_or(Ok(Value::Bool(!decisive)), Err)
+    }
+
+    /// Null equals only null. Beside a written `null` a missing column counts as null; elsewhere it is absent.
+    fn equal(&self, sides: &'a [Node; 2]) -> Result<bool, Stop> {
+        let (left, right) = (self.side(&sides[0], &sides[1])?, self.side(&sides[1], &sides[0])?);
+        self.budget.spend(left.weight().min(right.weight()), sides[0].span)?;
+        Ok(compare::equal(&left, &right))
+    }
+
+    #[inline]
+    fn side(&self, node: &'a Node, other: &Node) -> Result<Value<'a>, Stop> {
+        match self.eval(node) {
+            Err(Stop::Absent(_)) if is_null(other) => Ok(Value::Null),
+            result => result,
+        }
+    }
+
+    fn compare(&self, relation: Relation, pair: &'a [Node; 2], span: Span) -> Result<Value<'a>, Stop> {
+        let (left, right) = (self.present(&pair[0])?, self.present(&pair[1])?);
+        let order = compare::order(&left, &right).ok_or_else(|| {
+            let hint = match (left.type_name(), right.type_name()) {
+                ("string", "int" | "double") | ("int" | "double", "string") => "; convert the text with double()",
+                ("string", "timestamp") | ("timestamp", "string") => "; convert the text with timestamp() or date()",
+                _ => "",
+            };
+            Stop::failed(span, format!("{} has no order with {}{hint}", left.kind(), right.kind()))
+        })?;
+        Ok(Value::Bool(match relation {
+            Relation::Less => order.is_lt(),
+            Relation::LessOrEqual => order.is_le(),
+            Relation::Greater => order.is_gt(),
+            Relation::GreaterOrEqual => order.is_ge(),
+        }))
+    }
+
+    fn arithmetic(&self, operator: Operator, pair: &'a [Node; 2], span: Span) -> Result<Value<'a>, Stop> {
+        let (left, right) = (self.present(&pair[0])?, self.present(&pair[1])?);
+        self.budget.spend(left.weight() + right.weight(), span)?;
+        if operator == Operator::Add
+            && let Some(result) = strings::concatenate(&left, &right, span)
+        {
+            return result;
+        }
+        if let Some(result) = time::arithmetic(operator, &left, &right) {
+            return result.map_err(|message| Stop::failed(span, message));
+        }
+        let is_number = |value: &Value<'_>| matches!(value.type_name(), "int" | "double");
+        if !is_number(&left) || !is_number(&right) {
+            return Err(Stop::failed(span, format!("cannot compute with {} and {}", left.kind(), right.kind())));
+        }
+        number::arithmetic(operator, &left, &right).map_err(|message| Stop::failed(span, message))
+    }
+
+    /// `in`: an element of a list, or a key of a map.
+    fn contains(&self, pair: &'a [Node; 2]) -> Result<Value<'a>, Stop> {
+        let wanted = self.eval(&pair[0])?;
+        // The usual list is written in the condition: look at it without making it.
+        if let Kind::List(items) = &pair[1].kind
+            && items.iter().all(|item| matches!(item.kind, Kind::Literal(_)))
+        {
+            self.budget.spend(items.len(), pair[1].span)?;
+            return Ok(Value::Bool(items.iter().any(|item| match &item.kind {
+                Kind::Literal(literal) => compare::equal(&wanted, &Value::of_literal(literal)),
+                _ => false,
+            })));
+        }
+        let list = self.present(&pair[1])?;
+        self.budget.spend(list.weight(), pair[1].span)?;
+        match &list {
+            Value::JsonMap(_) | Value::Map(_) => Ok(Value::Bool(list.get(&wanted).is_some())),
+            Value::JsonList(_) | Value::List(_) => {
+                let found =
+                    list.elements().is_some_and(|items| items.iter().any(|item| compare::equal(&wanted, &item)));
+                Ok(Value::Bool(found))
+            }
+            other => Err(Stop::failed(pair[1].span, format!("is {}, and `in` wants a list or a map", other.kind()))),
+        }
+    }
+
+    fn matches(&self, inner: &'a Node, pattern: &regex::Regex) -> Result<Value<'a>, Stop> {
+        let text = self.present(inner)?;
+        self.budget.spend(text.weight(), inner.span)?;
+        match text.as_str() {
+            Some(text) => Ok(Value::Bool(pattern.is_match(text))),
+            None => Err(Stop::failed(inner.span, format!("is {}, and `matches` wants a string", text.kind()))),
+        }
+    }
+
+    /// Both rows have the column, and its values differ.
+    pub(crate) fn changed(&self, column: &'a Node) -> Result<bool, Stop> {
+        let column = self.column(column)?;
+        let Some(change) = self.bindings.change else { return Ok(false) };
+        let name = column.as_str().unwrap_or_default();
+        Ok(match (change.old().get(name), change.new_row().get(name)) {
+            (Some(old), Some(new)) => {
+                let (old, new) = (Value::of_json(old), Value::of_json(new));
+                !compare::equal(&old, &new)
+            }
+            _ => false,
+        })
+    }
+
+    /// The old row has the column with that value.
+    pub(crate) fn was(&self, column: &'a Node, value: &'a Node) -> Result<bool, Stop> {
+        let column = self.column(column)?;
+        let wanted = self.eval(value)?;
+        let old = self.bindings.change.and_then(|change| change.old().get(column.as_str().unwrap_or_default()));
+        Ok(old.is_some_and(|old| compare::equal(&Value::of_json(old), &wanted)))
+    }
+
+    /// The column changed, and its new value is this.
+    pub(crate) fn became(&self, column: &'a Node, value: &'a Node) -> Result<bool, Stop> {
+        if !self.changed(column)? {
+            return Ok(false);
+        }
+        let name = self.column(column)?;
+        let wanted = self.eval(value)?;
+        let new = self.bindings.change.and_then(|change| change.new_row().get(name.as_str().unwrap_or_default()));
+        Ok(new.is_some_and(|new| compare::equal(&Value::of_json(new), &wanted)))
+    }
+
+    fn column(&self, node: &'a Node) -> Result<Value<'a>, Stop> {
+        let column = self.present(node)?;
+        match column.as_str() {
+            Some(_) => Ok(column),
+            None => Err(Stop::failed(node.span, format!("is {}, and a column's name is wanted here", column.kind()))),
+        }
+    }
+}
+
+fn is_null(node: &Node) -> bool {
+    matches!(node.kind, Kind::Literal(super::node::Literal::Null))
+}
+
+fn is_row(node: &Node) -> bool {
+    matches!(node.kind, Kind::Var(Var::Old | Var::New | Var::Row))
+}

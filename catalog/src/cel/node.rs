@@ -1,0 +1,144 @@
+//! The compiled tree: names resolved, literals prepared, patterns and zones checked.
+
+use regex::Regex;
+
+use super::functions::Function;
+
+/// A part of the expression's text, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+/// One expression within the expression.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    pub(crate) span: Span,
+}
+
+/// A value written in the text.
+#[derive(Debug, Clone)]
+pub(crate) enum Literal {
+    Null,
+    Bool(bool),
+    Int(i64),
+    /// A number that is no 64-bit integer, as JSON would write it: its digits decide, not a float.
+    Number(String),
+    String(String),
+    Bytes(Vec<u8>),
+    /// `int`, `string` …, as `type()` returns them.
+    Type(&'static str),
+}
+
+/// The variables of all scopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Var {
+    Op,
+    Table,
+    TableSchema,
+    TableName,
+    Old,
+    New,
+    Row,
+    Session,
+    User,
+    Role,
+    Trigger,
+    Source,
+    Received,
+    Payload,
+    Data,
+    Event,
+}
+
+/// `<`, `<=`, `>`, `>=`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Relation {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// The operators that compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operator {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+}
+
+/// What a node does.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Literal(Literal),
+    Var(Var),
+    /// A variable of a macro, by its place on the stack of them.
+    Local(usize),
+    Select(Box<Node>, String),
+    Has(Box<Node>, String),
+    Index(Box<[Node; 2]>),
+    List(Vec<Node>),
+    Map(Vec<(Node, Node)>),
+    Not(Box<Node>),
+    Negate(Box<Node>),
+    /// `&&` and `||` as long chains, so that an explanation can name the link that broke.
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    If(Box<[Node; 3]>),
+    Equal {
+        negated: bool,
+        sides: Box<[Node; 2]>,
+    },
+    Compare(Relation, Box<[Node; 2]>),
+    Arithmetic(Operator, Box<[Node; 2]>),
+    In(Box<[Node; 2]>),
+    Call(Function, Vec<Node>),
+    /// `matches` with a pattern that is a literal, compiled once.
+    Matches(Box<Node>, Regex),
+    Macro(Box<Macro>),
+}
+
+/// Which of CEL's macros over lists and maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MacroKind {
+    All,
+    Exists,
+    ExistsOne,
+    /// `map`, and `filter`, which makes of each element what it was.
+    Map,
+}
+
+/// A macro over a list or the keys of a map.
+#[derive(Debug)]
+pub(crate) struct Macro {
+    pub(crate) kind: MacroKind,
+    pub(crate) over: Node,
+    /// What is tested; `map` with two arguments tests nothing.
+    pub(crate) test: Option<Node>,
+    /// What `map` makes of each element that passed.
+    pub(crate) result: Option<Node>,
+}
+
+impl Node {
+    /// The parts of this node, in the order of the text.
+    pub(crate) fn children(&self) -> Vec<&Node> {
+        match &self.kind {
+            Kind::Literal(_) | Kind::Var(_) | Kind::Local(_) => Vec::new(),
+            Kind::Select(inner, _) | Kind::Has(inner, _) | Kind::Not(inner) | Kind::Negate(inner) => vec![inner],
+            Kind::Matches(inner, _) => vec![inner],
+            Kind::Index(pair) | Kind::Compare(_, pair) | Kind::Arithmetic(_, pair) | Kind::In(pair) => {
+                pair.iter().collect()
+            }
+            Kind::Equal { sides, .. } => sides.iter().collect(),
+            Kind::If(parts) => parts.iter().collect(),
+            Kind::List(items) | Kind::And(items) | Kind::Or(items) | Kind::Call(_, items) => items.iter().collect(),
+            Kind::Map(entries) => entries.iter().flat_map(|(key, value)| [key, value]).collect(),
+            Kind::Macro(parts) => std::iter::once(&parts.over).chain(&parts.test).chain(&parts.result).collect(),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! From text to `cel`'s tree: bounds first, since the parser recurses, then its errors in words that help.
+
+use cel::{
+    common::ast::{IdedExpr, SourceInfo},
+    parser::{ParseError, Parser},
+};
+
+use super::{
+    CompileError,
+    budget::{MAX_DEPTH, MAX_OPERATORS, MAX_SOURCE},
+};
+
+/// Which bytes of the text are inside a string literal or a comment: brackets and operators there mean nothing.
+pub(crate) struct Quoted(Vec<bool>);
+
+impl Quoted {
+    pub(crate) fn of(source: &str) -> Self {
+        let bytes = source.as_bytes();
+        let mut quoted = vec![false; bytes.len()];
+        let mut at = 0;
+        while at < bytes.len() {
+            let end = match bytes[at] {
+                b'/' if bytes.get(at + 1) == Some(&b'/') => {
+                    source[at..].find('\n').map_or(bytes.len(), |length| at + length)
+                }
+                b'"' | b'\'' => end_of_string(bytes, at),
+                _ => {
+                    at += 1;
+                    continue;
+                }
+            };
+            quoted[at..end].fill(true);
+            at = end;
+        }
+        Self(quoted)
+    }
+
+    pub(crate) fn at(&self, index: usize) -> bool {
+        self.0.get(index).copied().unwrap_or(false)
+    }
+}
+
+fn end_of_string(bytes: &[u8], start: usize) -> usize {
+    let quote = bytes[start];
+    let raw = start > 0 && matches!(bytes[start - 1], b'r' | b'R');
+    let triple = bytes[start..].starts_with(&[quote; 3]);
+    let width = if triple { 3 } else { 1 };
+    let mut at = start + width;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' if !raw => at += 2,
+            b'\n' if !triple => return at,
+            found if found == quote && (!triple || bytes[at..].starts_with(&[quote; 3])) => return at + width,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// Parses, or says where and why not.
+pub(crate) fn parse(source: &str, quoted: &Quoted) -> Result<(IdedExpr, SourceInfo), Vec<CompileError>> {
+    if source.trim().is_empty() {
+        return Err(vec![error(0, "the expression is empty", None)]);
+    }
+    check_bounds(source, quoted).map_err(|error| vec![error])?;
+    Parser::default().enable_ident_escape_syntax(true).parse_with_source_info(source).map_err(|errors| {
+        let mut found: Vec<_> = errors.errors.iter().map(|error| explain(source, quoted, error)).collect();
+        // One slip makes the parser stumble several times; the first is the one to mend.
+        found.sort_by_key(|error| error.offset);
+        found.truncate(1);
+        found
+    })
+}
+
+fn check_bounds(source: &str, quoted: &Quoted) -> Result<(), CompileError> {
+    if source.len() > MAX_SOURCE {
+        return Err(error(0, &format!("the expression is longer than {MAX_SOURCE} bytes"), None));
+    }
+    let bytes = source.as_bytes();
+    let (mut depth, mut operators) = (0_usize, 0_usize);
+    for (at, byte) in bytes.iter().enumerate().filter(|(at, _)| !quoted.at(*at)) {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            b'.' if at > 0 && bytes[at - 1].is_ascii_digit() => {}
+            b'+' | b'-' | b'*' | b'/' | b'%' | b'.' | b'?' | b'<' | b'>' | b'=' | b'!' => operators += 1,
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(error(at, &format!("the expression nests deeper than {MAX_DEPTH}"), None));
+        }
+        if operators > MAX_OPERATORS {
+            let help = "use `in [...]` for a choice of values, or several events";
+            return Err(error(at, &format!("the expression has more than {MAX_OPERATORS} operators"), Some(help)));
+        }
+    }
+    Ok(())
+}
+
+/// Says what the parser's message means.
+fn explain(source: &str, quoted: &Quoted, found: &ParseError) -> CompileError {
+    let offset = offset_of(source, found.pos.0, found.pos.1);
+    let rest = source.get(offset..).unwrap_or("");
+    let message = found.msg.trim_start_matches("Syntax error: ");
+    let deep = message == "UNKNOWN" || message.contains("Recursion limit");
+    if rest.trim().is_empty() && !deep {
+        return error(source.trim_end().len(), "the expression ends too early", unbalanced(source, quoted).as_deref());
+    }
+    if deep {
+        return error(0, &format!("the expression nests deeper than {MAX_DEPTH}"), None);
+    }
+    if message.starts_with("invalid int literal") {
+        let help = "write it with a decimal point, `….0`: numbers are compared by their exact value";
+        return error(offset, "the number does not fit in 64 bits", Some(help));
+    }
+    let next = rest.chars().next().unwrap_or(' ');
+    if matches!(next, '"' | '\'') && message.contains("token recognition") {
+        return error(offset, "the text has no closing quote", None);
+    }
+    if next == '=' && !rest.starts_with("==") {
+        return error(offset, "`=` is no operator", Some("write `==` to compare"));
+    }
+    if next == '&' || next == '|' {
+        return error(offset, &format!("`{next}` is no operator"), Some(&format!("write `{next}{next}`")));
+    }
+    if next.is_alphabetic() && message.contains("token recognition") {
+        let help = format!("a column with such letters is written new[\"{}\"]", word(rest));
+        return error(offset, &format!("{next:?} has no meaning here"), Some(&help));
+    }
+    let message = match message.split_once(" expecting ").map_or(message, |(before, _)| before) {
+        text if text.contains("token recognition") => format!("{next:?} has no meaning here"),
+        text if text.starts_with("extraneous input") || text.starts_with("mismatched input") => {
+            format!("unexpected `{}`", word(rest))
+        }
+        text if text.starts_with("no viable alternative") => format!("unexpected `{}`", word(rest)),
+        text => text.to_owned(),
+    };
+    let help = hint(rest).map(str::to_owned).or_else(|| unbalanced(source, quoted));
+    error(offset, &message, help.as_deref())
+}
+
+/// Words of other languages that people write.
+fn hint(rest: &str) -> Option<&'static str> {
+    match word(rest) {
+        "and" | "AND" => Some("write `&&`"),
+        "or" | "OR" => Some("write `||`"),
+        "not" | "NOT" => Some("write `!`"),
+        "is" | "IS" => Some("write `== null` or `!= null`"),
+        "IN" => Some("write `in`"),
+        _ => None,
+    }
+}
+
+fn word(rest: &str) -> &str {
+    let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+    let end = if end == 0 { rest.chars().next().map_or(0, char::len_utf8) } else { end };
+    &rest[..end]
+}
+
+fn unbalanced(source: &str, quoted: &Quoted) -> Option<String> {
+    let mut open = Vec::new();
+    for (at, byte) in source.bytes().enumerate().filter(|(at, _)| !quoted.at(*at)) {
+        match byte {
+            b'(' | b'[' | b'{' => open.push(byte as char),
+            b')' | b']' | b'}' => drop(open.pop().or_else(|| (at > source.len()).then_some(' '))),
+            _ => {}
+        }
+    }
+    open.last().map(|bracket| format!("a `{bracket}` is not closed"))
+}
+
+/// The byte of a line and column, both from 1, the column in characters.
+fn offset_of(source: &str, line: isize, column: isize) -> usize {
+    let (line, column) = (line.max(1) as usize, column.max(1) as usize);
+    let start: usize = source.split_inclusive('\n').take(line - 1).map(str::len).sum();
+    let text = source.get(start..).unwrap_or("");
+    start + text.char_indices().nth(column - 1).map_or(text.len(), |(at, _)| at)
+}
+
+fn error(offset: usize, message: &str, help: Option<&str>) -> CompileError {
+    CompileError { offset, message: message.to_owned(), help: help.map(str::to_owned) }
+}

@@ -1,0 +1,80 @@
+use super::{Expression, Scope};
+
+#[track_caller]
+fn refused(text: &str, at: &str, message: &str, help: &str) {
+    refused_in(Scope::Change, text, at, message, help);
+}
+
+#[track_caller]
+fn refused_in(scope: Scope, text: &str, at: &str, message: &str, help: &str) {
+    let errors = Expression::compile(text, scope).expect_err(text);
+    let error = &errors[0];
+    let place = text.find(at).expect("the place is in the text");
+    assert!(error.message.contains(message), "{text}: {error:?}");
+    assert!(error.help.as_deref().unwrap_or_default().contains(help), "{text}: {error:?}");
+    assert_eq!(error.offset, place, "{text}: {error:?}");
+}
+
+#[test]
+fn unknown_names_are_refused_with_a_suggestion() {
+    refused("chnaged(\"a\")", "chnaged", "no function `chnaged`", "`changed`");
+    refused("true && new.a.startswith(\"b\")", "startswith", "no function `startswith`", "`startsWith`");
+    refused("status == \"x\"", "status", "`status` is not known", "new.status");
+    refused("nwe.a == 1", "nwe", "`nwe` is not known", "`new`");
+    refused("table.nme == \"x\"", "table", "no `nme`", "table.name");
+    refused("new.l.exist(x, x > 1)", "exist", "no function `exist`", "`exists`");
+    refused("\"ü\" == \"ü\" && foo(1)", "foo", "no function `foo`", "");
+    refused("new.a.changed(\"a\")", "changed", "not called like this", "changed(a)");
+    refused("became(\"a\")", "became", "not called like this", "became(a, b)");
+    refused("now() > received", "now", "no function `now`", "");
+}
+
+#[test]
+fn scopes_know_different_names() {
+    refused_in(Scope::Job, "new.a", "new", "`new` is not known", "`data` and `event`");
+    refused_in(Scope::Job, "changed(\"a\")", "changed", "no function", "");
+    refused_in(Scope::Change, "data.a", "data", "`data` is not known", "");
+    assert!(Expression::compile("data.a + new.a", Scope::Key).is_ok());
+    assert!(Expression::compile("event.id + string(data.a)", Scope::Job).is_ok());
+}
+
+#[test]
+fn literals_that_cannot_be_right_are_refused() {
+    refused("op == \"update\"", "\"update\"", "`op` is never", "\"UPDATE\"");
+    refused("\"UPSERT\" == op", "\"UPSERT\"", "`op` is never", "\"INSERT\"");
+    refused("op in [\"INSERT\", \"Delete\"]", "\"Delete\"", "`op` is never", "\"DELETE\"");
+    refused("changed(new.status)", "new.status", "column's name", "\"status\"");
+    refused("new.a.matches(\"(\")", "\"(\"", "pattern is wrong", "");
+    refused("date(new.a, \"Europe/Brelin\") < received", "\"Europe/Brelin\"", "no time zone", "");
+    refused("new.a == 99999999999999999999", "99999999999999999999", "64 bits", ".0");
+    refused("Move{a: 1} == 1", "{", "no types", "map");
+}
+
+#[test]
+fn slips_of_syntax_are_said_in_words() {
+    refused("new.a = 1", "= 1", "`=` is no operator", "==");
+    refused("new.a == 1 and new.b == 2", "and", "unexpected `and`", "&&");
+    refused("new.a == 1 & new.b == 2", "& new", "`&` is no operator", "&&");
+    refused("new.a == \"x", "\"x", "closing quote", "");
+    let errors = Expression::compile("(new.a == 1", Scope::Change).expect_err("it ends too early");
+    assert!(errors[0].message.contains("ends too early"), "{errors:?}");
+    assert!(errors[0].help.as_deref().unwrap_or_default().contains("`(` is not closed"), "{errors:?}");
+    assert!(Expression::compile("  ", Scope::Change).is_err());
+    refused("new.a == 1 new.b", "new.b", "unexpected `new`", "");
+    refused("if == 1", "if", "reserved", "");
+}
+
+#[test]
+fn every_mistake_is_reported_at_its_place() {
+    let text = "foo(1) &&\n  bar(2)";
+    let errors = Expression::compile(text, Scope::Change).expect_err("two mistakes");
+    assert_eq!(errors.iter().map(|error| error.offset).collect::<Vec<_>>(), [0, 12]);
+}
+
+#[test]
+fn places_behind_letters_beyond_ascii_are_exact() {
+    refused("\"äöü\" == \"x\" and new.b", "and", "unexpected `and`", "&&");
+    refused("\"äöß\" == new.ü", "ü", "has no meaning here", "[\"ü\"]");
+    refused("new.a == \"ä\" &&\n  \"ö\" = new.b", "= new", "`=` is no operator", "==");
+    refused("\"日本\" == 1 # 2", "#", "has no meaning here", "");
+}

@@ -1,0 +1,104 @@
+use serde_json::json;
+
+use super::{all, all_false, all_true, fails};
+
+const ROW: &str = r#"{"s": "  Héllo World ", "csv": "a,b,,c", "at": "2024-03-10T12:34:56.789Z", "local": "2024-07-01T10:00:00",
+    "day": "2024-07-01", "pg": "2024-03-10T12:34:56+05:30", "n": 3, "list": ["x", "y"]}"#;
+
+#[test]
+fn strings_count_characters() {
+    all(
+        ROW,
+        &[
+            ("size(\"héé\")", json!(3)),
+            ("\"héé\".size()", json!(3)),
+            ("size([1, 2])", json!(2)),
+            ("new.s.trim()", json!("Héllo World")),
+            ("new.s.trim().upperAscii()", json!("HéLLO WORLD")),
+            ("new.s.trim().lowerAscii()", json!("héllo world")),
+            ("new.csv.split(\",\")", json!(["a", "b", "", "c"])),
+            ("new.csv.split(\",\", 2)", json!(["a", "b,,c"])),
+            ("\"abc\".split(\"\")", json!(["a", "b", "c"])),
+            ("new.list.join(\"-\")", json!("x-y")),
+            ("[\"a\", \"b\"].join()", json!("ab")),
+            ("\"héllo\".substring(1, 3)", json!("él")),
+            ("\"héllo\".substring(2)", json!("llo")),
+            ("\"aXbX\".replace(\"X\", \"-\")", json!("a-b-")),
+            ("\"aXbX\".replace(\"X\", \"-\", 1)", json!("a-bX")),
+            ("\"a\" + \"b\"", json!("ab")),
+            ("[1] + [2]", json!([1, 2])),
+        ],
+    );
+    all_true(
+        ROW,
+        &[
+            "new.s.contains(\"World\")",
+            "new.csv.startsWith(\"a,\")",
+            "new.csv.endsWith(\",c\")",
+            "new.csv.matches(\"^a.*c$\")",
+            "matches(new.csv, 'b,+c')",
+            "new.csv.matches(r'\\w,\\w')",
+            "\"a.b\".matches(\"a\" + \"[.]b\")",
+        ],
+    );
+    all_false(ROW, &["new.csv.matches(\"^b\")"]);
+    fails(ROW, "\"abc\".substring(4)", "no position 4");
+    fails(ROW, "\"abc\".substring(2, 1)", "ends before");
+    fails(ROW, "\"abc\".substring(-1)", "negative");
+    fails(ROW, "[1].join(\",\")", "list of strings");
+    fails(ROW, "\"a\".matches(\"(\" + \"\")", "pattern is wrong");
+}
+
+#[test]
+fn timestamps_need_a_zone_and_dates_are_given_one() {
+    all_true(
+        ROW,
+        &[
+            "timestamp(new.at) < received",
+            "timestamp(new.pg) == timestamp(\"2024-03-10T07:04:56Z\")",
+            "timestamp(0) == timestamp(\"1970-01-01T00:00:00Z\")",
+            "date(new.local, \"Europe/Berlin\") == timestamp(\"2024-07-01T08:00:00Z\")",
+            "date(new.local, \"UTC\") == timestamp(\"2024-07-01T10:00:00Z\")",
+            "date(new.day, \"+02:00\") == timestamp(\"2024-06-30T22:00:00Z\")",
+            "date(new.at, \"Europe/Berlin\") == timestamp(new.at)",
+            "date(\"2024-01-02 03:04:05.6\", \"UTC\") == timestamp(\"2024-01-02T03:04:05.6Z\")",
+            "received - timestamp(new.at) > duration(\"24h\")",
+            "timestamp(new.at) + duration(\"1h30m\") > timestamp(new.at)",
+            "duration(\"90m\") == duration(\"1h30m\")",
+            "duration(\"-1.5s\") < duration(\"0s\")",
+            "duration(\"1.5s\") * 1 == 1 || true",
+            "string(duration(\"1.5s\")) == \"1.5s\"",
+            "int(timestamp(1.5 > 1 ? 7 : 0)) == 7",
+        ],
+    );
+    fails(ROW, "timestamp(new.local)", "has no time zone; write date(value, zone)");
+    fails(ROW, "timestamp(new.day)", "date(value, zone)");
+    fails(ROW, "timestamp(new.csv)", "is no timestamp");
+    fails(ROW, "date(new.csv, \"UTC\")", "is no date");
+    fails(ROW, "new.at < received", "convert the text with timestamp()");
+    fails(ROW, "duration(\"5\")", "no duration");
+}
+
+#[test]
+fn accessors_count_as_cel_counts() {
+    all(
+        ROW,
+        &[
+            ("timestamp(new.at).getFullYear()", json!(2024)),
+            ("timestamp(new.at).getMonth()", json!(2)),
+            ("timestamp(new.at).getDate()", json!(10)),
+            ("timestamp(new.at).getDayOfMonth()", json!(9)),
+            ("timestamp(new.at).getDayOfWeek()", json!(0)),
+            ("timestamp(new.at).getDayOfYear()", json!(69)),
+            ("timestamp(new.at).getHours()", json!(12)),
+            ("timestamp(new.at).getHours(\"Asia/Tokyo\")", json!(21)),
+            ("timestamp(new.at).getHours(\"-02:00\")", json!(10)),
+            ("timestamp(new.at).getMinutes()", json!(34)),
+            ("timestamp(new.at).getSeconds()", json!(56)),
+            ("timestamp(new.at).getMilliseconds()", json!(789)),
+            ("duration(\"90m\").getHours()", json!(1)),
+            ("duration(\"90m\").getMinutes()", json!(90)),
+            ("timestamp(new.at)", json!("2024-03-10T12:34:56.789Z")),
+        ],
+    );
+}

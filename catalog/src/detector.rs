@@ -1,0 +1,169 @@
+//! What an event is detected in, and how: a selector and a function from a change to a verdict.
+//!
+//! CEL is one implementation of the function, Rust another; what is around it (index, verdicts, explanations) is the same.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use serde_json::Value;
+
+use crate::change::{Change, DEFAULT_OPERATIONS, Operation};
+
+/// A table by schema and name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Table {
+    /// `public` where nothing else is said.
+    pub schema: String,
+    /// The table's name.
+    pub name: String,
+}
+
+/// Which tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tables {
+    /// Every one: `table: "*"`.
+    All,
+    /// These.
+    These(Vec<Table>),
+}
+
+/// Which changes a detector looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selector {
+    /// Of which tables.
+    pub tables: Tables,
+    /// Of which kind.
+    pub operations: Vec<Operation>,
+    /// Only of this source, where one is named.
+    pub source: Option<String>,
+    /// Only of this trigger of Hasura's, where one is named.
+    pub trigger: Option<String>,
+}
+
+/// What a detector written in Rust says about a change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Detection {
+    /// The event happened, with this data.
+    Detected(Value),
+    /// It did not, because.
+    NotDetected(Cow<'static, str>),
+    /// It cannot be said, because.
+    Failed(String),
+}
+
+/// A detector written in Rust. It has no side effects and reads no clock but the change's, for it is asked again when
+/// someone wants to know why.
+pub trait Detector: Send + Sync {
+    /// Whether the event happened.
+    fn detect(&self, change: &Change<'_>) -> Detection;
+}
+
+impl<F: Fn(&Change<'_>) -> Detection + Send + Sync> Detector for F {
+    fn detect(&self, change: &Change<'_>) -> Detection {
+        self(change)
+    }
+}
+
+/// A detector that can be shared and shown.
+#[derive(Clone)]
+pub(crate) struct Shared(pub(crate) Arc<dyn Detector>);
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Detector")
+    }
+}
+
+/// Which part of a selector a change does not match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mismatch {
+    /// It is of another table.
+    Table,
+    /// It is of another kind.
+    Operation,
+    /// It comes from another source.
+    Source,
+    /// It comes from another trigger.
+    Trigger,
+}
+
+impl Table {
+    /// Reads `moves` (which means `public.moves`) or `sales.orders`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (schema, name) = text.split_once('.').unwrap_or(("public", text));
+        let fine = |part: &str| !part.is_empty() && part.trim() == part && part != "*";
+        (fine(schema) && fine(name)).then(|| Self { schema: schema.to_owned(), name: name.to_owned() })
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.schema, self.name)
+    }
+}
+
+impl Selector {
+    /// All inserts, updates and deletes of a table.
+    pub fn table(table: Table) -> Self {
+        Self {
+            tables: Tables::These(vec![table]),
+            operations: DEFAULT_OPERATIONS.to_vec(),
+            source: None,
+            trigger: None,
+        }
+    }
+
+    /// What does not match, if anything.
+    pub fn mismatch(&self, change: &Change<'_>) -> Option<Mismatch> {
+        if !self.tables.includes(change.schema(), change.table()) {
+            return Some(Mismatch::Table);
+        }
+        if !self.operations.contains(&change.operation()) {
+            return Some(Mismatch::Operation);
+        }
+        if self.source.as_deref().is_some_and(|source| source != change.source()) {
+            return Some(Mismatch::Source);
+        }
+        let trigger = self.trigger.as_deref();
+        trigger.is_some_and(|trigger| change.trigger() != Some(trigger)).then_some(Mismatch::Trigger)
+    }
+
+    /// The mismatch in a sentence.
+    pub(crate) fn explain(&self, mismatch: Mismatch, change: &Change<'_>) -> String {
+        match mismatch {
+            Mismatch::Table => {
+                format!("the change is of {}.{}, not of {}", change.schema(), change.table(), self.tables)
+            }
+            Mismatch::Operation => {
+                let listed: Vec<&str> = self.operations.iter().map(|operation| operation.as_str()).collect();
+                format!("the change is {}, and the event listens to {}", change.operation(), listed.join(", "))
+            }
+            Mismatch::Source => {
+                let wanted = self.source.as_deref().unwrap_or_default();
+                format!("the change comes from the source {}, not from {wanted}", change.source())
+            }
+            Mismatch::Trigger => {
+                let wanted = self.trigger.as_deref().unwrap_or_default();
+                format!("the change comes from the trigger {}, not from {wanted}", change.trigger().unwrap_or("(none)"))
+            }
+        }
+    }
+}
+
+impl Tables {
+    /// Whether a table is one of these.
+    pub fn includes(&self, schema: &str, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(tables) => tables.iter().any(|table| table.schema == schema && table.name == name),
+        }
+    }
+}
+
+impl fmt::Display for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("*"),
+            Self::These(tables) => f.write_str(&tables.iter().map(Table::to_string).collect::<Vec<_>>().join(", ")),
+        }
+    }
+}

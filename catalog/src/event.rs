@@ -1,0 +1,309 @@
+//! A named event, compiled: what it is detected in, its condition, its data, its key and the jobs it asks for.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use contracts::names::{EventRef, GroupName, JobName};
+use serde_json::{Map, Value};
+
+use crate::{
+    cel::{Bindings, Expression, Stop},
+    change::Change,
+    detector::{Detection, Detector, Mismatch, Selector, Shared},
+    report::Place,
+    rule_test::RuleTest,
+};
+
+/// What became of one change under one event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// The event happened.
+    Detected {
+        /// Its data.
+        data: Value,
+        /// Its key, where it declares one; else the raw record's counts.
+        key: Option<String>,
+    },
+    /// It did not. [`Event::why_not`] says it in words.
+    NotDetected(Reason),
+    /// It cannot be said, or it held and its data or key could not be made.
+    Failed {
+        /// In which part.
+        stage: Stage,
+        /// Why.
+        error: String,
+    },
+}
+
+/// Why an event was not detected; costs nothing to make, for almost every change ends here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The event is only ever published by name.
+    NamedOnly,
+    /// The change is not one that the event looks at.
+    Selector(Mismatch),
+    /// The condition was false.
+    False,
+    /// The condition has no value, because something it needs is missing or null.
+    Absent,
+}
+
+/// The parts of an event that are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The condition.
+    When,
+    /// The data.
+    Data,
+    /// The key.
+    Key,
+}
+
+impl Stage {
+    /// As the file calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::When => "when",
+            Self::Data => "data",
+            Self::Key => "key",
+        }
+    }
+}
+
+/// A job that an event lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedJob {
+    /// Its name within the event.
+    pub name: JobName,
+    /// Its consumer group, by which [`Catalog::job`](crate::Catalog::job) finds its definition.
+    pub group: GroupName,
+}
+
+/// How an event is detected.
+#[derive(Debug, Clone)]
+pub(crate) enum Detect {
+    /// Published by name only.
+    Named,
+    /// By expressions.
+    Cel { selector: Selector, when: Option<Expression>, data: Option<Data> },
+    /// By a function.
+    Rust { selector: Selector, detector: Shared },
+}
+
+/// The shape of an event's data, with an expression for each leaf.
+#[derive(Debug, Clone)]
+pub(crate) enum Data {
+    Null,
+    Leaf(Expression),
+    List(Vec<Data>),
+    Map(Vec<(String, Data)>),
+}
+
+/// One version of one event.
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub(crate) name: EventRef,
+    pub(crate) description: Option<String>,
+    pub(crate) detect: Detect,
+    pub(crate) key: Vec<Expression>,
+    pub(crate) schema: Option<Value>,
+    pub(crate) sample: Option<Value>,
+    pub(crate) jobs: Vec<ListedJob>,
+    pub(crate) stamp: Vec<JobName>,
+    pub(crate) tests: Vec<RuleTest>,
+    pub(crate) reserved: BTreeMap<String, Value>,
+    pub(crate) file: Arc<str>,
+    pub(crate) places: BTreeMap<String, (usize, usize)>,
+}
+
+impl Event {
+    /// An event that a function detects, to be added with [`Catalog::with_event`](crate::Catalog::with_event).
+    pub fn detected_by(name: EventRef, selector: Selector, detector: impl Detector + 'static) -> Self {
+        Self::new(name, Detect::Rust { selector, detector: Shared(Arc::new(detector)) }, "(built in)".into())
+    }
+
+    pub(crate) fn new(name: EventRef, detect: Detect, file: Arc<str>) -> Self {
+        Self {
+            name,
+            description: None,
+            detect,
+            key: Vec::new(),
+            schema: None,
+            sample: None,
+            jobs: Vec::new(),
+            stamp: Vec::new(),
+            tests: Vec::new(),
+            reserved: BTreeMap::new(),
+            file,
+            places: BTreeMap::new(),
+        }
+    }
+
+    /// Its name and version.
+    pub fn name(&self) -> &EventRef {
+        &self.name
+    }
+
+    /// What it means, for people.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    /// Which changes it looks at; `None` if it is only ever published by name.
+    pub fn selector(&self) -> Option<&Selector> {
+        match &self.detect {
+            Detect::Named => None,
+            Detect::Cel { selector, .. } | Detect::Rust { selector, .. } => Some(selector),
+        }
+    }
+
+    /// Its condition, where it has one in CEL.
+    pub fn when(&self) -> Option<&Expression> {
+        match &self.detect {
+            Detect::Cel { when, .. } => when.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The JSON Schema of its data, or the name of a Rust type, as the file has it.
+    pub fn schema(&self) -> Option<&Value> {
+        self.schema.as_ref()
+    }
+
+    /// An example of its data.
+    pub fn sample(&self) -> Option<&Value> {
+        self.sample.as_ref()
+    }
+
+    /// The jobs it lists, in the order of the file.
+    pub fn jobs(&self) -> &[ListedJob] {
+        &self.jobs
+    }
+
+    /// The names of its jobs: what the detector writes on every such event.
+    pub fn stamp(&self) -> &[JobName] {
+        &self.stamp
+    }
+
+    /// Its tests.
+    pub fn tests(&self) -> &[RuleTest] {
+        &self.tests
+    }
+
+    /// `deprecated`, `personal` and `emitter`, as the file has them.
+    pub fn reserved(&self, key: &str) -> Option<&Value> {
+        self.reserved.get(key)
+    }
+
+    /// The file it is defined in, relative to the catalog's folder.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Where a key of the file stands (`sample`, `schema`, `when` …), or the file as a whole.
+    pub fn place(&self, key: &str) -> Place {
+        let (line, column) = self.places.get(key).copied().unwrap_or((0, 0));
+        Place { file: self.file.to_string(), line, column }
+    }
+
+    /// Decides whether this event happened in a change.
+    pub fn evaluate(&self, change: &Change<'_>) -> Verdict {
+        let Some(selector) = self.selector() else { return Verdict::NotDetected(Reason::NamedOnly) };
+        if let Some(mismatch) = selector.mismatch(change) {
+            return Verdict::NotDetected(Reason::Selector(mismatch));
+        }
+        let data = match &self.detect {
+            Detect::Rust { detector, .. } => match detector.0.detect(change) {
+                Detection::Detected(data) => data,
+                Detection::NotDetected(_) => return Verdict::NotDetected(Reason::False),
+                Detection::Failed(error) => return Verdict::Failed { stage: Stage::When, error },
+            },
+            Detect::Cel { when, data, .. } => {
+                let bindings = Bindings { change: Some(change), ..Bindings::default() };
+                if let Some(verdict) = when.as_ref().and_then(|when| refused(when, &bindings)) {
+                    return verdict;
+                }
+                match data.as_ref().map_or_else(|| Ok(whole_change(change)), |data| data.value(&bindings)) {
+                    Ok(data) => data,
+                    Err(error) => return Verdict::Failed { stage: Stage::Data, error },
+                }
+            }
+            Detect::Named => return Verdict::NotDetected(Reason::NamedOnly),
+        };
+        match self.key_of(change, &data) {
+            Ok(key) => Verdict::Detected { data, key },
+            Err(error) => Verdict::Failed { stage: Stage::Key, error },
+        }
+    }
+
+    /// The text of the declared key: its parts, canonical, joined by `|`.
+    fn key_of(&self, change: &Change<'_>, data: &Value) -> Result<Option<String>, String> {
+        if self.key.is_empty() {
+            return Ok(None);
+        }
+        let bindings = Bindings { change: Some(change), data: Some(data), event: None };
+        let parts: Vec<Value> = self
+            .key
+            .iter()
+            .map(|part| part.value(&bindings).map_err(|stop| part.describe(&stop)))
+            .collect::<Result<_, _>>()?;
+        Ok(Some(contracts::json::key(&parts)))
+    }
+
+    /// Why the event did not happen in a change, in words for people.
+    pub fn why_not(&self, change: &Change<'_>) -> String {
+        let Some(selector) = self.selector() else { return "the event is only ever published by name".into() };
+        if let Some(mismatch) = selector.mismatch(change) {
+            return selector.explain(mismatch, change);
+        }
+        let explained = match &self.detect {
+            Detect::Cel { when: Some(when), .. } => {
+                when.why_not(&Bindings { change: Some(change), ..Bindings::default() })
+            }
+            Detect::Rust { detector, .. } => match detector.0.detect(change) {
+                Detection::NotDetected(reason) => Some(reason.into_owned()),
+                _ => None,
+            },
+            _ => None,
+        };
+        explained.unwrap_or_else(|| match self.evaluate(change) {
+            Verdict::Failed { stage, error } => format!("{}: {error}", stage.as_str()),
+            _ => "it was detected".into(),
+        })
+    }
+}
+
+/// The verdict, unless the condition holds.
+fn refused(when: &Expression, bindings: &Bindings<'_>) -> Option<Verdict> {
+    match when.holds(bindings) {
+        Ok(true) => None,
+        Ok(false) => Some(Verdict::NotDetected(Reason::False)),
+        Err(Stop::Absent(_)) => Some(Verdict::NotDetected(Reason::Absent)),
+        Err(stop) => Some(Verdict::Failed { stage: Stage::When, error: when.describe(&stop) }),
+    }
+}
+
+/// What an event carries that declares no data.
+fn whole_change(change: &Change<'_>) -> Value {
+    let mut data = Map::new();
+    data.insert("op".into(), change.operation().as_str().into());
+    data.insert("old".into(), change.old().clone());
+    data.insert("new".into(), change.new_row().clone());
+    Value::Object(data)
+}
+
+impl Data {
+    fn value(&self, bindings: &Bindings<'_>) -> Result<Value, String> {
+        Ok(match self {
+            Self::Null => Value::Null,
+            Self::Leaf(expression) => expression.value(bindings).map_err(|stop| expression.describe(&stop))?,
+            Self::List(items) => Value::Array(items.iter().map(|item| item.value(bindings)).collect::<Result<_, _>>()?),
+            Self::Map(entries) => {
+                let entries = entries.iter().map(|(key, data)| {
+                    let value = data.value(bindings).map_err(|error| format!("{key}: {error}"))?;
+                    Ok::<_, String>((key.clone(), value))
+                });
+                Value::Object(entries.collect::<Result<_, _>>()?)
+            }
+        })
+    }
+}

@@ -1,0 +1,212 @@
+//! One file while it is read: its text, its tree, and where its problems go.
+
+use std::{fmt::Display, str::FromStr, sync::Arc};
+
+use crate::{
+    cel::{CompileError, Expression, Scope, closest},
+    report::{Place, Problem, Rule, Severity},
+    sources::Source,
+    yaml::{self, Content, Style, Yaml, line_column, offset_in_file},
+};
+
+/// What to write when YAML has eaten a part of an expression.
+pub(super) const BLOCK_HELP: &str =
+    "write the expression in block style: `|` behind the colon, and the expression indented on the next line";
+
+/// Everything found so far, over all files.
+#[derive(Default)]
+pub(super) struct Problems(Vec<Problem>);
+
+impl Problems {
+    pub(super) fn push(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        self.0.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    pub(super) fn into_vec(self) -> Vec<Problem> {
+        self.0
+    }
+}
+
+/// A file being read.
+pub(super) struct File<'f> {
+    source: &'f Source,
+    problems: &'f mut Problems,
+}
+
+impl<'f> File<'f> {
+    pub(super) fn new(source: &'f Source, problems: &'f mut Problems) -> Self {
+        Self { source, problems }
+    }
+
+    pub(super) fn path(&self) -> Arc<str> {
+        self.source.path.as_str().into()
+    }
+
+    /// The line and column of a byte.
+    pub(super) fn position(&self, offset: usize) -> (usize, usize) {
+        line_column(self.text(), offset)
+    }
+
+    /// The text without a byte order mark, as the tree's places count.
+    fn text(&self) -> &'f str {
+        self.source.text.strip_prefix('\u{feff}').unwrap_or(&self.source.text)
+    }
+
+    /// The name that the file's own name says, if it is one.
+    pub(super) fn name<N: FromStr<Err: Display>>(&mut self, help: &str) -> Option<N> {
+        let file = self.source.path.rsplit('/').next().unwrap_or_default();
+        let stem = file.strip_suffix(".yaml").or_else(|| file.strip_suffix(".yml")).unwrap_or(file);
+        match stem.parse() {
+            Ok(name) => Some(name),
+            Err(error) => {
+                let message = format!("the file's name is no name: {error}");
+                self.add(Severity::Error, Rule::Name, None, message, Some(help.to_owned()));
+                None
+            }
+        }
+    }
+
+    /// The file's map, or `None` after saying what is wrong with it.
+    pub(super) fn read(&mut self) -> Option<Yaml> {
+        match yaml::read(self.text()) {
+            Ok(Some(node)) if matches!(node.content, Content::Map { .. }) => Some(node),
+            Ok(Some(node)) if !node.is_null() => {
+                self.error(Rule::Shape, node.start, format!("the file is {}, and a map is wanted", node.kind()), None);
+                None
+            }
+            Ok(_) => {
+                self.whole_file(Rule::Shape, "the file is empty".into());
+                None
+            }
+            Err(error) => {
+                let offset = error.offset.min(self.text().len());
+                let help = self.looks_like_an_expression(offset).then(|| BLOCK_HELP.to_owned());
+                self.error(Rule::File, offset, format!("this is no YAML: {}", error.message), help);
+                None
+            }
+        }
+    }
+
+    /// Whether YAML stumbled over a line that holds an expression: a key that takes one, or a value that begins like one.
+    fn looks_like_an_expression(&self, offset: usize) -> bool {
+        let text = self.text();
+        let here = text.get(..offset).map_or(0, |before| before.rfind('\n').map_or(0, |at| at + 1));
+        let line = text.get(here..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let before = text.get(..here.saturating_sub(1)).and_then(|before| before.lines().last()).unwrap_or_default();
+        [line, before].into_iter().any(|line| {
+            let Some((key, value)) = line.split_once(':') else { return false };
+            matches!(key.trim().trim_start_matches("- "), "when" | "key")
+                || value.trim_start().starts_with(['!', '"', '\'', '&', '*', '{', '[', '%', '@', '`'])
+        })
+    }
+
+    pub(super) fn error(&mut self, rule: Rule, offset: usize, message: String, help: Option<String>) {
+        self.add(Severity::Error, rule, Some(offset), message, help);
+    }
+
+    /// An error of the file as a whole.
+    pub(super) fn whole_file(&mut self, rule: Rule, message: String) {
+        self.add(Severity::Error, rule, None, message, None);
+    }
+
+    /// A warning about the file as a whole.
+    pub(super) fn whole_file_warning(&mut self, rule: Rule, message: String, help: &str) {
+        self.add(Severity::Warning, rule, None, message, Some(help.to_owned()));
+    }
+
+    fn add(&mut self, severity: Severity, rule: Rule, offset: Option<usize>, message: String, help: Option<String>) {
+        let (line, column) = offset.map_or((0, 0), |offset| self.position(offset));
+        let text = match line {
+            0 => String::new(),
+            _ => self.text().lines().nth(line - 1).unwrap_or_default().to_owned(),
+        };
+        let place = Place { file: self.source.path.clone(), line, column };
+        self.problems.push(Problem { severity, rule, place, message, help, text });
+    }
+
+    /// A value of the wrong shape.
+    pub(super) fn wrong_shape(&mut self, key: &str, node: &Yaml, wanted: &str) {
+        let message = format!("`{key}` is {}, and {wanted} is wanted", node.kind());
+        self.error(Rule::Shape, node.start, message, None);
+    }
+
+    /// A scalar that is not empty, as text.
+    pub(super) fn text_of<'y>(&mut self, key: &str, node: &'y Yaml) -> Option<&'y str> {
+        match node.scalar().filter(|_| !node.is_null()) {
+            Some(text) => Some(text),
+            None => {
+                self.wrong_shape(key, node, "a text");
+                None
+            }
+        }
+    }
+
+    /// Refuses the keys that are not known here, each with the closest one that is.
+    pub(super) fn known_keys(&mut self, node: &Yaml, known: &[&str]) {
+        for entry in node.entries().unwrap_or_default() {
+            if known.contains(&entry.key.as_str()) {
+                continue;
+            }
+            let help = match closest(&entry.key, known.iter().copied()) {
+                Some(key) => format!("did you mean `{key}`?"),
+                None => format!("known here: {}", known.join(", ")),
+            };
+            self.error(Rule::Shape, entry.start, format!("the key `{}` is unknown", entry.key), Some(help));
+        }
+    }
+
+    /// Compiles an expression in its place.
+    pub(super) fn expression(&mut self, key: &str, node: &Yaml, scope: Scope) -> Option<Expression> {
+        if let Some(tag) = &node.tag {
+            let message = format!("YAML reads `{tag}` as a tag, not as an expression");
+            self.error(Rule::Expression, node.start, message, Some(BLOCK_HELP.to_owned()));
+            return None;
+        }
+        let Content::Scalar(text, style) = &node.content else {
+            let message = format!("`{key}` is {}, and an expression is wanted", node.kind());
+            self.error(Rule::Expression, node.start, message, Some(BLOCK_HELP.to_owned()));
+            return None;
+        };
+        match Expression::compile(text, scope) {
+            Ok(expression) => Some(expression),
+            Err(errors) => {
+                self.expression_errors(node, text, *style, errors);
+                None
+            }
+        }
+    }
+
+    fn expression_errors(&mut self, node: &Yaml, text: &str, style: Style, errors: Vec<CompileError>) {
+        let cut = style == Style::Plain && self.is_cut_by_a_comment(node);
+        for error in errors {
+            let offset = offset_in_file(self.text(), (node.start, style), text, error.offset);
+            let (message, help) = match style {
+                Style::Plain if cut => {
+                    let message = format!("{}: YAML takes what follows `#` for a comment", error.message);
+                    (message, Some(BLOCK_HELP.to_owned()))
+                }
+                // The parser stumbled and names nothing better: the usual reason is YAML's own syntax.
+                Style::Plain | Style::Quoted => (error.message, error.help.or_else(|| Some(BLOCK_HELP.to_owned()))),
+                Style::Block => (error.message, error.help),
+            };
+            self.error(Rule::Expression, offset, message, help);
+        }
+    }
+
+    fn is_cut_by_a_comment(&self, node: &Yaml) -> bool {
+        let rest = self.text().get(node.end..).unwrap_or_default();
+        rest.lines().next().is_some_and(|line| line.trim_start().starts_with('#'))
+    }
+
+    /// The errors of a text with expressions in it.
+    pub(super) fn template_errors(&mut self, node: &Yaml, text: &str, style: Style, errors: Vec<CompileError>) {
+        for error in errors {
+            let offset = offset_in_file(self.text(), (node.start, style), text, error.offset);
+            self.error(Rule::Expression, offset, error.message, error.help);
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! `data`: a shape with an expression for each leaf.
+
+use crate::{
+    cel::Scope,
+    event::Data,
+    report::Rule,
+    yaml::{Content, Yaml},
+};
+
+use super::context::{BLOCK_HELP, File};
+
+/// Reads the shape; `None` if any leaf is wrong.
+pub(super) fn data(file: &mut File<'_>, node: &Yaml) -> Option<Data> {
+    if node.is_null() && node.tag.is_none() {
+        return Some(Data::Null);
+    }
+    match &node.content {
+        Content::Scalar(..) => file.expression("data", node, Scope::Change).map(Data::Leaf),
+        Content::List(items) => {
+            let items: Vec<Option<Data>> = items.iter().map(|item| data(file, item)).collect();
+            items.into_iter().collect::<Option<_>>().map(Data::List)
+        }
+        Content::Map { entries, flow } => {
+            let split = *flow && entries.iter().any(|entry| entry.key.contains([')', ']', '"', '\'']));
+            if split {
+                let message = "YAML splits an expression at its commas within `{ }`";
+                file.error(Rule::Expression, node.start, message.into(), Some(BLOCK_HELP.to_owned()));
+                return None;
+            }
+            let entries: Vec<Option<(String, Data)>> =
+                entries.iter().map(|entry| data(file, &entry.value).map(|value| (entry.key.clone(), value))).collect();
+            entries.into_iter().collect::<Option<_>>().map(Data::Map)
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! An event's file.
+
+use std::collections::BTreeMap;
+
+use contracts::names::{EventRef, GroupName, JobName};
+
+use crate::{
+    catalog::Kinds,
+    cel::{Expression, Scope, closest},
+    change::Operation,
+    event::{Detect, Event, ListedJob},
+    job::Job,
+    report::Rule,
+    yaml::{Content, Yaml},
+};
+
+use super::{context::File, data, from, job_file, keys, tests_key};
+
+/// Reads one event and the jobs it has inline; `None` if it is no map at all.
+pub(super) fn event(
+    file: &mut File<'_>,
+    name: EventRef,
+    definitions: &BTreeMap<JobName, Job>,
+    kinds: &dyn Kinds,
+) -> Option<(Event, Vec<Job>)> {
+    let root = file.read()?;
+    file.known_keys(&root, keys::EVENT);
+    let entries = root.entries().unwrap_or_default();
+    let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
+
+    let detect = detect(file, get("from"), get("when"), get("data"));
+    let mut event = Event::new(name, detect, file.path());
+    event.places = entries.iter().map(|entry| (entry.key.clone(), file.position(entry.start))).collect();
+    event.description = get("description").and_then(|node| file.text_of("description", node)).map(str::to_owned);
+    event.key = get("key").map(|node| key(file, node)).unwrap_or_default();
+    event.schema = get("schema").filter(|node| !node.is_null()).map(Yaml::to_json);
+    event.sample = get("sample").map(Yaml::to_json);
+    if let Some(schema) = get("schema") {
+        check_schema(file, schema);
+    }
+    if event.sample.is_none() {
+        let help = "add `sample:` with an example of the event's data";
+        file.whole_file_warning(Rule::Sample, format!("the event {} has no sample", event.name), help);
+    }
+    for key in keys::RESERVED {
+        if let Some(node) = get(key) {
+            event.reserved.insert((*key).to_owned(), node.to_json());
+        }
+    }
+    event.tests = get("tests").map(|node| tests_key::tests(file, node)).unwrap_or_default();
+    let inline = get("jobs").map(|node| jobs(file, &mut event, node, definitions, kinds)).unwrap_or_default();
+    event.stamp = event.jobs.iter().map(|job| job.name.clone()).collect();
+    Some((event, inline))
+}
+
+fn detect(file: &mut File<'_>, from: Option<&Yaml>, when: Option<&Yaml>, data: Option<&Yaml>) -> Detect {
+    let when = when.and_then(|node| Some((node.start, file.expression("when", node, Scope::Change)?)));
+    let data = data.filter(|node| !node.is_null()).and_then(|node| data::data(file, node));
+    let Some(from) = from else {
+        if let Some((offset, _)) = &when {
+            let help = "add `from: { table: … }`, or leave `when` out";
+            let message = "an event without `from` is only published by name, and has no condition";
+            file.error(Rule::Shape, *offset, message.into(), Some(help.into()));
+        }
+        return Detect::Named;
+    };
+    let Some(selector) = from::selector(file, from) else { return Detect::Named };
+    if let Some((offset, when)) = &when {
+        check_holds(file, *offset, when, &selector.operations);
+    }
+    Detect::Cel { selector, when: when.map(|(_, when)| when), data }
+}
+
+fn check_holds(file: &mut File<'_>, offset: usize, when: &Expression, operations: &[Operation]) {
+    if operations.is_empty() || !operations.iter().all(|operation| when.never_holds(*operation)) {
+        return;
+    }
+    let listed: Vec<&str> = operations.iter().map(|operation| operation.as_str()).collect();
+    let message = format!("the condition can never hold for {}", listed.join(", "));
+    let help = "`changed` and `became` compare the old with the new row, so they hold for updates only";
+    let about_rows = ["changed", "became", "was"].iter().any(|name| when.source().contains(name));
+    file.error(Rule::NeverHolds, offset, message, about_rows.then(|| help.to_owned()));
+}
+
+/// `key: new.id`, or a list of parts.
+fn key(file: &mut File<'_>, node: &Yaml) -> Vec<Expression> {
+    match &node.content {
+        Content::List(parts) if parts.is_empty() => {
+            file.wrong_shape("key", node, "an expression or a list of them");
+            Vec::new()
+        }
+        Content::List(parts) => parts.iter().filter_map(|part| file.expression("key", part, Scope::Key)).collect(),
+        _ => file.expression("key", node, Scope::Key).into_iter().collect(),
+    }
+}
+
+fn check_schema(file: &mut File<'_>, node: &Yaml) {
+    let fine = matches!(node.content, Content::Map { .. }) || node.scalar().is_some_and(|_| !node.is_null());
+    if !fine {
+        file.wrong_shape("schema", node, "a JSON Schema or the name of a type");
+    }
+}
+
+/// The jobs: names of definitions, or definitions inline. Returns those inline.
+fn jobs(
+    file: &mut File<'_>,
+    event: &mut Event,
+    node: &Yaml,
+    definitions: &BTreeMap<JobName, Job>,
+    kinds: &dyn Kinds,
+) -> Vec<Job> {
+    let items: &[Yaml] = match &node.content {
+        Content::List(items) => items,
+        _ if node.is_null() => &[],
+        _ => {
+            file.wrong_shape("jobs", node, "a list");
+            return Vec::new();
+        }
+    };
+    let mut inline = Vec::new();
+    for item in items {
+        let listed = match &item.content {
+            Content::Scalar(text, _) => listed(file, item, text, definitions),
+            Content::Map { .. } => job_file::inline(file, item, &event.name, definitions, kinds).map(|job| {
+                let listed = (job.name.clone(), job.group.clone());
+                inline.push(job);
+                listed
+            }),
+            Content::List(_) => {
+                file.wrong_shape("jobs", item, "a job's name or its definition");
+                None
+            }
+        };
+        let Some((name, group)) = listed else { continue };
+        if event.jobs.iter().any(|other| other.name.as_str().eq_ignore_ascii_case(name.as_str())) {
+            file.error(Rule::Name, item.start, format!("the event has a job {name} already"), None);
+            continue;
+        }
+        event.jobs.push(ListedJob { name, group });
+    }
+    inline
+}
+
+fn listed(
+    file: &mut File<'_>,
+    item: &Yaml,
+    text: &str,
+    definitions: &BTreeMap<JobName, Job>,
+) -> Option<(JobName, GroupName)> {
+    if let Some(job) = definitions.get(text) {
+        return Some((job.name.clone(), job.group.clone()));
+    }
+    let help = match closest(text, definitions.keys().map(JobName::as_str)) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => {
+            format!("a job that is named here is defined in jobs/{text}.yaml; one that is defined here has an `id`")
+        }
+    };
+    file.error(Rule::Job, item.start, format!("there is no job `{text}`"), Some(help));
+    None
+}

@@ -1,0 +1,117 @@
+//! From files to a catalog, with everything that is wrong on the way.
+
+mod context;
+mod data;
+mod event_file;
+mod from;
+mod job_file;
+mod keys;
+mod options;
+mod rules;
+mod tests_key;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use contracts::names::{EventRef, GroupName, JobName};
+
+use crate::{
+    catalog::{Catalog, Kinds, Outcome},
+    event::Event,
+    job::Job,
+    report::{Place, Problem, Report, Rule, Severity},
+    sources::{Source, Sources, is_yaml},
+};
+
+pub(crate) use job_file::{jobs_of, retired};
+
+use context::{File, Problems};
+
+/// Compiles all files; a catalog comes out if nothing is wrong enough to forbid it.
+pub(crate) fn compile(sources: &Sources, kinds: &dyn Kinds) -> Outcome {
+    let mut problems = Problems::default();
+    let definitions = definitions(sources, kinds, &mut problems);
+    let (events, inline) = events(sources, kinds, &definitions, &mut problems);
+    rules::check(&events, &definitions, &mut problems);
+    if events.is_empty() && !problems.has_errors() {
+        problems.push(whole("events", Rule::Empty, Severity::Warning, "the folder has no events yet"));
+    }
+    let jobs = listed(definitions, &events).into_iter().chain(inline).collect();
+    let mut report = Report { problems: problems.into_vec() };
+    report.sort();
+    let catalog = (!report.has_errors()).then(|| Catalog::new(events, jobs));
+    Outcome { catalog, report }
+}
+
+fn whole(file: &str, rule: Rule, severity: Severity, message: &str) -> Problem {
+    let place = Place { file: file.to_owned(), line: 0, column: 0 };
+    Problem { severity, rule, place, message: message.to_owned(), help: None, text: String::new() }
+}
+
+/// The shared definitions of `jobs/`, by name.
+fn definitions(sources: &Sources, kinds: &dyn Kinds, problems: &mut Problems) -> BTreeMap<JobName, Job> {
+    let mut found = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for source in yaml_files(sources, "jobs/", problems) {
+        let mut file = File::new(source, problems);
+        let Some(name) = file.name::<JobName>("a job's file is named after the job") else { continue };
+        if !seen.insert(name.as_str().to_lowercase()) {
+            file.whole_file(Rule::Name, format!("there are two definitions of the job {name}"));
+            continue;
+        }
+        if let Some(job) = job_file::definition(&mut file, name, kinds) {
+            found.insert(job.name().clone(), job);
+        }
+    }
+    found
+}
+
+/// The events of `events/` and folders below, and the jobs they have inline.
+fn events(
+    sources: &Sources,
+    kinds: &dyn Kinds,
+    definitions: &BTreeMap<JobName, Job>,
+    problems: &mut Problems,
+) -> (Vec<Event>, Vec<Job>) {
+    let (mut events, mut jobs) = (Vec::new(), Vec::new());
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for source in yaml_files(sources, "events/", problems) {
+        let mut file = File::new(source, problems);
+        let Some(name) = file.name::<EventRef>("a file is named after its event") else { continue };
+        if let Some(other) = seen.insert(name.to_string().to_lowercase(), &source.path) {
+            file.whole_file(Rule::Name, format!("the event {name} is in {other} already"));
+            continue;
+        }
+        if let Some((event, inline)) = event_file::event(&mut file, name, definitions, kinds) {
+            events.push(event);
+            jobs.extend(inline);
+        }
+    }
+    (events, jobs)
+}
+
+/// The files of a folder that are YAML; the others are worth a warning.
+fn yaml_files<'s>(sources: &'s Sources, folder: &str, problems: &mut Problems) -> Vec<&'s Source> {
+    let (yaml, others): (Vec<&Source>, Vec<&Source>) =
+        sources.files().iter().filter(|file| file.path.starts_with(folder)).partition(|file| is_yaml(&file.path));
+    for other in others {
+        let message = "this file is not read: files here end in .yaml or .yml";
+        problems.push(whole(&other.path, Rule::File, Severity::Warning, message));
+    }
+    yaml
+}
+
+/// The definitions that events list, with those events.
+fn listed(definitions: BTreeMap<JobName, Job>, events: &[Event]) -> Vec<Job> {
+    let mut by_group: BTreeMap<GroupName, Vec<EventRef>> = BTreeMap::new();
+    for event in events {
+        for job in event.jobs() {
+            by_group.entry(job.group.clone()).or_default().push(event.name().clone());
+        }
+    }
+    let listed = definitions.into_values().filter_map(|mut job| {
+        job.events = by_group.remove(&job.group)?;
+        job.events.sort();
+        Some(job)
+    });
+    listed.collect()
+}

@@ -1,0 +1,202 @@
+//! The options of a job: those that every job has, and the one key that is its kind.
+
+use std::time::Duration;
+
+use contracts::names::{GroupName, JobName};
+use serde_json::{Map, Value};
+
+use crate::{
+    catalog::Kinds,
+    cel::closest,
+    duration,
+    job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Order},
+    report::Rule,
+    template::Template,
+    yaml::{Content, Entry, Yaml},
+};
+
+use super::{context::File, job_file::definition_json, keys};
+
+/// The most attempts, and the most runs side by side, that a job may ask for.
+const MOST_ATTEMPTS: u64 = 1_000;
+const MOST_CONCURRENCY: u64 = 10_000;
+
+/// Reads a definition; `None` if it has no usable kind.
+pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupName, kinds: &dyn Kinds) -> Option<Job> {
+    let entries = node.entries()?;
+    let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
+    let kind = kind(file, node, kinds)?;
+    let options = options(file, kind, kinds)?;
+    Some(Job {
+        name,
+        group,
+        description: get("description").and_then(|node| file.text_of("description", node)).map(str::to_owned),
+        kind: kind.key.clone(),
+        options,
+        timeout: get("timeout").and_then(|node| positive(file, "timeout", node)).unwrap_or(DEFAULT_TIMEOUT),
+        attempts: get("attempts")
+            .and_then(|node| whole(file, "attempts", node, MOST_ATTEMPTS))
+            .and_then(|value| u32::try_from(value).ok())
+            .unwrap_or(DEFAULT_ATTEMPTS),
+        backoff: get("backoff").map(|node| backoff(file, node)).unwrap_or_default(),
+        concurrency: get("concurrency")
+            .and_then(|node| whole(file, "concurrency", node, MOST_CONCURRENCY))
+            .and_then(|value| usize::try_from(value).ok())
+            .unwrap_or(DEFAULT_CONCURRENCY),
+        order: get("order").and_then(|node| order(file, node)).unwrap_or_default(),
+        final_exit_codes: get("finalExitCodes").map(|node| exit_codes(file, node)).unwrap_or_default(),
+        events: Vec::new(),
+        definition: definition_json(node),
+        file: file.path(),
+    })
+}
+
+/// The one key that is no common option.
+fn kind<'y>(file: &mut File<'_>, node: &'y Yaml, kinds: &dyn Kinds) -> Option<&'y Entry> {
+    let others: Vec<&Entry> = node.entries()?.iter().filter(|entry| !keys::JOB.contains(&entry.key.as_str())).collect();
+    let names = kinds.names();
+    match others.as_slice() {
+        [] => {
+            let help = format!("add one of {}", names.join(", "));
+            file.error(Rule::Job, node.start, "the job does not say what it does".into(), Some(help));
+            None
+        }
+        [kind] if names.is_empty() || names.contains(&kind.key.as_str()) => Some(kind),
+        entries => {
+            let unknown: Vec<&&Entry> = entries.iter().filter(|entry| !names.contains(&entry.key.as_str())).collect();
+            for entry in &unknown {
+                let known = keys::JOB.iter().copied().chain(names.iter().copied());
+                let help = match closest(&entry.key, known) {
+                    Some(known) => format!("did you mean `{known}`?"),
+                    None => format!("the kinds of jobs are {}", names.join(", ")),
+                };
+                file.error(
+                    Rule::Job,
+                    entry.start,
+                    format!("`{}` is no kind of job and no option", entry.key),
+                    Some(help),
+                );
+            }
+            if unknown.is_empty() {
+                let message =
+                    format!("a job is of one kind, and this has `{}` and `{}`", entries[0].key, entries[1].key);
+                file.error(Rule::Job, entries[1].start, message, None);
+            }
+            None
+        }
+    }
+}
+
+/// Compiles the options of the kind, and asks the kind about them.
+fn options(file: &mut File<'_>, kind: &Entry, kinds: &dyn Kinds) -> Option<Template> {
+    let (raw, compiled) = match kind.value.is_null() {
+        true => (Value::Object(Map::new()), Some(Template::Value(Value::Object(Map::new())))),
+        false => (kind.value.to_json(), template(file, &kind.value)),
+    };
+    if let Err(message) = kinds.check(&kind.key, &raw) {
+        file.error(Rule::Job, kind.start, format!("{}: {message}", kind.key), None);
+        return None;
+    }
+    compiled
+}
+
+fn template(file: &mut File<'_>, node: &Yaml) -> Option<Template> {
+    match &node.content {
+        Content::Scalar(text, style) if text.contains("${") => match Template::compile(text) {
+            Ok(template) => Some(template),
+            Err(errors) => {
+                file.template_errors(node, text, *style, errors);
+                None
+            }
+        },
+        Content::Scalar(..) => Some(Template::Value(node.to_json())),
+        Content::List(items) => {
+            let items: Vec<Option<Template>> = items.iter().map(|item| template(file, item)).collect();
+            items.into_iter().collect::<Option<_>>().map(Template::List)
+        }
+        Content::Map { entries, .. } => {
+            let entries: Vec<Option<(String, Template)>> = entries
+                .iter()
+                .map(|entry| template(file, &entry.value).map(|value| (entry.key.clone(), value)))
+                .collect();
+            entries.into_iter().collect::<Option<_>>().map(Template::Map)
+        }
+    }
+}
+
+fn span(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
+    let text = file.text_of(key, node)?;
+    let found = duration::parse(text);
+    if found.is_none() {
+        let help = "write a number with its unit: 500ms, 30s, 10m, 1h";
+        file.error(Rule::Job, node.start, format!("`{key}`: {text:?} is no duration"), Some(help.into()));
+    }
+    found
+}
+
+fn positive(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
+    let found = span(file, key, node)?;
+    if found.is_zero() {
+        file.error(Rule::Job, node.start, format!("`{key}` is longer than nothing"), None);
+        return None;
+    }
+    Some(found)
+}
+
+fn whole(file: &mut File<'_>, key: &str, node: &Yaml, most: u64) -> Option<u64> {
+    let found = node.to_json().as_u64().filter(|value| (1..=most).contains(value));
+    if found.is_none() {
+        file.error(Rule::Job, node.start, format!("`{key}` is a whole number from 1 to {most}"), None);
+    }
+    found
+}
+
+fn order(file: &mut File<'_>, node: &Yaml) -> Option<Order> {
+    match node.scalar() {
+        Some("key") => Some(Order::Key),
+        Some("none") => Some(Order::None),
+        _ => {
+            file.error(Rule::Job, node.start, "`order` is `key` or `none`".into(), None);
+            None
+        }
+    }
+}
+
+fn backoff(file: &mut File<'_>, node: &Yaml) -> Backoff {
+    let mut backoff = Backoff::default();
+    let Some(entries) = node.entries() else {
+        file.wrong_shape("backoff", node, "a map, `{ initial: 1s, factor: 2, max: 10m }`,");
+        return backoff;
+    };
+    file.known_keys(node, keys::BACKOFF);
+    for Entry { key, value, .. } in entries {
+        match key.as_str() {
+            "initial" => backoff.initial = span(file, key, value).unwrap_or(backoff.initial),
+            "max" => backoff.max = span(file, key, value).unwrap_or(backoff.max),
+            "factor" => match value.to_json().as_f64().filter(|factor| (1.0..=1000.0).contains(factor)) {
+                Some(factor) => backoff.factor = factor,
+                None => file.error(Rule::Job, value.start, "`factor` is a number from 1 to 1000".into(), None),
+            },
+            _ => {}
+        }
+    }
+    if backoff.initial > backoff.max {
+        file.error(Rule::Job, node.start, "`backoff` begins above its `max`".into(), None);
+    }
+    backoff
+}
+
+fn exit_codes(file: &mut File<'_>, node: &Yaml) -> Vec<i32> {
+    let Content::List(items) = &node.content else {
+        file.wrong_shape("finalExitCodes", node, "a list of exit codes");
+        return Vec::new();
+    };
+    let mut codes = Vec::new();
+    for item in items {
+        match item.to_json().as_i64().filter(|code| (1..=255).contains(code)) {
+            Some(code) => codes.extend(i32::try_from(code)),
+            None => file.error(Rule::Job, item.start, "an exit code that fails is 1 to 255".into(), None),
+        }
+    }
+    codes
+}

@@ -1,0 +1,53 @@
+//! What is only seen when all files are read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use contracts::names::JobName;
+
+use crate::{
+    detector::Selector,
+    event::Event,
+    job::Job,
+    report::{Place, Problem, Rule, Severity},
+};
+
+use super::context::Problems;
+
+/// Checks events against each other and against the jobs.
+pub(super) fn check(events: &[Event], definitions: &BTreeMap<JobName, Job>, problems: &mut Problems) {
+    twins(events, problems);
+    // What an event wanted to list is only known when every event could be read.
+    if !problems.has_errors() {
+        unused(events, definitions, problems);
+    }
+}
+
+/// Two events that detect the same: usually a copy that someone forgot to edit.
+fn twins(events: &[Event], problems: &mut Problems) {
+    let mut seen: BTreeMap<String, &Event> = BTreeMap::new();
+    for event in events {
+        let Some(selector) = event.selector() else { continue };
+        let mut operations = selector.operations.clone();
+        operations.sort_unstable();
+        let when = event.when().map(|when| when.source().split_whitespace().collect::<Vec<_>>().join(" "));
+        let Selector { tables, source, trigger, .. } = selector;
+        let key = format!("{tables} {operations:?} {source:?} {trigger:?} {when:?}");
+        if let Some(other) = seen.insert(key, event) {
+            let message = format!("the event {} has the same tables, operations and condition", other.name());
+            problems.push(warning(event.place("from"), Rule::Twin, message));
+        }
+    }
+}
+
+/// A definition that no event lists never runs.
+fn unused(events: &[Event], definitions: &BTreeMap<JobName, Job>, problems: &mut Problems) {
+    let listed: BTreeSet<_> = events.iter().flat_map(Event::jobs).map(|job| &job.group).collect();
+    for job in definitions.values().filter(|job| !listed.contains(&job.group)) {
+        let place = Place { file: job.file().to_owned(), line: 0, column: 0 };
+        problems.push(warning(place, Rule::Job, format!("no event lists the job {}", job.name())));
+    }
+}
+
+fn warning(place: Place, rule: Rule, message: String) -> Problem {
+    Problem { severity: Severity::Warning, rule, place, message, help: None, text: String::new() }
+}

@@ -1,0 +1,105 @@
+//! `tests`: their shape; running them is someone else's.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    change::operation,
+    detector::Table,
+    report::Rule,
+    rule_test::{Expectation, RuleTest, TestChange},
+    yaml::{Content, Yaml},
+};
+
+use super::{context::File, keys};
+
+pub(super) fn tests(file: &mut File<'_>, node: &Yaml) -> Vec<RuleTest> {
+    match &node.content {
+        Content::List(items) => items.iter().filter_map(|item| test(file, item)).collect(),
+        _ => {
+            file.wrong_shape("tests", node, "a list");
+            Vec::new()
+        }
+    }
+}
+
+fn test(file: &mut File<'_>, node: &Yaml) -> Option<RuleTest> {
+    let Some(entries) = node.entries() else {
+        file.wrong_shape("tests", node, "a map of `name`, `change` and `expect`");
+        return None;
+    };
+    file.known_keys(node, keys::TEST);
+    for wanted in keys::TEST {
+        if !entries.iter().any(|entry| entry.key == *wanted) {
+            file.error(Rule::Shape, node.start, format!("the test has no `{wanted}`"), None);
+            return None;
+        }
+    }
+    let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
+    let (name, expected) = (get("name")?, get("expect")?);
+    Some(RuleTest {
+        name: file.text_of("name", name)?.to_owned(),
+        change: change(file, get("change")?)?,
+        expect: expectation(file, expected)?,
+        line: file.position(node.start).0,
+    })
+}
+
+fn expectation(file: &mut File<'_>, node: &Yaml) -> Option<Expectation> {
+    match &node.content {
+        Content::Map { .. } => Some(Expectation::Data(node.to_json())),
+        Content::List(_) => Some(Expectation::Data(node.to_json())),
+        Content::Scalar(text, _) => match text.as_str() {
+            "none" => Some(Expectation::None),
+            "detected" => Some(Expectation::Detected),
+            "failed" => Some(Expectation::Failed),
+            _ => {
+                let help = "write the data that is expected, or `none`, `detected` or `failed`";
+                file.error(Rule::Shape, node.start, "`expect` is not understood".into(), Some(help.into()));
+                None
+            }
+        },
+    }
+}
+
+fn change(file: &mut File<'_>, node: &Yaml) -> Option<TestChange> {
+    let Some(entries) = node.entries() else {
+        file.wrong_shape("change", node, "a map, `{ op: update, old: …, new: … }`,");
+        return None;
+    };
+    file.known_keys(node, keys::CHANGE);
+    let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
+    let json = |key: &str| get(key).map_or(Value::Null, Yaml::to_json);
+    let mut text = |key: &str| get(key).filter(|node| !node.is_null()).and_then(|node| file.text_of(key, node));
+    let table = text("table").map(str::to_owned);
+    let (trigger, source) = (text("trigger").map(str::to_owned), text("source").map(str::to_owned));
+    let (op, received) = (text("op").map(str::to_uppercase), text("received"));
+    let operation = match op.as_deref().and_then(operation) {
+        Some(operation) => operation,
+        None => {
+            let message = "`op` is insert, update, delete or manual";
+            file.error(Rule::Shape, get("op").unwrap_or(node).start, message.into(), None);
+            return None;
+        }
+    };
+    let received = match received.map(str::parse::<Timestamp>).transpose() {
+        Ok(received) => received,
+        Err(_) => {
+            let message = "`received` is a timestamp with a zone, 2024-01-02T03:04:05Z";
+            file.error(Rule::Shape, get("received").unwrap_or(node).start, message.into(), None);
+            None
+        }
+    };
+    let table = table.and_then(|text| {
+        let table = Table::parse(&text);
+        if table.is_none() {
+            file.error(Rule::Shape, node.start, format!("{text:?} is no table's name"), None);
+        }
+        table.map(|table| table.to_string())
+    });
+    let session = match json("session") {
+        Value::Object(map) => Some(map),
+        _ => None,
+    };
+    Some(TestChange { operation, old: json("old"), new: json("new"), session, table, trigger, source, received })
+}

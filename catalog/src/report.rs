@@ -1,0 +1,153 @@
+//! What is wrong with a catalog: each problem with its place, the line it is on, and where we can, what to write.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth a look; the catalog works.
+    Warning,
+    /// There is no catalog until it is mended.
+    Error,
+}
+
+/// Which rule a problem is about, where someone must be able to tell it from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// The file cannot be read as YAML, or lies where no file belongs.
+    File,
+    /// A key is unknown, missing, twice, or of the wrong shape.
+    Shape,
+    /// A name obeys no rule or exists already.
+    Name,
+    /// An expression is wrong.
+    Expression,
+    /// A condition can never hold.
+    NeverHolds,
+    /// A job's options are wrong.
+    Job,
+    /// The sample is missing or refused by the schema: an error of `check`, a warning in `dev`.
+    Sample,
+    /// Two events detect the same.
+    Twin,
+    /// There is nothing to do.
+    Empty,
+}
+
+/// A place in a file of the catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The file, relative to the catalog's folder.
+    pub file: String,
+    /// From 1; 0 where the file as a whole is meant.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Whether the catalog can be used in spite of it.
+    pub severity: Severity,
+    /// Which rule.
+    pub rule: Rule,
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead, where we know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// The line it is on, as it was written.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+/// Everything that was found, in the order of files and lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The problems.
+    pub problems: Vec<Problem>,
+}
+
+impl Report {
+    /// Whether anything forbids using the catalog.
+    pub fn has_errors(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// How many problems are of this severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.problems.iter().filter(|problem| problem.severity == severity).count()
+    }
+
+    /// Adds a problem; see [`Report::sort`].
+    pub fn push(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// Makes errors of the warnings of one rule: what `check` does with [`Rule::Sample`].
+    pub fn promote(&mut self, rule: Rule) {
+        for problem in self.problems.iter_mut().filter(|problem| problem.rule == rule) {
+            problem.severity = Severity::Error;
+        }
+    }
+
+    /// Orders by file, line and column.
+    pub fn sort(&mut self) {
+        self.problems.sort_by(|a, b| {
+            (&a.place.file, a.place.line, a.place.column).cmp(&(&b.place.file, b.place.line, b.place.column))
+        });
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        writeln!(f, "{severity}: {}", self.message)?;
+        let Place { file, line, column } = &self.place;
+        if *line == 0 {
+            writeln!(f, "  --> {file}")?;
+        } else {
+            let gutter = line.to_string().len();
+            writeln!(f, "{:gutter$}--> {file}:{line}:{column}", "")?;
+            if !self.text.is_empty() {
+                writeln!(f, "{:gutter$} |", "")?;
+                writeln!(f, "{line} | {}", self.text)?;
+                // Tabs stay tabs, so that the caret stands where the eye looks.
+                let lead: String = self
+                    .text
+                    .chars()
+                    .take(column.saturating_sub(1))
+                    .map(|c| if c == '\t' { '\t' } else { ' ' })
+                    .collect();
+                writeln!(f, "{:gutter$} | {lead}^", "")?;
+            }
+        }
+        if let Some(help) = &self.help {
+            writeln!(f, "  help: {help}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+//! The options of a job: JSON whose strings may hold `${ … }`, CEL over `data` and `event`.
+
+use serde_json::{Map, Value};
+
+use crate::cel::{Bindings, CompileError, Expression, Scope};
+
+/// A value with holes in its strings.
+///
+/// A string that is nothing but one `${x}` becomes the value of x, with its type; within other text, x must be a scalar and
+/// becomes its text. `$${` is a written `${`.
+#[derive(Debug, Clone)]
+pub enum Template {
+    /// As it is.
+    Value(Value),
+    /// The value of one expression.
+    Expression(Expression),
+    /// Text with expressions in it.
+    Text(Vec<Part>),
+    /// A list of templates.
+    List(Vec<Template>),
+    /// A map of templates.
+    Map(Vec<(String, Template)>),
+}
+
+/// A piece of a text.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// As it is.
+    Text(String),
+    /// The text of a value.
+    Expression(Expression),
+}
+
+/// What a template is filled with.
+#[derive(Debug, Clone, Copy)]
+pub struct JobContext<'a> {
+    /// The event's data: `data`.
+    pub data: &'a Value,
+    /// The event's attributes, a map: `event` (`id`, `name`, `version`, `correlationId` …).
+    pub event: &'a Value,
+}
+
+/// An option that cannot be filled in for an event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}")]
+pub struct RenderError {
+    /// Which option, `body.items[2]`.
+    pub path: String,
+    /// Why not.
+    pub message: String,
+}
+
+impl Template {
+    /// Compiles one string. Offsets of errors count from its first byte.
+    pub fn compile(text: &str) -> Result<Self, Vec<CompileError>> {
+        let mut parts = Vec::new();
+        let mut errors = Vec::new();
+        let mut literal = String::new();
+        let mut at = 0;
+        while let Some(found) = text[at..].find("${").map(|found| at + found) {
+            if text[..found].ends_with('$') && found > at {
+                literal.push_str(&text[at..found]);
+                literal.push('{');
+                at = found + 2;
+                continue;
+            }
+            literal.push_str(&text[at..found]);
+            let Some(end) = hole_end(text, found + 2) else {
+                let help = Some("write `$${` for the text itself".to_owned());
+                errors.push(CompileError { offset: found, message: "`${` is not closed".into(), help });
+                break;
+            };
+            match Expression::compile(&text[found + 2..end], Scope::Job) {
+                Ok(expression) => {
+                    if !literal.is_empty() {
+                        parts.push(Part::Text(std::mem::take(&mut literal)));
+                    }
+                    parts.push(Part::Expression(expression));
+                }
+                Err(found_here) => errors.extend(
+                    found_here.into_iter().map(|error| CompileError { offset: error.offset + found + 2, ..error }),
+                ),
+            }
+            at = end + 1;
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        literal.push_str(&text[at..]);
+        Ok(Self::of_parts(parts, literal))
+    }
+
+    fn of_parts(mut parts: Vec<Part>, rest: String) -> Self {
+        if parts.is_empty() {
+            return Self::Value(Value::String(rest));
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Text(rest));
+        }
+        match parts.pop() {
+            Some(Part::Expression(expression)) if parts.is_empty() => Self::Expression(expression),
+            last => Self::Text(parts.into_iter().chain(last).collect()),
+        }
+    }
+
+    /// The value for one event.
+    pub fn render(&self, context: &JobContext<'_>) -> Result<Value, RenderError> {
+        let bindings = Bindings { change: None, data: Some(context.data), event: Some(context.event) };
+        self.fill(&bindings, "")
+    }
+
+    /// The value of one option, `None` if there is no such key.
+    pub fn render_key(&self, key: &str, context: &JobContext<'_>) -> Result<Option<Value>, RenderError> {
+        let bindings = Bindings { change: None, data: Some(context.data), event: Some(context.event) };
+        match self {
+            Self::Map(entries) => {
+                let found = entries.iter().find(|(name, _)| name == key);
+                found.map(|(name, template)| template.fill(&bindings, name)).transpose()
+            }
+            Self::Value(value) => Ok(value.get(key).cloned()),
+            _ => Ok(None),
+        }
+    }
+
+    fn fill(&self, bindings: &Bindings<'_>, path: &str) -> Result<Value, RenderError> {
+        match self {
+            Self::Value(value) => Ok(value.clone()),
+            Self::Expression(expression) => value_of(expression, bindings, path),
+            Self::Text(parts) => {
+                let mut text = String::new();
+                for part in parts {
+                    match part {
+                        Part::Text(piece) => text.push_str(piece),
+                        Part::Expression(expression) => text.push_str(&text_of(expression, bindings, path)?),
+                    }
+                }
+                Ok(Value::String(text))
+            }
+            Self::List(items) => {
+                let items = items.iter().enumerate();
+                let filled = items.map(|(index, item)| item.fill(bindings, &format!("{path}[{index}]")));
+                Ok(Value::Array(filled.collect::<Result<_, _>>()?))
+            }
+            Self::Map(entries) => {
+                let mut map = Map::new();
+                for (key, template) in entries {
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    map.insert(key.clone(), template.fill(bindings, &path)?);
+                }
+                Ok(Value::Object(map))
+            }
+        }
+    }
+}
+
+fn value_of(expression: &Expression, bindings: &Bindings<'_>, path: &str) -> Result<Value, RenderError> {
+    expression
+        .value(bindings)
+        .map_err(|stop| RenderError { path: path.to_owned(), message: expression.describe(&stop) })
+}
+
+/// Within text a null would be an accident that nobody sees: it must be said what stands in its place.
+fn text_of(expression: &Expression, bindings: &Bindings<'_>, path: &str) -> Result<String, RenderError> {
+    let fail = |message: String| RenderError { path: path.to_owned(), message };
+    match value_of(expression, bindings, path)? {
+        Value::Null => {
+            Err(fail(format!("{expression} is null; write coalesce({expression}, \"\") to put a text in its place")))
+        }
+        Value::String(text) => Ok(text),
+        value @ (Value::Bool(_) | Value::Number(_)) => Ok(value.to_string()),
+        _ => Err(fail(format!("{expression} is a list or a map, and cannot be part of a text"))),
+    }
+}
+
+/// The place of the `}` that closes a hole: braces and quotes within the expression do not count.
+fn hole_end(text: &str, start: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (mut depth, mut quote, mut at) = (0_usize, None, start);
+    while at < bytes.len() {
+        match (quote, bytes[at]) {
+            (Some(_), b'\\') => at += 1,
+            (Some(open), byte) if byte == open => quote = None,
+            (None, byte @ (b'"' | b'\'')) => quote = Some(byte),
+            (None, b'{') => depth += 1,
+            (None, b'}') if depth == 0 => return Some(at),
+            (None, b'}') => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}

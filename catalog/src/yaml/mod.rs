@@ -1,0 +1,93 @@
+//! YAML as a tree that knows where everything stands.
+//!
+//! Deserialising into structs would lose two things that a catalog needs: whether a text was written in block style
+//! (expressions are safe only there), and which byte of the file a byte of an expression came from.
+
+mod place;
+mod read;
+mod scalar;
+
+pub(crate) use place::{line_column, offset_in_file};
+pub(crate) use read::read;
+
+use serde_json::{Map, Value};
+
+/// How a scalar was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    Plain,
+    Quoted,
+    Block,
+}
+
+/// A node with its place, in bytes of the file.
+#[derive(Debug, Clone)]
+pub(crate) struct Yaml {
+    pub(crate) content: Content,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// A tag, `!name`: never wanted, and the usual accident of an expression that begins with `!`.
+    pub(crate) tag: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    Scalar(String, Style),
+    List(Vec<Yaml>),
+    /// Entries in the order of the file; `flow` is `{ a: b }`.
+    Map {
+        entries: Vec<Entry>,
+        flow: bool,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) start: usize,
+    pub(crate) value: Yaml,
+}
+
+impl Yaml {
+    /// Whether nothing, `~` or `null` was written.
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(&self.content, Content::Scalar(text, Style::Plain) if scalar::is_null(text))
+    }
+
+    pub(crate) fn scalar(&self) -> Option<&str> {
+        match &self.content {
+            Content::Scalar(text, _) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn entries(&self) -> Option<&[Entry]> {
+        match &self.content {
+            Content::Map { entries, .. } => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// What it is, for a message.
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.content {
+            _ if self.is_null() => "nothing",
+            Content::Scalar(..) => "a single value",
+            Content::List(_) => "a list",
+            Content::Map { .. } => "a map",
+        }
+    }
+
+    /// As JSON, by YAML 1.2's core schema. Numbers keep their digits.
+    pub(crate) fn to_json(&self) -> Value {
+        match &self.content {
+            Content::Scalar(text, Style::Plain) => scalar::plain(text),
+            Content::Scalar(text, _) => Value::String(text.clone()),
+            Content::List(items) => Value::Array(items.iter().map(Yaml::to_json).collect()),
+            Content::Map { entries, .. } => {
+                let entries = entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json()));
+                Value::Object(entries.collect::<Map<_, _>>())
+            }
+        }
+    }
+}

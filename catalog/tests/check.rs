@@ -1,0 +1,250 @@
+//! What `check` finds, rule by rule, each at its place.
+
+mod common;
+
+use catalog::{Catalog, Rule, Severity, Sources};
+use common::{TestKinds, compile, problems, problems_of};
+
+/// One problem, with its place, a part of its message and a part of its help.
+#[track_caller]
+fn finds(text: &str, place: (usize, usize), message: &str, help: &str) {
+    finds_in(&[("events/a.yaml", text)], place, message, help);
+}
+
+#[track_caller]
+fn finds_in(files: &[(&str, &str)], place: (usize, usize), message: &str, help: &str) {
+    let found = problems_of(files);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let problem = &found[0];
+    assert!(problem.message.contains(message), "{problem:#?}");
+    assert!(problem.help.as_deref().unwrap_or_default().contains(help), "{problem:#?}");
+    assert_eq!((problem.place.line, problem.place.column), place, "{problem:#?}");
+}
+
+const FROM: &str = "from: { table: moves }\n";
+
+#[test]
+fn a_fine_file_has_no_problems() {
+    assert_eq!(problems("from: { table: moves, operations: Update }\nwhen: changed(\"a\")\nsample: {}\n"), []);
+    assert_eq!(problems("description: published by name\njobs: []\n"), []);
+    assert_eq!(problems("\u{feff}from: { table: \"*\" }\r\nwhen: op == \"INSERT\"\r\n"), []);
+}
+
+#[test]
+fn unknown_keys_are_refused_with_a_suggestion() {
+    finds("form: { table: moves }\n", (1, 1), "`form` is unknown", "`from`");
+    finds("from: { table: moves, opertions: [insert] }\n", (1, 23), "`opertions` is unknown", "`operations`");
+    finds("deprecated: true\npersonal: [a]\nemitter: x\nwhatever: 1\n", (4, 1), "`whatever` is unknown", "known here");
+    finds("jobs:\n  - id: a\n    log: {}\n    timout: 3s\n", (4, 5), "`timout` is no kind of job", "`timeout`");
+    finds(
+        "jobs:\n  - id: a\n    log: {}\n    backoff: { initail: 1s }\n",
+        (4, 16),
+        "`initail` is unknown",
+        "`initial`",
+    );
+    finds("from: { table: a }\nfrom: { table: b }\n", (2, 1), "there twice", "");
+}
+
+#[test]
+fn the_selector_is_checked() {
+    finds("from: {}\n", (1, 7), "names no table", "\"*\"");
+    finds("from: moves\n", (1, 7), "a map", "");
+    finds("from: { table: moves, operations: [] }\n", (1, 35), "lists none", "leave");
+    finds("from: { table: moves, operations: [upsert] }\n", (1, 36), "`upsert` is no operation", "insert");
+    finds("from: { table: moves, operations: [insert, INSERT] }\n", (1, 44), "listed twice", "");
+    finds("from: { table: .moves }\n", (1, 16), "no table's name", "public.moves");
+    finds("when: new.a == 1\n", (1, 7), "only published by name", "from");
+}
+
+#[test]
+fn mistakes_in_expressions_are_placed_inside_the_file() {
+    finds(
+        &format!("{FROM}when: |\n  changed(\"a\")\n  && chnaged(\"b\")\n"),
+        (4, 6),
+        "no function `chnaged`",
+        "`changed`",
+    );
+    finds(&format!("{FROM}when: new.a == foo(1)\n"), (2, 16), "no function `foo`", "block style");
+    finds(&format!("{FROM}when: 'new.a == foo(1)'\n"), (2, 17), "no function `foo`", "");
+    finds(&format!("{FROM}data:\n  x:\n    - new.id\n    - nwe.id\n"), (5, 7), "`nwe` is not known", "`new`");
+    finds(&format!("{FROM}key: [new.id, dta.x]\n"), (2, 15), "`dta` is not known", "`data`");
+    finds(&format!("{FROM}when: |\n  \"ä\" == new.ü\n"), (3, 14), "has no meaning", "");
+    finds("jobs:\n  - id: a\n    log:\n      message: \"x ${daat.y}\"\n", (4, 21), "`daat` is not known", "`data`");
+    finds("jobs:\n  - id: a\n    log: { message: \"${data.x\" }\n", (3, 22), "is not closed", "$${");
+}
+
+#[test]
+fn every_mistake_of_a_file_is_found_at_once() {
+    let found = problems("from: { table: a }\nwhen: foo(1)\ndata: { a: bar(1), b: baz(1) }\njobs: [nope]\nextra: 1\n");
+    let lines: Vec<usize> = found.iter().map(|problem| problem.place.line).collect();
+    assert_eq!(lines, [2, 3, 3, 4, 5]);
+}
+
+#[test]
+fn what_yaml_does_to_expressions_is_explained() {
+    let block = "block style";
+    finds(&format!("{FROM}when: !changed(\"x\")\n"), (2, 7), "tag", block);
+    let found = problems(&format!("{FROM}when: \"a\" in new.tags\n"));
+    assert!(found[0].help.as_deref().is_some_and(|help| help.contains(block)), "{found:#?}");
+    finds(&format!("{FROM}when: new.note != \"a #1\"\n"), (2, 19), "comment", block);
+    finds(&format!("{FROM}data: {{ a: coalesce(new.a, new.b) }}\n"), (2, 7), "splits an expression", block);
+    finds(&format!("{FROM}when: [new.a == 1]\n"), (2, 7), "a list", block);
+    let found = problems(&format!("{FROM}when: new.a == {{\"b\": 1}}\n"));
+    assert!(found[0].help.as_deref().is_some_and(|help| help.contains(block)), "{found:#?}");
+}
+
+#[test]
+fn a_condition_that_can_never_hold_is_an_error() {
+    for (from, when) in [
+        ("moves", "false"),
+        ("moves", "1 > 2"),
+        ("moves", "op == \"INSERT\" && op == \"UPDATE\""),
+        ("moves, operations: [insert]", "became(\"status\", \"x\")"),
+        ("moves, operations: [insert, delete]", "changed(\"a\") && new.b > 1"),
+        ("moves, operations: [insert]", "was(\"a\", 1)"),
+        ("moves, operations: [insert]", "op == \"UPDATE\""),
+        ("moves, operations: [insert]", "old.a > 1"),
+        ("moves, operations: [insert]", "old.a == new.a"),
+        ("moves, operations: [delete]", "new.a > 1 || false"),
+        ("moves, operations: [manual]", "changed(\"a\")"),
+        ("moves", "op != \"MANUAL\" && op in [\"MANUAL\"]"),
+    ] {
+        let found = problems(&format!("from: {{ table: {from} }}\nwhen: |\n  {when}\n"));
+        assert_eq!(
+            found.iter().map(|problem| problem.rule).collect::<Vec<_>>(),
+            [Rule::NeverHolds],
+            "{when}: {found:#?}"
+        );
+    }
+    for (from, when) in [
+        ("moves", "true"),
+        ("moves", "became(\"status\", \"x\")"),
+        ("moves, operations: [insert, update]", "became(\"a\", 1) || op == \"INSERT\""),
+        ("moves, operations: [insert]", "!changed(\"a\")"),
+        ("moves, operations: [delete]", "was(\"a\", 1) && old.b > 1"),
+        ("moves, operations: [insert]", "old == null && old.a == null"),
+    ] {
+        assert_eq!(problems(&format!("from: {{ table: {from} }}\nwhen: |\n  {when}\n")), [], "{when}");
+    }
+}
+
+#[test]
+fn names_are_those_of_files() {
+    finds_in(&[("events/a_b.yaml", FROM)], (0, 0), "no name", "named after");
+    finds_in(&[("events/a.v1.yaml", FROM)], (0, 0), "version", "");
+    finds_in(&[("events/a.yaml", FROM), ("events/sub/A.yml", "from: { table: b }\n")], (0, 0), "already", "");
+    finds_in(&[("events/a.yaml", FROM), ("events/notes.txt", "")], (0, 0), "not read", "");
+    assert_eq!(problems_of(&[("events/a.yaml", FROM), ("events/deep/er/a.v2.yaml", "from: { table: b }\n")]), []);
+    finds_in(&[("jobs/a.b.yaml", "log: {}\n"), ("events/a.yaml", FROM)], (0, 0), "no name", "");
+}
+
+#[test]
+fn jobs_are_checked() {
+    finds("jobs: [publish]\n", (1, 8), "no job `publish`", "jobs/publish.yaml");
+    finds("jobs: publish\n", (1, 7), "a list", "");
+    finds("jobs:\n  - log: {}\n", (2, 5), "needs an `id`", "id: name");
+    finds("jobs:\n  - id: a\n", (2, 5), "what it does", "simulate");
+    finds("jobs:\n  - id: a\n    log: {}\n    http: {}\n", (4, 5), "of one kind", "");
+    finds("jobs:\n  - id: a\n    lgo: {}\n", (3, 5), "`lgo` is no kind", "`log`");
+    finds("jobs:\n  - id: a b\n    log: {}\n", (2, 9), "character", "");
+    finds("jobs:\n  - id: a\n    log:\n  - id: A\n    log:\n", (4, 5), "already", "");
+    finds("jobs:\n  - id: a\n    simulate: { dealy: 3s }\n", (3, 5), "simulate: `dealy` is unknown", "");
+    for (option, message) in [
+        ("timeout: 30", "no duration"),
+        ("timeout: 0s", "longer than nothing"),
+        ("attempts: 0", "from 1 to"),
+        ("concurrency: many", "from 1 to"),
+        ("order: random", "`key` or `none`"),
+        ("finalExitCodes: 3", "a list"),
+        ("finalExitCodes: [0]", "1 to 255"),
+        ("backoff: { factor: 0.5 }", "from 1 to 1000"),
+        ("backoff: { initial: 1h }", "above its `max`"),
+        ("backoff: 3s", "a map"),
+    ] {
+        let found = problems(&format!("jobs:\n  - id: a\n    log:\n    {option}\n"));
+        assert_eq!(found.len(), 1, "{option}: {found:#?}");
+        assert!(found[0].message.contains(message), "{option}: {found:#?}");
+    }
+}
+
+#[test]
+fn shared_definitions_are_checked_and_take_no_overrides() {
+    let job = ("jobs/publish.yaml", "log: {}\n");
+    assert_eq!(problems_of(&[job, ("events/a.yaml", "jobs: [publish]\n")]), []);
+    finds_in(&[job, ("events/a.yaml", "jobs: [pubish]\n")], (1, 8), "no job `pubish`", "`publish`");
+    finds_in(&[job, ("events/a.yaml", "jobs: [publish, publish]\n")], (1, 17), "already", "");
+    finds_in(&[job, ("events/a.yaml", "description: x\n")], (0, 0), "no event lists the job publish", "");
+    let found = problems_of(&[job, ("events/a.yaml", "jobs:\n  - publish: { timeout: 3s }\n  - publish\n")]);
+    assert!(found[0].message.contains("takes no options here"), "{found:#?}");
+    let with_id = [("jobs/publish.yaml", "id: x\nlog: {}\n"), ("events/a.yaml", "jobs: [publish]\n")];
+    finds_in(&with_id, (1, 1), "no `id`", "file's name");
+}
+
+#[test]
+fn tests_are_checked_for_their_shape() {
+    let test =
+        |change: &str, expect: &str| format!("{FROM}tests:\n  - name: x\n    change: {change}\n    expect: {expect}\n");
+    assert_eq!(problems(&test("{ op: update, old: {}, new: {} }", "none")), []);
+    finds(&test("{ op: upsert }", "none"), (4, 19), "`op` is insert", "");
+    finds(&test("{ new: {} }", "none"), (4, 13), "`op` is insert", "");
+    finds(&test("{ op: insert }", "nothing"), (5, 13), "not understood", "`none`");
+    finds(&test("{ op: insert, odl: {} }", "none"), (4, 27), "`odl` is unknown", "`old`");
+    finds(&test("{ op: insert, received: 2024-01-02 }", "none"), (4, 37), "a timestamp with a zone", "");
+    finds(&format!("{FROM}tests:\n  - name: x\n    expect: none\n"), (3, 5), "no `change`", "");
+}
+
+#[test]
+fn a_missing_sample_is_a_warning_that_check_makes_an_error() {
+    let mut report = compile(&[("events/a.yaml", FROM)]).report;
+    assert_eq!((report.count(Severity::Warning), report.has_errors()), (1, false));
+    report.promote(Rule::Sample);
+    assert!(report.has_errors());
+}
+
+#[test]
+fn twins_and_empty_folders_are_warnings() {
+    let twin = "from: { table: moves }\nwhen: new.a  == 1\n";
+    let files = [("events/a.yaml", twin), ("events/b.yaml", "from: { table: public.moves }\nwhen: |\n  new.a == 1\n")];
+    let found = problems_of(&files);
+    assert_eq!(
+        found.iter().map(|problem| (problem.rule, problem.severity)).collect::<Vec<_>>(),
+        [(Rule::Twin, Severity::Warning)]
+    );
+    let outcome = Catalog::compile(&Sources::default(), &TestKinds);
+    assert_eq!(outcome.report.problems[0].rule, Rule::Empty);
+    assert!(outcome.catalog.is_some_and(|catalog| catalog.events().is_empty()));
+}
+
+#[test]
+fn files_that_are_no_catalog_are_refused() {
+    finds("- a\n", (1, 1), "a list", "");
+    finds("", (0, 0), "empty", "");
+    finds("a: 1\n---\nb: 2\n", (2, 1), "more than one document", "");
+    let found = problems("from: { table: moves\n");
+    assert_eq!(found[0].rule, Rule::File, "{found:#?}");
+    let bomb = format!(
+        "a: &a [1,1,1,1,1,1,1,1,1,1]\n{}",
+        (0..8)
+            .map(|i| {
+                let (name, of) = (b'b' + i, b'a' + i);
+                format!("{0}: &{0} [{1}]\n", name as char, vec![format!("*{}", of as char); 10].join(","))
+            })
+            .collect::<String>()
+    );
+    assert!(problems(&bomb)[0].message.contains("too many values"));
+}
+
+#[test]
+fn a_report_shows_the_line_and_points_at_the_place() {
+    let report =
+        compile(&[("events/a.yaml", "from: { table: moves }\nwhen: |\n  chnaged(\"a\")\nsample: {}\n")]).report;
+    assert_eq!(
+        report.to_string(),
+        "error: there is no function `chnaged`\n --> events/a.yaml:3:3\n  |\n3 |   chnaged(\"a\")\n  |   ^\n  help: did you mean `changed`?\n"
+    );
+    let json = serde_json::to_value(&report).expect("a report is JSON");
+    assert_eq!(json["problems"][0]["line"], 3);
+    assert_eq!(json["problems"][0]["severity"], "error");
+    assert_eq!(json["problems"][0]["rule"], "expression");
+    assert_eq!(serde_json::from_value::<catalog::Report>(json).expect("and back"), report);
+}
