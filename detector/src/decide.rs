@@ -106,7 +106,7 @@ impl Decider<'_> {
             Kind::Scheduled | Kind::Named => None,
         };
         let origin = match &change {
-            Some(Ok(change)) => origin::of_change(headers, change, origin::op_of(change)),
+            Some(Ok(change)) => origin::of_change(headers, change),
             Some(Err(_)) => origin::bare(headers),
             None => origin::of_scheduled(headers, body),
         };

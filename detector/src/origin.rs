@@ -2,7 +2,7 @@
 
 use catalog::Change;
 use contracts::{
-    hasura::{self, Op},
+    hasura,
     progress::{Occurrence, Origin},
     raw::{Place, RawHeaders},
 };
@@ -32,10 +32,10 @@ pub(crate) fn bare(headers: &RawHeaders) -> Origin {
 }
 
 /// What a change adds to it.
-pub(crate) fn of_change(headers: &RawHeaders, change: &Change<'_>, op: Op) -> Origin {
+pub(crate) fn of_change(headers: &RawHeaders, change: &Change<'_>) -> Origin {
     Origin {
         table: Some(format!("{}.{}", change.schema(), change.table())),
-        op: Some(op),
+        op: Some(change.operation()),
         trigger: change.trigger().map(str::to_owned),
         user: change.user().map(str::to_owned),
         ..bare(headers)
@@ -46,13 +46,4 @@ pub(crate) fn of_change(headers: &RawHeaders, change: &Change<'_>, op: Op) -> Or
 pub(crate) fn of_scheduled(headers: &RawHeaders, body: &Value) -> Origin {
     let name = hasura::unwrap(body).get("name").and_then(Value::as_str);
     Origin { trigger: name.map(str::to_owned), ..bare(headers) }
-}
-
-pub(crate) fn op_of(change: &Change<'_>) -> Op {
-    match change.operation() {
-        catalog::Operation::Insert => Op::Insert,
-        catalog::Operation::Update => Op::Update,
-        catalog::Operation::Delete => Op::Delete,
-        catalog::Operation::Manual => Op::Manual,
-    }
 }

@@ -176,7 +176,9 @@ async fn nothing_is_decided_without_a_catalog_and_everything_once_there_is_one()
     bus.publish(vec![raw("1", "done")]).await.unwrap();
     catalog.send(Some(view())).unwrap();
     let progress = settled(&*bus).await;
-    assert!(matches!(&progress[0].fact, Fact::Detected(detected) if detected.catalog == 7 && detected.events.len() == 1));
+    assert!(
+        matches!(&progress[0].fact, Fact::Detected(detected) if detected.catalog == 7 && detected.events.len() == 1)
+    );
     // The record that came before the catalog was decided by it, and by nothing else.
     assert_eq!((progress.len(), handle.counts().records), (1, 1));
     stop.cancel();

@@ -38,8 +38,14 @@ pub(crate) struct Chunk {
 pub(crate) struct Log {
     topics: RwLock<HashMap<Topic, Arc<TopicLog>>>,
     /// Batches in the tails, oldest first, for eviction.
-    tail: Mutex<(VecDeque<(Arc<TopicLog>, Partition, usize)>, usize)>,
+    tail: Mutex<Tail>,
     reader: Arc<dyn Reader>,
+}
+
+#[derive(Default)]
+struct Tail {
+    order: VecDeque<(Arc<TopicLog>, Partition, usize)>,
+    bytes: usize,
 }
 
 pub(crate) struct TopicLog {
@@ -125,11 +131,11 @@ impl Log {
         }
         log.appended.notify_waiters();
         let mut tail = lock(&self.tail);
-        tail.0.push_back((topic.clone(), partition, bytes));
-        tail.1 += bytes;
-        while tail.1 > TAIL_BYTES {
-            let Some((topic, partition, bytes)) = tail.0.pop_front() else { break };
-            tail.1 -= bytes;
+        tail.order.push_back((topic.clone(), partition, bytes));
+        tail.bytes += bytes;
+        while tail.bytes > TAIL_BYTES {
+            let Some((topic, partition, bytes)) = tail.order.pop_front() else { break };
+            tail.bytes -= bytes;
             if let Some(mut state) = topic.state(partition) {
                 state.tail.pop_front();
             }

@@ -10,7 +10,7 @@ use contracts::topics::partition_of;
 
 use crate::harness::*;
 
-pub async fn a_key_has_one_partition_and_keeps_its_order(bus: Arc<dyn Bus>) {
+pub(crate) async fn a_key_has_one_partition_and_keeps_its_order(bus: Arc<dyn Bus>) {
     create(&bus, &["in"]).await;
     for key in ["a", "b", "c", "d", "e"] {
         for place in publish(&bus, "in", key, (0..20).map(|n| format!("{key}{n}"))).await {
@@ -29,7 +29,7 @@ pub async fn a_key_has_one_partition_and_keeps_its_order(bus: Arc<dyn Bus>) {
     }
 }
 
-pub async fn nothing_is_delivered_before_it_is_opened(bus: Arc<dyn Bus>) {
+pub(crate) async fn nothing_is_delivered_before_it_is_opened(bus: Arc<dyn Bus>) {
     create(&bus, &["in"]).await;
     publish_to(&bus, "in", 0, &["closed"]).await;
     publish_to(&bus, "in", 1, &["open"]).await;
@@ -45,7 +45,7 @@ pub async fn nothing_is_delivered_before_it_is_opened(bus: Arc<dyn Bus>) {
     assert_eq!(texts(&records(&*member, 1).await), ["closed"]);
 }
 
-pub async fn a_partition_can_be_opened_elsewhere(bus: Arc<dyn Bus>) {
+pub(crate) async fn a_partition_can_be_opened_elsewhere(bus: Arc<dyn Bus>) {
     create(&bus, &["in"]).await;
     publish_to(&bus, "in", 0, &["a", "b", "c"]).await;
     let third = all(&bus, "in").await[2].offset;
@@ -57,7 +57,7 @@ pub async fn a_partition_can_be_opened_elsewhere(bus: Arc<dyn Bus>) {
     assert_eq!(texts(&records(&*member, 1).await), ["c"]);
 }
 
-pub async fn outputs_position_and_note_are_committed_together(bus: Arc<dyn Bus>) {
+pub(crate) async fn outputs_position_and_note_are_committed_together(bus: Arc<dyn Bus>) {
     create(&bus, &["in", "out"]).await;
     publish_to(&bus, "in", 0, &["a", "b"]).await;
     let member = bus.join("group", vec!["in".into()]).await.unwrap();
@@ -84,7 +84,7 @@ pub async fn outputs_position_and_note_are_committed_together(bus: Arc<dyn Bus>)
     assert!(Note::new(vec![0; Note::MAX + 1]).is_err());
 }
 
-pub async fn what_was_not_committed_comes_again(bus: Arc<dyn Bus>) {
+pub(crate) async fn what_was_not_committed_comes_again(bus: Arc<dyn Bus>) {
     create(&bus, &["in"]).await;
     publish_to(&bus, "in", 0, &["a", "b"]).await;
     let member = bus.join("group", vec!["in".into()]).await.unwrap();
@@ -96,7 +96,7 @@ pub async fn what_was_not_committed_comes_again(bus: Arc<dyn Bus>) {
     assert_eq!(texts(&records(&*second, 2).await), ["a", "b"]);
 }
 
-pub async fn a_share_of_an_older_assignment_is_left_out_and_the_others_stand(bus: Arc<dyn Bus>) {
+pub(crate) async fn a_share_of_an_older_assignment_is_left_out_and_the_others_stand(bus: Arc<dyn Bus>) {
     create(&bus, &["in", "out"]).await;
     publish_to(&bus, "in", 0, &["old"]).await;
     publish_to(&bus, "in", 1, &["ours"]).await;
@@ -116,7 +116,7 @@ pub async fn a_share_of_an_older_assignment_is_left_out_and_the_others_stand(bus
     assert_eq!(texts(&all(&bus, "out").await), ["ours"]);
 }
 
-pub async fn a_revoked_partition_may_still_commit_and_is_then_handed_over(bus: Arc<dyn Bus>) {
+pub(crate) async fn a_revoked_partition_may_still_commit_and_is_then_handed_over(bus: Arc<dyn Bus>) {
     create(&bus, &["in", "out"]).await;
     for partition in 0..4 {
         publish_to(&bus, "in", partition, &[&format!("p{partition}a"), &format!("p{partition}b")]).await;
@@ -145,7 +145,7 @@ pub async fn a_revoked_partition_may_still_commit_and_is_then_handed_over(bus: A
     assert_eq!(first.commit(shares).await.unwrap().left_out.len(), 2);
 }
 
-pub async fn reading_goes_on_while_a_commit_is_under_way(bus: Arc<dyn Bus>) {
+pub(crate) async fn reading_goes_on_while_a_commit_is_under_way(bus: Arc<dyn Bus>) {
     create(&bus, &["in", "out"]).await;
     let member = bus.join("group", vec!["in".into()]).await.unwrap();
     let assignments = assigned_count(&*member, 4).await;
@@ -161,7 +161,7 @@ pub async fn reading_goes_on_while_a_commit_is_under_way(bus: Arc<dyn Bus>) {
     assert_eq!(texts(&more), ["b"]);
 }
 
-pub async fn a_paused_partition_delivers_nothing(bus: Arc<dyn Bus>) {
+pub(crate) async fn a_paused_partition_delivers_nothing(bus: Arc<dyn Bus>) {
     create(&bus, &["in"]).await;
     let member = bus.join("group", vec!["in".into()]).await.unwrap();
     open_all(&*member, &assigned_count(&*member, 4).await);
@@ -173,7 +173,7 @@ pub async fn a_paused_partition_delivers_nothing(bus: Arc<dyn Bus>) {
     assert_eq!(texts(&records(&*member, 1).await), ["paused"]);
 }
 
-pub async fn topics_can_be_added_and_created_later(bus: Arc<dyn Bus>) {
+pub(crate) async fn topics_can_be_added_and_created_later(bus: Arc<dyn Bus>) {
     create(&bus, &["one"]).await;
     let member = bus.join("group", vec!["one".into(), "later".into()]).await.unwrap();
     open_all(&*member, &assigned_count(&*member, 4).await);
@@ -197,7 +197,7 @@ pub async fn topics_can_be_added_and_created_later(bus: Arc<dyn Bus>) {
     }
 }
 
-pub async fn records_are_read_without_a_group_from_any_place(bus: Arc<dyn Bus>) {
+pub(crate) async fn records_are_read_without_a_group_from_any_place(bus: Arc<dyn Bus>) {
     create(&bus, &["in"]).await;
     let at = TopicPartition::new("in", 0);
     assert_eq!(bus.read(&at, Offset::ZERO, 1024).await.unwrap(), []);
@@ -214,14 +214,14 @@ pub async fn records_are_read_without_a_group_from_any_place(bus: Arc<dyn Bus>) 
     assert_eq!(texts(&read(earliest).await)[0], "a");
     assert_eq!(texts(&read(everything[1].offset).await)[0], "b");
     assert_eq!(texts(&read(end).await), ["c"]);
-    assert_eq!(bus.offset(&at, Start::Time(everything[0].published)).await.unwrap() <= everything[0].offset, true);
+    assert!(bus.offset(&at, Start::Time(everything[0].published)).await.unwrap() <= everything[0].offset);
     let later = everything[2].published + std::time::Duration::from_secs(3600);
     let at_end = bus.offset(&at, Start::Time(later)).await.unwrap();
     assert_eq!(at_end, bus.offset(&at, Start::End).await.unwrap());
     assert_eq!(read(at_end).await, []);
 }
 
-pub async fn a_waiting_reader_is_woken(bus: Arc<dyn Bus>) {
+pub(crate) async fn a_waiting_reader_is_woken(bus: Arc<dyn Bus>) {
     create(&bus, &["in"]).await;
     let at = TopicPartition::new("in", 3);
     let end = bus.offset(&at, Start::End).await.unwrap();
@@ -241,7 +241,7 @@ pub async fn a_waiting_reader_is_woken(bus: Arc<dyn Bus>) {
     assert_eq!(reader.await.unwrap(), ["wake"]);
 }
 
-pub async fn what_cannot_be_taken_is_refused_by_name(bus: Arc<dyn Bus>) {
+pub(crate) async fn what_cannot_be_taken_is_refused_by_name(bus: Arc<dyn Bus>) {
     create(&bus, &["in"]).await;
     let large = Outgoing::new("in", "k", vec![0u8; MAX_RECORD]);
     let refused = bus.publish(vec![Outgoing::new("in", "k", "small"), large.clone()]).await.unwrap_err();
@@ -263,7 +263,7 @@ pub async fn what_cannot_be_taken_is_refused_by_name(bus: Arc<dyn Bus>) {
     assert_eq!(texts(&all(&bus, "in").await), ["sentinel"]);
 }
 
-pub async fn null_values_and_explicit_partitions_are_kept(bus: Arc<dyn Bus>) {
+pub(crate) async fn null_values_and_explicit_partitions_are_kept(bus: Arc<dyn Bus>) {
     bus.create(vec![TopicSpec::table("table"), TopicSpec::new("in")]).await.unwrap();
     let mut headers = contracts::headers::Headers::default();
     headers.push("x-any", "1");
@@ -281,7 +281,7 @@ pub async fn null_values_and_explicit_partitions_are_kept(bus: Arc<dyn Bus>) {
     assert!(table.compacted && table.partitions == 1);
 }
 
-pub async fn a_deleted_topic_stops_its_readers(bus: Arc<dyn Bus>) {
+pub(crate) async fn a_deleted_topic_stops_its_readers(bus: Arc<dyn Bus>) {
     create(&bus, &["in", "other"]).await;
     publish_to(&bus, "in", 0, &["a"]).await;
     let member = bus.join("group", vec!["in".into()]).await.unwrap();
@@ -295,7 +295,7 @@ pub async fn a_deleted_topic_stops_its_readers(bus: Arc<dyn Bus>) {
     assert_eq!(texts(&all(&bus, "in").await), Vec::<String>::new());
 }
 
-pub async fn lag_is_told_and_advice_counts(bus: Arc<dyn Bus>) {
+pub(crate) async fn lag_is_told_and_advice_counts(bus: Arc<dyn Bus>) {
     create(&bus, &["in"]).await;
     publish_to(&bus, "in", 0, &["a", "b", "c"]).await;
     let member = bus.join("group", vec!["in".into()]).await.unwrap();
@@ -317,7 +317,7 @@ pub async fn lag_is_told_and_advice_counts(bus: Arc<dyn Bus>) {
     drop(assignments);
 }
 
-pub async fn a_forgotten_group_starts_anew(bus: Arc<dyn Bus>) {
+pub(crate) async fn a_forgotten_group_starts_anew(bus: Arc<dyn Bus>) {
     create(&bus, &["in"]).await;
     publish_to(&bus, "in", 0, &["a"]).await;
     let member = bus.join("group", vec!["in".into()]).await.unwrap();
@@ -334,7 +334,7 @@ pub async fn a_forgotten_group_starts_anew(bus: Arc<dyn Bus>) {
     assert!(assigned_count(&*again, 4).await.iter().all(|assignment| assignment.position.is_none()));
 }
 
-pub async fn the_last_record_of_a_table_is_followed(bus: Arc<dyn Bus>) {
+pub(crate) async fn the_last_record_of_a_table_is_followed(bus: Arc<dyn Bus>) {
     bus.create(vec![TopicSpec::table("table")]).await.unwrap();
     let mut last = bus::Last::of(&*bus, "table");
     assert_eq!(last.current().await.unwrap(), None);

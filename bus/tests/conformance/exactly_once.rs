@@ -44,7 +44,7 @@ async fn copy(bus: Arc<dyn Bus>, stop: Arc<AtomicBool>, copied: Arc<AtomicUsize>
     }
 }
 
-pub async fn members_come_and_go_and_each_record_is_copied_once(bus: Arc<dyn Bus>) {
+pub(crate) async fn members_come_and_go_and_each_record_is_copied_once(bus: Arc<dyn Bus>) {
     create(&bus, &["in", "out"]).await;
     let (stop, copied) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let workers: Vec<_> = (0..3)

@@ -7,14 +7,14 @@ use bus::{
 };
 
 /// How long a case may take before it counts as hanging.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-pub async fn create(bus: &Arc<dyn Bus>, topics: &[&str]) {
+pub(crate) async fn create(bus: &Arc<dyn Bus>, topics: &[&str]) {
     bus.create(topics.iter().map(|topic| TopicSpec::new(*topic)).collect()).await.unwrap();
 }
 
 /// Publishes values under a key, one after another.
-pub async fn publish(
+pub(crate) async fn publish(
     bus: &Arc<dyn Bus>,
     topic: &str,
     key: &str,
@@ -28,21 +28,21 @@ pub async fn publish(
     places
 }
 
-pub async fn publish_to(bus: &Arc<dyn Bus>, topic: &str, partition: u32, values: &[&str]) {
+pub(crate) async fn publish_to(bus: &Arc<dyn Bus>, topic: &str, partition: u32, values: &[&str]) {
     let record = |value: &&str| Outgoing::new(topic, "k", (*value).to_owned()).to_partition(Partition(partition));
     bus.publish(values.iter().map(record).collect()).await.unwrap();
 }
 
-pub fn text(record: &Record) -> String {
+pub(crate) fn text(record: &Record) -> String {
     String::from_utf8(record.value().to_vec()).unwrap()
 }
 
-pub fn texts(records: &[Record]) -> Vec<String> {
+pub(crate) fn texts(records: &[Record]) -> Vec<String> {
     records.iter().map(text).collect()
 }
 
 /// Everything in a topic, partition by partition.
-pub async fn all(bus: &Arc<dyn Bus>, topic: &str) -> Vec<Record> {
+pub(crate) async fn all(bus: &Arc<dyn Bus>, topic: &str) -> Vec<Record> {
     let info = bus.topics().await.unwrap().into_iter().find(|info| info.topic.as_str() == topic).unwrap();
     let mut out = Vec::new();
     for at in info.each() {
@@ -59,7 +59,7 @@ pub async fn all(bus: &Arc<dyn Bus>, topic: &str) -> Vec<Record> {
 }
 
 /// The next assignment of at least one partition; anything else fails.
-pub async fn assigned(member: &dyn Member) -> Vec<Assignment> {
+pub(crate) async fn assigned(member: &dyn Member) -> Vec<Assignment> {
     match member.next().await.unwrap() {
         Delivery::Assigned(assignments) => assignments,
         other => panic!("expected an assignment, got {other:?}"),
@@ -67,7 +67,7 @@ pub async fn assigned(member: &dyn Member) -> Vec<Assignment> {
 }
 
 /// All assignments, until there are `count` partitions.
-pub async fn assigned_count(member: &dyn Member, count: usize) -> Vec<Assignment> {
+pub(crate) async fn assigned_count(member: &dyn Member, count: usize) -> Vec<Assignment> {
     let mut out = Vec::new();
     while out.len() < count {
         out.extend(assigned(member).await);
@@ -76,18 +76,18 @@ pub async fn assigned_count(member: &dyn Member, count: usize) -> Vec<Assignment
     out
 }
 
-pub fn start(assignment: &Assignment) -> Offset {
+pub(crate) fn start(assignment: &Assignment) -> Offset {
     assignment.position.as_ref().map_or(Offset::ZERO, |position| position.next)
 }
 
-pub fn open_all(member: &dyn Member, assignments: &[Assignment]) {
+pub(crate) fn open_all(member: &dyn Member, assignments: &[Assignment]) {
     for assignment in assignments {
         member.open(&assignment.partition, assignment.generation, start(assignment));
     }
 }
 
 /// Exactly the next `count` records; anything else fails.
-pub async fn records(member: &dyn Member, count: usize) -> Vec<Record> {
+pub(crate) async fn records(member: &dyn Member, count: usize) -> Vec<Record> {
     let mut out = Vec::new();
     while out.len() < count {
         match member.next().await.unwrap() {
@@ -99,6 +99,6 @@ pub async fn records(member: &dyn Member, count: usize) -> Vec<Record> {
     out
 }
 
-pub fn position_after(record: &Record) -> Position {
+pub(crate) fn position_after(record: &Record) -> Position {
     Position::at(record.offset.next())
 }

@@ -1,0 +1,185 @@
+//! Whether a request may come in, told from its head alone: nothing here reads a body.
+
+use std::time::Duration;
+
+use contracts::wait;
+use hyper::{
+    HeaderMap, Method, StatusCode, Uri,
+    header::{self, HeaderName, HeaderValue},
+    http::request::Parts,
+};
+use runtime::{config::Secrets, problem::Problem};
+
+/// The source of plain `/hasura`.
+const DEFAULT_SOURCE: &str = "default";
+/// The longest name of a source, in characters.
+const MAX_SOURCE: usize = 64;
+
+/// The secret is missing or wrong, which the answer does not tell apart. The body stays unread, so the connection ends.
+///
+/// # Errors
+/// 401.
+pub(crate) fn authenticate(headers: &HeaderMap, name: &HeaderName, secrets: Option<&Secrets>) -> Result<(), Problem> {
+    let Some(secrets) = secrets else { return Ok(()) };
+    if headers.get(name).is_some_and(|sent| secrets.matches(sent.as_bytes())) {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::UNAUTHORIZED, "this webhook needs its shared secret, and did not get it")
+        .with(header::CONNECTION, HeaderValue::from_static("close")))
+}
+
+/// The source that a path names.
+///
+/// # Errors
+/// 404: the path is no webhook's.
+pub(crate) fn source_of(uri: &Uri) -> Result<&str, Problem> {
+    match uri.path().strip_prefix("/hasura") {
+        Some("") => Ok(DEFAULT_SOURCE),
+        Some(rest) => rest.strip_prefix('/').filter(|source| is_source(source)).ok_or_else(not_found),
+        None => Err(not_found()),
+    }
+}
+
+fn not_found() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "webhooks come in at `/hasura` and `/hasura/{source}`, where a source is 1 to 64 letters, digits, `.`, `_` or `-`",
+    )
+}
+
+fn is_source(text: &str) -> bool {
+    (1..=MAX_SOURCE).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+/// Whether the method and what the head says of the body can be taken.
+///
+/// # Errors
+/// 405 or 415.
+pub(crate) fn check_form(head: &Parts) -> Result<(), Problem> {
+    if head.method != Method::POST {
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "a webhook is a POST")
+            .with(header::ALLOW, HeaderValue::from_static("POST")));
+    }
+    if head.headers.get(header::CONTENT_TYPE).is_some_and(|media_type| !is_json(media_type)) {
+        return Err(unsupported("the body must be JSON in UTF-8: `application/json`, or no media type at all"));
+    }
+    match head.headers.get(header::CONTENT_ENCODING) {
+        Some(coding) if !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity") => {
+            Err(unsupported("the body must not be compressed")
+                .with(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unsupported(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+}
+
+/// `application/json` or `application/*+json`, and no other charset than UTF-8.
+fn is_json(media_type: &HeaderValue) -> bool {
+    if media_type == "application/json" {
+        return true;
+    }
+    let Ok(text) = media_type.to_str() else { return false };
+    let mut parts = text.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let json = match essence.strip_prefix("application/") {
+        Some(subtype) => subtype == "json" || subtype.strip_suffix("+json").is_some_and(|name| !name.is_empty()),
+        None => essence.is_empty(),
+    };
+    json && parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            let value = value.trim().trim_matches('"');
+            value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8")
+        }
+        _ => true,
+    })
+}
+
+/// How long the caller wants to wait for the outcome: `?wait=30s`, else `Prefer: wait=30`.
+///
+/// # Errors
+/// The text is no wait.
+pub(crate) fn wait_of(head: &Parts) -> Result<Option<Duration>, wait::WaitError> {
+    let asked = head.uri.query().and_then(|query| {
+        query.split('&').find_map(|pair| pair.strip_prefix("wait=").or((pair == "wait").then_some("")))
+    });
+    let asked = asked.or_else(|| {
+        let preferences = head.headers.get_all(PREFER).into_iter().filter_map(|value| value.to_str().ok());
+        preferences.flat_map(|value| value.split([',', ';'])).find_map(|preference| {
+            let (name, value) = preference.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"'))
+        })
+    });
+    asked.map(wait::parse).transpose()
+}
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+/// The announced size of the body, if there is one.
+pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::Request;
+
+    use super::*;
+
+    fn head(method: &str, uri: &str, headers: &[(&str, &str)]) -> Parts {
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).expect("a request").into_parts().0
+    }
+
+    #[test]
+    fn a_path_names_its_source() {
+        for (path, source) in [("/hasura", "default"), ("/hasura/shop", "shop"), ("/hasura/a.B_c-1?wait=1", "a.B_c-1")]
+        {
+            assert_eq!(source_of(&path.parse().expect(path)).expect(path), source);
+        }
+        let long = format!("/hasura/{}", "x".repeat(65));
+        for path in ["/", "/hasura/", "/hasuraa", "/hasura/a/b", "/hasura/a%20b", "/Hasura", long.as_str()] {
+            assert_eq!(source_of(&path.parse().expect(path)).expect_err(path).status, 404, "{path}");
+        }
+    }
+
+    #[test]
+    fn json_in_utf8_is_taken_under_each_of_its_names() {
+        for media_type in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"; q=1",
+            "application/cloudevents+json",
+            "",
+        ] {
+            assert!(is_json(&media_type.parse().expect(media_type)), "{media_type}");
+        }
+        for media_type in
+            ["text/plain", "application/jsonx", "application/+json", "application/json; charset=latin-1", "json"]
+        {
+            assert!(!is_json(&media_type.parse().expect(media_type)), "{media_type}");
+        }
+        assert!(check_form(&head("POST", "/", &[])).is_ok());
+        assert!(check_form(&head("POST", "/", &[("content-encoding", "identity")])).is_ok());
+        assert_eq!(check_form(&head("POST", "/", &[("content-encoding", "gzip")])).expect_err("gzip").status, 415);
+        assert_eq!(check_form(&head("GET", "/", &[])).expect_err("GET").status, 405);
+    }
+
+    #[test]
+    fn a_wait_is_asked_for_in_the_query_or_as_a_preference() {
+        let wait = |uri: &str, headers: &[(&str, &str)]| wait_of(&head("POST", uri, headers)).map_err(|_| ());
+        let seconds = |s| Ok(Some(Duration::from_secs(s)));
+        assert_eq!(wait("/hasura", &[]), Ok(None));
+        assert_eq!(wait("/hasura?a=b&wait=30s", &[("prefer", "wait=7")]), seconds(30));
+        assert_eq!(wait("/hasura?await=1", &[("prefer", "respond-async, Wait = \"7\"; x=1")]), seconds(7));
+        for nonsense in ["/hasura?wait", "/hasura?wait=", "/hasura?wait=-1", "/hasura?wait=soon"] {
+            assert_eq!(wait(nonsense, &[]), Err(()), "{nonsense}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What a caller is told.
+
+use std::num::NonZeroU64;
+
+use bytes::Bytes;
+use contracts::{
+    ids::{CorrelationId, InvocationId},
+    summary::Summary,
+};
+use http_body_util::Full;
+use hyper::{
+    Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
+};
+use runtime::problem::Problem;
+use serde::Serialize;
+
+/// A response, whole.
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The ids of what was accepted.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Ids {
+    pub(crate) correlation_id: CorrelationId,
+    pub(crate) invocation_id: InvocationId,
+}
+
+/// It is durable, and these are its ids.
+pub(crate) fn accepted(status: StatusCode, ids: &Ids) -> Answer {
+    json(status, ids)
+}
+
+/// It is durable, and this is what has become of it: 200 when all of it is done, else 202. The summary is the
+/// correlation's, so the ids of what was sent stand in headers.
+pub(crate) fn waited(complete: bool, summary: &Summary, ids: &Ids) -> Answer {
+    let mut answer = json(if complete { StatusCode::OK } else { StatusCode::ACCEPTED }, summary);
+    for (name, value) in [
+        ("x-correlation-id", ids.correlation_id.as_str().to_owned()),
+        ("x-invocation-id", ids.invocation_id.to_string()),
+    ] {
+        if let Ok(value) = value.parse() {
+            answer.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    answer
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    let body = serde_json::to_vec(body).expect("invariant: ids and summaries are plain data with string keys");
+    let mut answer = Response::new(Full::from(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, JSON);
+    answer
+}
+
+/// Nothing can be taken now, and the same request may succeed later. Never for a body that cannot.
+pub(crate) fn unavailable(retry_after: NonZeroU64, detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).with(RETRY_AFTER, HeaderValue::from(retry_after.get()))
+}
+
+/// The body is larger than what is taken.
+pub(crate) fn too_large(limit: usize) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than the {limit} bytes that are taken"))
+}

@@ -1,0 +1,15 @@
+//! Configuration in layers: the commented default file *is* the defaults; then a file, the environment, and flags.
+//!
+//! Keys are kebab-case, unknown ones are refused, durations and sizes carry units, and an error names the key, where it was
+//! set, and what to write instead. Everything is checked here, before anything is dialled. A value is never part of an
+//! error when its key could hold a secret.
+
+mod error;
+mod layers;
+mod secret;
+mod units;
+
+pub use error::ConfigError;
+pub use layers::{ENV_PREFIX, Layers, load};
+pub use secret::{Auth, Secret, Secrets};
+pub use units::{Duration, NoDuration, NoSize, Size};

@@ -1,0 +1,153 @@
+//! What is wrong with a configuration, where, and what to do about it.
+
+use std::{fmt::Write as _, path::PathBuf};
+
+use figment::error::{Actual, Kind};
+
+/// Why a configuration is refused. The process must not start with it.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file that was named cannot be read.
+    #[error("the configuration file {} cannot be read: {source}; name another with --config", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A layer is no TOML.
+    #[error("{place}, line {line}, column {column}: {message}")]
+    Syntax {
+        /// Which layer.
+        place: String,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// A variable of the environment is no text, or its name is no key.
+    #[error("the environment variable `{name}` {problem}")]
+    Environment {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A key that means nothing.
+    #[error("`{key}` in {place} is no setting; {hint}")]
+    Unknown {
+        /// The whole key, with dots.
+        key: String,
+        /// Where it was set.
+        place: String,
+        /// What was meant, perhaps.
+        hint: String,
+    },
+    /// A key that must be set and is not.
+    #[error("`{0}` is not set; set it in the configuration file, or as {env}", env = super::layers::variable(.0))]
+    Missing(String),
+    /// A value that its key cannot have.
+    #[error("`{key}` in {place}: {problem}")]
+    Value {
+        /// The whole key, with dots.
+        key: String,
+        /// Where it was set.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Translates the first thing that is wrong. `place_of` tells which layer a key was set in.
+pub(super) fn translate(error: figment::Error, place_of: impl Fn(&[String]) -> Option<String>) -> ConfigError {
+    let place = |key: &[String]| {
+        place_of(key).or_else(|| place_of(&error.path)).unwrap_or_else(|| "the configuration".to_owned())
+    };
+    match &error.kind {
+        Kind::UnknownField(name, known) => {
+            // Here, and only here, the path ends with the field itself.
+            let parents = error.path.strip_suffix(std::slice::from_ref(name)).unwrap_or(&error.path);
+            let key = [parents, std::slice::from_ref(name)].concat();
+            ConfigError::Unknown { place: place(&key), hint: hint(parents, name, known), key: key.join(".") }
+        }
+        Kind::MissingField(name) => {
+            let parents = error.path.iter().map(String::as_str);
+            ConfigError::Missing(parents.chain([name.as_ref()]).collect::<Vec<_>>().join("."))
+        }
+        kind => ConfigError::Value {
+            place: place(&error.path),
+            problem: problem(kind, is_sensitive(&error.path)),
+            key: error.path.join("."),
+        },
+    }
+}
+
+/// Whether a key could hold a secret, so that its value must not be repeated.
+fn is_sensitive(path: &[String]) -> bool {
+    let words = ["secret", "auth", "token", "password", "credential", "url", "header"];
+    path.iter().any(|part| words.iter().any(|word| part.to_ascii_lowercase().contains(word)))
+}
+
+fn problem(kind: &Kind, sensitive: bool) -> String {
+    match kind {
+        Kind::InvalidType(found, expected) => format!("it is {}, not {expected}", actual(found, sensitive)),
+        Kind::InvalidValue(found, expected) => {
+            format!("it is {}, which is not {expected}", actual(found, sensitive))
+        }
+        Kind::UnknownVariant(found, known) => {
+            let known = list(known);
+            if sensitive { format!("it must be {known}") } else { format!("it is `{found}`, not {known}") }
+        }
+        // The texts of our own types, which never repeat a secret.
+        other => other.to_string(),
+    }
+}
+
+fn actual(found: &Actual, sensitive: bool) -> String {
+    match found {
+        Actual::Str(_) | Actual::Char(_) if sensitive => "a text".to_owned(),
+        Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_) if sensitive => "a number".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn hint(path: &[String], name: &str, known: &[&str]) -> String {
+    let whole = |name: &str| path.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".");
+    let closest = known.iter().map(|known| (distance(name, known), *known)).min();
+    match closest {
+        Some((distance, known)) if distance <= 2.max(name.len() / 3) => format!("did you mean `{}`?", whole(known)),
+        Some(_) => format!("possible here: {}", list(known)),
+        None => "nothing can be set here".to_owned(),
+    }
+}
+
+fn list(known: &[&str]) -> String {
+    let mut out = String::new();
+    for (index, name) in known.iter().enumerate() {
+        let before = match index {
+            0 => "",
+            _ if index + 1 == known.len() => " or ",
+            _ => ", ",
+        };
+        let _ = write!(out, "{before}`{name}`");
+    }
+    out
+}
+
+/// How many characters must be changed, added or taken away to make `b` of `a`.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

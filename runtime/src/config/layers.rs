@@ -1,0 +1,309 @@
+//! The layers of a configuration, and how they become one.
+
+use std::path::{Path, PathBuf};
+
+use figment::{
+    Figment, Metadata, Profile, Provider,
+    providers::{Format, Toml},
+    value::{Dict, Map, Value},
+};
+use serde::de::DeserializeOwned;
+
+use super::error::{ConfigError, translate};
+
+/// What the variables of the environment that are settings begin with; levels are joined by two underscores.
+pub const ENV_PREFIX: &str = "HERALD__";
+
+/// Where settings come from; each layer overrides those before it.
+#[derive(Debug, Clone, Default)]
+pub struct Layers {
+    defaults: &'static str,
+    file: Option<PathBuf>,
+    env: Vec<(String, String)>,
+    flags: Vec<(String, String, String)>,
+}
+
+impl Layers {
+    /// The defaults: TOML, which is also the commented file that users copy from.
+    pub fn new(defaults: &'static str) -> Self {
+        Self { defaults, ..Self::default() }
+    }
+
+    /// With a file, which must exist.
+    #[must_use]
+    pub fn file(mut self, path: Option<&Path>) -> Self {
+        self.file = path.map(Path::to_owned);
+        self
+    }
+
+    /// With the variables of this process's environment that begin with [`ENV_PREFIX`]:
+    /// `HERALD__INGEST__MAX_BODY=8MiB` is `ingest.max-body`.
+    ///
+    /// # Errors
+    /// One of them is not UTF-8.
+    pub fn process_env(self) -> Result<Self, ConfigError> {
+        let mut env = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            let Some(name) = name.to_str().filter(|name| name.starts_with(ENV_PREFIX)) else { continue };
+            let value = value.into_string().map_err(|_| ConfigError::Environment {
+                name: name.to_owned(),
+                problem: "is not UTF-8; write its value as text",
+            })?;
+            env.push((name.to_owned(), value));
+        }
+        Ok(self.env(env))
+    }
+
+    /// With these variables as the environment; those without [`ENV_PREFIX`] mean nothing here.
+    #[must_use]
+    pub fn env(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.env.extend(variables.into_iter().filter(|(name, _)| name.starts_with(ENV_PREFIX)));
+        self.env.sort();
+        self
+    }
+
+    /// With a flag of the command line (`--port`) that sets a key (`ingest.listen.address`) to a value, which is read as
+    /// that of a variable.
+    #[must_use]
+    pub fn flag(mut self, flag: impl Into<String>, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.flags.push((flag.into(), key.into(), value.into()));
+        self
+    }
+}
+
+/// Reads a configuration from its layers and checks it whole.
+///
+/// # Errors
+/// [`ConfigError`] names the first setting that is wrong, where it was set and what to do. No value of a secret is in it.
+pub fn load<C: DeserializeOwned>(layers: Layers) -> Result<C, ConfigError> {
+    let mut stack = vec![Layer::toml("the defaults", layers.defaults)?];
+    if let Some(path) = &layers.file {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        stack.push(Layer::toml(path.display().to_string(), &text)?);
+    }
+    for (name, value) in &layers.env {
+        stack.push(Layer::variable(name, value)?);
+    }
+    for (flag, key, value) in &layers.flags {
+        let keys: Vec<String> = key.split('.').map(str::to_owned).collect();
+        stack.push(Layer::single(format!("the flag `{flag}`"), &keys, scalar(value)));
+    }
+    let figment = stack.iter().fold(Figment::new(), |figment, layer| figment.merge(layer));
+    figment.extract().map_err(|error| {
+        translate(error, |key| stack.iter().rev().find(|layer| layer.sets(key)).map(|layer| layer.place.clone()))
+    })
+}
+
+/// The variable that sets a key.
+pub(super) fn variable(key: &str) -> String {
+    format!("{ENV_PREFIX}{}", key.replace('.', "__").replace('-', "_").to_ascii_uppercase())
+}
+
+struct Layer {
+    place: String,
+    values: Dict,
+}
+
+impl Layer {
+    fn toml(place: impl Into<String>, text: &str) -> Result<Self, ConfigError> {
+        let place = place.into();
+        match <Toml as Format>::from_str::<Dict>(text) {
+            Ok(values) => Ok(Self { place, values }),
+            // Only the message: the whole error shows the line, and a line may hold a secret.
+            Err(error) => {
+                let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
+                Err(ConfigError::Syntax {
+                    place,
+                    line: before.matches('\n').count() + 1,
+                    column: before.chars().rev().take_while(|c| *c != '\n').count() + 1,
+                    message: error.message().to_owned(),
+                })
+            }
+        }
+    }
+
+    fn variable(name: &str, value: &str) -> Result<Self, ConfigError> {
+        let levels = name.strip_prefix(ENV_PREFIX).unwrap_or(name);
+        let keys: Vec<String> = levels.split("__").map(|level| level.to_ascii_lowercase().replace('_', "-")).collect();
+        if keys.iter().any(String::is_empty) {
+            return Err(ConfigError::Environment {
+                name: name.to_owned(),
+                problem: "names no setting; levels are joined by two underscores, as in HERALD__INGEST__MAX_BODY",
+            });
+        }
+        Ok(Self::single(format!("the environment variable `{name}`"), &keys, scalar(value)))
+    }
+
+    fn single(place: String, keys: &[String], value: Value) -> Self {
+        let whole = keys.iter().rev().fold(value, |value, key| Value::from(Dict::from([(key.clone(), value)])));
+        Self { place, values: whole.into_dict().unwrap_or_default() }
+    }
+
+    fn sets(&self, key: &[String]) -> bool {
+        let Some((first, rest)) = key.split_first() else { return false };
+        let mut value = self.values.get(first);
+        for part in rest {
+            value = match value {
+                Some(Value::Dict(_, dict)) => dict.get(part),
+                Some(Value::Array(_, items)) => part.parse::<usize>().ok().and_then(|index| items.get(index)),
+                _ => None,
+            };
+        }
+        value.is_some()
+    }
+}
+
+impl Provider for &Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.place.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Map::from([(Profile::Default, self.values.clone())]))
+    }
+}
+
+/// The value of a variable: TOML where it begins as a list, a table or a quoted string; a number or a truth value only
+/// where nothing is lost by it (`007` stays text); else the text itself.
+fn scalar(text: &str) -> Value {
+    if text.starts_with(['[', '{', '"']) {
+        let parsed = <Toml as Format>::from_str::<Dict>(&format!("value = {text}"));
+        if let Some(value) = parsed.ok().and_then(|mut parsed| parsed.remove("value")) {
+            return value;
+        }
+    }
+    match text {
+        "true" => return Value::from(true),
+        "false" => return Value::from(false),
+        _ => {}
+    }
+    if let Some(number) = text.parse::<i64>().ok().filter(|number| number.to_string() == text) {
+        return Value::from(number);
+    }
+    match text.parse::<f64>() {
+        Ok(number) if text.contains('.') && number.to_string() == text => Value::from(number),
+        _ => Value::from(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::{
+        super::{Auth, Duration, Secrets, Size},
+        *,
+    };
+
+    const DEFAULTS: &str = "[ingest]\nmax-body = \"4MiB\"\ntimeout = \"30s\"\nretries = 3\n";
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+    struct Config {
+        ingest: Ingest,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+    struct Ingest {
+        max_body: Size,
+        timeout: Duration,
+        retries: u16,
+        #[serde(default)]
+        auth: Auth,
+        #[serde(default)]
+        tables: std::collections::BTreeMap<String, Vec<String>>,
+    }
+
+    fn env(pairs: &[(&str, &str)]) -> Layers {
+        Layers::new(DEFAULTS).env(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    fn error(layers: Layers) -> String {
+        load::<Config>(layers).expect_err("a wrong configuration").to_string()
+    }
+
+    fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("herald.toml");
+        std::fs::write(&path, text).expect("written");
+        (folder, path)
+    }
+
+    #[test]
+    fn each_layer_overrides_those_before_it() {
+        let (_folder, path) =
+            file("[ingest]\nretries = 4\ntimeout = \"1m\"\n[ingest.tables]\n\"public.a.b\" = [\"x\"]\n");
+        let layers = env(&[("HERALD__INGEST__TIMEOUT", "500ms"), ("OTHER", "x"), ("HERALD__INGEST__MAX_BODY", "1KiB")])
+            .file(Some(&path))
+            .flag("--max-body", "ingest.max-body", "2MiB");
+        let config: Config = load(layers).expect("a configuration");
+        assert_eq!(config.ingest.retries, 4);
+        assert_eq!(config.ingest.timeout.get(), std::time::Duration::from_millis(500));
+        assert_eq!(config.ingest.max_body, Size::mib(2));
+        assert_eq!(config.ingest.tables["public.a.b"], ["x"]);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place_and_a_suggestion() {
+        assert_eq!(
+            error(env(&[("HERALD__INGEST__MAX_BODDY", "1")])),
+            "`ingest.max-boddy` in the environment variable `HERALD__INGEST__MAX_BODDY` is no setting; did you mean \
+             `ingest.max-body`?"
+        );
+        let (_folder, path) = file("[ingest]\nsomething-else = 1\n");
+        let text = error(Layers::new(DEFAULTS).file(Some(&path)));
+        assert!(text.starts_with(&format!("`ingest.something-else` in {} is no setting; possible", path.display())));
+        assert!(error(Layers::new(DEFAULTS).flag("--x", "ingst.x", "1")).contains("the flag `--x`"));
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_key_and_its_place() {
+        for (name, value, expected) in [
+            (
+                "HERALD__INGEST__RETRIES",
+                "many",
+                "`ingest.retries` in the environment variable `HERALD__INGEST__RETRIES`",
+            ),
+            ("HERALD__INGEST__TIMEOUT", "30", "write it with a unit"),
+            ("HERALD__INGEST__MAX_BODY", "4", "write it with a unit"),
+            ("HERALD__INGEST__RETRIES", "70000", "70000"),
+        ] {
+            let text = error(env(&[(name, value)]));
+            assert!(text.contains(expected), "{text}");
+        }
+        assert!(error(env(&[("HERALD__INGEST____X", "1")])).contains("two underscores"));
+        assert_eq!(
+            error(Layers::new("[ingest]\nmax-body = \"1KiB\"\ntimeout = \"1s\"\n")),
+            "`ingest.retries` is not set; set it in the configuration file, or as HERALD__INGEST__RETRIES"
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        assert!(
+            error(Layers::new(DEFAULTS).file(Some(Path::new("/no/such/file.toml")))).contains("/no/such/file.toml")
+        );
+    }
+
+    #[test]
+    fn no_error_repeats_what_could_be_a_secret() {
+        let (_folder, path) = file("[ingest]\nauth = \"hush-hush\nretries = 1\n");
+        let text = error(Layers::new(DEFAULTS).file(Some(&path)));
+        assert!(text.contains("line 2") && !text.contains("hush"), "{text}");
+        for value in ["{ secret = \"hush-hush\" }", "[[\"hush-hush\"]]", "{ env = \"hush-hush\", file = \"hush\" }"] {
+            let text = error(env(&[("HERALD__INGEST__AUTH", value)]));
+            assert!(text.contains("ingest.auth") && !text.contains("hush-hush"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_of_digits_keeps_them() {
+        for digits in ["007", "1e5", "1.50", "12345678901234567890123", "4711", "true-ish", "-5"] {
+            let config: Config = load(env(&[("HERALD__INGEST__AUTH", digits)])).expect(digits);
+            let Auth::Secrets(secrets) = config.ingest.auth else { panic!("{digits}") };
+            assert!(Secrets::matches(&secrets, digits.as_bytes()), "{digits}");
+        }
+    }
+}

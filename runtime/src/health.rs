@@ -1,0 +1,83 @@
+//! Whether the process is alive, and whether its parts are ready.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use serde::Serialize;
+
+/// The checks of a process, by name. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Health(Arc<Mutex<Vec<Entry>>>);
+
+#[derive(Debug, Clone, Serialize)]
+struct Entry {
+    name: &'static str,
+    ready: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    ready: bool,
+    checks: Vec<Entry>,
+}
+
+/// One part's own check; not ready until it says so.
+#[derive(Debug, Clone)]
+pub struct Check {
+    health: Health,
+    index: usize,
+}
+
+impl Health {
+    /// A process without checks, which is ready.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a part, which is not ready yet.
+    pub fn register(&self, name: &'static str) -> Check {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.push(Entry { name, ready: false, reason: Some("it is starting".to_owned()) });
+        Check { health: self.clone(), index: entries.len() - 1 }
+    }
+
+    /// Whether every part is ready.
+    pub fn is_ready(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().all(|entry| entry.ready)
+    }
+
+    /// `/healthz`: 200 while the process answers at all. `/readyz`: 200 if every part is ready, else 503, with each part's
+    /// reason.
+    pub fn router(&self) -> Router {
+        Router::new().route("/healthz", get(async || "alive\n")).route("/readyz", get(readyz)).with_state(self.clone())
+    }
+}
+
+async fn readyz(State(health): State<Health>) -> impl IntoResponse {
+    let checks = health.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let ready = checks.iter().all(|entry| entry.ready);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Answer { ready, checks }))
+}
+
+impl Check {
+    /// The part is ready.
+    pub fn ready(&self) {
+        self.set(true, None);
+    }
+
+    /// The part is not ready, because.
+    pub fn not_ready(&self, reason: impl Into<String>) {
+        self.set(false, Some(reason.into()));
+    }
+
+    fn set(&self, ready: bool, reason: Option<String>) {
+        let mut entries = self.health.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = entries.get_mut(self.index) {
+            entry.ready = ready;
+            entry.reason = reason;
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Listening for HTTP: where, for whom, and how it ends.
+//!
+//! A process listens beyond loopback only with a secret, or because its configuration spells out `auth = "none"`. Slow
+//! clients cannot pile up: the headers of a request, idle time before them included, have a deadline, and connections have
+//! a limit beyond which further ones wait in the kernel.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time,
+};
+
+use axum::Router;
+use hyper::{body::Incoming, server::conn::http1, service::Service};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Auth, Duration};
+
+/// Where and for whom a listener is there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Listen {
+    /// The address and port, as in `127.0.0.1:8080`, `0.0.0.0:8080`, `[::]:8080`. Port 0 is a free one.
+    pub address: SocketAddr,
+    /// Who may come in: a secret, a list of secrets, or `"none"`, which must be spelt out beyond loopback.
+    pub auth: Auth,
+    /// How many connections there are at most; further ones wait.
+    pub max_connections: usize,
+    /// How long a connection may take to send the headers of its next request, idle time included.
+    pub header_timeout: Duration,
+    /// How long requests under way may take to finish when the process stops.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            auth: Auth::Unset,
+            max_connections: 4096,
+            header_timeout: Duration::secs(60),
+            drain_timeout: Duration::secs(10),
+        }
+    }
+}
+
+/// Why a listener is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Everybody could come in, and nobody said that they may.
+    #[error(
+        "`{setting}.address` is {address}, which others can reach, and `{setting}.auth` is not set; set a secret, or \
+         write `auth = \"none\"` if everybody may come in"
+    )]
+    Open {
+        /// The path of the listener's settings.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address} (`{setting}.address`): {source}; stop what uses it, or choose another")]
+    Bind {
+        /// The path of the listener's settings.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Listen {
+    /// Checks that nobody can come in whom the configuration does not mention. `setting` is the path of these settings.
+    ///
+    /// # Errors
+    /// [`ListenError::Open`].
+    pub fn check(&self, setting: &'static str) -> Result<(), ListenError> {
+        match self.auth {
+            Auth::Unset if !self.address.ip().to_canonical().is_loopback() => {
+                Err(ListenError::Open { setting, address: self.address })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A listener that is there: connections are accepted by the kernel from now on, and served once it runs.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+    limits: Limits,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    connections: usize,
+    header: time::Duration,
+    drain: time::Duration,
+}
+
+/// How long to wait when the process has no more file descriptors.
+const EXHAUSTED: time::Duration = time::Duration::from_millis(50);
+
+impl Bound {
+    /// Listens. `setting` is the path of these settings (`ingest.listen`), for errors.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub async fn bind(setting: &'static str, listen: &Listen) -> Result<Self, ListenError> {
+        listen.check(setting)?;
+        let failed = |source| ListenError::Bind { setting, address: listen.address, source };
+        let listener = TcpListener::bind(listen.address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let limits = Limits {
+            connections: listen.max_connections.clamp(1, Semaphore::MAX_PERMITS),
+            header: listen.header_timeout.get(),
+            drain: listen.drain_timeout.get(),
+        };
+        Ok(Self { listener, address, limits })
+    }
+
+    /// The address, with the port that was chosen.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves a router until the shutdown, then lets requests under way finish for the configured time.
+    ///
+    /// A response that never ends by itself (a live stream) has to watch the same token: otherwise it is cut when that
+    /// time is over.
+    pub async fn serve(self, router: Router, shutdown: CancellationToken) {
+        self.serve_with(TowerToHyperService::new(router), shutdown).await;
+    }
+
+    /// Serves a bare service; see [`Bound::serve`].
+    pub async fn serve_with<S, B>(self, service: S, shutdown: CancellationToken)
+    where
+        S: Service<hyper::Request<Incoming>, Response = hyper::Response<B>> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: std::error::Error + Send + Sync,
+        B: hyper::body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: std::error::Error + Send + Sync,
+    {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(self.limits.header);
+        let slots = Arc::new(Semaphore::new(self.limits.connections));
+        let mut connections = JoinSet::new();
+        loop {
+            // Stopping goes first, so that a flood of connections cannot hold it up.
+            let accepted = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                Some(_) = connections.join_next() => continue,
+                accepted = accept(&self.listener, &slots) => accepted,
+            };
+            let (stream, slot) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(address = %self.address, %error, "a connection could not be accepted");
+                    tokio::time::sleep(EXHAUSTED).await;
+                    continue;
+                }
+            };
+            let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+            let shutdown = shutdown.clone();
+            connections.spawn(async move {
+                let mut connection = std::pin::pin!(connection);
+                let ended = tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = shutdown.cancelled() => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
+                };
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                drop(slot);
+            });
+        }
+        drop(self.listener);
+        let drained = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.limits.drain, drained).await.is_err() {
+            tracing::warn!(address = %self.address, open = connections.len(), "requests under way were cut");
+        }
+    }
+}
+
+/// The next connection, once there is a slot for it.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await.expect("invariant: the semaphore is never closed");
+    let (stream, _) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, slot))
+}

@@ -1,0 +1,88 @@
+//! What a refusal looks like over HTTP: a problem document (RFC 9457).
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, Response, StatusCode, header},
+    response::IntoResponse,
+};
+use serde::Serialize;
+
+/// The media type of a problem.
+pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// One problem. Its type is `about:blank`, so that its title is that of the status.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The status.
+    pub status: StatusCode,
+    /// What it is, the same for every problem of its status.
+    pub title: &'static str,
+    /// What is wrong this time, and what to do.
+    pub detail: String,
+    /// Headers beside the media type.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+}
+
+impl Problem {
+    /// A problem of that status.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error");
+        Self { status, title, detail: detail.into(), headers: Vec::new() }
+    }
+
+    /// The same problem with a header.
+    #[must_use]
+    pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The document.
+    pub fn to_json(&self) -> Vec<u8> {
+        let document =
+            Document { kind: "about:blank", title: self.title, status: self.status.as_u16(), detail: &self.detail };
+        serde_json::to_vec(&document).expect("invariant: a problem is plain text and a number")
+    }
+
+    /// The response, whatever the type of its body.
+    pub fn into_http<B: From<Vec<u8>>>(self) -> Response<B> {
+        let mut response = Response::new(B::from(self.to_json()));
+        *response.status_mut() = self.status;
+        response.headers_mut().extend(self.headers);
+        response.headers_mut().insert(header::CONTENT_TYPE, CONTENT_TYPE);
+        response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        self.into_http()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_says_what_is_wrong() {
+        let problem = Problem::new(StatusCode::NOT_FOUND, "there is no \"x\"")
+            .with(header::ALLOW, HeaderValue::from_static("GET"));
+        insta::assert_snapshot!(
+            String::from_utf8_lossy(&problem.to_json()),
+            @r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"there is no \"x\""}"#
+        );
+        let response = problem.into_response();
+        assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (404, &CONTENT_TYPE));
+        assert_eq!(response.headers()["allow"], "GET");
+    }
+}

@@ -1,0 +1,4 @@
+//! The life of a process, over real sockets and tasks.
+
+mod http;
+mod supervise;

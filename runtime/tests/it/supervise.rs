@@ -1,0 +1,148 @@
+//! What happens when tasks fail, and in which order they end.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use runtime::supervise::{Cause, Failure, OnFailure, Phase, Supervisor, Task};
+use tokio_util::sync::CancellationToken;
+
+/// What happened, in order.
+#[derive(Clone, Default)]
+struct History(Arc<Mutex<Vec<&'static str>>>);
+
+impl History {
+    fn add(&self, what: &'static str) {
+        self.0.lock().expect("a lock").push(what);
+    }
+
+    fn all(&self) -> Vec<&'static str> {
+        self.0.lock().expect("a lock").clone()
+    }
+
+    /// A task that ends when it is asked to, and says so.
+    fn task(&self, name: &'static str, phase: Phase) -> Task {
+        let history = self.clone();
+        Task::once(name, phase, async move |shutdown: CancellationToken| {
+            shutdown.cancelled().await;
+            history.add(name);
+            Ok::<(), io::Error>(())
+        })
+    }
+}
+
+async fn run(tasks: Vec<Task>, stop: CancellationToken) -> Result<(), Failure> {
+    let mut supervisor = Supervisor::new();
+    tasks.into_iter().for_each(|task| supervisor.add(task));
+    tokio::time::timeout(Duration::from_secs(20), supervisor.run(stop)).await.expect("it ends")
+}
+
+fn stopped() -> CancellationToken {
+    let stop = CancellationToken::new();
+    stop.cancel();
+    stop
+}
+
+#[tokio::test]
+async fn sources_end_before_sinks() {
+    let history = History::default();
+    let tasks = vec![
+        history.task("bus", Phase::Bus),
+        history.task("results", Phase::Gather),
+        history.task("ingest", Phase::Intake),
+        history.task("runner", Phase::Run),
+        history.task("detector", Phase::Detect),
+    ];
+    run(tasks, stopped()).await.expect("a good end");
+    assert_eq!(history.all(), ["ingest", "detector", "runner", "results", "bus"]);
+}
+
+#[tokio::test]
+async fn a_task_that_fails_ends_the_process_in_order_and_is_named() {
+    let history = History::default();
+    let failing = Task::once("runner", Phase::Run, async |_| Err(io::Error::other("the disk is gone")));
+    let tasks = vec![history.task("bus", Phase::Bus), failing, history.task("ingest", Phase::Intake)];
+    let failure = run(tasks, CancellationToken::new()).await.expect_err("a failure");
+    assert_eq!(failure.to_string(), "runner failed: the disk is gone");
+    assert_eq!(history.all(), ["ingest", "bus"]);
+}
+
+#[tokio::test]
+async fn a_task_that_ends_unasked_or_panics_has_failed() {
+    let ended = Task::once("a", Phase::Run, async |_| Ok::<(), io::Error>(()));
+    let failure = run(vec![ended], CancellationToken::new()).await.expect_err("a failure");
+    assert!(matches!(failure, Failure { task: "a", cause: Cause::Ended }), "{failure}");
+    let panicking = Task::once("b", Phase::Run, async |shutdown: CancellationToken| {
+        assert!(shutdown.is_cancelled(), "{} is wrong", "it");
+        Ok::<(), io::Error>(())
+    });
+    let failure = run(vec![panicking], CancellationToken::new()).await.expect_err("a failure");
+    assert_eq!(failure.to_string(), "b failed: it panicked: it is wrong");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_does_not_end_within_its_budget_is_dropped_and_named() {
+    let history = History::default();
+    let stuck = Task::once("runner", Phase::Run, async |_| std::future::pending::<Result<(), io::Error>>().await);
+    let tasks = vec![history.task("bus", Phase::Bus), stuck.budget(Duration::from_secs(3))];
+    let begun = tokio::time::Instant::now();
+    let failure = run(tasks, stopped()).await.expect_err("a failure");
+    assert!(matches!(failure.cause, Cause::Overran(budget) if budget == Duration::from_secs(3)), "{failure}");
+    assert_eq!(begun.elapsed().as_secs(), 3);
+    assert_eq!(history.all(), ["bus"]);
+}
+
+#[tokio::test]
+async fn a_sink_that_fails_while_sources_end_is_told() {
+    let history = History::default();
+    let source_ended = CancellationToken::new();
+    let told = source_ended.clone();
+    let source = Task::once("ingest", Phase::Intake, async move |shutdown: CancellationToken| {
+        shutdown.cancelled().await;
+        told.cancel();
+        std::future::pending::<Result<(), io::Error>>().await
+    });
+    let sink = Task::once("bus", Phase::Bus, async move |_| {
+        source_ended.cancelled().await;
+        Err(io::Error::other("the disk is gone"))
+    });
+    let tasks = vec![source.budget(Duration::from_millis(50)), sink, history.task("results", Phase::Gather)];
+    let failure = run(tasks, stopped()).await.expect_err("a failure");
+    assert_eq!(failure.to_string(), "bus failed: the disk is gone");
+    assert_eq!(history.all(), ["results"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_may_be_started_again_is_with_growing_pauses() {
+    let (begun, starts) = (tokio::time::Instant::now(), Arc::new(AtomicU32::new(0)));
+    let stop = CancellationToken::new();
+    let (count, fifth) = (starts.clone(), stop.clone());
+    let task = Task::new("source", Phase::Intake, move |shutdown| {
+        let (start, fifth) = (count.fetch_add(1, Ordering::Relaxed) + 1, fifth.clone());
+        async move {
+            match start {
+                1 => Err(io::Error::other("no luck")),
+                2 => panic!("worse luck"),
+                3 | 4 => Ok(()),
+                _ => {
+                    fifth.cancel();
+                    shutdown.cancelled().await;
+                    Ok(())
+                }
+            }
+        }
+    });
+    let policy = OnFailure::Restart { initial: Duration::from_secs(1), max: Duration::from_secs(3) };
+    run(vec![task.on_failure(policy)], stop).await.expect("a good end");
+    assert_eq!((starts.load(Ordering::Relaxed), begun.elapsed().as_secs()), (5, 1 + 2 + 3 + 3));
+}
+
+#[tokio::test]
+async fn without_tasks_it_waits_for_the_stop() {
+    run(vec![], stopped()).await.expect("a good end");
+}
