@@ -28,4 +28,4 @@ pub use decide::{Decider, Decision};
 pub use error::Error;
 pub use handle::{Counts, Handle};
 pub use seen::{First, Seen, SeenError};
-pub use service::{CatalogView, Deps, Service};
+pub use service::{CatalogView, Deps, GROUP, Service};

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The detector's consumer group.
-const GROUP: &str = "detector";
+pub const GROUP: &str = "detector";
 /// How many bytes may wait for the commit under way before no more records are taken.
 const PENDING_BYTES: usize = 8 * 1024 * 1024;
 

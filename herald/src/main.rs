@@ -1,1 +1,27 @@
-fn main() {}
+//! Herald: database changes become named business events, and jobs run for them. One binary: roles and tools.
+
+mod bench;
+mod cli;
+mod cmd;
+mod config;
+mod dev;
+mod exit;
+mod http;
+mod live;
+mod page;
+mod payload;
+mod print;
+mod render;
+mod sse;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match cmd::run(cli.command) {
+        Ok(code) => code,
+        Err(error) => exit::report(&error),
+    }
+}

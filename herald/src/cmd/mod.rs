@@ -1,0 +1,36 @@
+//! What each subcommand does, a file each.
+
+mod config;
+mod schemas;
+mod send;
+mod show;
+mod tail;
+
+pub(crate) use send::{CORRELATION_HEADER, SECRET_HEADER};
+
+use std::{future::Future, process::ExitCode};
+
+use anyhow::Context as _;
+
+use crate::{bench, cli::Command, dev};
+
+/// Runs a subcommand to its end.
+///
+/// # Errors
+/// See [`crate::exit`] for the exit code that each error becomes.
+pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Dev(options) => dev::run(options),
+        Command::Send(options) => block_on(send::run(options)),
+        Command::Show(options) => block_on(show::run(options)),
+        Command::Tail(options) => block_on(tail::run(options)),
+        Command::Bench(options) => bench::run(options),
+        Command::Schemas(options) => schemas::run(&options),
+        Command::Config => config::run(),
+    }
+}
+
+/// A tool does one thing at a time: one thread is enough.
+fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?.block_on(work)
+}

@@ -1,0 +1,69 @@
+//! `herald show`: what happened under a correlation id.
+
+use std::process::ExitCode;
+
+use crate::{
+    cli::ShowOptions,
+    exit,
+    http::Error,
+    page::{self, Awaited, Page},
+    print, render,
+};
+
+use super::send::verdict;
+
+/// Shows it once, after waiting for it, or page by page.
+///
+/// # Errors
+/// The API cannot be reached, or refuses; that nothing is known of it is an answer, with exit code 1.
+pub(super) async fn run(options: ShowOptions) -> anyhow::Result<ExitCode> {
+    let correlation = &options.correlation;
+    let (first, code) = match options.wait {
+        Some(timeout) => {
+            let awaited = Awaited { correlation, invocation: None, timeout };
+            let Some(last) = page::follow(&options.api, &awaited, !options.json).await? else {
+                anyhow::bail!("nothing is known of correlation {correlation} after {}", render::time(timeout));
+            };
+            let code = verdict(&last.summary, None, timeout);
+            (last, code)
+        }
+        None => match page::get(&options.api, correlation, None).await {
+            Ok(page) => (page, ExitCode::SUCCESS),
+            Err(error) if error.downcast_ref().and_then(Error::status) == Some(404) => {
+                print::error(&format!("nothing is known of correlation {correlation} (any more)"));
+                return Ok(ExitCode::from(exit::NO));
+            }
+            Err(error) => return Err(error),
+        },
+    };
+    if options.wait.is_some() && !options.json {
+        print::line("")?;
+    }
+    if options.all {
+        all(&options, first).await?;
+    } else {
+        show(&options, &first)?;
+    }
+    Ok(code)
+}
+
+fn show(options: &ShowOptions, page: &Page) -> anyhow::Result<()> {
+    print::line(&if options.json { page.json() } else { render::summary(&page.summary) })?;
+    Ok(())
+}
+
+/// Every page as it comes; the totals only after the last.
+async fn all(options: &ShowOptions, mut page: Page) -> anyhow::Result<()> {
+    loop {
+        let next = page.summary.next.take();
+        if options.json {
+            show(options, &page)?;
+        } else if next.is_some() {
+            print::line(&render::invocations(&page.summary))?;
+        } else {
+            show(options, &page)?;
+        }
+        let Some(cursor) = next else { return Ok(()) };
+        page = page::get(&options.api, &options.correlation, Some(&cursor)).await?;
+    }
+}

@@ -1,0 +1,140 @@
+//! What `dev` tells a person: what it serves, what it does not understand, and what to try next.
+
+use std::{fmt::Write as _, net::SocketAddr, path::Path};
+
+use catalog::{Catalog, Change, ChangeParts, Event, Report, Tables, Verdict};
+use contracts::hasura;
+use runtime::health::Check;
+
+use super::follow::{Catalogs, Followed};
+use crate::{config::Config, print};
+
+/// Says it.
+pub(super) struct Banner {
+    pub(super) webhook: SocketAddr,
+    pub(super) api: SocketAddr,
+    pub(super) config: Config,
+    pub(super) catalogs: Catalogs,
+    pub(super) check: Check,
+}
+
+impl Banner {
+    /// A catalog counts from now on.
+    pub(super) async fn applied(&self, number: u64, report: &Report, first: bool) -> anyhow::Result<()> {
+        let mut followed = self.catalogs.follow();
+        let ready = |followed: &Option<Followed>| followed.as_ref().is_some_and(|followed| followed.number >= number);
+        // The follower ends only with the process.
+        let Some(followed) = followed.wait_for(ready).await.ok().and_then(|followed| followed.clone()) else {
+            return Ok(());
+        };
+        self.check.ready();
+        if !report.problems.is_empty() {
+            print::line(report.to_string().trim_end())?;
+        }
+        if first {
+            print::line(&self.welcome(&followed))?;
+        } else {
+            let (events, jobs) = (followed.catalog.events().len(), followed.catalog.jobs().count());
+            print::line(&format!("📖 Catalog version {number}: {events} events, {jobs} jobs"))?;
+        }
+        Ok(())
+    }
+
+    /// The files cannot be used.
+    pub(super) fn invalid(&self, report: &Report, first: bool) -> anyhow::Result<()> {
+        print::line(report.to_string().trim_end())?;
+        let counting = self.catalogs.follow().borrow().clone();
+        let stays = match counting {
+            Some(followed) => format!("catalog version {} stays in force", followed.number),
+            None if first => "waiting for files that can be used".to_owned(),
+            None => "still waiting".to_owned(),
+        };
+        print::line(&format!("❌ The catalog has errors; {stays}"))?;
+        Ok(())
+    }
+
+    fn welcome(&self, followed: &Followed) -> String {
+        let mut out = String::from("\n🔔 Herald is listening\n\n");
+        let _ = writeln!(out, "   webhook   http://{}/hasura", self.webhook);
+        let _ = writeln!(out, "   API       http://{}", self.api);
+        let _ = writeln!(out, "   data      {}", self.config.data.display());
+        let folder = &self.config.job_runner.folder;
+        let _ = writeln!(out, "   catalog   {}, version {}\n", folder.display(), followed.number);
+        let rows: Vec<[String; 3]> = followed.catalog.events().iter().map(row).collect();
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let widths = [width(0), width(1)];
+        for [name, from, jobs] in &rows {
+            let line = format!("   ⭐ {name:a$}   {from:b$}   {jobs}", a = widths[0], b = widths[1]);
+            let _ = writeln!(out, "{}", line.trim_end());
+        }
+        if rows.is_empty() {
+            out.push_str("   no events yet: write one into events/, and it counts at once\n");
+        }
+        if let Some(payload) = best_payload(folder, &followed.catalog) {
+            let command = std::env::var("HERALD_COMMAND").unwrap_or_else(|_| "herald".to_owned());
+            let _ = writeln!(
+                out,
+                "\n   Next, in a second terminal:\n\n   {command} send {payload} --wait{}\n",
+                self.elsewhere()
+            );
+        }
+        out
+    }
+
+    /// The flags that a tool needs to find listeners that are not where they usually are.
+    fn elsewhere(&self) -> String {
+        let mut out = String::new();
+        if self.webhook.port() != 8080 {
+            let _ = write!(out, " --url http://{}", self.webhook);
+        }
+        if self.api.port() != 8081 {
+            let _ = write!(out, " --api http://{}", self.api);
+        }
+        out
+    }
+}
+
+/// An event's name, what it looks at, and its jobs.
+fn row(event: &Event) -> [String; 3] {
+    let from = event.selector().map_or_else(
+        || "by name only".to_owned(),
+        |selector| {
+            let tables = match &selector.tables {
+                Tables::All => "every table".to_owned(),
+                Tables::These(tables) => {
+                    let names: Vec<String> =
+                        tables.iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
+                    names.join(", ")
+                }
+            };
+            let operations: Vec<String> = selector.operations.iter().map(|op| op.as_str().to_lowercase()).collect();
+            format!("{tables}   {}", operations.join(", "))
+        },
+    );
+    let jobs: Vec<&str> = event.stamp().iter().map(|job| job.as_str()).collect();
+    [event.name().to_string(), from, jobs.join(", ")]
+}
+
+/// The payload beside the catalog in which most events are detected.
+fn best_payload(folder: &Path, catalog: &Catalog) -> Option<String> {
+    let mut best: Option<(usize, String)> = None;
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder.join("payloads")).ok()?.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "json")) {
+        let Ok(body) = std::fs::read(file) else { continue };
+        let count = detected(&body, catalog);
+        if count > best.as_ref().map_or(0, |(most, _)| *most) {
+            best = Some((count, file.display().to_string()));
+        }
+    }
+    best.map(|(_, file)| file)
+}
+
+fn detected(body: &[u8], catalog: &Catalog) -> usize {
+    let Ok(body) = hasura::parse(body) else { return 0 };
+    let parts = ChangeParts { body: hasura::unwrap(&body), source: "default", received: jiff::Timestamp::UNIX_EPOCH };
+    let Ok(change) = Change::new(parts) else { return 0 };
+    let candidates = catalog.candidates("default", change.schema(), change.table(), change.operation());
+    candidates.filter(|event| matches!(event.evaluate(&change), Verdict::Detected { .. })).count()
+}

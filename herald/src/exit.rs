@@ -1,0 +1,59 @@
+//! Exit codes, and how an error is told: 0 done, 1 the answer is no, 2 usage, 3 unreachable.
+
+use std::{io, process::ExitCode};
+
+use crate::{http, print};
+
+/// The answer is no: a job failed, nothing is known of what was asked for, or something else went wrong.
+pub(crate) const NO: u8 = 1;
+/// The command line, or a file it names, cannot be used.
+pub(crate) const USAGE: u8 = 2;
+/// Nobody answers, or whoever answers cannot do so now.
+pub(crate) const UNREACHABLE: u8 = 3;
+
+/// What the caller gave cannot be used: the text says what, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
+/// Writes `error: …` to stderr, with the chain of causes, and chooses the exit code.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if is_closed_pipe(error) {
+        // `herald show … | head` is no error of ours.
+        return ExitCode::SUCCESS;
+    }
+    print::error(&format!("{error:#}"));
+    ExitCode::from(code(error))
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    if error.downcast_ref::<Usage>().is_some() {
+        return USAGE;
+    }
+    match error.downcast_ref::<http::Error>() {
+        Some(error) if error.is_unreachable() => UNREACHABLE,
+        _ => NO,
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_says_who_must_act() {
+        assert_eq!(code(&Usage("no such file".into()).into()), USAGE);
+        assert_eq!(code(&anyhow::anyhow!("something")), NO);
+        let away = http::Error::Unreachable { base: "http://127.0.0.1:1".into(), reason: "connection refused".into() };
+        assert_eq!(code(&away.into()), UNREACHABLE);
+        let unavailable = http::Error::Refused { base: "http://h".into(), status: 503, detail: "bus away".into() };
+        assert_eq!(code(&unavailable.into()), UNREACHABLE);
+        let missing = http::Error::Refused { base: "http://h".into(), status: 404, detail: "unknown".into() };
+        assert_eq!(code(&anyhow::Error::from(missing).context("asking for a correlation")), NO);
+        assert!(is_closed_pipe(&io::Error::from(io::ErrorKind::BrokenPipe).into()));
+    }
+}

@@ -1,0 +1,69 @@
+//! Writing to the terminal: colour where it can be seen, and a reader that went away is no panic.
+
+use std::io::{self, Write as _};
+
+use anstyle::{AnsiColor, Style};
+
+/// Event names and whatever else is looked for first.
+pub(crate) const BOLD: Style = Style::new().bold();
+/// What matters less.
+pub(crate) const DIM: Style = Style::new().dimmed();
+/// What went wrong.
+pub(crate) const RED: Style = AnsiColor::Red.on_default();
+
+/// Writes a line to stdout, without colour where stdout is no terminal or `NO_COLOR` is set.
+///
+/// # Errors
+/// Stdout cannot be written; a closed pipe is told apart by its kind.
+pub(crate) fn line(text: &str) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+/// Writes a line to stderr that tells how things stand, and is no output.
+pub(crate) fn note(text: &str) {
+    // Nobody is left to tell when stderr is closed.
+    drop(writeln!(anstream::stderr(), "{DIM}{text}{DIM:#}"));
+}
+
+/// Writes `error: …` to stderr.
+pub(crate) fn error(text: &str) {
+    drop(writeln!(anstream::stderr(), "{RED}error:{RED:#} {text}"));
+}
+
+/// A text from elsewhere as it may stand on a terminal: control characters, which could move the cursor or hide what
+/// follows, become blanks, and white space around it goes.
+pub(crate) fn clean(text: &str) -> String {
+    let shown: String = text.trim().chars().map(|c| if c.is_control() || is_bidi(c) { ' ' } else { c }).collect();
+    shown.trim().to_owned()
+}
+
+/// Characters that change the direction of the text after them.
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// At most so many characters of a text, with `…` for the rest.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_from_elsewhere_cannot_command_the_terminal() {
+        assert_eq!(clean("  \u{1b}[2Jgone\r\nnext\u{202e}x "), "[2Jgone  next x");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_a_character() {
+        assert_eq!(cut("äöü", 3), "äöü");
+        assert_eq!(cut("äöüß", 3), "äö…");
+    }
+}

@@ -1,0 +1,269 @@
+//! A summary as a person reads it at a glance. A pure function: no clock, no terminal.
+//!
+//! The text has colours in it; whoever prints it takes them out where they cannot be seen. Whatever comes from outside
+//! (results, errors, names of tables) is cleaned of control characters first.
+
+use std::{fmt::Write as _, time::Duration};
+
+use contracts::{
+    progress::Origin,
+    raw::Kind,
+    summary::{Counters, Event, Expected, Invocation, Job, Outcome, State, Summary},
+};
+use serde_json::{Value, value::RawValue};
+
+use crate::print::{BOLD, DIM, RED, clean, cut};
+
+/// The longest message, result or error on a line, in characters.
+const LONGEST: usize = 200;
+/// How many reasons, missing jobs and lines of stderr are shown before the rest is counted.
+const REASONS: usize = 20;
+const MISSING: usize = 5;
+const STDERR: usize = 5;
+
+/// The whole summary, without a line feed at the end.
+pub(crate) fn summary(summary: &Summary) -> String {
+    let mut out = vec![invocations(summary)];
+    footer(summary, &mut out);
+    out.join("\n")
+}
+
+/// Its invocations alone, for a page that others follow.
+pub(crate) fn invocations(summary: &Summary) -> String {
+    let mut out = Vec::new();
+    if summary.invocations.is_empty() {
+        out.push(format!("⏳ Nothing is known of it yet   {}", correlation(summary)));
+    }
+    for (index, one) in summary.invocations.iter().enumerate() {
+        let mut head = head(one);
+        if index == 0 {
+            write!(head, "   {}", correlation(summary)).expect("invariant: a String takes everything");
+        }
+        out.push(head);
+        invocation(one, &mut out);
+    }
+    out.join("\n")
+}
+
+fn correlation(summary: &Summary) -> String {
+    format!("{DIM}correlation{DIM:#} {}", summary.correlation)
+}
+
+/// What came in and what was made of it, on one line.
+pub(crate) fn head(invocation: &Invocation) -> String {
+    let from = invocation.origin.as_ref().map(origin);
+    let from = from.as_deref().unwrap_or("a record");
+    if let Some(reason) = &invocation.rejected {
+        return format!("❌ Refused {from}: {RED}{}{RED:#}", cut(&clean(reason), LONGEST));
+    }
+    if let Some(first) = invocation.duplicate_of {
+        return format!("🔁 {from} is a duplicate of raw record {first}; nothing runs again");
+    }
+    if invocation.origin.is_none() {
+        return "⏳ Received, and not looked at yet".to_owned();
+    }
+    match (invocation.events.len(), invocation.failed.len()) {
+        (0, 0) => format!("🔕 Detected no event from {from}"),
+        (0, _) => format!("❌ Detected no event from {from}, since {} failed", count(invocation.failed.len(), "event")),
+        (events, _) => format!("🔔 Detected {} from {from}", count(events, "event")),
+    }
+}
+
+fn origin(origin: &Origin) -> String {
+    let what = match origin.body {
+        Kind::Hasura => {
+            let op = origin.op.map_or("a change of", |op| op.as_str());
+            format!("{op} {}", clean(origin.table.as_deref().unwrap_or("an unknown table")))
+        }
+        Kind::Scheduled => match &origin.trigger {
+            Some(trigger) => format!("scheduled trigger {}", clean(trigger)),
+            None => "a scheduled trigger".to_owned(),
+        },
+        Kind::Named if origin.depth > 0 => "a cascade".to_owned(),
+        Kind::Named => "a publication".to_owned(),
+    };
+    let mut notes = Vec::new();
+    if origin.source != "default" {
+        notes.push(format!("source {}", clean(&origin.source)));
+    }
+    if origin.depth > 0 {
+        notes.push(format!("depth {}", origin.depth));
+    }
+    if notes.is_empty() { what } else { format!("{what} {DIM}({}){DIM:#}", notes.join(", ")) }
+}
+
+fn invocation(invocation: &Invocation, out: &mut Vec<String>) {
+    if let Some(related) = invocation.origin.as_ref().and_then(|origin| origin.related_to.as_ref()) {
+        out.push(format!("   {DIM}related to correlation{DIM:#} {related}"));
+    }
+    for one in &invocation.events {
+        event(one, out);
+    }
+    for failed in &invocation.failed {
+        let error = cut(&clean(&failed.error), LONGEST);
+        out.push(format!(
+            "   ❌ {BOLD}{}{BOLD:#}  `{}` failed: {RED}{error}{RED:#}",
+            failed.event,
+            clean(&failed.stage)
+        ));
+    }
+    for not in invocation.undetected.iter().take(REASONS) {
+        out.push(format!("   {DIM}·{DIM:#} {}: {}", not.event, cut(&clean(&not.because), LONGEST)));
+    }
+    if let Some(more) = more(invocation.undetected.len(), REASONS) {
+        out.push(format!("   {DIM}·{DIM:#} and {} not detected", count(more, "other event")));
+    }
+    if invocation.repeated > 0 {
+        let times = if invocation.repeated == 1 {
+            "once more".to_owned()
+        } else {
+            format!("{} more times", invocation.repeated)
+        };
+        out.push(format!("   🔁 Received {times}; only the first one counts"));
+    }
+}
+
+fn event(event: &Event, out: &mut Vec<String>) {
+    out.push(format!("   ⭐ {BOLD}{}{BOLD:#}", event.event));
+    if event.jobs.is_empty() {
+        out.push(format!("      {DIM}no jobs{DIM:#}"));
+    }
+    for one in &event.jobs {
+        let (sign, said) = job(one);
+        out.push(format!("      {sign} {}{said}", one.job));
+        if one.outcome == Some(Outcome::Failure) {
+            stderr(one, out);
+        }
+    }
+}
+
+/// A job's sign, and what there is to say of it: message and time, each after two spaces.
+pub(crate) fn job(job: &Job) -> (&'static str, String) {
+    let (sign, text) = match (job.state, job.outcome) {
+        (State::Pending, _) => ("⏳", "waiting".to_owned()),
+        (State::InProcess, _) => ("🔄", "running".to_owned()),
+        (State::Complete, Some(Outcome::Failure)) => {
+            let error = job.error.as_deref().map(clean).filter(|error| !error.is_empty());
+            ("❌", format!("{RED}{}{RED:#}", cut(error.as_deref().unwrap_or("failed"), LONGEST)))
+        }
+        (State::Complete, Some(Outcome::Skipped)) => ("⏩", "skipped".to_owned()),
+        (State::Complete, Some(Outcome::Success) | None) => {
+            ("✅", job.result.as_deref().map(message).unwrap_or_default())
+        }
+    };
+    let mut said = if text.is_empty() { String::new() } else { format!("  {text}") };
+    let mut notes = Vec::new();
+    notes.extend(took(job).filter(|took| *took >= Duration::from_millis(100)).map(time));
+    if job.attempts > 1 {
+        notes.push(match job.state {
+            State::Complete => format!("{} attempts", job.attempts),
+            _ => format!("attempt {}", job.attempts),
+        });
+    }
+    if !notes.is_empty() {
+        said.push_str(&format!("  {DIM}({}){DIM:#}", notes.join(", ")));
+    }
+    (sign, said)
+}
+
+/// The end of what the job wrote to stderr, unless its error says it already.
+fn stderr(job: &Job, out: &mut Vec<String>) {
+    let error = job.error.as_deref().unwrap_or_default();
+    let lines: Vec<_> = job.stderr.iter().flat_map(|text| text.lines()).map(clean).collect();
+    let told = |line: &String| line.is_empty() || error.contains(line.as_str());
+    for line in lines.iter().skip(lines.len().saturating_sub(STDERR)).filter(|line| !told(line)) {
+        out.push(format!("         {DIM}│ {}{DIM:#}", cut(line, LONGEST)));
+    }
+}
+
+/// A result in short: the `message` of an object, a text as it is, anything else as JSON.
+fn message(result: &RawValue) -> String {
+    let text = match serde_json::from_str(result.get()) {
+        Ok(Value::Null) => String::new(),
+        Ok(Value::String(text)) => text,
+        Ok(Value::Object(members)) if members.get("message").is_some_and(Value::is_string) => {
+            members["message"].as_str().unwrap_or_default().to_owned()
+        }
+        Ok(value) => value.to_string(),
+        Err(_) => result.get().to_owned(),
+    };
+    cut(&clean(&text), LONGEST)
+}
+
+fn took(job: &Job) -> Option<Duration> {
+    Duration::try_from(job.ended?.duration_since(job.started?)).ok()
+}
+
+/// `3.0 s`, `2 min 5 s`, `1 h 3 min`.
+pub(crate) fn time(took: Duration) -> String {
+    let seconds = took.as_secs();
+    match seconds {
+        0..60 => format!("{:.1} s", took.as_secs_f64()),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+fn footer(summary: &Summary, out: &mut Vec<String>) {
+    if summary.incomplete {
+        let missing: Vec<_> = summary.expected.iter().take(MISSING).map(expected).collect();
+        let mut missing = if missing.is_empty() { "what was expected".to_owned() } else { missing.join(", ") };
+        if let Some(more) = more(summary.expected.len(), MISSING) {
+            missing.push_str(&format!(" and {more} more"));
+        }
+        out.push(format!("❗ Incomplete: its time ran out while waiting for {missing}"));
+    }
+    let shown = summary.invocations.len() as u64;
+    if summary.counters.invocations > 1 || summary.next.is_some() {
+        out.push(format!("{DIM}In all:{DIM:#} {}", totals(&summary.counters)));
+    }
+    if summary.next.is_some() && summary.counters.invocations > shown {
+        let rest = summary.counters.invocations - shown;
+        out.push(format!("{DIM}… and {rest} more; `herald show --all {}` shows them{DIM:#}", summary.correlation));
+    }
+}
+
+fn expected(expected: &Expected) -> String {
+    match (&expected.event, &expected.job) {
+        (Some(event), Some(job)) => format!("{event} {job}"),
+        _ => format!("the detection of {}", expected.invocation),
+    }
+}
+
+fn totals(counters: &Counters) -> String {
+    let parts = [(counters.invocations, "invocation"), (counters.events, "event"), (counters.jobs, "job")];
+    let mut text = parts.map(|(number, noun)| count(number as usize, noun)).join(", ");
+    let states = [
+        (counters.succeeded, "succeeded"),
+        (counters.failed, "failed"),
+        (counters.skipped, "skipped"),
+        (counters.in_process, "running"),
+        (counters.pending, "waiting"),
+    ];
+    let states: Vec<_> = states.iter().filter(|(n, _)| *n > 0).map(|(n, state)| format!("{n} {state}")).collect();
+    if !states.is_empty() {
+        text.push_str(&format!(" ({})", states.join(", ")));
+    }
+    let others = [
+        (counters.errors, "refused or failed"),
+        (counters.undetected_invocations, "not looked at yet"),
+        (counters.repeated, "received again"),
+    ];
+    for (number, what) in others.into_iter().filter(|(number, _)| *number > 0) {
+        text.push_str(&format!(", {number} {what}"));
+    }
+    text
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+fn more(all: usize, shown: usize) -> Option<usize> {
+    all.checked_sub(shown).filter(|more| *more > 0)
+}
+
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;

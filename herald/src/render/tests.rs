@@ -1,0 +1,99 @@
+//! Every shape that a summary has, as it is shown.
+
+use anstream::adapter::strip_str;
+use insta::assert_snapshot;
+
+use super::{samples::*, *};
+
+fn plain(of: &Summary) -> String {
+    strip_str(&summary(of)).to_string()
+}
+
+#[test]
+fn two_events_with_their_jobs() {
+    assert_snapshot!(plain(&two_events()));
+}
+
+#[test]
+fn what_is_still_waiting_or_running_is_shown_as_such() {
+    assert_snapshot!(plain(&under_way()));
+}
+
+#[test]
+fn an_invocation_without_events_says_why_for_each() {
+    assert_snapshot!(plain(&nothing_detected()));
+}
+
+#[test]
+fn a_long_list_of_reasons_is_cut_and_the_rest_counted() {
+    let mut summary = nothing_detected();
+    let reason = summary.invocations[0].undetected[0].clone();
+    summary.invocations[0].undetected = vec![reason; 23];
+    let shown = plain(&summary);
+    assert_eq!(shown.lines().count(), 1 + 20 + 1);
+    assert!(shown.ends_with("   · and 3 other events not detected"), "{shown}");
+}
+
+#[test]
+fn duplicates_refusals_and_failed_events_are_told_apart() {
+    assert_snapshot!(plain(&troubles()));
+}
+
+#[test]
+fn what_the_deadline_cut_off_is_named() {
+    assert_snapshot!(plain(&incomplete()));
+}
+
+#[test]
+fn several_invocations_with_cascades_end_in_totals() {
+    assert_snapshot!(plain(&cascade()));
+}
+
+#[test]
+fn a_list_longer_than_its_page_says_how_to_see_the_rest() {
+    let mut summary = cascade();
+    summary.counters.invocations = 5000;
+    summary.next = Some("2".into());
+    let shown = plain(&summary);
+    assert!(shown.ends_with("… and 4997 more; `herald show --all c-1` shows them"), "{shown}");
+}
+
+#[test]
+fn a_correlation_of_which_nothing_is_known_is_shown() {
+    let mut summary = two_events();
+    summary.invocations.clear();
+    assert_eq!(plain(&summary), "⏳ Nothing is known of it yet   correlation c-1");
+}
+
+#[test]
+fn results_of_every_kind_fit_on_a_line() {
+    for (result, shown) in [
+        (r#"{"message":"Done","rows":3}"#, "Done"),
+        (r#"{ "rows": 12345678901234567890.10 }"#, r#"{"rows":12345678901234567890.10}"#),
+        (r#""plain text""#, "plain text"),
+        ("null", ""),
+        (r#"{"message":7}"#, r#"{"message":7}"#),
+        (r#"{"message":"two\nlines\u001b[31m"}"#, "two lines [31m"),
+    ] {
+        assert_eq!(message(&raw(result)), shown, "{result}");
+    }
+    let long = format!("\"{}\"", "x".repeat(1000));
+    assert_eq!(message(&raw(&long)).chars().count(), LONGEST);
+}
+
+#[test]
+fn times_below_a_tenth_of_a_second_are_left_out() {
+    let mut job = job_of("job-1", State::Complete, Some(Outcome::Success));
+    job.result = None;
+    job.started = Some(at("2026-11-21T10:00:00Z"));
+    for (ended, shown) in [
+        ("2026-11-21T10:00:00.099Z", ""),
+        ("2026-11-21T10:00:00.100Z", "  (0.1 s)"),
+        ("2026-11-21T10:02:05Z", "  (2 min 5 s)"),
+        ("2026-11-21T11:03:05Z", "  (1 h 3 min)"),
+        ("2026-11-21T09:00:00Z", ""),
+    ] {
+        job.ended = Some(at(ended));
+        assert_eq!(strip_str(&super::job(&job).1).to_string(), shown, "{ended}");
+    }
+}

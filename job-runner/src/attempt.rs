@@ -1,0 +1,85 @@
+//! One attempt, as a task: its options filled in, its time limited, its panic caught.
+
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use contracts::{envelope::EventHeaders, ids::JobRunId, outcomes::BoxFuture};
+use futures_util::FutureExt;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    core::Launch,
+    kind::{Failure, Outcome, Run},
+    plan::Plan,
+};
+
+/// How long a kind may take to end once it is told to, before it is dropped.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// By itself, or by its timeout.
+    Done(Outcome),
+    /// It was cancelled for no fault of its own, so that it does not count.
+    GivenBack,
+}
+
+/// Runs an attempt. `stop` cancels it.
+pub(crate) async fn run(plan: Arc<Plan>, launch: Launch, stop: CancellationToken) -> Ended {
+    let (event, number) = (launch.item.event.clone(), launch.attempt);
+    let whole = AssertUnwindSafe(limited(&plan, launch, stop)).catch_unwind().await;
+    let ended = whole.unwrap_or_else(|panic| Ended::Done(Err(panicked(panic.as_ref()))));
+    if let Ended::Done(Err(failure)) = &ended {
+        tracing::warn!(
+            job.name = plan.group.full_name(), job.attempt = number, event.id = %event.id,
+            correlation.id = %event.correlation, error = failure.error, "a job failed"
+        );
+    }
+    ended
+}
+
+async fn limited(plan: &Plan, launch: Launch, stop: CancellationToken) -> Ended {
+    let Launch { item, attempt, .. } = launch;
+    let options = match plan.options.fill(&item.event, &item.data) {
+        Ok(options) => options,
+        Err(failure) => return Ended::Done(Err(failure)),
+    };
+    let event: Arc<EventHeaders> = item.event;
+    let cancelled = CancellationToken::new();
+    let mut running: BoxFuture<'_, Outcome> = plan.kind.run(Run {
+        job: plan.name.clone(),
+        group: plan.group.clone(),
+        id: JobRunId::derived(event.id, &plan.name),
+        event,
+        data: item.data,
+        options,
+        attempt,
+        cancelled: cancelled.clone(),
+    });
+    // In this order: what has ended has ended, even if its time is up just now.
+    tokio::select! {
+        biased;
+        outcome = &mut running => Ended::Done(outcome),
+        () = stop.cancelled() => {
+            cancelled.cancel();
+            match timeout(LINGER, running).await {
+                Ok(Ok(answer)) => Ended::Done(Ok(answer)),
+                Ok(Err(_)) | Err(_) => Ended::GivenBack,
+            }
+        }
+        () = sleep(plan.timeout) => {
+            cancelled.cancel();
+            let late = timeout(LINGER, running).await;
+            let stderr = late.ok().and_then(Result::err).and_then(|failure| failure.stderr);
+            let failure = Failure::new(format!("timed out after {}", runtime::config::Duration(plan.timeout)));
+            Ended::Done(Err(failure.with_stderr(stderr.unwrap_or_default())))
+        }
+    }
+}
+
+/// The failure of a run that panicked.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Failure::new(format!("the job panicked: {}", text.unwrap_or("no message")))
+}

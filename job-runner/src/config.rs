@@ -1,0 +1,38 @@
+//! What an operator can say about this stage.
+
+use std::path::PathBuf;
+
+use runtime::config::{Duration, Size};
+use serde::{Deserialize, Serialize};
+
+/// The settings of the job runner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// The folder in which commands run, and to which their `dir` is relative: the catalog's.
+    pub folder: PathBuf,
+    /// How long running jobs may go on at shutdown, or when their partition moves to another process, before they are
+    /// cancelled and their attempt is given back.
+    pub grace: Duration,
+    /// How many records of one job may wait in memory, at least; twice its concurrency, if that is more.
+    pub queue_records: usize,
+    /// How many bytes of event data of one job may wait in memory.
+    pub queue_bytes: Size,
+    /// How long a job whose bus failed waits before it joins again; doubled each time.
+    pub rejoin_initial: Duration,
+    /// The longest wait before it joins again.
+    pub rejoin_max: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            folder: PathBuf::from("."),
+            grace: Duration::secs(10),
+            queue_records: 256,
+            queue_bytes: Size::mib(16),
+            rejoin_initial: Duration::secs(1),
+            rejoin_max: Duration::secs(60),
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! What a group decides, without awaiting and without a clock: which records are taken, which run, what is committed.
+//!
+//! The shell tells it what happens ([`Core::assign`], [`Core::deliver`], [`Core::ended`] …), asks it for the next commit
+//! ([`Core::gather`]), and carries out its [`Effect`]s. Two hops make a run: the first commits that its attempt starts, and
+//! only then is it launched; the second commits its end. Each commit carries whatever has gathered since the last.
+
+mod admit;
+#[cfg(test)]
+mod tests;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use bus::{Assignment, Committed, Generation, Offset, Outgoing, Position, Record, Share, TopicPartition};
+use jiff::Timestamp;
+
+use crate::{
+    attempt::Ended,
+    error::GroupError,
+    ledger::Ledger,
+    plan::Plan,
+    queue::{Item, Queue},
+    steps::Attempt,
+};
+
+/// How much may wait in memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) queue_records: usize,
+    pub(crate) queue_bytes: usize,
+}
+
+/// What the shell is to do.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Find where the partition begins, and tell [`Core::start_at`].
+    Find(TopicPartition, Generation),
+    Open(TopicPartition, Generation, Offset),
+    Pause(TopicPartition),
+    Resume(TopicPartition),
+    Release(TopicPartition),
+    Launch(Launch),
+    /// End the attempt soon; [`Core::ended`] is awaited all the same.
+    Cancel(RunKey),
+}
+
+/// An attempt within one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct RunKey(pub(crate) u64);
+
+/// An attempt whose start is in the log.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    pub(crate) key: RunKey,
+    pub(crate) item: Item,
+    pub(crate) attempt: u32,
+}
+
+/// What has been counted, for the status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) succeeded: u64,
+    pub(crate) failed: u64,
+    pub(crate) rejected: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It is not known yet where it begins.
+    Finding,
+    /// Its start is to be committed before it is read.
+    Starting,
+    Open,
+    /// It takes nothing more, and goes when what runs has ended.
+    Leaving,
+}
+
+struct Part {
+    generation: Generation,
+    phase: Phase,
+    ledger: Ledger,
+    /// Delivered, and not taken yet.
+    backlog: VecDeque<Record>,
+    paused: bool,
+    /// Attempts under way, or about to be.
+    running: usize,
+    outputs: Vec<Outgoing>,
+    dirty: bool,
+}
+
+struct Running {
+    item: Item,
+    attempt: u32,
+    started: Timestamp,
+}
+
+/// A commit under way.
+struct Flight {
+    generations: HashMap<TopicPartition, Generation>,
+    starting: Vec<RunKey>,
+}
+
+/// See the module.
+pub(crate) struct Core {
+    plan: Arc<Plan>,
+    limits: Limits,
+    parts: HashMap<TopicPartition, Part>,
+    /// Partitions with a backlog, in turn.
+    backlogged: VecDeque<TopicPartition>,
+    /// Partitions that are paused.
+    paused: Vec<TopicPartition>,
+    queue: Queue,
+    running: HashMap<RunKey, Running>,
+    next_run: u64,
+    /// Outputs that wait for the next commit.
+    outputs: admit::Pending,
+    flight: Option<Flight>,
+    effects: Vec<Effect>,
+    counts: Counts,
+    awaited_catalog: Option<u64>,
+}
+
+impl Core {
+    pub(crate) fn new(plan: Arc<Plan>, limits: Limits) -> Self {
+        Self {
+            plan,
+            limits,
+            parts: HashMap::new(),
+            backlogged: VecDeque::new(),
+            paused: Vec::new(),
+            queue: Queue::default(),
+            running: HashMap::new(),
+            next_run: 0,
+            outputs: admit::Pending::default(),
+            flight: None,
+            effects: Vec::new(),
+            counts: Counts::default(),
+            awaited_catalog: None,
+        }
+    }
+
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// A newer catalog counts from now on; what runs goes on as it began.
+    pub(crate) fn replan(&mut self, plan: Arc<Plan>) {
+        self.plan = plan;
+    }
+
+    pub(crate) fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// How many attempts are under way, or about to be.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.running.len()
+    }
+
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(crate) fn partitions(&self) -> usize {
+        self.parts.len()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The catalog that a record waits for.
+    pub(crate) fn awaited_catalog(&self) -> Option<u64> {
+        self.awaited_catalog
+    }
+
+    /// A partition is ours.
+    pub(crate) fn assign(&mut self, assignment: Assignment) -> Result<(), GroupError> {
+        let Assignment { partition, generation, position } = assignment;
+        self.lose(&partition);
+        let (phase, at) = match position {
+            Some(position) => (Phase::Open, position),
+            None => (Phase::Finding, Position::at(Offset::ZERO)),
+        };
+        let ledger = Ledger::open(&at).map_err(|source| GroupError::Note { partition: partition.clone(), source })?;
+        let part = Part {
+            generation,
+            phase,
+            ledger,
+            backlog: VecDeque::new(),
+            paused: false,
+            running: 0,
+            outputs: Vec::new(),
+            dirty: false,
+        };
+        self.parts.insert(partition.clone(), part);
+        match (phase, self.plan.starts.get(&partition).copied()) {
+            (Phase::Open, _) => self.effects.push(Effect::Open(partition, generation, at.next)),
+            (_, Some(mark)) => self.start_at(&partition, generation, mark),
+            (_, None) => self.effects.push(Effect::Find(partition, generation)),
+        }
+        Ok(())
+    }
+
+    /// Where a partition without a position begins. It is committed, and then read.
+    pub(crate) fn start_at(&mut self, partition: &TopicPartition, generation: Generation, at: Offset) {
+        let Some(part) = self.part(partition, generation).filter(|part| part.phase == Phase::Finding) else { return };
+        part.ledger = Ledger::open(&Position::at(at)).expect("invariant: there is no note to be misread");
+        part.phase = Phase::Starting;
+        part.dirty = true;
+    }
+
+    /// Records arrived.
+    pub(crate) fn deliver(&mut self, partition: &TopicPartition, generation: Generation, records: Vec<Record>) {
+        let Some(part) = self.part(partition, generation).filter(|part| part.phase == Phase::Open) else { return };
+        let was_empty = part.backlog.is_empty();
+        part.backlog.extend(records);
+        if was_empty {
+            self.backlogged.push_back(partition.clone());
+        }
+    }
+
+    /// Partitions are about to go: they take nothing more, and are released when what runs has ended and is committed.
+    pub(crate) fn revoke(&mut self, partition: &TopicPartition) {
+        let Some(part) = self.parts.get_mut(partition) else { return };
+        part.phase = Phase::Leaving;
+        part.backlog.clear();
+        self.queue.forget(partition);
+        self.release_idle();
+    }
+
+    /// Everything is about to go.
+    pub(crate) fn revoke_all(&mut self) {
+        for partition in self.parts.keys().cloned().collect::<Vec<_>>() {
+            self.revoke(&partition);
+        }
+    }
+
+    /// The grace of those that leave is over: what still runs is cancelled.
+    pub(crate) fn cancel_leaving(&mut self) {
+        for (key, running) in &self.running {
+            let part = self.parts.get(&running.item.partition);
+            if part.is_some_and(|part| part.phase == Phase::Leaving) {
+                self.effects.push(Effect::Cancel(*key));
+            }
+        }
+    }
+
+    /// A partition is no longer ours: all memory of it goes, and what runs of it is cancelled.
+    pub(crate) fn lose(&mut self, partition: &TopicPartition) {
+        let Some(part) = self.parts.remove(partition) else { return };
+        self.outputs.forget(&part.outputs);
+        self.queue.forget(partition);
+        self.paused.retain(|paused| paused != partition);
+        self.backlogged.retain(|backlogged| backlogged != partition);
+        for (key, running) in &self.running {
+            if running.item.partition == *partition && running.item.generation == part.generation {
+                self.effects.push(Effect::Cancel(*key));
+            }
+        }
+    }
+
+    /// The next commit, unless one is under way or there is nothing to commit. Starts what may start.
+    pub(crate) fn gather(&mut self, now: Timestamp) -> Option<Vec<Share>> {
+        if self.flight.is_some() {
+            return None;
+        }
+        let mut flight = Flight { generations: HashMap::new(), starting: Vec::new() };
+        while self.running.len() < self.plan.concurrency {
+            let Some(item) = self.queue.pop() else { break };
+            flight.starting.push(self.start(item, now));
+        }
+        let mut shares = Vec::new();
+        for (partition, part) in self.parts.iter_mut().filter(|(_, part)| part.dirty) {
+            part.dirty = false;
+            flight.generations.insert(partition.clone(), part.generation);
+            shares.push(Share {
+                partition: partition.clone(),
+                generation: part.generation,
+                outputs: std::mem::take(&mut part.outputs),
+                position: part.ledger.position(),
+            });
+        }
+        if shares.is_empty() {
+            return None;
+        }
+        self.outputs = admit::Pending::default();
+        self.flight = Some(flight);
+        Some(shares)
+    }
+
+    fn start(&mut self, item: Item, now: Timestamp) -> RunKey {
+        let part = self.parts.get_mut(&item.partition).expect("invariant: what waits is of partitions that are ours");
+        let attempt = part.ledger.start(item.offset);
+        let told = Attempt::new(&item.event, &self.plan.name, attempt, now);
+        if item.begun.attempts > 0 && !item.begun.told {
+            part.outputs.push(Attempt { number: item.begun.attempts, ..told }.interrupted());
+        }
+        part.outputs.push(told.started());
+        part.running += 1;
+        part.dirty = true;
+        let key = RunKey(self.next_run);
+        self.next_run += 1;
+        self.running.insert(key, Running { item, attempt, started: now });
+        key
+    }
+
+    /// The commit is done: what it started is launched, what it opened is read.
+    pub(crate) fn committed(&mut self, committed: &Committed) {
+        let Some(flight) = self.flight.take() else { return };
+        for gone in committed.left_out.iter().chain(&committed.lost) {
+            if self.parts.get(gone).is_some_and(|part| flight.generations.get(gone) == Some(&part.generation)) {
+                self.lose(gone);
+            }
+        }
+        for (partition, generation) in &flight.generations {
+            let Some(part) = self.part(partition, *generation).filter(|part| part.phase == Phase::Starting) else {
+                continue;
+            };
+            part.phase = Phase::Open;
+            let from = part.ledger.position().next;
+            self.effects.push(Effect::Open(partition.clone(), *generation, from));
+        }
+        for key in flight.starting {
+            self.launch(key);
+        }
+        self.release_idle();
+    }
+
+    fn launch(&mut self, key: RunKey) {
+        let Some(running) = self.running.get(&key) else { return };
+        let (item, attempt, running_since) = (running.item.clone(), running.attempt, running.started);
+        match self.part(&item.partition, item.generation).map(|part| part.phase) {
+            Some(Phase::Open) => self.effects.push(Effect::Launch(Launch { key, item, attempt })),
+            // Its partition goes: it never ran, so that its attempt is given back.
+            _ => self.settle(key, Ended::GivenBack, running_since),
+        }
+    }
+
+    /// An attempt has ended.
+    pub(crate) fn ended(&mut self, key: RunKey, ended: Ended, now: Timestamp) {
+        self.settle(key, ended, now);
+        self.release_idle();
+    }
+
+    fn settle(&mut self, key: RunKey, ended: Ended, now: Timestamp) {
+        let Some(Running { item, attempt, started }) = self.running.remove(&key) else { return };
+        self.queue.release(item.key.as_ref());
+        let name = self.plan.name.clone();
+        let Some(part) = self.part(&item.partition, item.generation) else { return };
+        part.running -= 1;
+        part.dirty = true;
+        match ended {
+            Ended::GivenBack => part.ledger.give_back(item.offset),
+            Ended::Done(outcome) => {
+                let succeeded = outcome.is_ok();
+                let output = Attempt::new(&item.event, &name, attempt, started).ended(outcome, now);
+                part.ledger.finish(item.offset);
+                part.outputs.push(output);
+                self.counts.add(succeeded);
+            }
+        }
+    }
+
+    fn part(&mut self, partition: &TopicPartition, generation: Generation) -> Option<&mut Part> {
+        self.parts.get_mut(partition).filter(|part| part.generation == generation)
+    }
+
+    /// Releases partitions that leave and of which nothing is left to do.
+    fn release_idle(&mut self) {
+        let flight = self.flight.as_ref();
+        let idle: Vec<TopicPartition> = self
+            .parts
+            .iter()
+            .filter(|(partition, part)| {
+                let flies = flight.is_some_and(|flight| flight.generations.contains_key(*partition));
+                part.phase == Phase::Leaving && part.running == 0 && !part.dirty && !flies
+            })
+            .map(|(partition, _)| partition.clone())
+            .collect();
+        for partition in idle {
+            self.lose(&partition);
+            self.effects.push(Effect::Release(partition));
+        }
+    }
+}
+
+impl Counts {
+    fn add(&mut self, succeeded: bool) {
+        if succeeded {
+            self.succeeded += 1;
+        } else {
+            self.failed += 1;
+        }
+    }
+}

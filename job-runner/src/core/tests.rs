@@ -1,0 +1,175 @@
+//! The order of things: what is committed before what is read, launched, released.
+
+use std::{collections::HashMap, time::Duration};
+
+use bus::{Note, Topic};
+use catalog::{Kinds as _, Order, Template};
+use contracts::names::{GroupName, JobName};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{Answer, Config, Registry, plan::Draft, steps::tests::event, view::JobSpec};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn core(kind: &str) -> Core {
+    let config = Config::default();
+    let mut registry = Registry::standard(&config);
+    registry.function("work", |_| async { Ok(Answer::nothing()) });
+    assert!(registry.names().contains(&kind));
+    let name: JobName = "job".parse().expect("a name");
+    let job = JobSpec {
+        group: GroupName::of_definition(&name),
+        name,
+        kind: kind.into(),
+        options: Template::Value(json!({})),
+        timeout: Duration::from_secs(1),
+        attempts: 2,
+        concurrency: 4,
+        order: Order::Key,
+        events: vec!["a".parse().expect("an event")],
+    };
+    let plan = Draft { number: 1, job, starts: HashMap::new() }.plan(&registry).expect("a kind");
+    Core::new(Arc::new(plan), Limits { queue_records: 16, queue_bytes: 1 << 20 })
+}
+
+fn at(partition: u32) -> TopicPartition {
+    TopicPartition::new("event.a", partition)
+}
+
+fn assigned(core: &mut Core, partition: u32, generation: u64, position: Option<Position>) {
+    let (partition, generation) = (at(partition), Generation(generation));
+    core.assign(Assignment { partition, generation, position }).expect("a readable position");
+}
+
+fn records(partition: u32, offsets: &[u64]) -> Vec<Record> {
+    let record = |offset: &u64| Record {
+        topic: Topic::from("event.a"),
+        partition: bus::Partition(partition),
+        offset: Offset(*offset),
+        published: NOW,
+        key: Some(offset.to_string().into()),
+        value: Some("{}".into()),
+        headers: event("a", *offset).encode(),
+    };
+    offsets.iter().map(record).collect()
+}
+
+fn delivered(core: &mut Core, partition: u32, generation: u64, offsets: &[u64]) {
+    core.deliver(&at(partition), Generation(generation), records(partition, offsets));
+    core.admit(NOW);
+}
+
+fn launched(core: &mut Core) -> Vec<(RunKey, u64)> {
+    let launch = |effect| match effect {
+        Effect::Launch(launch) => Some((launch.key, launch.item.offset.0)),
+        _ => None,
+    };
+    core.effects().into_iter().filter_map(launch).collect()
+}
+
+fn done() -> Ended {
+    Ended::Done(Ok(Answer::of(&Value::Null)))
+}
+
+#[test]
+fn a_start_is_committed_before_anything_is_read() {
+    let mut core = core("work");
+    assigned(&mut core, 0, 1, None);
+    assert!(matches!(core.effects()[..], [Effect::Find(..)]));
+    core.start_at(&at(0), Generation(1), Offset(40));
+    let shares = core.gather(NOW).expect("a commit");
+    assert_eq!(shares[0].position, Position { next: Offset(40), note: Note::new(vec![1]).expect("short") });
+    assert!(core.effects().is_empty(), "opened before its start was in the log");
+    core.committed(&Committed::default());
+    assert!(matches!(core.effects()[..], [Effect::Open(_, Generation(1), Offset(40))]));
+}
+
+#[test]
+fn an_attempt_is_launched_when_its_start_is_in_the_log_and_one_commit_is_under_way_at_a_time() {
+    let mut core = core("work");
+    assigned(&mut core, 0, 1, Some(Position::at(Offset(5))));
+    delivered(&mut core, 0, 1, &[5, 7]);
+    let shares = core.gather(NOW).expect("a commit");
+    assert_eq!((shares[0].outputs.len(), shares[0].position.next), (2, Offset(5)));
+    assert!(shares[0].position.note.bytes().len() > 1, "the attempts are in the note");
+    assert!(launched(&mut core).is_empty());
+    delivered(&mut core, 0, 1, &[8]);
+    assert!(core.gather(NOW).is_none(), "a second commit");
+    core.committed(&Committed::default());
+    let runs = launched(&mut core);
+    assert_eq!(runs.iter().map(|(_, offset)| *offset).collect::<Vec<_>>(), [5, 7]);
+    core.ended(runs[0].0, done(), NOW);
+    core.ended(runs[1].0, done(), NOW);
+    let shares = core.gather(NOW).expect("a commit");
+    assert_eq!((shares[0].outputs.len(), shares[0].position.next), (3, Offset(8)));
+}
+
+#[test]
+fn what_is_left_out_of_a_commit_is_never_launched() {
+    let mut core = core("work");
+    assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
+    assigned(&mut core, 1, 1, Some(Position::at(Offset(0))));
+    delivered(&mut core, 0, 1, &[0]);
+    delivered(&mut core, 1, 1, &[1]);
+    core.gather(NOW).expect("a commit");
+    core.committed(&Committed { left_out: vec![at(0)], lost: Vec::new() });
+    assert_eq!(launched(&mut core).into_iter().map(|(_, offset)| offset).collect::<Vec<_>>(), [1]);
+    assert_eq!((core.partitions(), core.in_flight()), (1, 1));
+}
+
+#[test]
+fn a_share_left_out_says_nothing_of_a_later_assignment() {
+    let mut core = core("work");
+    assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
+    delivered(&mut core, 0, 1, &[0]);
+    core.gather(NOW).expect("a commit");
+    core.lose(&at(0));
+    assigned(&mut core, 0, 2, Some(Position::at(Offset(0))));
+    delivered(&mut core, 0, 2, &[0]);
+    core.effects();
+    core.committed(&Committed { left_out: vec![at(0)], lost: Vec::new() });
+    assert!(launched(&mut core).is_empty());
+    core.gather(NOW).expect("the attempt starts under the new assignment");
+    core.committed(&Committed::default());
+    assert_eq!(launched(&mut core).len(), 1);
+}
+
+#[test]
+fn a_partition_that_leaves_is_released_when_its_last_commit_is_done() {
+    let mut core = core("work");
+    assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
+    delivered(&mut core, 0, 1, &[0, 1]);
+    core.gather(NOW).expect("a commit");
+    core.effects();
+    // It is revoked while the commit that starts its attempts is under way: they are given back.
+    core.revoke(&at(0));
+    assert!(core.effects().is_empty());
+    core.committed(&Committed::default());
+    assert!(core.effects().is_empty(), "launched or released too early");
+    let shares = core.gather(NOW).expect("a last commit");
+    assert_eq!(shares[0].position, Position { next: Offset(0), note: Note::new(vec![1]).expect("short") });
+    core.committed(&Committed::default());
+    assert!(matches!(core.effects()[..], [Effect::Release(_)]));
+    assert_eq!((core.partitions(), core.in_flight(), core.queued()), (0, 0, 0));
+}
+
+#[test]
+fn inline_kinds_take_no_more_than_a_commit_should_carry() {
+    let mut core = core("log");
+    assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
+    delivered(&mut core, 0, 1, &[0]);
+    core.gather(NOW).expect("a commit");
+    let offsets: Vec<u64> = (1..3000).collect();
+    delivered(&mut core, 0, 1, &offsets);
+    assert!(!core.wants_more());
+    core.committed(&Committed::default());
+    let shares = core.gather(NOW).expect("a commit");
+    assert_eq!((shares[0].outputs.len(), shares[0].position.next), (2000, Offset(2001)));
+    core.admit(NOW);
+    assert!(core.wants_more());
+    core.committed(&Committed::default());
+    let shares = core.gather(NOW).expect("a commit");
+    assert_eq!((shares[0].outputs.len(), shares[0].position.next), (999, Offset(3000)));
+    assert!(!core.effects().iter().any(|effect| matches!(effect, Effect::Pause(_))));
+}

@@ -1,0 +1,83 @@
+//! What ends the stage, and what stops a single job; the latter never ends the former.
+
+use bus::TopicPartition;
+
+use crate::ledger::NoteError;
+
+/// Why the whole stage ended. The process must be started again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bus has stopped for good.
+    #[error("the job runner cannot go on: {0}")]
+    Bus(#[source] bus::Error),
+    /// Nobody follows the catalog any more.
+    #[error("the job runner cannot go on: whoever follows the catalog has ended")]
+    CatalogGone,
+}
+
+/// Why one job's group does not run; shown by [`crate::Handle::status`].
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum GroupError {
+    /// The bus failed.
+    #[error(transparent)]
+    Bus(#[from] bus::Error),
+    /// The position of a partition holds a note that this version cannot read.
+    #[error("the position of `{partition}` cannot be understood: {source}")]
+    Note {
+        /// The partition.
+        partition: TopicPartition,
+        /// What is wrong with its note.
+        source: NoteError,
+    },
+    /// The catalog names a kind of job that this process does not have.
+    #[error("there is no kind of job `{kind}` in this process; it has {known}; upgrade it, or correct the catalog")]
+    UnknownKind {
+        /// The kind.
+        kind: String,
+        /// Those there are.
+        known: String,
+    },
+    /// A defect of Herald.
+    #[error("the group panicked, which is a defect of Herald: {0}")]
+    Panicked(String),
+}
+
+/// Who must act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// Nobody: joining again later may help.
+    Rejoin,
+    /// Whoever writes the catalog or deploys the process: wait for the next catalog.
+    NextCatalog,
+    /// An operator: the group stays stopped.
+    Operator,
+    /// The process must be started again.
+    Restart,
+}
+
+impl GroupError {
+    pub(crate) fn remedy(&self) -> Remedy {
+        match self {
+            Self::Bus(bus::Error::Unavailable(_) | bus::Error::UnknownTopic(_)) => Remedy::Rejoin,
+            Self::Bus(bus::Error::Stopped(_)) => Remedy::Restart,
+            Self::UnknownKind { .. } => Remedy::NextCatalog,
+            Self::Bus(bus::Error::PositionLost { .. } | bus::Error::TooLarge { .. })
+            | Self::Note { .. }
+            | Self::Panicked(_) => Remedy::Operator,
+        }
+    }
+
+    /// The label for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Bus(bus::Error::Unavailable(_)) => "unavailable",
+            Self::Bus(bus::Error::Stopped(_)) => "stopped",
+            Self::Bus(bus::Error::UnknownTopic(_)) => "unknown-topic",
+            Self::Bus(bus::Error::PositionLost { .. }) => "position-lost",
+            Self::Bus(bus::Error::TooLarge { .. }) => "too-large",
+            Self::Note { .. } => "note",
+            Self::UnknownKind { .. } => "unknown-kind",
+            Self::Panicked(_) => "panicked",
+        }
+    }
+}

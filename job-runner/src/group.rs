@@ -1,0 +1,295 @@
+//! The one file that awaits the bus: a group from its joining to its leaving.
+//!
+//! It owns no decision: it tells [`Core`] what happens and carries out what comes of it. Reading goes on while a commit is
+//! under way, and one commit at a time is. An idle group is one pending future without any timer.
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use bus::{Bus, Committed, Delivery, Generation, Member, Offset, Start, TopicPartition};
+use contracts::outcomes::BoxFuture;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use jiff::Timestamp;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant as Deadline, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    attempt::{self, Ended},
+    config::Config,
+    core::{Core, Counts, Effect, Launch, Limits, RunKey},
+    error::GroupError,
+    handle::Cell,
+    plan::Draft,
+    registry::Registry,
+};
+
+/// What a group needs.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) registry: Registry,
+    pub(crate) config: Arc<Config>,
+    pub(crate) cell: Arc<Cell>,
+}
+
+type Lookup = (TopicPartition, Generation, Result<Offset, bus::Error>);
+
+/// A group while it is a member.
+struct Group<'m> {
+    context: &'m Context,
+    member: &'m dyn Member,
+    core: Core,
+    commit: Option<BoxFuture<'m, Result<Committed, bus::Error>>>,
+    lookups: FuturesUnordered<BoxFuture<'m, Lookup>>,
+    runs: JoinSet<(RunKey, Ended)>,
+    stops: HashMap<RunKey, CancellationToken>,
+    /// When those that leave are cancelled.
+    grace: Option<Instant>,
+    counted: Counts,
+    /// The catalog that was awaited last, which is said once.
+    awaited: Option<u64>,
+}
+
+/// What happened next.
+enum Happened {
+    Stop,
+    GraceOver,
+    Committed(Result<Committed, bus::Error>),
+    Ended(RunKey, Ended),
+    Found(Lookup),
+    Replanned,
+    Delivered(Result<Delivery, bus::Error>),
+}
+
+/// Runs a job until it is told to stop.
+pub(crate) async fn run(
+    context: &Context,
+    drafts: &mut watch::Receiver<Arc<Draft>>,
+    shutdown: &CancellationToken,
+) -> Result<(), GroupError> {
+    let plan = Arc::new(drafts.borrow_and_update().plan(&context.registry)?);
+    let member = context.bus.join(plan.group.as_str(), plan.topics.clone()).await?;
+    let limits = Limits { queue_records: context.config.queue_records, queue_bytes: context.config.queue_bytes.len() };
+    let mut group = Group {
+        context,
+        member: member.as_ref(),
+        core: Core::new(plan, limits),
+        commit: None,
+        lookups: FuturesUnordered::new(),
+        runs: JoinSet::new(),
+        stops: HashMap::new(),
+        grace: None,
+        counted: Counts::default(),
+        awaited: None,
+    };
+    let ended = group.work(drafts, shutdown).await;
+    // What still runs after a failure ends with the set, as its kinds end with their futures.
+    drop(group);
+    if !matches!(ended, Err(GroupError::Bus(bus::Error::Stopped(_)))) {
+        member.leave().await;
+    }
+    ended
+}
+
+/// A group that is to end: nothing more is taken, and what runs may finish.
+#[derive(Default)]
+struct Stopping {
+    /// Why, if not because it was told to.
+    failure: Option<GroupError>,
+    /// The member has said all it will say.
+    is_deaf: bool,
+}
+
+impl Group<'_> {
+    async fn work(
+        &mut self,
+        drafts: &mut watch::Receiver<Arc<Draft>>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), GroupError> {
+        let mut stopping: Option<Stopping> = None;
+        loop {
+            self.advance();
+            if let Some(stopped) = stopping.take_if(|_| self.core.partitions() == 0 && self.commit.is_none()) {
+                return stopped.failure.map_or(Ok(()), Err);
+            }
+            let is_deaf = stopping.as_ref().is_some_and(|stopping| stopping.is_deaf);
+            let happened = self.next(drafts, shutdown, stopping.is_some(), is_deaf).await;
+            let is_end = matches!(happened, Happened::Stop);
+            let is_word = matches!(happened, Happened::Delivered(_));
+            let failure = self.handle(happened, drafts, stopping.is_some()).err();
+            if let Some(GroupError::Bus(bus::Error::Stopped(_) | bus::Error::TooLarge { .. })) = failure {
+                return failure.map_or(Ok(()), Err);
+            }
+            // A failure of one partition is no reason to cut off what runs of the others: it ends as at a shutdown.
+            if (is_end || failure.is_some()) && stopping.is_none() {
+                self.core.revoke_all();
+                self.grace_until(Instant::now() + self.context.config.grace.get());
+                stopping = Some(Stopping::default());
+            }
+            if let (Some(stopping), Some(failure)) = (&mut stopping, failure) {
+                stopping.is_deaf |= is_word;
+                stopping.failure.get_or_insert(failure);
+            }
+        }
+    }
+
+    fn handle(
+        &mut self,
+        happened: Happened,
+        drafts: &mut watch::Receiver<Arc<Draft>>,
+        is_stopping: bool,
+    ) -> Result<(), GroupError> {
+        match happened {
+            Happened::Stop => {}
+            Happened::GraceOver => {
+                self.grace = None;
+                self.core.cancel_leaving();
+            }
+            Happened::Committed(committed) => {
+                self.commit = None;
+                self.core.committed(&committed?);
+            }
+            Happened::Ended(key, ended) => {
+                self.stops.remove(&key);
+                self.core.ended(key, ended, Timestamp::now());
+            }
+            Happened::Found((partition, generation, offset)) => self.core.start_at(&partition, generation, offset?),
+            Happened::Replanned => self.replan(drafts)?,
+            Happened::Delivered(delivery) => self.delivered(delivery?, is_stopping)?,
+        }
+        Ok(())
+    }
+
+    /// Takes, commits and carries out whatever is possible now.
+    fn advance(&mut self) {
+        self.core.admit(Timestamp::now());
+        if let Some(shares) = self.core.gather(Timestamp::now()) {
+            self.commit = Some(self.member.commit(shares));
+        }
+        for effect in self.core.effects() {
+            self.carry_out(effect);
+        }
+        self.context.cell.show(&self.core);
+        let awaited = self.core.awaited_catalog();
+        if let Some(number) = awaited.filter(|_| awaited != self.awaited) {
+            let job = self.core.plan().group.full_name();
+            tracing::info!(job.name = job, catalog.number = number, "events wait for the catalog that named the job");
+        }
+        self.awaited = awaited;
+        let (now, before) = (self.core.counts(), self.counted);
+        if now != before {
+            let rejected = now.rejected - before.rejected;
+            self.context.cell.count(now.succeeded - before.succeeded, now.failed - before.failed, rejected);
+            self.counted = now;
+        }
+    }
+
+    /// In this order: what ends things before what begins things.
+    async fn next(
+        &mut self,
+        drafts: &mut watch::Receiver<Arc<Draft>>,
+        shutdown: &CancellationToken,
+        is_stopping: bool,
+        is_deaf: bool,
+    ) -> Happened {
+        let wants_more = self.core.wants_more() && !is_deaf;
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled(), if !is_stopping => Happened::Stop,
+            committed = pending_commit(&mut self.commit), if self.commit.is_some() => Happened::Committed(committed),
+            Some(ended) = self.runs.join_next(), if !self.runs.is_empty() => {
+                let (key, ended) = ended.expect("invariant: an attempt catches its panics and is never aborted");
+                Happened::Ended(key, ended)
+            }
+            () = until(self.grace), if self.grace.is_some() => Happened::GraceOver,
+            Some(found) = self.lookups.next(), if !self.lookups.is_empty() => Happened::Found(found),
+            Ok(()) = drafts.changed() => Happened::Replanned,
+            delivery = self.member.next(), if wants_more => Happened::Delivered(delivery),
+        }
+    }
+
+    fn delivered(&mut self, delivery: Delivery, is_stopping: bool) -> Result<(), GroupError> {
+        match delivery {
+            Delivery::Assigned(assignments) => {
+                for assignment in assignments {
+                    let partition = assignment.partition.clone();
+                    self.core.assign(assignment)?;
+                    if is_stopping {
+                        self.core.revoke(&partition);
+                    }
+                }
+            }
+            Delivery::Records(partition, generation, records) => self.core.deliver(&partition, generation, records),
+            Delivery::Revoking { partitions, deadline } => {
+                partitions.iter().for_each(|partition| self.core.revoke(partition));
+                let now = Instant::now();
+                // A quarter of what is left is for cancelling and for the last commit.
+                let left = deadline.saturating_duration_since(now) / 4 * 3;
+                self.grace_until(now + left.min(self.context.config.grace.get()));
+            }
+            Delivery::Lost(partitions) => partitions.iter().for_each(|partition| self.core.lose(partition)),
+        }
+        Ok(())
+    }
+
+    fn grace_until(&mut self, until: Instant) {
+        self.grace = Some(self.grace.map_or(until, |grace| grace.min(until)));
+    }
+
+    fn replan(&mut self, drafts: &mut watch::Receiver<Arc<Draft>>) -> Result<(), GroupError> {
+        let plan = drafts.borrow_and_update().plan(&self.context.registry)?;
+        if plan.topics != self.core.plan().topics {
+            self.member.subscribe(plan.topics.clone());
+        }
+        self.core.replan(Arc::new(plan));
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Find(partition, generation) => {
+                let bus = &self.context.bus;
+                self.lookups.push(Box::pin(async move {
+                    let found = bus.offset(&partition, Start::Earliest).await;
+                    (partition, generation, found)
+                }));
+            }
+            Effect::Open(partition, generation, from) => self.member.open(&partition, generation, from),
+            Effect::Pause(partition) => self.member.pause(&partition),
+            Effect::Resume(partition) => self.member.resume(&partition),
+            Effect::Release(partition) => self.member.release(&[partition]),
+            Effect::Launch(launch) => self.launch(launch),
+            Effect::Cancel(key) => {
+                if let Some(stop) = self.stops.get(&key) {
+                    stop.cancel();
+                }
+            }
+        }
+    }
+
+    fn launch(&mut self, launch: Launch) {
+        let (key, stop) = (launch.key, CancellationToken::new());
+        self.stops.insert(key, stop.clone());
+        let plan = self.core.plan().clone();
+        self.runs.spawn(async move { (key, attempt::run(plan, launch, stop).await) });
+    }
+}
+
+async fn pending_commit(
+    commit: &mut Option<BoxFuture<'_, Result<Committed, bus::Error>>>,
+) -> Result<Committed, bus::Error> {
+    match commit {
+        Some(commit) => commit.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(Deadline::from_std(instant)).await,
+        None => std::future::pending().await,
+    }
+}

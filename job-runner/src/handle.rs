@@ -1,0 +1,172 @@
+//! How each job is, for whoever shows it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use bus::Bus;
+use contracts::names::GroupName;
+
+use crate::{core::Core, error::GroupError};
+
+/// Whether a job's group runs.
+#[derive(Debug, Clone)]
+pub enum GroupState {
+    /// It is joining, or has no partition yet.
+    Joining,
+    /// It runs.
+    Running,
+    /// It runs, but holds records that were stamped by this catalog, which has not arrived here.
+    AwaitsCatalog(u64),
+    /// It failed, and will be tried again by itself.
+    Waiting(GroupError),
+    /// It failed, and somebody must act; the error says who and how.
+    Stopped(GroupError),
+}
+
+/// How one job is, in this process.
+#[derive(Debug, Clone)]
+pub struct GroupStatus {
+    /// The job's group, which knows its full name.
+    pub group: GroupName,
+    /// Whether it runs.
+    pub state: GroupState,
+    /// Whether the job has left the catalog.
+    pub retired: bool,
+    /// How many partitions are ours.
+    pub partitions: usize,
+    /// Attempts under way.
+    pub in_flight: usize,
+    /// Records that were read and wait to be started.
+    pub queued: usize,
+    /// Runs that succeeded since the process started.
+    pub succeeded: u64,
+    /// Runs that failed since the process started.
+    pub failed: u64,
+    /// Records that could not be read, since the process started.
+    pub rejected: u64,
+}
+
+/// What others ask of the job runner. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    bus: Arc<dyn Bus>,
+    board: Arc<Board>,
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    pub(crate) fn new(bus: Arc<dyn Bus>, board: Arc<Board>) -> Self {
+        Self { bus, board }
+    }
+
+    /// Every job that this process runs, by group.
+    pub fn status(&self) -> Vec<GroupStatus> {
+        self.board.lock().iter().map(|(group, cell)| cell.status(group)).collect()
+    }
+
+    /// How many records a job is behind, at most (holes count), over all processes.
+    ///
+    /// # Errors
+    /// The bus cannot be asked.
+    pub async fn lag(&self, group: &GroupName) -> Result<u64, bus::Error> {
+        Ok(self.bus.lag(group.as_str()).await?.iter().map(|lag| lag.records).sum())
+    }
+}
+
+/// The status of every group.
+#[derive(Debug, Default)]
+pub(crate) struct Board(Mutex<BTreeMap<GroupName, Arc<Cell>>>);
+
+impl Board {
+    /// The cell of a group that is added.
+    pub(crate) fn add(&self, group: &GroupName) -> Arc<Cell> {
+        let cell = Arc::new(Cell::default());
+        self.lock().insert(group.clone(), cell.clone());
+        cell
+    }
+
+    pub(crate) fn remove(&self, group: &GroupName) {
+        self.lock().remove(group);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<GroupName, Arc<Cell>>> {
+        // Nothing that holds the lock can panic half-way through a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The status of one group: written by its task, read by anyone.
+#[derive(Debug, Default)]
+pub(crate) struct Cell {
+    failure: Mutex<Option<GroupState>>,
+    retired: AtomicUsize,
+    partitions: AtomicUsize,
+    in_flight: AtomicUsize,
+    queued: AtomicUsize,
+    awaits: AtomicU64,
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+    rejected: AtomicU64,
+}
+
+impl Cell {
+    /// Copies the numbers of a running group.
+    pub(crate) fn show(&self, core: &Core) {
+        self.partitions.store(core.partitions(), Relaxed);
+        self.in_flight.store(core.in_flight(), Relaxed);
+        self.queued.store(core.queued(), Relaxed);
+        self.awaits.store(core.awaited_catalog().unwrap_or(0), Relaxed);
+    }
+
+    /// Counts what happened since the last call.
+    pub(crate) fn count(&self, succeeded: u64, failed: u64, rejected: u64) {
+        self.succeeded.fetch_add(succeeded, Relaxed);
+        self.failed.fetch_add(failed, Relaxed);
+        self.rejected.fetch_add(rejected, Relaxed);
+    }
+
+    /// The group failed; none when it is tried again.
+    pub(crate) fn fail(&self, failure: Option<GroupState>) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        for gauge in [&self.partitions, &self.in_flight, &self.queued] {
+            gauge.store(0, Relaxed);
+        }
+        self.awaits.store(0, Relaxed);
+    }
+
+    /// Whether the job has left the catalog.
+    pub(crate) fn retire(&self, retired: bool) {
+        self.retired.store(usize::from(retired), Relaxed);
+    }
+
+    fn status(&self, group: &GroupName) -> GroupStatus {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let partitions = self.partitions.load(Relaxed);
+        let state = failure.unwrap_or_else(|| match (self.awaits.load(Relaxed), partitions) {
+            (0, 0) => GroupState::Joining,
+            (0, _) => GroupState::Running,
+            (number, _) => GroupState::AwaitsCatalog(number),
+        });
+        GroupStatus {
+            group: group.clone(),
+            state,
+            retired: self.retired.load(Relaxed) > 0,
+            partitions,
+            in_flight: self.in_flight.load(Relaxed),
+            queued: self.queued.load(Relaxed),
+            succeeded: self.succeeded.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            rejected: self.rejected.load(Relaxed),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What a job can be.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use contracts::{
+    envelope::EventHeaders,
+    ids::JobRunId,
+    names::{GroupName, JobName},
+    outcomes::BoxFuture,
+    token::Token,
+};
+use serde_json::{Value, json, value::RawValue};
+use tokio_util::sync::CancellationToken;
+
+/// The most bytes that a result may have as JSON; a larger one is cut, and says so.
+pub const MAX_RESULT: usize = 64 * 1024;
+/// The most bytes of an error's text, and of the end of stderr.
+pub const MAX_TEXT: usize = 4 * 1024;
+/// How much of a result that is too large is kept.
+const KEPT: usize = 8 * 1024;
+
+/// A kind of job: what `command`, `log` … mean.
+pub trait Kind: Send + Sync + 'static {
+    /// Checks a job's options as they stand in the catalog; strings with `${` in them are not known yet.
+    ///
+    /// # Errors
+    /// What is wrong with them, in a sentence that names the option.
+    fn check(&self, options: &Value) -> Result<(), String>;
+
+    /// The way to run it at once, for a kind that takes microseconds and cannot kill or hold up the process. Its runs are
+    /// known in the log when they have ended, not before: what they lose is only the record of their start.
+    fn inline(&self) -> Option<&dyn Inline> {
+        None
+    }
+
+    /// Runs one attempt. When [`Run::cancelled`] is, it should end within a second; then it is dropped, and what it
+    /// started must end with it. The job's timeout is enforced by the caller.
+    fn run(&self, run: Run) -> BoxFuture<'_, Outcome>;
+}
+
+/// A kind that runs within the batch that read its record: see [`Kind::inline`].
+pub trait Inline: Send + Sync {
+    /// Runs one attempt, in microseconds.
+    fn run_inline(&self, run: &Run) -> Outcome;
+}
+
+/// One attempt of one run.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The job's name within the event.
+    pub job: JobName,
+    /// Its group, which knows its full name.
+    pub group: GroupName,
+    /// The event.
+    pub event: Arc<EventHeaders>,
+    /// The event's data: JSON, exactly as published.
+    pub data: Bytes,
+    /// The job's options, filled in for this event.
+    pub options: Arc<Value>,
+    /// The run: the idempotency key, the same for every attempt.
+    pub id: JobRunId,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// Cancelled when the attempt must end: its time is up, or the process or the partition goes.
+    pub cancelled: CancellationToken,
+}
+
+impl Run {
+    /// The tracking token: written into the configured column, it brings the job's own writes into the same correlation.
+    pub fn token(&self) -> Token {
+        Token::of_job(self.event.depth, self.event.correlation.clone(), self.id)
+    }
+
+    /// W3C Trace Context of the event.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.event.traceparent.as_deref()
+    }
+}
+
+/// How an attempt ended.
+pub type Outcome = Result<Answer, Failure>;
+
+/// What a job answered.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// Its result as JSON, at most [`MAX_RESULT`] bytes.
+    pub result: Option<Box<RawValue>>,
+}
+
+impl Answer {
+    /// No result.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// A result.
+    pub fn of(value: &Value) -> Self {
+        Self::raw(serde_json::value::to_raw_value(value).expect("invariant: a JSON value is JSON"))
+    }
+
+    /// A result that is JSON text already. One that is too large becomes `{"cut": true, "bytes": …, "begins": "…"}`.
+    pub fn raw(result: Box<RawValue>) -> Self {
+        let text = result.get();
+        if text.len() <= MAX_RESULT {
+            return Self { result: Some(result) };
+        }
+        Self::of(&json!({ "cut": true, "bytes": text.len(), "begins": head(text, KEPT) }))
+    }
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What went wrong, in a sentence; at most [`MAX_TEXT`] bytes are kept.
+    pub error: String,
+    /// The end of what it wrote to stderr.
+    pub stderr: Option<String>,
+}
+
+impl Failure {
+    /// A failure with nothing on stderr.
+    pub fn new(error: impl Into<String>) -> Self {
+        Self { error: bounded(error.into()), stderr: None }
+    }
+
+    /// The same failure with the end of stderr, unless there is none.
+    #[must_use]
+    pub fn with_stderr(self, stderr: String) -> Self {
+        let stderr = tail(&stderr, MAX_TEXT);
+        Self { stderr: (!stderr.is_empty()).then(|| stderr.to_owned()), ..self }
+    }
+}
+
+/// The text, cut to [`MAX_TEXT`] bytes; what is cut says so.
+pub(crate) fn bounded(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        let length = text.len();
+        text.truncate(head(&text, MAX_TEXT - 64).len());
+        text.push_str(&format!("… (cut, {length} bytes in all)"));
+    }
+    text
+}
+
+/// The longest beginning of at most `bytes` bytes that ends between two characters.
+pub(crate) fn head(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
+/// The longest end of at most `bytes` bytes that begins between two characters.
+pub(crate) fn tail(text: &str, bytes: usize) -> &str {
+    &text[text.ceil_char_boundary(text.len().saturating_sub(bytes))..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_that_is_too_large_is_cut_and_says_so() {
+        let fits = Answer::of(&Value::String("x".repeat(MAX_RESULT - 2)));
+        assert_eq!(fits.result.expect("a result").get().len(), MAX_RESULT);
+        let cut = Answer::of(&Value::String("\u{1}é".repeat(MAX_RESULT)));
+        let cut = cut.result.expect("a result");
+        assert!(cut.get().len() <= MAX_RESULT);
+        let cut: Value = serde_json::from_str(cut.get()).expect("JSON");
+        assert_eq!(cut["cut"], Value::Bool(true));
+        assert!(cut["begins"].as_str().expect("text").starts_with("\"\\u0001é"));
+    }
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!((head("aé", 2), tail("éa", 2)), ("a", "a"));
+        assert_eq!((head("aé", 9), tail("éa", 9)), ("aé", "éa"));
+        let cut = bounded("é".repeat(MAX_TEXT));
+        assert!(cut.len() <= MAX_TEXT && cut.ends_with("(cut, 8192 bytes in all)"), "{cut}");
+    }
+}

@@ -1,0 +1,148 @@
+//! The life of a program: it is fed, drained and awaited in one future, and ends with it.
+
+use std::{
+    os::unix::process::ExitStatusExt,
+    pin::pin,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::FusedFuture};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    process::{Child, ChildStdin, Command},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::output::{Stdout, Tail};
+use crate::kind::{Failure, bounded};
+
+/// How long what a program left behind may go on holding its pipes, once it has ended itself.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// How a program ended, and what it printed.
+pub(super) struct Ended {
+    pub(super) status: ExitStatus,
+    pub(super) stdout: Stdout,
+    pub(super) stderr: Tail,
+}
+
+/// The process group of a program, which is killed unless the program has ended by itself.
+struct Group {
+    child: Child,
+    /// It was killed, or has ended; then its number may belong to another process.
+    is_over: bool,
+}
+
+impl Group {
+    async fn wait(&mut self) -> std::io::Result<ExitStatus> {
+        let status = self.child.wait().await?;
+        self.is_over = true;
+        Ok(status)
+    }
+
+    fn kill(&mut self) {
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(id) = id.filter(|_| !std::mem::replace(&mut self.is_over, true))
+            && let Err(error) = kill_process_group(id, Signal::KILL)
+        {
+            tracing::warn!(process.group = id.as_raw_nonzero().get(), %error, "cannot kill a job's processes");
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Runs a program to its end, or kills it and everything in its process group when cancelled or dropped.
+pub(super) async fn run(mut command: Command, stdin: Vec<u8>, cancelled: &CancellationToken) -> Result<Ended, Failure> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+    let program = command.as_std().get_program().to_string_lossy().into_owned();
+    let mut child = command.spawn().map_err(|error| Failure::new(format!("cannot start `{program}`: {error}")))?;
+    let (input, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let mut group = Group { child, is_over: false };
+    let (mut stdout, mut stderr) = (Stdout::default(), Tail::default());
+    let status = {
+        let pipes = async {
+            tokio::join!(
+                feed(input, &stdin),
+                drain(out, |bytes| stdout.push(bytes)),
+                drain(err, |bytes| stderr.push(bytes))
+            );
+        };
+        let mut pipes = pin!(pipes.fuse());
+        let status = loop {
+            tokio::select! {
+                biased;
+                status = group.wait() => break status,
+                () = cancelled.cancelled(), if !group.is_over => group.kill(),
+                () = &mut pipes, if !pipes.is_terminated() => {}
+            }
+        };
+        // Its last words may still be in the pipes; what holds them open after that is not waited for.
+        if !pipes.is_terminated() {
+            let _ = timeout(LINGER, pipes).await;
+        }
+        status
+    };
+    let status = status.map_err(|error| Failure::new(format!("lost track of `{program}`: {error}")))?;
+    Ok(Ended { status, stdout, stderr })
+}
+
+/// Writes all of it, unless the program does not want it.
+async fn feed(stdin: Option<ChildStdin>, bytes: &[u8]) {
+    let Some(mut stdin) = stdin else { return };
+    // A program need not read its event: a closed pipe is no error.
+    if stdin.write_all(bytes).await.is_ok() {
+        let _ = stdin.shutdown().await;
+    }
+}
+
+async fn drain(pipe: Option<impl AsyncRead + Unpin>, mut keep: impl FnMut(&[u8])) {
+    let Some(mut pipe) = pipe else { return };
+    let mut buffer = vec![0; 16 * 1024];
+    // What cannot be read any more has ended.
+    while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
+        keep(&buffer[..count]);
+    }
+}
+
+/// What is wrong with how a program ended; nothing, if it succeeded.
+pub(super) fn complaint(status: ExitStatus, stderr: &str) -> Option<String> {
+    if status.success() {
+        return None;
+    }
+    let what = match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("killed by {}", signal_name(signal)),
+        (None, None) => status.to_string(),
+    };
+    let last = stderr.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    Some(bounded(last.map_or_else(|| what.clone(), |last| format!("{what}: {last}"))))
+}
+
+fn signal_name(signal: i32) -> String {
+    let names = [
+        (1, "SIGHUP"),
+        (2, "SIGINT"),
+        (3, "SIGQUIT"),
+        (4, "SIGILL"),
+        (6, "SIGABRT"),
+        (7, "SIGBUS"),
+        (8, "SIGFPE"),
+        (9, "SIGKILL"),
+        (11, "SIGSEGV"),
+        (13, "SIGPIPE"),
+        (14, "SIGALRM"),
+        (15, "SIGTERM"),
+    ];
+    names
+        .iter()
+        .find(|(number, _)| *number == signal)
+        .map_or_else(|| format!("signal {signal}"), |(_, name)| (*name).into())
+}

@@ -1,0 +1,200 @@
+//! Programs as they are: noisy, deaf, hanging, and with children of their own.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use contracts::{ids::JobRunId, names::GroupName};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::steps::tests::event;
+
+fn run_of(options: Value, data: &str) -> Run {
+    let event = event("move.new", 1);
+    let job = "job".parse().expect("a name");
+    Run {
+        group: GroupName::of_definition(&job),
+        id: JobRunId::derived(event.id, &job),
+        job,
+        event: Arc::new(event),
+        data: data.to_owned().into(),
+        options: Arc::new(options),
+        attempt: 2,
+        cancelled: CancellationToken::new(),
+    }
+}
+
+async fn shell(script: &str) -> Outcome {
+    shell_with(script, "{\"price\":1.10}").await
+}
+
+async fn shell_with(script: &str, data: &str) -> Outcome {
+    Command::new(Path::new(".")).run(run_of(json!(["sh", "-c", script]), data)).await
+}
+
+fn result(outcome: Outcome) -> String {
+    outcome.expect("success").result.expect("a result").get().to_owned()
+}
+
+/// Waits until a file holds a number: what a program wrote about itself.
+async fn pid_in(path: &Path) -> i32 {
+    loop {
+        match std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()) {
+            Some(pid) => return pid,
+            None => tokio::task::yield_now().await,
+        }
+    }
+}
+
+/// Waits until a process is gone, or only its parent's knowledge of it is left.
+async fn gone(pid: i32) {
+    loop {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        if stat.is_empty() || stat.contains(") Z") {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_event_comes_on_stdin_as_one_document_with_its_digits() {
+    let printed = result(shell("cat").await);
+    let document: Value = serde_json::from_str(&printed).expect("JSON");
+    assert_eq!((&document["specversion"], &document["type"]), (&json!("1.0"), &json!("move.new")));
+    assert_eq!(document["correlationid"], json!("c-1"));
+    assert!(printed.ends_with(r#""datacontenttype":"application/json","data":{"price":1.10}}"#), "{printed}");
+}
+
+#[tokio::test]
+async fn the_environment_says_which_attempt_of_which_run_it_is() {
+    let printed = result(
+        shell(r#"printf '["%s","%s","%s","%s","%s","%s"]' $HERALD_EVENT_NAME $HERALD_CORRELATION_ID $HERALD_RUN_ID $HERALD_ATTEMPT "$HERALD_TOKEN" $TRACEPARENT"#).await,
+    );
+    let run = run_of(Value::Null, "").id;
+    assert_eq!(
+        serde_json::from_str::<Value>(&printed).expect("JSON"),
+        json!([
+            "move.new",
+            "c-1",
+            run.to_string(),
+            "2",
+            format!("herald-2|c-1|{run}"),
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        ])
+    );
+}
+
+#[tokio::test]
+async fn a_program_runs_in_its_folder_with_its_own_variables() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("inner")).expect("a folder");
+    std::fs::write(folder.path().join("inner/here"), "").expect("a file");
+    std::os::unix::fs::symlink("/bin/sh", folder.path().join("inner/shell")).expect("a link");
+    let options =
+        json!({ "run": ["./shell", "-c", "ls here; echo \"{\\\"a\\\":$A}\""], "env": { "A": 7 }, "dir": "inner" });
+    let outcome = Command::new(folder.path()).run(run_of(options, "{}")).await;
+    assert_eq!(result(outcome), "{\"a\":7}");
+}
+
+#[tokio::test]
+async fn a_failure_names_the_exit_status_and_the_last_line_of_stderr() {
+    let failure = shell("echo first >&2; echo no such move >&2; exit 3").await.expect_err("a failure");
+    assert_eq!(failure.error, "exit status 3: no such move");
+    assert_eq!(failure.stderr.as_deref(), Some("first\nno such move\n"));
+    assert_eq!(shell("exit 1").await.expect_err("a failure").error, "exit status 1");
+    assert_eq!(shell("kill -SEGV $$").await.expect_err("a failure").error, "killed by SIGSEGV");
+}
+
+#[tokio::test]
+async fn a_program_that_does_not_exist_is_named() {
+    let outcome = Command::new(Path::new(".")).run(run_of(json!(["no-such-program"]), "{}")).await;
+    let error = outcome.expect_err("a failure").error;
+    assert!(error.starts_with("cannot start `no-such-program`: No such file"), "{error}");
+}
+
+#[tokio::test]
+async fn a_program_may_ignore_an_event_of_megabytes() {
+    let large = format!("\"{}\"", "x".repeat(8 * 1024 * 1024));
+    assert_eq!(result(shell_with("echo 1", &large).await), "1");
+    assert_eq!(result(shell_with("exec <&-; echo 2", &large).await), "2");
+    assert_eq!(result(shell_with("wc -c", &large).await), format!("{}", large.len() + 1 + structured_overhead()));
+}
+
+fn structured_overhead() -> usize {
+    document::structured(&event("move.new", 1), b"1").expect("a document").len() - 2
+}
+
+#[tokio::test]
+async fn a_flood_is_drained_and_only_its_end_is_kept() {
+    let flood =
+        "yes | head -c 50000000; yes no | head -c 50000000 >&2; echo last >&2; echo; echo '{\"end\":true}'; exit";
+    assert_eq!(result(shell(flood).await), "{\"end\":true}");
+    let failure = shell("yes no | head -c 21000000 >&2; echo last >&2; exit 9").await.expect_err("a failure");
+    assert_eq!(failure.error, "exit status 9: last");
+    assert!(failure.stderr.expect("stderr").len() <= crate::MAX_TEXT);
+}
+
+#[tokio::test]
+async fn what_a_program_leaves_behind_does_not_hold_up_its_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pid");
+    let begun = Instant::now();
+    let outcome = shell(&format!("sleep 300 & echo $! > {}; echo '\"done\"'", file.display())).await;
+    assert_eq!(result(outcome), "\"done\"");
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    let left = rustix::process::Pid::from_raw(pid_in(&file).await).expect("a pid");
+    rustix::process::kill_process(left, rustix::process::Signal::KILL).expect("it still runs");
+}
+
+#[tokio::test]
+async fn cancelling_and_dropping_kill_the_whole_process_group() {
+    for dropped in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (own, child) = (folder.path().join("own"), folder.path().join("child"));
+        let script = format!(
+            "trap '' TERM; (trap '' TERM; sleep 300) & echo $! > {}; echo $$ > {}; echo dying >&2; wait; sleep 300",
+            child.display(),
+            own.display()
+        );
+        let run = run_of(json!(["sh", "-c", script]), "{}");
+        let (cancelled, command) = (run.cancelled.clone(), Arc::new(Command::new(Path::new("."))));
+        let task = tokio::spawn(async move { command.run(run).await });
+        let (own, child) = (pid_in(&own).await, pid_in(&child).await);
+        if dropped {
+            task.abort();
+            assert!(task.await.expect_err("aborted").is_cancelled());
+        } else {
+            cancelled.cancel();
+            let failure = task.await.expect("no panic").expect_err("a failure");
+            assert_eq!(failure.error, "killed by SIGKILL: dying");
+        }
+        gone(own).await;
+        gone(child).await;
+    }
+}
+
+#[test]
+fn options_that_are_wrong_are_named() {
+    let command = Command::new(Path::new("."));
+    for (wrong, named) in [
+        (json!([]), "list of texts"),
+        (json!([""]), "list of texts"),
+        (json!("echo hello"), "map of options"),
+        (json!({ "env": {} }), "wants a list"),
+        (json!({ "run": ["a"], "cwd": "x" }), "cwd"),
+        (json!({ "run": ["a", {}] }), "list of texts"),
+        (json!({ "run": ["a"], "env": { "A=B": "x" } }), "env"),
+        (json!({ "run": ["a"], "env": ["A"] }), "env"),
+        (json!({ "run": ["a"], "dir": 7 }), "dir"),
+    ] {
+        let error = command.check(&wrong).expect_err("wrong");
+        assert!(error.contains(named), "{wrong}: {error}");
+    }
+    let good = json!({ "run": ["notify", "${data.id}", 7], "env": { "A": true }, "dir": "scripts" });
+    assert_eq!(command.check(&good), Ok(()));
+}

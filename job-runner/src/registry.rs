@@ -1,0 +1,91 @@
+//! The kinds of jobs that this process has.
+
+use std::{collections::BTreeMap, future::Future, sync::Arc};
+
+use catalog::Kinds;
+use contracts::outcomes::BoxFuture;
+use serde_json::Value;
+
+use crate::{
+    Config,
+    kind::{Kind, Outcome, Run},
+    kinds::{Command, Log, Simulate},
+};
+
+/// Kinds of jobs by name. Register what is yours before the service is made; it is what the catalog is checked against.
+#[derive(Clone, Default)]
+pub struct Registry {
+    kinds: BTreeMap<String, Arc<dyn Kind>>,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.kinds.keys()).finish()
+    }
+}
+
+impl Registry {
+    /// No kinds.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// The kinds that Herald brings: `command`, `log`, `simulate`.
+    pub fn standard(config: &Config) -> Self {
+        let mut out = Self::empty();
+        out.register("command", Arc::new(Command::new(&config.folder)));
+        out.register("log", Arc::new(Log));
+        out.register("simulate", Arc::new(Simulate));
+        out
+    }
+
+    /// Adds a kind; one of the same name is replaced.
+    pub fn register(&mut self, name: impl Into<String>, kind: Arc<dyn Kind>) -> &mut Self {
+        self.kinds.insert(name.into(), kind);
+        self
+    }
+
+    /// Adds a Rust function as a kind that takes any options:
+    /// `registry.function("invoice", |run| async move { … })`.
+    pub fn function<F, R>(&mut self, name: impl Into<String>, function: F) -> &mut Self
+    where
+        F: Fn(Run) -> R + Send + Sync + 'static,
+        R: Future<Output = Outcome> + Send + 'static,
+    {
+        self.register(name, Arc::new(Function(function)))
+    }
+
+    /// The kind of that name.
+    pub fn get(&self, name: &str) -> Option<Arc<dyn Kind>> {
+        self.kinds.get(name).cloned()
+    }
+}
+
+impl Kinds for Registry {
+    fn check(&self, kind: &str, options: &Value) -> Result<(), String> {
+        match self.kinds.get(kind) {
+            Some(found) => found.check(options),
+            None => Err(format!("there is no kind of job `{kind}`; there are {}", self.names().join(", "))),
+        }
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.kinds.keys().map(String::as_str).collect()
+    }
+}
+
+struct Function<F>(F);
+
+impl<F, R> Kind for Function<F>
+where
+    F: Fn(Run) -> R + Send + Sync + 'static,
+    R: Future<Output = Outcome> + Send + 'static,
+{
+    fn check(&self, _options: &Value) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn run(&self, run: Run) -> BoxFuture<'_, Outcome> {
+        Box::pin((self.0)(run))
+    }
+}

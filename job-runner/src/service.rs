@@ -1,0 +1,256 @@
+//! Follows the catalog and keeps one group per job; a group that fails stops no other.
+
+use std::{
+    collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
+
+use bus::Bus;
+use contracts::names::GroupName;
+use futures_util::FutureExt;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    attempt::panicked,
+    config::Config,
+    error::{Error, GroupError, Remedy},
+    group::{self, Context},
+    handle::{Board, Cell, GroupState, Handle},
+    plan::Draft,
+    registry::Registry,
+    view::{CatalogView, JobSpec},
+};
+
+/// How often it is looked whether jobs that the catalog has forgotten are drained, while there are any.
+const LOOK_AT_GONE: Duration = Duration::from_secs(30);
+
+/// How long the last commits may take at shutdown, beyond the grace period.
+const LAST_COMMIT: Duration = Duration::from_secs(5);
+
+/// What the job runner needs of others.
+pub struct Deps {
+    /// The bus.
+    pub bus: Arc<dyn Bus>,
+    /// The catalog that counts, as it is followed on the topic `catalog`; none until there is a record.
+    pub catalog: watch::Receiver<Option<Arc<CatalogView>>>,
+    /// The kinds of jobs that this process has.
+    pub registry: Registry,
+}
+
+/// The stage. See the crate.
+pub struct Service {
+    config: Arc<Config>,
+    deps: Deps,
+    board: Arc<Board>,
+}
+
+/// A group that was started.
+struct Kept {
+    drafts: watch::Sender<Arc<Draft>>,
+    stop: CancellationToken,
+    cell: Arc<Cell>,
+    /// The catalog names it no more, not even as retired: it goes once it is drained.
+    gone: bool,
+}
+
+/// The groups and what the loop over them remembers.
+struct Groups<'s> {
+    service: &'s Service,
+    shutdown: CancellationToken,
+    view: Option<Arc<CatalogView>>,
+    kept: HashMap<GroupName, Kept>,
+    tasks: JoinSet<(GroupName, Result<(), GroupError>)>,
+}
+
+impl Service {
+    /// The stage, not started yet.
+    pub fn new(config: Config, deps: Deps) -> Self {
+        Self { config: Arc::new(config), deps, board: Arc::default() }
+    }
+
+    /// What others may ask while it runs.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.deps.bus.clone(), self.board.clone())
+    }
+
+    /// Runs until it is told to stop; then running jobs may finish within the grace period.
+    ///
+    /// # Errors
+    /// [`Error`]: the bus or the catalog's follower has ended. A job that fails is no error of the stage.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let mut catalog = self.deps.catalog.clone();
+        catalog.mark_changed();
+        let mut groups = Groups {
+            service: &self,
+            shutdown: shutdown.child_token(),
+            view: None,
+            kept: HashMap::new(),
+            tasks: JoinSet::new(),
+        };
+        let ended = groups.keep(&mut catalog, &shutdown).await;
+        groups.shutdown.cancel();
+        let limit = self.config.grace.get() + LAST_COMMIT;
+        let left = timeout(limit, async { while groups.tasks.join_next().await.is_some() {} }).await;
+        if left.is_err() {
+            tracing::warn!(
+                jobs = groups.tasks.len(),
+                "the bus did not take the last commits in time; records run again"
+            );
+        }
+        ended
+    }
+}
+
+impl Groups<'_> {
+    async fn keep(
+        &mut self,
+        catalog: &mut watch::Receiver<Option<Arc<CatalogView>>>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Error> {
+        loop {
+            let has_gone = self.kept.values().any(|kept| kept.gone);
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(()),
+                Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => {
+                    let (group, ended) = ended.expect("invariant: a group catches its panics and is never aborted");
+                    self.ended(group, ended).await?;
+                }
+                changed = catalog.changed() => {
+                    changed.map_err(|_| Error::CatalogGone)?;
+                    self.view = catalog.borrow_and_update().clone();
+                    self.follow();
+                }
+                () = sleep(LOOK_AT_GONE), if has_gone => self.look_at_gone().await,
+            }
+        }
+    }
+
+    /// Starts what is new, tells what stays, and lets go what went.
+    fn follow(&mut self) {
+        let Some(view) = self.view.clone() else { return };
+        tracing::info!(catalog.number = view.number, jobs = view.jobs.len(), "the job runner follows a catalog");
+        for (job, retired) in view.each() {
+            self.tell(&view, job, retired);
+        }
+        let named: HashSet<&GroupName> = view.each().map(|(job, _)| &job.group).collect();
+        for (group, kept) in self.kept.iter_mut().filter(|(group, kept)| !kept.gone && !named.contains(group)) {
+            // What it has yet to run it runs by its last definition.
+            tracing::info!(
+                job.name = group.full_name(),
+                "the catalog has forgotten the job; it goes once it is drained"
+            );
+            kept.cell.retire(true);
+            kept.gone = true;
+        }
+    }
+
+    fn tell(&mut self, view: &CatalogView, job: &JobSpec, retired: bool) {
+        let starts = view.starts.get(&job.group).cloned().unwrap_or_default();
+        let draft = Arc::new(Draft { number: view.number, job: job.clone(), starts });
+        if let Some(kept) = self.kept.get_mut(&job.group) {
+            // One that is leaving begins anew when it has left.
+            kept.gone = false;
+            kept.cell.retire(retired);
+            kept.drafts.send_replace(draft);
+            return;
+        }
+        let (drafts, receiver) = watch::channel(draft);
+        let stop = self.shutdown.child_token();
+        let cell = self.service.board.add(&job.group);
+        cell.retire(retired);
+        let context = Context {
+            bus: self.service.deps.bus.clone(),
+            registry: self.service.deps.registry.clone(),
+            config: self.service.config.clone(),
+            cell: cell.clone(),
+        };
+        let (group, stopped) = (job.group.clone(), stop.clone());
+        self.tasks.spawn(async move { (group, supervise(context, receiver, stopped).await) });
+        self.kept.insert(job.group.clone(), Kept { drafts, stop, cell, gone: false });
+    }
+
+    /// Ends the groups of forgotten jobs that have nothing left to run.
+    async fn look_at_gone(&mut self) {
+        for (group, kept) in self.kept.iter().filter(|(_, kept)| kept.gone) {
+            match self.service.handle().lag(group).await {
+                Ok(0) => kept.stop.cancel(),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(job.name = group.full_name(), %error, "cannot see if a job is drained"),
+            }
+        }
+    }
+
+    /// A group's task has ended: it was told to, or the bus has stopped.
+    async fn ended(&mut self, group: GroupName, ended: Result<(), GroupError>) -> Result<(), Error> {
+        if let Err(GroupError::Bus(error @ bus::Error::Stopped(_))) = ended {
+            return Err(Error::Bus(error));
+        }
+        self.service.board.remove(&group);
+        let Some(kept) = self.kept.remove(&group) else { return Ok(()) };
+        if !kept.gone {
+            // It came back into the catalog while it was leaving.
+            let view = self.view.clone().unwrap_or_default();
+            if let Some((job, retired)) = view.each().find(|(job, _)| job.group == group) {
+                self.tell(&view, job, retired);
+            }
+            return Ok(());
+        }
+        tracing::info!(job.name = group.full_name(), "the job is drained and gone");
+        if let Err(error) = self.service.deps.bus.forget(group.as_str()).await {
+            tracing::info!(job.name = group.full_name(), %error, "its positions stay for now");
+        }
+        Ok(())
+    }
+}
+
+/// Runs a group again and again until it is told to stop. Returns an error only if the process must be started again.
+async fn supervise(
+    context: Context,
+    mut drafts: watch::Receiver<Arc<Draft>>,
+    stop: CancellationToken,
+) -> Result<(), GroupError> {
+    let mut wait = context.config.rejoin_initial.get();
+    loop {
+        let started = std::time::Instant::now();
+        let run = AssertUnwindSafe(group::run(&context, &mut drafts, &stop)).catch_unwind().await;
+        let error = match run {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(panic) => GroupError::Panicked(panicked(panic.as_ref()).error),
+        };
+        let job = drafts.borrow().job.group.clone();
+        let remedy = error.remedy();
+        tracing::error!(job.name = job.full_name(), error.kind = error.kind(), %error, ?remedy, "a job's group failed");
+        if started.elapsed() > context.config.rejoin_max.get() {
+            wait = context.config.rejoin_initial.get();
+        }
+        let again = match remedy {
+            Remedy::Restart => return Err(error),
+            Remedy::Rejoin => {
+                context.cell.fail(Some(GroupState::Waiting(error)));
+                let pause = wait;
+                wait = (wait * 2).min(context.config.rejoin_max.get());
+                pause
+            }
+            Remedy::NextCatalog | Remedy::Operator => {
+                context.cell.fail(Some(GroupState::Stopped(error)));
+                Duration::MAX
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            Ok(()) = drafts.changed(), if remedy == Remedy::NextCatalog => {}
+            () = sleep(again), if remedy == Remedy::Rejoin => {}
+        }
+        context.cell.fail(None);
+    }
+}

@@ -1,0 +1,186 @@
+//! What a job run tells: records of `progress`, and of `rejected` for an event that cannot be read.
+
+use std::sync::OnceLock;
+
+use bus::{Outgoing, Record, Topic};
+use bytes::Bytes;
+use contracts::{
+    envelope::EventHeaders,
+    headers::{self, HeaderError, Headers},
+    ids::JobRunId,
+    names::{EventRef, JobName},
+    progress::{AttemptState, Fact, JobStep, Occurrence, Progress},
+    rejected::{self, Rejected},
+    topics,
+};
+use jiff::Timestamp;
+
+use crate::kind::{Outcome, bounded};
+
+/// Which attempt of which run a step is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) event: &'a EventHeaders,
+    pub(crate) job: &'a JobName,
+    pub(crate) run: JobRunId,
+    pub(crate) number: u32,
+    pub(crate) started: Timestamp,
+}
+
+impl<'a> Attempt<'a> {
+    /// That attempt of the job's run for the event.
+    pub(crate) fn new(event: &'a EventHeaders, job: &'a JobName, number: u32, started: Timestamp) -> Self {
+        Self { event, job, run: JobRunId::derived(event.id, job), number, started }
+    }
+
+    /// It is about to run.
+    pub(crate) fn started(self) -> Outgoing {
+        self.step(AttemptState::Started, None, Ok(None), None)
+    }
+
+    /// The process died under it, and a further attempt follows.
+    pub(crate) fn interrupted(self) -> Outgoing {
+        let error = "the process ended while this attempt was under way; another follows".to_owned();
+        self.step(AttemptState::Interrupted, Some(self.started), Err(error), None)
+    }
+
+    /// The process died under it, and no further attempt is left.
+    pub(crate) fn exhausted(self, attempts: u32) -> Outgoing {
+        let error = format!(
+            "the process ended while attempt {} was under way, and all {attempts} attempts are spent; \
+             does this job kill its process?",
+            self.number
+        );
+        self.step(AttemptState::Failed, Some(self.started), Err(error), None)
+    }
+
+    /// It has ended, and the run with it.
+    pub(crate) fn ended(self, outcome: Outcome, ended: Timestamp) -> Outgoing {
+        match outcome {
+            Ok(answer) => self.step(AttemptState::Succeeded, Some(ended), Ok(answer.result), None),
+            Err(failure) => {
+                self.step(AttemptState::Failed, Some(ended), Err(bounded(failure.error)), failure.stderr.map(bounded))
+            }
+        }
+    }
+
+    fn step(
+        self,
+        state: AttemptState,
+        ended: Option<Timestamp>,
+        answer: Result<Option<Box<serde_json::value::RawValue>>, String>,
+        stderr: Option<String>,
+    ) -> Outgoing {
+        let (result, error) = match answer {
+            Ok(result) => (result, None),
+            Err(error) => (None, Some(error)),
+        };
+        let event = self.event;
+        let progress = Progress {
+            occurrence: Occurrence {
+                invocation: event.causation,
+                correlation: event.correlation.clone(),
+                raw: event.raw,
+                received: event.time,
+            },
+            fact: Fact::Job(JobStep {
+                event_id: event.id,
+                event: event.event.clone(),
+                job: self.job.clone(),
+                run: self.run,
+                attempt: self.number,
+                state,
+                started: self.started,
+                ended,
+                result,
+                error,
+                stderr,
+            }),
+        };
+        let key = Bytes::copy_from_slice(event.correlation.as_str().as_bytes());
+        Outgoing::new(progress_topic(), key, progress.encode()).with_headers(json_headers())
+    }
+}
+
+/// The name is shared, not allocated for each record.
+fn progress_topic() -> Topic {
+    static TOPIC: OnceLock<Topic> = OnceLock::new();
+    TOPIC.get_or_init(|| Topic::from(topics::PROGRESS)).clone()
+}
+
+fn json_headers() -> Headers {
+    let mut headers = Headers::with_capacity(1);
+    headers.push(headers::CONTENT_TYPE, Bytes::from_static(b"application/json"));
+    headers
+}
+
+/// A record of an event's topic that names the job and cannot be read: nothing can be told under a correlation, so it is
+/// refused where people look.
+pub(crate) fn unreadable(record: &Record, job: &JobName, error: &HeaderError, now: Timestamp) -> Outgoing {
+    let at = format!("{}/{}@{}", record.topic, record.partition.0, record.offset);
+    let rejected = Rejected {
+        v: rejected::VERSION,
+        stage: "job-runner".into(),
+        reason: "unreadable-event".into(),
+        detail: format!("the job {job} cannot run for the record {at}: {error}; was it written by something else?"),
+        at: now,
+        source: record.headers.text(headers::ce::SOURCE).unwrap_or("unknown").to_owned(),
+        size: Some(record.value().len() as u64),
+        sha256: None,
+        raw: record.headers.text(headers::RAW_PLACE).and_then(|place| place.parse().ok()),
+        invocation: record.headers.text(headers::ce::CAUSATION_ID).and_then(|id| id.parse().ok()),
+        correlation: record.headers.text(headers::ce::CORRELATION_ID).and_then(|id| id.parse().ok()),
+        event: EventRef::from_topic(record.topic.as_str()),
+    };
+    Outgoing::new(topics::REJECTED, at, rejected.encode()).with_headers(json_headers())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use contracts::{
+        ids::{EventId, InvocationId},
+        raw::Place,
+    };
+
+    use super::*;
+    use crate::kind::Failure;
+
+    /// An event of that name, detected in the raw record of that number, stamped `job`.
+    pub(crate) fn event(name: &str, number: u64) -> EventHeaders {
+        let causation = InvocationId::derived("test", &number.to_string());
+        let event: EventRef = name.parse().expect("a name");
+        EventHeaders {
+            id: EventId::derived(causation, &event),
+            event,
+            source: "test".into(),
+            subject: Some("7".into()),
+            time: "2026-01-02T03:04:05Z".parse().expect("a time"),
+            dataschema: None,
+            correlation: format!("c-{number}").parse().expect("an id"),
+            causation,
+            user: None,
+            organisation: None,
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+            jobs: vec!["job".parse().expect("a name")],
+            catalog: 1,
+            depth: 2,
+            raw: Place { partition: 0, offset: number },
+        }
+    }
+
+    #[test]
+    fn a_step_is_keyed_by_its_correlation_and_names_its_occurrence() {
+        let event = event("move.new", 4);
+        let job: JobName = "job".parse().expect("a name");
+        let now = "2026-01-02T03:04:06Z".parse().expect("a time");
+        let failure = Failure::new("no").with_stderr("oops\n".into());
+        let out = Attempt::new(&event, &job, 2, event.time).ended(Err(failure), now);
+        assert_eq!((out.topic.as_str(), out.key.as_deref()), ("progress", Some(b"c-4".as_slice())));
+        let progress = Progress::decode(&out.value.expect("a value")).expect("progress");
+        assert_eq!((progress.occurrence.invocation, progress.occurrence.raw.offset), (event.causation, 4));
+        let Fact::Job(step) = progress.fact else { panic!("a step") };
+        assert_eq!((step.attempt, step.state, step.ended), (2, AttemptState::Failed, Some(now)));
+        assert_eq!((step.error.as_deref(), step.stderr.as_deref()), (Some("no"), Some("oops\n")));
+        assert_eq!(step.run, JobRunId::derived(event.id, &job));
+    }
+}

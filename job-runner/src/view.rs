@@ -1,0 +1,92 @@
+//! What the runner needs of a catalog: whoever follows the topic `catalog` makes one of each record.
+
+use std::{collections::HashMap, time::Duration};
+
+use bus::{Offset, TopicPartition};
+use catalog::{Catalog, Job, Order, Template, wire::CatalogRecord};
+use contracts::names::{EventRef, GroupName, JobName};
+
+/// One numbered catalog, as far as jobs are concerned.
+#[derive(Debug, Clone, Default)]
+pub struct CatalogView {
+    /// Its number. Records stamped by a higher one wait for it.
+    pub number: u64,
+    /// Its jobs.
+    pub jobs: Vec<JobSpec>,
+    /// Jobs that left it and may have records to run yet, by their last definitions. They run like any other until a
+    /// catalog names them no more, and then until they are drained.
+    pub retired: Vec<JobSpec>,
+    /// Where a group without a position begins: where the topic ended when the job was first listed on the event.
+    /// Without a mark, at the earliest record.
+    pub starts: HashMap<GroupName, HashMap<TopicPartition, Offset>>,
+}
+
+impl CatalogView {
+    /// The view of a record and of what it compiles to.
+    pub fn new(record: &CatalogRecord, catalog: &Catalog) -> Self {
+        let mut view = Self { number: record.number, ..Self::default() };
+        view.jobs = catalog.jobs().map(|job| JobSpec::of(job, record)).collect();
+        view.retired = catalog.retired().map(|job| JobSpec::of(job, record)).collect();
+        for start in &record.starts {
+            let marks = view.starts.entry(start.group.clone()).or_default();
+            let topic = start.event.topic();
+            marks.extend(
+                start
+                    .offsets
+                    .iter()
+                    .map(|(partition, offset)| (TopicPartition::new(topic.as_str(), *partition), Offset(*offset))),
+            );
+        }
+        view
+    }
+
+    /// Every job, and whether it is retired.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&JobSpec, bool)> {
+        let retired = self.retired.iter().map(|job| (job, true));
+        self.jobs.iter().map(|job| (job, false)).chain(retired)
+    }
+}
+
+/// How one job is to be run.
+#[derive(Debug, Clone)]
+pub struct JobSpec {
+    /// Its name in stamps.
+    pub name: JobName,
+    /// Its consumer group.
+    pub group: GroupName,
+    /// What kind of job it is.
+    pub kind: String,
+    /// The kind's options.
+    pub options: Template,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// How many attempts there are.
+    pub attempts: u32,
+    /// How many runs go on side by side in one process.
+    pub concurrency: usize,
+    /// Whether records of one key wait for each other.
+    pub order: Order,
+    /// The events that list it.
+    pub events: Vec<EventRef>,
+}
+
+impl JobSpec {
+    /// The job, with the events that list it and those that no longer do while stamps may still name it.
+    fn of(job: &Job, record: &CatalogRecord) -> Self {
+        let mut events = job.events().to_vec();
+        events.extend(record.starts_of(job.group()).map(|start| start.event.clone()));
+        events.sort();
+        events.dedup();
+        Self {
+            name: job.name().clone(),
+            group: job.group().clone(),
+            kind: job.kind().to_owned(),
+            options: job.options().clone(),
+            timeout: job.timeout(),
+            attempts: job.attempts(),
+            concurrency: job.concurrency(),
+            order: job.order(),
+            events,
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The whole stage on buses in memory: one that behaves, and one that is hostile.
+
+mod catalogs;
+mod ends;
+mod groups;
+mod hostile;
+mod runs;
+mod support;

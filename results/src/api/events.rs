@@ -1,0 +1,75 @@
+//! `GET /v1/events`: which event topics there are, or a live stream of what is published on them; and
+//! `GET /v1/events/{name}`: an event's recent occurrences. Topics alone decide what is known, not definitions.
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use bus::{Record, TopicInfo};
+use contracts::{names::EventRef, topics::EVENT_PREFIX};
+use runtime::problem::Problem;
+use serde::Serialize;
+
+use super::{Api, follow, json, newest, params::Params, stream, structured::Structured, unavailable};
+
+#[derive(Serialize)]
+struct Topics {
+    events: Vec<Known>,
+}
+
+#[derive(Serialize)]
+struct Known {
+    event: String,
+    topic: String,
+    partitions: u32,
+}
+
+#[derive(Serialize)]
+struct Occurrences<'a> {
+    event: &'a EventRef,
+    occurrences: Vec<Structured<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
+    params.only(&["name"])?;
+    let wanted = follow::Wanted::new(params.all("name"))?;
+    if params.stream {
+        let events = follow::events(api.bus.clone(), wanted).await.map_err(|error| unavailable(&error))?;
+        return Ok(stream::answer(events, api.shutdown));
+    }
+    let topics = api.bus.topics().await.map_err(|error| unavailable(&error))?;
+    let known = topics.into_iter().filter_map(|info| {
+        let event = info.topic.as_str().strip_prefix(EVENT_PREFIX).filter(|event| wanted.takes(event))?;
+        Some(Known { event: event.to_owned(), topic: info.topic.to_string(), partitions: info.partitions })
+    });
+    Ok(json(&Topics { events: known.collect() }))
+}
+
+pub(super) async fn show(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    params: Params,
+) -> Result<Response, Problem> {
+    params.only(&["cursor", "limit"])?;
+    let page = params.page(|text| newest::Cursor::parse(text).is_some())?;
+    let event: EventRef =
+        name.parse().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("{error}")))?;
+    let Some(topic) = topic(&api, &event.topic()).await? else {
+        let detail = format!("no event `{event}` is known: it has no topic; `GET /v1/events` lists those that have");
+        return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+    };
+    let after = page.after.as_deref().and_then(newest::Cursor::parse);
+    let found = newest::page(&*api.bus, &topic, after, page.limit).await;
+    let (records, next): (Vec<Record>, _) = found.map_err(|error| unavailable(&error))?;
+    let next = next.map(|cursor| cursor.text());
+    Ok(json(&Occurrences { event: &event, occurrences: records.iter().map(Structured).collect(), next }))
+}
+
+/// A topic, if it exists.
+pub(super) async fn topic(api: &Api, name: &str) -> Result<Option<TopicInfo>, Problem> {
+    let topics = api.bus.topics().await.map_err(|error| unavailable(&error))?;
+    Ok(topics.into_iter().find(|info| info.topic.as_str() == name))
+}

@@ -1,0 +1,149 @@
+//! A live stream of named events, from the end of their topics on, and of topics that appear later from their begin.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use axum::{http::StatusCode, response::sse::Event};
+use bus::{Bus, Offset, Start, TopicInfo, TopicPartition};
+use contracts::topics::EVENT_PREFIX;
+use futures_util::{Stream, stream};
+use runtime::problem::Problem;
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{stream as sse, structured::Structured};
+
+/// How often new topics are looked for, and how long to wait when the bus cannot be read.
+const LOOK: Duration = Duration::from_secs(1);
+/// How many events wait for a slow reader; then reading waits, and nothing is passed over.
+const AHEAD: usize = 64;
+/// How many bytes are read at once.
+const CHUNK: usize = 128 * 1024;
+/// How many patterns a stream may name.
+const PATTERNS: usize = 100;
+
+/// Which events are wanted: names in which `*` stands for anything.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted(Vec<String>);
+
+impl Wanted {
+    /// Any of these; everything if there are none.
+    pub(super) fn new<'a>(patterns: impl Iterator<Item = &'a str>) -> Result<Self, Problem> {
+        let patterns: Vec<String> = patterns.map(str::to_owned).collect();
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '*');
+        match patterns.iter().find(|pattern| pattern.is_empty() || !pattern.chars().all(allowed)) {
+            _ if patterns.len() > PATTERNS => {
+                Err(Problem::new(StatusCode::BAD_REQUEST, format!("at most {PATTERNS} names can be given")))
+            }
+            Some(bad) => {
+                let detail = format!("{bad:?} is no name of events; `*` stands for any part, as in `move.*`");
+                Err(Problem::new(StatusCode::BAD_REQUEST, detail))
+            }
+            None => Ok(Self(patterns)),
+        }
+    }
+
+    /// Whether an event is wanted.
+    pub(super) fn takes(&self, event: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|pattern| fits(pattern, event))
+    }
+
+    fn takes_topic(&self, info: &TopicInfo) -> bool {
+        info.topic.as_str().strip_prefix(EVENT_PREFIX).is_some_and(|event| self.takes(event))
+    }
+}
+
+/// Whether a text fits a pattern: its parts between the stars are there, in order, the first and the last at the ends.
+fn fits(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some(place) = text.find(part) else { return false };
+        text = &text[place + part.len()..];
+    }
+    text.ends_with(last)
+}
+
+/// The stream. It begins where the topics end at this call.
+pub(super) async fn events(
+    bus: Arc<dyn Bus>,
+    wanted: Wanted,
+) -> Result<impl Stream<Item = Event> + Send, bus::Error> {
+    let mut starts = Vec::new();
+    for at in bus.topics().await?.iter().filter(|info| wanted.takes_topic(info)).flat_map(TopicInfo::each) {
+        starts.push((bus.offset(&at, Start::End).await?, at));
+    }
+    let (to, from) = mpsc::channel(AHEAD);
+    tokio::spawn(follow(bus, wanted, starts, to));
+    Ok(stream::unfold(from, |mut from| async move { from.recv().await.map(|event| (event, from)) }))
+}
+
+/// Follows each partition in a task of its own, until the reader is gone.
+async fn follow(bus: Arc<dyn Bus>, wanted: Wanted, starts: Vec<(Offset, TopicPartition)>, to: mpsc::Sender<Event>) {
+    let mut tasks = JoinSet::new();
+    let mut known: HashSet<TopicPartition> = HashSet::new();
+    for (from, at) in starts {
+        known.insert(at.clone());
+        tasks.spawn(partition(bus.clone(), at, from, to.clone()));
+    }
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = to.closed() => return,
+            _ = look.tick() => {}
+        }
+        // A topic that ended was deleted; if it is there again, it is followed again.
+        while let Some(Ok(ended)) = tasks.try_join_next() {
+            known.remove(&ended);
+        }
+        let Ok(topics) = bus.topics().await else { continue };
+        for at in topics.iter().filter(|info| wanted.takes_topic(info)).flat_map(TopicInfo::each) {
+            if known.insert(at.clone()) {
+                tasks.spawn(partition(bus.clone(), at, Offset::ZERO, to.clone()));
+            }
+        }
+    }
+}
+
+/// Follows one partition; answers it when its topic is gone, or the bus, or the reader.
+async fn partition(bus: Arc<dyn Bus>, at: TopicPartition, mut from: Offset, to: mpsc::Sender<Event>) -> TopicPartition {
+    loop {
+        let read = match bus.changed(&at, from).await {
+            Ok(()) => bus.read(&at, from, CHUNK).await,
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(records) => {
+                for record in records {
+                    from = record.offset.next();
+                    let id = format!("{}/{}", at, record.offset);
+                    if to.send(sse::event("event", &Structured(&record)).id(id)).await.is_err() {
+                        return at;
+                    }
+                }
+            }
+            Err(bus::Error::Unavailable(_)) => tokio::time::sleep(LOOK).await,
+            Err(_) => return at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_part() {
+        for (pattern, text) in [("*", "a"), ("move.*", "move.pickup.successful"), ("*.new", "move.new"), ("m*e.n*w", "move.new")] {
+            assert!(fits(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("move", "move.new"), ("move.*", "moves.new"), ("*.new", "move.newer"), ("a*a", "a")] {
+            assert!(!fits(pattern, text), "{pattern} {text}");
+        }
+    }
+}

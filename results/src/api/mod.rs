@@ -1,0 +1,89 @@
+//! The HTTP API of results: a router, and nothing of its listener or of who may use it.
+//!
+//! Every refusal is a problem document. Lists are paged by `cursor` and `limit`; a page's `next`, if there is one, is the
+//! cursor of the page behind it. Streams are Server-Sent Events: they are pulled by their reader, so that a slow one gets
+//! fewer and fresher states, and they end when the process does.
+
+mod correlations;
+mod events;
+mod follow;
+mod invocations;
+mod newest;
+mod params;
+mod raw;
+mod rejected;
+mod status;
+mod stream;
+mod structured;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use bus::Bus;
+use runtime::problem::Problem;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::Handle;
+
+/// What the API needs.
+#[derive(Clone)]
+pub struct Api {
+    /// Whom to ask what happened.
+    pub handle: Handle,
+    /// Where events, refusals and payloads are read.
+    pub bus: Arc<dyn Bus>,
+    /// Names the consumer groups whose lag `/v1/status` shows.
+    pub groups: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// Ends the streams.
+    pub shutdown: CancellationToken,
+}
+
+/// The routes of the API, all under `/v1`. They have no fallback, so that they can be merged with others.
+pub fn router(api: Api) -> Router {
+    Router::new()
+        .route("/v1/correlations/{id}", get(correlations::show))
+        .route("/v1/invocations", get(invocations::list))
+        .route("/v1/events", get(events::list))
+        .route("/v1/events/{name}", get(events::show))
+        .route("/v1/rejected", get(rejected::list))
+        .route("/v1/raw/{partition}/{offset}", get(raw::show))
+        .route("/v1/status", get(status::show))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this is only read; use GET")
+                .with(header::ALLOW, HeaderValue::from_static("GET,HEAD"))
+        })
+        .with_state(api)
+}
+
+/// A JSON answer that nobody may keep: it is of this moment.
+fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => {
+            let headers =
+                [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+            (headers, body).into_response()
+        }
+        Err(error) => failed(&error).into_response(),
+    }
+}
+
+/// Something failed that the caller can do nothing about.
+fn failed(error: &dyn std::fmt::Display) -> Problem {
+    tracing::error!(%error, "a question to the API could not be answered");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the question could not be answered; the log says why")
+}
+
+/// The bus cannot be asked now.
+fn unavailable(error: &bus::Error) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
+#[cfg(test)]
+mod tests;

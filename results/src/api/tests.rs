@@ -1,0 +1,293 @@
+use std::time::Duration;
+
+use axum::{body::Body, http::Request};
+use bus::{
+    Outgoing, TopicSpec,
+    embedded::{Config as BusConfig, Embedded},
+};
+use contracts::{
+    envelope::EventHeaders,
+    headers::Headers,
+    ids::EventId,
+    progress::{AttemptState, Progress},
+    raw::Place,
+    topics::{PROGRESS, RAW, REJECTED},
+};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use super::*;
+use crate::{
+    Config, Deps, Service,
+    store::tests::facts::{EVENT, detected, done, occurrence, step, undetected},
+};
+
+struct Fixture {
+    _folder: tempfile::TempDir,
+    bus: Arc<dyn Bus>,
+    router: Router,
+    shutdown: CancellationToken,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bus: Arc<dyn Bus> = Arc::new(Embedded::open(&BusConfig::new(folder.path())).expect("a bus"));
+        let config = Config { path: folder.path().join("results.db"), ..Config::default() };
+        let service = Service::new(config, Deps { bus: bus.clone() }).expect("a store");
+        let shutdown = CancellationToken::new();
+        let api = Api {
+            handle: service.handle(),
+            bus: bus.clone(),
+            groups: Arc::new(|| vec![crate::GROUP.to_owned()]),
+            shutdown: shutdown.clone(),
+        };
+        tokio::spawn(service.run(shutdown.clone()));
+        bus.create(vec![TopicSpec::new(PROGRESS), TopicSpec::new(RAW)]).await.expect("topics");
+        Self { _folder: folder, bus, router: router(api), shutdown }
+    }
+
+    async fn tell(&self, progress: &[Progress]) {
+        let records = progress.iter().map(|one| {
+            Outgoing::new(PROGRESS, one.occurrence.correlation.as_str().to_owned(), one.encode())
+        });
+        self.bus.publish(records.collect()).await.expect("published");
+    }
+
+    async fn event(&self, number: u64) {
+        let event: contracts::names::EventRef = EVENT.parse().expect("a name");
+        let occurrence = occurrence("order-7", number);
+        let headers = EventHeaders {
+            id: EventId::derived(occurrence.invocation, &event),
+            event: event.clone(),
+            source: "default".into(),
+            subject: Some(number.to_string()),
+            time: occurrence.received,
+            dataschema: None,
+            correlation: occurrence.correlation,
+            causation: occurrence.invocation,
+            user: None,
+            organisation: None,
+            traceparent: None,
+            jobs: vec!["log".parse().expect("a name")],
+            catalog: 3,
+            depth: 0,
+            raw: Place { partition: 0, offset: number },
+        };
+        let value = format!("{{\"number\":{number}.00}}");
+        let record = Outgoing::new(event.topic(), number.to_string(), value).with_headers(headers.encode());
+        self.bus.publish(vec![record]).await.expect("published");
+    }
+
+    async fn ask(&self, path: &str) -> (StatusCode, String) {
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        let status = response.status();
+        if !status.is_success() {
+            assert_eq!(response.headers()["content-type"], "application/problem+json", "{path}");
+        }
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        (status, String::from_utf8(body.to_vec()).expect("text"))
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.ask(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        serde_json::from_str(&body).expect("JSON")
+    }
+
+    async fn stream(&self, path: &str) -> Frames {
+        let request = Request::get(path).header("accept", "text/event-stream").body(Body::empty()).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Frames { body: response.into_body(), text: String::new() }
+    }
+}
+
+struct Frames {
+    body: Body,
+    text: String,
+}
+
+impl Frames {
+    /// The next event: its name, and its data.
+    async fn next(&mut self) -> Option<(String, Value)> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+                let parsed = field("event: ").zip(field("data: "));
+                self.text = rest.to_owned();
+                let Some((name, data)) = parsed else { continue };
+                return Some((name, serde_json::from_str(&data).expect("JSON")));
+            }
+            let frame = tokio::time::timeout(Duration::from_secs(30), self.body.frame()).await.expect("in time")?;
+            let data = frame.expect("a frame").into_data().expect("data");
+            self.text.push_str(std::str::from_utf8(&data).expect("text"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correlation_is_shown_waited_for_and_unknown_without_a_wait() {
+    let api = Fixture::new().await;
+    let (status, body) = api.ask("/v1/correlations/order-7").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(body.contains("nothing is known of the correlation `order-7`"), "{body}");
+    assert_eq!(api.ask("/v1/correlations/order-7?wait=20ms").await.0, StatusCode::NOT_FOUND);
+    let (summary, ()) = tokio::join!(api.get("/v1/correlations/order-7?wait=30s"), api.tell(&done("order-7", 1)));
+    assert_eq!((summary["state"].as_str(), summary["outcome"].as_str()), (Some("complete"), Some("success")));
+    assert_eq!(summary["invocations"][0]["events"][0]["jobs"][0]["result"]["price"].to_string(), "1.10");
+    let open = occurrence("order-7", 2);
+    api.tell(&[detected(&open, &["log"])]).await;
+    let path = format!("/v1/correlations/order-7?wait=200ms&invocation={}", open.invocation);
+    assert_eq!(api.get(&path).await["state"], "inProcess");
+    api.tell(&[step(&open, "log", 1, AttemptState::Succeeded)]).await;
+    let page = api.get("/v1/correlations/order-7?wait=30s&limit=1").await;
+    assert_eq!((page["counters"]["invocations"].as_u64(), page["invocations"].as_array().map(Vec::len)), (Some(2), Some(1)));
+    let next = page["next"].as_str().expect("a next page");
+    let page = api.get(&format!("/v1/correlations/order-7?limit=1&cursor={next}")).await;
+    assert_eq!((page["invocations"][0]["raw"].as_str(), page.get("next")), (Some("0/2"), None));
+    api.shutdown.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_is_refused_with_a_problem_that_says_what_to_do() {
+    let api = Fixture::new().await;
+    for path in [
+        "/v1/correlations/order-7?wait=soon",
+        "/v1/correlations/order-7?wait=-1",
+        "/v1/correlations/order-7?cursor=x",
+        "/v1/correlations/order-7?limit=0",
+        "/v1/correlations/order-7?wiat=1",
+        "/v1/correlations/order-7?until=never",
+        "/v1/correlations/a%20b",
+        "/v1/invocations?state=done",
+        "/v1/invocations?state=failed&state=complete",
+        "/v1/events/a..b",
+        "/v1/events?name=a%20b",
+        "/v1/rejected?cursor=7",
+        "/v1/raw/0/x",
+        "/v1/status?x=1",
+    ] {
+        assert_eq!(api.ask(path).await.0, StatusCode::BAD_REQUEST, "{path}");
+    }
+    assert_eq!(api.ask("/v1/events/move.unknown").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(api.ask("/v1/raw/0/7").await.0, StatusCode::NOT_FOUND);
+    let request = Request::post("/v1/status").body(Body::empty()).expect("a request");
+    let response = api.router.clone().oneshot(request).await.expect("an answer");
+    assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (405, &"application/problem+json".parse().expect("a header")));
+    api.shutdown.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_stream_sends_the_state_then_changes_then_its_end() {
+    let api = Fixture::new().await;
+    let mut frames = api.stream("/v1/correlations/order-7?until=complete").await;
+    assert_eq!(frames.next().await.expect("a state").0, "unknown");
+    let one = occurrence("order-7", 1);
+    api.tell(&[detected(&one, &["log"])]).await;
+    let (name, summary) = frames.next().await.expect("a change");
+    assert_eq!((name.as_str(), summary["counters"]["pending"].as_u64()), ("summary", Some(1)));
+    api.tell(&[step(&one, "log", 1, AttemptState::Succeeded)]).await;
+    let (_, summary) = frames.next().await.expect("a change");
+    assert_eq!(summary["state"], "complete");
+    assert_eq!(frames.next().await.expect("an end").0, "end");
+    assert!(frames.next().await.is_none());
+    // Without `until` it goes on, and ends with the process.
+    let mut frames = api.stream("/v1/correlations/order-7").await;
+    assert_eq!(frames.next().await.expect("a state").1["state"], "complete");
+    api.shutdown.cancel();
+    assert!(frames.next().await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invocations_are_listed_with_filters_and_pages() {
+    let api = Fixture::new().await;
+    for number in 0..5 {
+        api.tell(&done(&format!("c{number}"), number)).await;
+        api.get(&format!("/v1/correlations/c{number}?wait=30s")).await;
+    }
+    api.tell(&[undetected(&occurrence("none", 9))]).await;
+    api.get("/v1/correlations/none?wait=30s").await;
+    let page = api.get("/v1/invocations?limit=2").await;
+    assert_eq!((page["invocations"][0]["raw"].as_str(), page["invocations"][1]["raw"].as_str()), (Some("0/9"), Some("0/4")));
+    let next = page["next"].as_str().expect("a next page");
+    assert_eq!(api.get(&format!("/v1/invocations?limit=2&cursor={next}")).await["invocations"][0]["raw"], "0/3");
+    let page = api.get("/v1/invocations?events=none").await;
+    assert_eq!(page["invocations"].as_array().map(Vec::len), Some(1));
+    assert_eq!(page["invocations"][0]["undetected"][0]["because"], "`status` did not change");
+    assert_eq!(api.get("/v1/invocations?state=failed").await["invocations"].as_array().map(Vec::len), Some(0));
+    let status = api.get("/v1/status").await;
+    assert_eq!((status["results"]["invocations"].as_u64(), status["results"]["open"].as_u64()), (Some(6), Some(0)));
+    api.shutdown.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn occurrences_of_an_event_are_paged_newest_first() {
+    let api = Fixture::new().await;
+    let topic = TopicSpec { partitions: Some(3), ..TopicSpec::new(format!("event.{EVENT}")) };
+    api.bus.create(vec![topic]).await.expect("a topic");
+    for number in 0..25 {
+        api.event(number).await;
+    }
+    assert_eq!(api.get("/v1/events").await["events"][0]["event"], EVENT);
+    assert_eq!(api.get("/v1/events?name=other.*").await["events"].as_array().map(Vec::len), Some(0));
+    let (mut seen, mut path) = (Vec::new(), format!("/v1/events/{EVENT}?limit=4"));
+    loop {
+        let page = api.get(&path).await;
+        let occurrences = page["occurrences"].as_array().expect("a list");
+        seen.extend(occurrences.iter().map(|one| one["data"]["number"].to_string()));
+        if let Some(first) = occurrences.first() {
+            assert_eq!((first["specversion"].as_str(), first["type"].as_str()), (Some("1.0"), Some(EVENT)));
+            assert_eq!((first["correlationid"].as_str(), first["heraldjobs"].as_str()), (Some("order-7"), Some("log")));
+        }
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/v1/events/{EVENT}?limit=4&cursor={next}");
+    }
+    assert_eq!(seen, (0..25).rev().map(|number| format!("{number}.00")).collect::<Vec<_>>());
+    api.shutdown.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_stream_of_events_begins_at_the_end_and_follows_new_topics() {
+    let api = Fixture::new().await;
+    let create = async |name: &str| api.bus.create(vec![TopicSpec::new(name)]).await.expect("a topic");
+    create(&format!("event.{EVENT}")).await;
+    api.event(1).await;
+    let mut frames = api.stream("/v1/events?name=move.pickup.*&name=later").await;
+    api.event(2).await;
+    let (name, event) = frames.next().await.expect("an event");
+    assert_eq!((name.as_str(), event["data"]["number"].to_string().as_str()), ("event", "2.00"));
+    create("event.other").await;
+    create("event.later").await;
+    let plain = |topic: &str| Outgoing::new(topic, "k", "not JSON");
+    api.bus.publish(vec![plain("event.other"), plain("event.later")]).await.expect("published");
+    assert_eq!(frames.next().await.expect("an event").1["data"], "not JSON");
+    api.shutdown.cancel();
+    assert!(frames.next().await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_and_payloads_are_read_from_the_bus() {
+    let api = Fixture::new().await;
+    assert_eq!(api.get("/v1/rejected").await["rejected"].as_array().map(Vec::len), Some(0));
+    api.bus.create(vec![TopicSpec::new(REJECTED)]).await.expect("a topic");
+    let refusals = (0..3).map(|number| Outgoing::new(REJECTED, "k", format!("{{\"v\":1,\"size\":{number}}}")));
+    api.bus.publish(refusals.collect()).await.expect("published");
+    let page = api.get("/v1/rejected?limit=2").await;
+    assert_eq!((page["rejected"][0]["size"].as_u64(), page["rejected"][1]["size"].as_u64()), (Some(2), Some(1)));
+    let next = page["next"].as_str().expect("a next page");
+    assert_eq!(api.get(&format!("/v1/rejected?limit=2&cursor={next}")).await["rejected"][0]["size"], 0);
+
+    let mut headers = Headers::default();
+    headers.push("herald-source", "default");
+    let body = "{ \"as\" : 1.00, \"received\": true }";
+    let spots = api.bus.publish(vec![Outgoing::new(RAW, "k", body).with_headers(headers)]).await.expect("published");
+    let request = Request::get(format!("/v1/raw/{}/{}", spots[0].partition.0, spots[0].offset));
+    let response = api.router.clone().oneshot(request.body(Body::empty()).expect("a request")).await.expect("an answer");
+    assert_eq!(response.headers()["herald-source"], "default");
+    assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    assert_eq!(response.into_body().collect().await.expect("a body").to_bytes(), body);
+    api.shutdown.cancel();
+}

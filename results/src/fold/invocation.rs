@@ -1,0 +1,272 @@
+//! The state of one invocation under one correlation.
+
+use contracts::{
+    ids::{CorrelationId, EventId, InvocationId, JobRunId},
+    names::{EventRef, JobName},
+    progress::{AttemptState, Detected, Duplicate, Fact, FailedEvent, JobStep, Origin, Refused, Undetected},
+    raw::Place,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{Distinct, Moment, Told};
+
+/// Everything that is known of an invocation under one correlation. Its JSON is what the store keeps, so the names of
+/// its fields are short and only ever added to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Invocation {
+    /// The correlation.
+    #[serde(rename = "c")]
+    pub correlation: CorrelationId,
+    /// The invocation.
+    #[serde(rename = "i")]
+    pub invocation: InvocationId,
+    #[serde(rename = "k")]
+    pub(super) known: Known,
+    /// Which facts were told.
+    #[serde(rename = "f")]
+    pub(super) facts: Distinct<u64>,
+    /// Which raw records there are.
+    #[serde(rename = "p")]
+    pub(super) places: Distinct<Place>,
+    /// When the first of them was received, whichever counts.
+    #[serde(rename = "r")]
+    pub(super) first: Timestamp,
+    /// When the last job ended, whichever raw record it ran for.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub(super) ended: Option<Timestamp>,
+    /// Whether its deadline passed while it was unfinished.
+    #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) overdue: bool,
+}
+
+/// What is known of the raw record that counts. A later variant outranks an earlier one; within one, the earlier moment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Known {
+    /// Only redeliveries, or facts of kinds that this version does not know: the detector is awaited.
+    #[serde(rename = "w")]
+    Waiting { at: Moment, origin: Option<(u64, Origin)> },
+    /// A duplicate of a record under another correlation: nothing runs here.
+    #[serde(rename = "d")]
+    Elsewhere { at: Moment, of: Place, told: (u64, Origin) },
+    /// The real thing.
+    #[serde(rename = "r")]
+    Run(Box<Run>),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Run {
+    pub(super) at: Moment,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) decision: Option<Decision>,
+    /// By name, then id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) events: Vec<EventRun>,
+}
+
+/// What the detector decided. Of two decisions about one record (a replay) a detection outranks a refusal, then the
+/// newer catalog counts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Decision {
+    pub(super) print: u64,
+    pub(super) origin: Origin,
+    pub(super) verdict: Verdict,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Verdict {
+    #[serde(rename = "r")]
+    Refused { reason: String, detail: String },
+    #[serde(rename = "d")]
+    Detected {
+        catalog: u64,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        undetected: Vec<Undetected>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failed: Vec<FailedEvent>,
+    },
+}
+
+impl Decision {
+    fn rank(&self) -> (Option<u64>, u64) {
+        match &self.verdict {
+            Verdict::Refused { .. } => (None, self.print),
+            Verdict::Detected { catalog, .. } => (Some(*catalog), self.print),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct EventRun {
+    pub(super) id: EventId,
+    pub(super) event: EventRef,
+    /// By name.
+    pub(super) jobs: Vec<JobRun>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct JobRun {
+    pub(super) job: JobName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) step: Option<Step>,
+}
+
+/// The highest step of a run that was told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Step {
+    pub(super) print: u64,
+    pub(super) run: JobRunId,
+    pub(super) attempt: u32,
+    pub(super) state: AttemptState,
+    pub(super) started: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ended: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) result: Option<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stderr: Option<String>,
+}
+
+impl Invocation {
+    /// The state after the first fact of an invocation.
+    pub fn first(told: Told) -> Self {
+        let occurrence = &told.progress.occurrence;
+        let at = Moment::from(occurrence);
+        let mut new = Self {
+            correlation: occurrence.correlation.clone(),
+            invocation: occurrence.invocation,
+            known: Known::Waiting { at, origin: None },
+            facts: Distinct::default(),
+            places: Distinct::default(),
+            first: at.received,
+            ended: None,
+            overdue: false,
+        };
+        new.apply(told);
+        new
+    }
+
+    /// Takes in a fact of this invocation and correlation; answers whether it was not known before.
+    pub fn apply(&mut self, told: Told) -> bool {
+        let Told { progress, print } = told;
+        if !self.facts.add(print) {
+            return false;
+        }
+        let at = Moment::from(&progress.occurrence);
+        self.places.add(at.raw);
+        self.first = self.first.min(at.received);
+        match progress.fact {
+            Fact::Unknown(..) => self.waits(at, None),
+            Fact::Duplicate(duplicate) if duplicate.elsewhere => self.is_elsewhere(at, print, duplicate),
+            Fact::Duplicate(duplicate) => {
+                // Under the same correlation, the record that it repeats is one of this invocation's.
+                self.places.add(duplicate.of);
+                self.waits(at, Some((print, duplicate.origin)));
+            }
+            Fact::Refused(refused) => self.with_run(at, |run| run.refused(print, refused)),
+            Fact::Detected(detected) => self.with_run(at, |run| run.detected(print, detected)),
+            Fact::Job(step) => {
+                self.ended = self.ended.max(step.ended);
+                self.with_run(at, |run| run.stepped(print, step));
+            }
+        }
+        true
+    }
+
+    /// Marks that the deadline passed while it was unfinished.
+    pub fn expire(&mut self) {
+        self.overdue = true;
+    }
+
+    fn waits(&mut self, at: Moment, told: Option<(u64, Origin)>) {
+        let Known::Waiting { at: have, origin } = &mut self.known else { return };
+        if at < *have {
+            (*have, *origin) = (at, told);
+        } else if at == *have && told.as_ref().map(|told| told.0) > origin.as_ref().map(|told| told.0) {
+            *origin = told;
+        }
+    }
+
+    fn is_elsewhere(&mut self, at: Moment, print: u64, duplicate: Duplicate) {
+        let counts = match &self.known {
+            Known::Waiting { .. } => true,
+            Known::Elsewhere { at: have, told, .. } => at < *have || at == *have && print > told.0,
+            Known::Run(_) => false,
+        };
+        if counts {
+            self.known = Known::Elsewhere { at, of: duplicate.of, told: (print, duplicate.origin) };
+        }
+    }
+
+    /// Changes what is known of a processed record, if it is the earliest one.
+    fn with_run(&mut self, at: Moment, change: impl FnOnce(&mut Run)) {
+        match &mut self.known {
+            Known::Run(run) if run.at < at => {}
+            Known::Run(run) if run.at == at => change(run),
+            known => {
+                let mut run = Box::new(Run { at, decision: None, events: Vec::new() });
+                change(&mut run);
+                *known = Known::Run(run);
+            }
+        }
+    }
+}
+
+impl Run {
+    fn decided(&mut self, decision: Decision) {
+        if self.decision.as_ref().is_none_or(|have| have.rank() < decision.rank()) {
+            self.decision = Some(decision);
+        }
+    }
+
+    fn refused(&mut self, print: u64, refused: Refused) {
+        let Refused { origin, reason, detail } = refused;
+        self.decided(Decision { print, origin, verdict: Verdict::Refused { reason, detail } });
+    }
+
+    fn detected(&mut self, print: u64, detected: Detected) {
+        let Detected { origin, catalog, events, undetected, failed } = detected;
+        for event in events {
+            let have = self.event(event.id, event.event);
+            for job in event.jobs {
+                have.job(job);
+            }
+        }
+        self.decided(Decision { print, origin, verdict: Verdict::Detected { catalog, undetected, failed } });
+    }
+
+    fn stepped(&mut self, print: u64, told: JobStep) {
+        let JobStep { event_id, event, job, run, attempt, state, started, ended, result, error, stderr } = told;
+        let job = self.event(event_id, event).job(job);
+        if job.step.as_ref().is_none_or(|have| (have.attempt, have.state, have.print) < (attempt, state, print)) {
+            job.step = Some(Step { print, run, attempt, state, started, ended, result, error, stderr });
+        }
+    }
+
+    fn event(&mut self, id: EventId, event: EventRef) -> &mut EventRun {
+        let place = match self.events.binary_search_by(|have| (&have.event, have.id).cmp(&(&event, id))) {
+            Ok(place) => place,
+            Err(place) => {
+                self.events.insert(place, EventRun { id, event, jobs: Vec::new() });
+                place
+            }
+        };
+        &mut self.events[place]
+    }
+}
+
+impl EventRun {
+    fn job(&mut self, job: JobName) -> &mut JobRun {
+        let place = match self.jobs.binary_search_by(|have| have.job.cmp(&job)) {
+            Ok(place) => place,
+            Err(place) => {
+                self.jobs.insert(place, JobRun { job, step: None });
+                place
+            }
+        };
+        &mut self.jobs[place]
+    }
+}

@@ -1,0 +1,179 @@
+//! The state of an invocation as the API and `completed` show it.
+
+use contracts::{
+    ids::JobRunId,
+    progress::AttemptState,
+    raw::Place,
+    summary::{self, Counters, Expected, Outcome, State},
+};
+use jiff::Timestamp;
+
+use super::{
+    Moment, Part,
+    invocation::{EventRun, Invocation, JobRun, Known, Run, Verdict},
+};
+
+fn state_of(job: &JobRun) -> (State, Option<Outcome>) {
+    match job.step.as_ref().map(|step| step.state) {
+        None => (State::Pending, None),
+        Some(AttemptState::Started | AttemptState::Interrupted | AttemptState::Retrying) => (State::InProcess, None),
+        Some(AttemptState::Skipped) => (State::Complete, Some(Outcome::Skipped)),
+        Some(AttemptState::Failed) => (State::Complete, Some(Outcome::Failure)),
+        Some(AttemptState::Succeeded) => (State::Complete, Some(Outcome::Success)),
+    }
+}
+
+impl Invocation {
+    fn at(&self) -> Moment {
+        match &self.known {
+            Known::Waiting { at, .. } | Known::Elsewhere { at, .. } => *at,
+            Known::Run(run) => run.at,
+        }
+    }
+
+    fn run(&self) -> Option<&Run> {
+        match &self.known {
+            Known::Run(run) => Some(run),
+            Known::Waiting { .. } | Known::Elsewhere { .. } => None,
+        }
+    }
+
+    fn events(&self) -> &[EventRun] {
+        self.run().map_or(&[], |run| &run.events)
+    }
+
+    fn is_undetected(&self) -> bool {
+        match &self.known {
+            Known::Waiting { .. } => true,
+            Known::Elsewhere { .. } => false,
+            Known::Run(run) => run.decision.is_none(),
+        }
+    }
+
+    /// When the raw record that counts was received.
+    pub fn received(&self) -> Timestamp {
+        self.at().received
+    }
+
+    /// Where the raw record that counts stands.
+    pub fn raw(&self) -> Place {
+        self.at().raw
+    }
+
+    /// Whether a bound was reached, so that repeated facts may be counted twice.
+    pub fn is_cut(&self) -> bool {
+        self.facts.is_cut() || self.places.is_cut()
+    }
+
+    /// What it contributes to its correlation: derived, never stored.
+    pub fn part(&self) -> Part {
+        let mut counters = Counters { invocations: 1, repeated: self.places.count() - 1, ..Counters::default() };
+        counters.undetected_invocations = u64::from(self.is_undetected());
+        counters.errors = match self.run().and_then(|run| run.decision.as_ref()).map(|decision| &decision.verdict) {
+            Some(Verdict::Refused { .. }) => 1,
+            Some(Verdict::Detected { failed, .. }) => failed.len() as u64,
+            None => 0,
+        };
+        for event in self.events() {
+            counters.events += 1;
+            for job in &event.jobs {
+                counters.jobs += 1;
+                match state_of(job) {
+                    (State::Pending, _) => counters.pending += 1,
+                    (State::InProcess, _) => counters.in_process += 1,
+                    (State::Complete, Some(Outcome::Skipped)) => counters.skipped += 1,
+                    (State::Complete, Some(Outcome::Failure)) => counters.failed += 1,
+                    (State::Complete, _) => counters.succeeded += 1,
+                }
+            }
+        }
+        let state = match &counters {
+            c if !self.is_undetected() && c.pending + c.in_process == 0 => State::Complete,
+            c if c.pending == c.jobs => State::Pending,
+            _ => State::InProcess,
+        };
+        Part { counters, state, overdue: self.overdue, facts: self.facts.count(), first: self.first, ended: self.ended }
+    }
+
+    /// What it still waits for.
+    pub fn expected(&self) -> impl Iterator<Item = Expected> + '_ {
+        let of = self.invocation;
+        let detector = self.is_undetected().then_some(Expected { invocation: of, event: None, job: None });
+        let jobs = self.events().iter().flat_map(move |event| {
+            event.jobs.iter().filter(|job| state_of(job).0 != State::Complete).map(move |job| Expected {
+                invocation: of,
+                event: Some(event.event.clone()),
+                job: Some(job.job.clone()),
+            })
+        });
+        detector.into_iter().chain(jobs)
+    }
+
+    /// The invocation as it is shown.
+    pub fn view(&self) -> summary::Invocation {
+        let part = self.part();
+        let mut out = summary::Invocation {
+            invocation: self.invocation,
+            correlation: self.correlation.clone(),
+            state: part.state,
+            outcome: part.outcome(),
+            received: self.received(),
+            raw: self.raw(),
+            origin: None,
+            catalog: None,
+            repeated: part.counters.repeated,
+            duplicate_of: None,
+            rejected: None,
+            events: self.events().iter().map(view_event).collect(),
+            undetected: Vec::new(),
+            failed: Vec::new(),
+        };
+        match &self.known {
+            Known::Waiting { origin, .. } => out.origin = origin.as_ref().map(|(_, origin)| origin.clone()),
+            Known::Elsewhere { of, told, .. } => {
+                out.origin = Some(told.1.clone());
+                out.duplicate_of = Some(*of);
+            }
+            Known::Run(run) => {
+                if let Some(decision) = &run.decision {
+                    out.origin = Some(decision.origin.clone());
+                    show(&decision.verdict, &mut out);
+                }
+            }
+        }
+        out
+    }
+}
+
+fn show(verdict: &Verdict, out: &mut summary::Invocation) {
+    match verdict {
+        Verdict::Refused { reason, detail } => out.rejected = Some(format!("{reason}: {detail}")),
+        Verdict::Detected { catalog, undetected, failed } => {
+            out.catalog = Some(*catalog);
+            out.undetected.clone_from(undetected);
+            out.failed.clone_from(failed);
+        }
+    }
+}
+
+fn view_event(event: &EventRun) -> summary::Event {
+    let jobs = event.jobs.iter().map(|job| view_job(event, job)).collect();
+    summary::Event { id: event.id, event: event.event.clone(), jobs }
+}
+
+fn view_job(event: &EventRun, job: &JobRun) -> summary::Job {
+    let (state, outcome) = state_of(job);
+    let step = job.step.as_ref();
+    summary::Job {
+        job: job.job.clone(),
+        run: step.map_or_else(|| JobRunId::derived(event.id, &job.job), |step| step.run),
+        state,
+        outcome,
+        attempts: step.map_or(0, |step| step.attempt),
+        started: step.map(|step| step.started),
+        ended: step.filter(|_| outcome.is_some()).and_then(|step| step.ended),
+        result: step.and_then(|step| step.result.clone()),
+        error: step.and_then(|step| step.error.clone()),
+        stderr: step.and_then(|step| step.stderr.clone()),
+    }
+}

@@ -1,0 +1,104 @@
+//! How others ask what became of something, in this process.
+
+use std::time::Duration;
+
+use contracts::{
+    ids::CorrelationId,
+    outcomes::{Awaited, BoxFuture, Outcomes, Unavailable, Waited},
+    summary::Summary,
+};
+
+use crate::{
+    store::{Page, Reader, StoreError},
+    watch::{Subscription, Watches},
+};
+
+/// Asks the store and watches it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    reader: Reader,
+    watches: Watches,
+}
+
+/// A question could not be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The thread that read it ended: the process is shutting down, or this is a bug.
+    #[error("the question was broken off: {0}")]
+    BrokenOff(#[from] tokio::task::JoinError),
+}
+
+impl Handle {
+    pub(crate) fn new(reader: Reader, watches: Watches) -> Self {
+        Self { reader, watches }
+    }
+
+    /// Runs a blocking question on a thread where it may block.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, AskError> {
+        let reader = self.reader.clone();
+        Ok(tokio::task::spawn_blocking(move || question(&reader)).await??)
+    }
+
+    /// What happened under a correlation, with a page of its invocations; none if it is unknown.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn summary(&self, correlation: CorrelationId, page: Page) -> Result<Option<Summary>, AskError> {
+        self.ask(move |reader| reader.summary(&correlation, &page)).await
+    }
+
+    /// Watches a correlation, known or not. Changes before this call are not told: subscribe first, then ask.
+    pub fn watch(&self, correlation: CorrelationId) -> Subscription {
+        self.watches.watch(correlation)
+    }
+
+    /// Waits until what is awaited has come true, or `timeout` has passed; then reads a page.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn wait_for(&self, awaited: Awaited, timeout: Duration, page: Page) -> Result<Waited, AskError> {
+        let mut watch = self.watch(awaited.correlation.clone());
+        let correlation = awaited.correlation.clone();
+        let came_true = async {
+            while !self.is_true(awaited.clone()).await? {
+                // A change that leaves it open cannot be what is awaited.
+                while !watch.changed().await {}
+            }
+            Ok::<(), AskError>(())
+        };
+        let complete = match tokio::time::timeout(timeout, came_true).await {
+            Ok(done) => done.map(|()| true)?,
+            Err(_) => false,
+        };
+        Ok(Waited { complete, summary: self.summary(correlation, page).await? })
+    }
+
+    async fn is_true(&self, awaited: Awaited) -> Result<bool, AskError> {
+        self.ask(move |reader| {
+            let complete = reader.tally(&awaited.correlation)?.is_some_and(|tally| tally.is_complete());
+            match awaited.invocation {
+                Some(invocation) if complete => reader.knows(&awaited.correlation, invocation),
+                _ => Ok(complete),
+            }
+        })
+        .await
+    }
+}
+
+impl Outcomes for Handle {
+    fn wait(&self, awaited: Awaited, timeout: Duration) -> BoxFuture<'_, Result<Waited, Unavailable>> {
+        Box::pin(async move {
+            let waited = self.wait_for(awaited, timeout, Page::default()).await;
+            waited.map_err(|error| Unavailable(error.to_string()))
+        })
+    }
+}

@@ -1,0 +1,143 @@
+//! The file: opening, its format and its migration, and what makes it durable.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::StoreError;
+
+/// `HrlR`: tells the file apart from other SQLite files.
+const APPLICATION_ID: i64 = 0x4872_6c52;
+
+/// Each brings the file from the format of its place to the next; a new format appends one.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE invocation (
+        id INTEGER PRIMARY KEY,
+        correlation_hash INTEGER NOT NULL,
+        invocation_hash INTEGER NOT NULL,
+        received INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        flags INTEGER NOT NULL,
+        body BLOB NOT NULL
+    );
+    CREATE INDEX invocation_by_hash ON invocation (correlation_hash, invocation_hash, received);
+    CREATE INDEX invocation_open ON invocation (correlation_hash, received, state) WHERE state < 2;
+    CREATE TABLE correlation (
+        hash INTEGER NOT NULL,
+        correlation TEXT NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (hash, correlation)
+    ) WITHOUT ROWID;
+    CREATE TABLE position (partition INTEGER PRIMARY KEY, next INTEGER NOT NULL);
+    CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
+    CREATE TABLE unreadable (
+        partition INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        error TEXT NOT NULL,
+        PRIMARY KEY (partition, at)
+    ) WITHOUT ROWID;
+    CREATE TABLE total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO total VALUES ('seed', random()), ('invocations', 0), ('completed', 0), ('unreadable', 0);
+"];
+
+/// Opens the file to write, as its only writer; the lock is held as long as the second value lives.
+pub(super) fn open(path: &Path) -> Result<(Connection, File), StoreError> {
+    let io = |source| StoreError::Io { path: path.to_owned(), source };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(io)?;
+    }
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, "lock")).map_err(io)?;
+    lock.try_lock().map_err(|error| match error {
+        std::fs::TryLockError::WouldBlock => StoreError::InUse(path.to_owned()),
+        std::fs::TryLockError::Error(source) => io(source),
+    })?;
+    let connection = Connection::open(path).map_err(StoreError::doing("open"))?;
+    configure(&connection, path)?;
+    migrate(&connection, path)?;
+    Ok((connection, lock))
+}
+
+fn configure(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536; \
+             PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY;",
+        )
+        .map_err(|source| match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::NotADatabase) => StoreError::Foreign(path.to_owned()),
+            _ => StoreError::Sqlite { doing: "open", source },
+        })?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let found = pragma("user_version").map_err(StoreError::doing("read the format of"))?;
+    let known = MIGRATIONS.len() as i64;
+    if found > known {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+    }
+    let owner = pragma("application_id").map_err(StoreError::doing("read the format of"))?;
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(StoreError::doing("read the format of"))?;
+    if owner != APPLICATION_ID && (owner != 0 || tables > 0) {
+        return Err(StoreError::Foreign(path.to_owned()));
+    }
+    for (step, migration) in (0..known).zip(MIGRATIONS).skip_while(|(step, _)| *step < found) {
+        let next = step + 1;
+        connection
+            .execute_batch(&format!(
+                "BEGIN IMMEDIATE; {migration}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {next}; COMMIT;"
+            ))
+            .map_err(StoreError::doing("migrate"))?;
+        tracing::info!(store.path = %path.display(), store.format = next, "migrated the results store");
+    }
+    Ok(())
+}
+
+/// Opens the file to read beside its writer.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(StoreError::doing("open"))?;
+    connection.busy_timeout(Duration::from_secs(5)).map_err(StoreError::doing("open"))?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+fn beside(path: &Path, what: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!("-{what}"));
+    name.into()
+}
+
+/// What makes committed transactions survive a power cut.
+#[derive(Debug, Clone)]
+pub struct Durable {
+    path: PathBuf,
+}
+
+impl Durable {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Blocks until everything that was committed before is on the disk. What was moved from the log into the file since
+    /// was synced when it was moved, so the log is all that is left.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        match OpenOptions::new().read(true).write(true).open(beside(&self.path, "wal")) {
+            Ok(log) => log.sync_data().map_err(|source| StoreError::Io { path: self.path.clone(), source }),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(StoreError::Io { path: self.path.clone(), source }),
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! Answering questions beside the writer: each question is one read transaction on a connection of its own.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use contracts::{
+    ids::{CorrelationId, InvocationId},
+    summary::{self, Expected, State, Summary},
+};
+use rusqlite::{Connection, params};
+use serde::Serialize;
+
+use super::{
+    StoreError, file,
+    row::{self, EVENTLESS, FAILED, Hashes, OVERDUE},
+};
+use crate::fold::{Invocation, Tally};
+
+/// Up to how many invocations an announcement lists; of more it names the counters and the first page's cursor.
+pub(super) const ANNOUNCED: usize = 100;
+/// How many things a summary expects by name, at most.
+const EXPECTED: usize = 100;
+/// About how many bytes of rows a page may have.
+const PAGE_BYTES: usize = 1024 * 1024;
+/// How many rows one page of invocations looks at, at most, when a filter passes over them.
+const LOOKED_AT: usize = 20_000;
+/// How many idle connections are kept.
+const IDLE: usize = 8;
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The cursor that the page before ended with.
+    pub after: Option<String>,
+    /// How many entries it has at most.
+    pub limit: usize,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { after: None, limit: ANNOUNCED }
+    }
+}
+
+/// Which invocations are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Only those that have come just so far.
+    pub state: Option<State>,
+    /// Only those that failed.
+    pub failed: bool,
+    /// Only those that are beyond their deadline and unfinished.
+    pub overdue: bool,
+    /// Only those without any event.
+    pub eventless: bool,
+}
+
+/// How much the store holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    /// Invocations kept.
+    pub invocations: u64,
+    /// Of these, unfinished.
+    pub open: u64,
+    /// Summaries announced, ever.
+    pub completed: u64,
+    /// Transactions whose announcements were not yet published.
+    pub unpublished: u64,
+    /// Records of `progress` that could not be read, ever.
+    pub unreadable: u64,
+    /// The file's size in bytes.
+    pub bytes: u64,
+}
+
+/// Reads the store; cheap to clone. Its methods block.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    path: Arc<PathBuf>,
+    hashes: Hashes,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+impl Reader {
+    pub(super) fn new(path: PathBuf, hashes: Hashes) -> Self {
+        Self { path: Arc::new(path), hashes, idle: Arc::default() }
+    }
+
+    /// Runs a question in one read transaction.
+    fn ask<T>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = idle.map_or_else(|| file::open_to_read(&self.path), Ok)?;
+        let transaction = connection.unchecked_transaction().map_err(StoreError::doing("read"))?;
+        let answer = question(&transaction)?;
+        transaction.finish().map_err(StoreError::doing("read"))?;
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE {
+            idle.push(connection);
+        }
+        Ok(answer)
+    }
+
+    /// The counters of a correlation, if it is known.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn tally(&self, correlation: &CorrelationId) -> Result<Option<Tally>, StoreError> {
+        self.ask(|connection| tally(connection, self.hashes, correlation))
+    }
+
+    /// Whether an invocation is known under a correlation.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn knows(&self, correlation: &CorrelationId, invocation: InvocationId) -> Result<bool, StoreError> {
+        self.ask(|connection| Ok(row::find(connection, self.hashes, correlation, invocation)?.is_some()))
+    }
+
+    /// What happened under a correlation, with a page of its invocations; none if it is unknown.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn summary(&self, correlation: &CorrelationId, page: &Page) -> Result<Option<Summary>, StoreError> {
+        self.ask(|connection| {
+            let Some(tally) = tally(connection, self.hashes, correlation)? else { return Ok(None) };
+            summarise(connection, self.hashes, correlation, &tally, page).map(Some)
+        })
+    }
+
+    /// Invocations, newest first, and the cursor of the next page. A page may be short, or even empty, and still have a
+    /// next one: a filter looks at a bounded number of rows at a time.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn invocations(
+        &self,
+        filter: Filter,
+        page: &Page,
+    ) -> Result<(Vec<summary::Invocation>, Option<String>), StoreError> {
+        self.ask(|connection| list(connection, filter, page))
+    }
+
+    /// How much the store holds.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn totals(&self) -> Result<Totals, StoreError> {
+        self.ask(|connection| {
+            let number = |sql| {
+                let value = connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+                value.map(|value| value.max(0) as u64).map_err(StoreError::doing("read"))
+            };
+            let total = |name| row::total(connection, name).map(|value| value.max(0) as u64);
+            Ok(Totals {
+                invocations: total("invocations")?,
+                open: number("SELECT count(*) FROM invocation INDEXED BY invocation_open WHERE state < 2")?,
+                completed: total("completed")?,
+                unpublished: number("SELECT count(*) FROM outbox")?,
+                unreadable: total("unreadable")?,
+                bytes: number("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")?,
+            })
+        })
+    }
+}
+
+pub(super) fn tally(
+    connection: &Connection,
+    hashes: Hashes,
+    correlation: &CorrelationId,
+) -> Result<Option<Tally>, StoreError> {
+    let hash = hashes.correlation(correlation);
+    if let Some(tally) = row::tally(connection, hash, correlation)? {
+        return Ok(Some(tally));
+    }
+    Ok(row::single(connection, hash, correlation)?.map(|(_, only)| Tally::of(&only.part())))
+}
+
+/// The summary of a correlation of one invocation.
+pub(super) fn alone(only: &Invocation, tally: &Tally) -> Summary {
+    let mut out = bare(&only.correlation, tally);
+    out.invocations.push(only.view());
+    out.expected = if tally.open > 0 { only.expected().take(EXPECTED).collect() } else { Vec::new() };
+    out
+}
+
+/// The summary that is announced: with all invocations where they are few, else with none, so that one more member
+/// costs no more however many there are.
+pub(super) fn announcement(
+    connection: &Connection,
+    hashes: Hashes,
+    correlation: &CorrelationId,
+    tally: &Tally,
+) -> Result<Summary, StoreError> {
+    if tally.counters.invocations <= ANNOUNCED as u64 {
+        return summarise(connection, hashes, correlation, tally, &Page::default());
+    }
+    let mut out = bare(correlation, tally);
+    out.expected = expected(connection, hashes, correlation, tally)?;
+    out.next = Some(first_page());
+    Ok(out)
+}
+
+fn bare(correlation: &CorrelationId, tally: &Tally) -> Summary {
+    Summary {
+        v: summary::VERSION,
+        correlation: correlation.clone(),
+        state: tally.state(),
+        outcome: tally.outcome(),
+        incomplete: tally.is_incomplete(),
+        revision: tally.revision,
+        received: tally.received,
+        ended: tally.ended.filter(|_| tally.is_complete()),
+        counters: tally.counters.clone(),
+        expected: Vec::new(),
+        invocations: Vec::new(),
+        next: None,
+    }
+}
+
+fn expected(
+    connection: &Connection,
+    hashes: Hashes,
+    correlation: &CorrelationId,
+    tally: &Tally,
+) -> Result<Vec<Expected>, StoreError> {
+    const SQL: &str = "SELECT id, body FROM invocation INDEXED BY invocation_open \
+                       WHERE correlation_hash = ?1 AND state < 2 ORDER BY received, invocation_hash";
+    let mut out = Vec::new();
+    if tally.open == 0 {
+        return Ok(out);
+    }
+    let mut statement = connection.prepare_cached(SQL).map_err(StoreError::doing("read"))?;
+    let mut rows = statement.query([hashes.correlation(correlation)]).map_err(StoreError::doing("read"))?;
+    while let Some((_, row)) = row::next(&mut rows)? {
+        if row.correlation == *correlation {
+            out.extend(row.expected().take(EXPECTED - out.len()));
+        }
+        if out.len() == EXPECTED {
+            break;
+        }
+    }
+    Ok(out)
+}
+
+/// A place in the list of a correlation's invocations: by time, then by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cursor(i64, i64);
+
+impl Cursor {
+    const START: Self = Self(i64::MIN, i64::MIN);
+
+    fn parse(text: &str) -> Option<Self> {
+        let (received, hash) = text.split_once('.')?;
+        Some(Self(received.parse().ok()?, hash.parse().ok()?))
+    }
+}
+
+/// Whether a text is the cursor of a page of a correlation's invocations.
+pub fn is_cursor(text: &str) -> bool {
+    Cursor::parse(text).is_some()
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// The cursor of the first page of a correlation's invocations.
+pub fn first_page() -> String {
+    Cursor::START.to_string()
+}
+
+fn summarise(
+    connection: &Connection,
+    hashes: Hashes,
+    correlation: &CorrelationId,
+    tally: &Tally,
+    page: &Page,
+) -> Result<Summary, StoreError> {
+    // The ids come from the index alone; of these the page's are read.
+    const SQL: &str = "SELECT id, body, received, invocation_hash FROM invocation WHERE id IN ( \
+                           SELECT id FROM invocation INDEXED BY invocation_by_hash \
+                           WHERE correlation_hash = ?1 AND (received, invocation_hash) > (?2, ?3) \
+                           ORDER BY received, invocation_hash LIMIT ?4) \
+                       ORDER BY received, invocation_hash";
+    let mut out = bare(correlation, tally);
+    out.expected = expected(connection, hashes, correlation, tally)?;
+    // What is no cursor begins at the beginning; the API refuses it before.
+    let Cursor(received, hash) = page.after.as_deref().and_then(Cursor::parse).unwrap_or(Cursor::START);
+    let limit = page.limit as i64 + 1;
+    let mut statement = connection.prepare_cached(SQL).map_err(StoreError::doing("read"))?;
+    let keys = params![hashes.correlation(correlation), received, hash, limit];
+    let mut rows = statement.query(keys).map_err(StoreError::doing("read"))?;
+    let (mut last, mut bytes) = (None, 0);
+    while let Some(row) = rows.next().map_err(StoreError::doing("read"))? {
+        if out.invocations.len() == page.limit || bytes > PAGE_BYTES {
+            out.next = last.map(|last: Cursor| last.to_string());
+            break;
+        }
+        let (id, invocation, size) = read(row)?;
+        bytes += size;
+        let at = row.get(2).and_then(|received| Ok(Cursor(received, row.get(3)?)));
+        last = Some(at.map_err(StoreError::doing("read"))?);
+        if invocation.correlation == *correlation {
+            out.invocations.push(invocation.view());
+        } else {
+            tracing::trace!(store.row = id, "two correlations share a hash");
+        }
+    }
+    Ok(out)
+}
+
+fn read(row: &rusqlite::Row<'_>) -> Result<(i64, Invocation, usize), StoreError> {
+    let id: i64 = row.get(0).map_err(StoreError::doing("read"))?;
+    let bytes = row.get_ref(1).map_err(StoreError::doing("read"))?;
+    let bytes = bytes.as_blob().map_err(|error| StoreError::Damaged { row: id, why: error.to_string() })?;
+    Ok((id, super::body::decode(bytes, id)?, bytes.len()))
+}
+
+fn list(
+    connection: &Connection,
+    filter: Filter,
+    page: &Page,
+) -> Result<(Vec<summary::Invocation>, Option<String>), StoreError> {
+    // Unfinished ones are few and have an index; among all the others the newest are looked at first.
+    const OPEN: &str = "SELECT id, state, flags FROM invocation WHERE id IN ( \
+                            SELECT id FROM invocation INDEXED BY invocation_open \
+                            WHERE state < 2 AND id < ?1 ORDER BY id DESC LIMIT ?2) ORDER BY id DESC";
+    const ALL: &str = "SELECT id, state, flags FROM invocation WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+    let open = filter.overdue || matches!(filter.state, Some(State::Pending | State::InProcess));
+    let before: i64 = page.after.as_deref().and_then(|text| text.parse().ok()).unwrap_or(i64::MAX);
+    let mut statement =
+        connection.prepare_cached(if open { OPEN } else { ALL }).map_err(StoreError::doing("read"))?;
+    let mut bodies = connection
+        .prepare_cached("SELECT id, body FROM invocation WHERE id = ?1")
+        .map_err(StoreError::doing("read"))?;
+    let mut rows = statement.query(params![before, LOOKED_AT as i64]).map_err(StoreError::doing("read"))?;
+    let (mut out, mut looked, mut bytes, mut last) = (Vec::new(), 0, 0, None);
+    while let Some(row) = rows.next().map_err(StoreError::doing("read"))? {
+        let columns = row.get(0).and_then(|id: i64| Ok((id, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)));
+        let (id, state, flags) = columns.map_err(StoreError::doing("read"))?;
+        if out.len() == page.limit || bytes > PAGE_BYTES {
+            return Ok((out, last));
+        }
+        looked += 1;
+        last = Some(id.to_string());
+        if filter.takes(state, flags) {
+            let mut found = bodies.query([id]).map_err(StoreError::doing("read"))?;
+            if let Some(row) = found.next().map_err(StoreError::doing("read"))? {
+                let (_, invocation, size) = read(row)?;
+                bytes += size;
+                out.push(invocation.view());
+            }
+        }
+    }
+    Ok((out, last.filter(|_| looked == LOOKED_AT)))
+}
+
+impl Filter {
+    fn takes(self, state: i64, flags: i64) -> bool {
+        let is = |flag| flags & flag != 0;
+        let state_fits = self.state.is_none_or(|wanted| match wanted {
+            State::Pending => state == 0,
+            State::InProcess => state == 1,
+            State::Complete => state == 2,
+        });
+        state_fits
+            && (!self.failed || is(FAILED))
+            && (!self.overdue || is(OVERDUE) && state < 2)
+            && (!self.eventless || is(EVENTLESS))
+    }
+}

@@ -1,0 +1,362 @@
+use std::collections::BTreeMap;
+
+use bus::Offset;
+use contracts::{
+    ids::{CorrelationId, InvocationId},
+    progress::{AttemptState, Progress},
+    summary::{Outcome, State, Summary},
+};
+use jiff::ToSpan;
+use proptest::prelude::*;
+
+use super::facts::{self, detected, done, occurrence, step};
+use crate::{
+    fold::Tally,
+    store::{Applied, Batch, Filter, Kept, Options, Page, Read, StoreError, Writer},
+};
+
+struct Fixture {
+    folder: tempfile::TempDir,
+    options: Options,
+    writer: Option<Writer>,
+    next: u64,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Options)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut options = Options::new(folder.path().join("sub/results.db"));
+        change(&mut options);
+        let writer = Some(Writer::open(options.clone()).expect("a store"));
+        Self { folder, options, writer, next: 0 }
+    }
+
+    fn writer(&mut self) -> &mut Writer {
+        self.writer.as_mut().expect("an open store")
+    }
+
+    /// As if the process had been killed and started again.
+    fn restart(&mut self) {
+        drop(self.writer.take());
+        self.writer = Some(Writer::open(self.options.clone()).expect("a store"));
+    }
+
+    fn batch(&mut self, progress: &[Progress]) -> Batch {
+        let from = (self.next > 0).then_some(Offset(self.next));
+        let records = progress.iter().zip(self.next..).map(|(one, offset)| facts::record(offset, one)).collect();
+        self.next += progress.len() as u64;
+        Batch { records, read: [(0, Read { from, to: Offset(self.next) })].into(), sent: None }
+    }
+
+    fn apply(&mut self, progress: &[Progress]) -> Applied {
+        let batch = self.batch(progress);
+        self.writer().apply(&batch).expect("applied")
+    }
+
+    fn summary(&mut self, correlation: &str) -> Option<Summary> {
+        self.page(correlation, Page::default())
+    }
+
+    fn page(&mut self, correlation: &str, page: Page) -> Option<Summary> {
+        let id = correlation.parse().expect("an id");
+        self.writer().reader().summary(&id, &page).expect("read")
+    }
+
+    fn json(&mut self, correlation: &str) -> String {
+        serde_json::to_string(&self.summary(correlation).expect("known")).expect("JSON")
+    }
+}
+
+fn announced(applied: &Applied) -> Vec<(&str, u64, bool)> {
+    let summaries = applied.announced.iter().flat_map(|announced| &announced.summaries);
+    summaries.map(|summary| (summary.correlation.as_str(), summary.revision, summary.incomplete)).collect()
+}
+
+#[test]
+fn what_was_applied_is_there_after_a_restart_and_goes_on_from_its_position() {
+    let mut store = Fixture::new();
+    let first = occurrence("order-7", 1);
+    let applied = store.apply(&[detected(&first, &["a", "b"]), step(&first, "a", 1, AttemptState::Succeeded)]);
+    assert!(applied.announced.is_none());
+    store.restart();
+    assert_eq!(store.writer().positions().expect("read"), BTreeMap::from([(0, Offset(2))]));
+    let summary = store.summary("order-7").expect("known");
+    assert_eq!((summary.state, summary.revision, summary.expected.len()), (State::InProcess, 2, 1));
+    let applied = store.apply(&[step(&first, "b", 1, AttemptState::Failed)]);
+    assert_eq!(announced(&applied), [("order-7", 3, false)]);
+    let summary = store.summary("order-7").expect("known");
+    assert_eq!((summary.state, summary.outcome), (State::Complete, Some(Outcome::Failure)));
+    assert_eq!(summary.ended, Some(first.received + 9.milliseconds()));
+}
+
+#[test]
+fn a_batch_from_another_position_is_refused_whole() {
+    let mut store = Fixture::new();
+    let batch = store.batch(&done("a", 1));
+    store.writer().apply(&batch).expect("applied");
+    let error = store.writer().apply(&batch).expect_err("the position has moved");
+    assert!(matches!(error, StoreError::Moved { expected: None, found: Some(2), .. }), "{error}");
+    let mut ahead = store.batch(&done("b", 2));
+    ahead.read.insert(0, Read { from: Some(Offset(1)), to: Offset(9) });
+    assert!(store.writer().apply(&ahead).is_err());
+    assert!(store.summary("b").is_none());
+    assert_eq!(store.writer().positions().expect("read")[&0], Offset(2));
+}
+
+#[test]
+fn facts_told_again_change_nothing_and_announce_nothing() {
+    let mut store = Fixture::new();
+    let facts = done("a", 1);
+    assert_eq!(announced(&store.apply(&facts)), [("a", 2, false)]);
+    let before = store.json("a");
+    let again = store.apply(&facts);
+    assert!(again.announced.is_none() && again.changes.is_empty());
+    store.restart();
+    assert!(store.apply(&facts).changes.is_empty());
+    assert_eq!(store.json("a"), before);
+    assert_eq!(store.writer().reader().totals().expect("read").invocations, 1);
+}
+
+#[test]
+fn a_correlation_that_reopens_completes_again_with_a_higher_revision() {
+    let mut store = Fixture::new();
+    assert_eq!(announced(&store.apply(&done("a", 1))), [("a", 2, false)]);
+    let second = occurrence("a", 2);
+    let applied = store.apply(&[detected(&second, &["log"])]);
+    assert!(applied.announced.is_none());
+    assert_eq!(applied.changes.iter().map(|change| change.complete).collect::<Vec<_>>(), [false]);
+    store.restart();
+    assert_eq!(announced(&store.apply(&[step(&second, "log", 1, AttemptState::Succeeded)])), [("a", 4, false)]);
+    let summary = store.summary("a").expect("known");
+    assert_eq!((summary.counters.invocations, summary.invocations.len()), (2, 2));
+}
+
+#[test]
+fn the_deadline_completes_as_incomplete_naming_what_is_missing() {
+    let mut store = Fixture::new();
+    let (stuck, young) = (occurrence("a", 1), occurrence("a", 5_000));
+    store.apply(&[detected(&stuck, &["never", "log"]), step(&stuck, "log", 1, AttemptState::Succeeded)]);
+    store.apply(&[detected(&young, &["log"])]);
+    let (applied, done) = store.writer().expire(facts::start() + 2.seconds()).expect("swept");
+    assert!(done && applied.announced.is_none(), "one that is not due is still awaited");
+    let applied = store.apply(&[step(&young, "log", 1, AttemptState::Succeeded)]);
+    assert_eq!(announced(&applied), [("a", 4, true)]);
+    let summary = store.summary("a").expect("known");
+    assert_eq!((summary.state, summary.outcome, summary.incomplete), (State::Complete, Some(Outcome::Failure), true));
+    assert_eq!(summary.expected.len(), 1);
+    assert_eq!(summary.expected[0].job.as_ref().map(ToString::to_string).as_deref(), Some("never"));
+    let overdue = Filter { overdue: true, ..Filter::default() };
+    assert_eq!(store.writer().reader().invocations(overdue, &Page::default()).expect("read").0.len(), 1);
+    // Swept again it is no news; and when it does end, it is complete after all.
+    assert!(store.writer().expire(facts::start() + 2.seconds()).expect("swept").0.changes.is_empty());
+    let applied = store.apply(&[step(&stuck, "never", 1, AttemptState::Succeeded)]);
+    assert_eq!(announced(&applied), [("a", 5, false)]);
+}
+
+#[test]
+fn a_single_invocation_beyond_its_deadline_is_announced_once() {
+    let mut store = Fixture::new();
+    for number in 0..30 {
+        store.apply(&[detected(&occurrence(&format!("c{number}"), number), &["log"])]);
+    }
+    let mut found = Vec::new();
+    for _ in 0..3 {
+        let (applied, done) = store.writer().expire(facts::start() + 10.milliseconds()).expect("swept");
+        assert!(done);
+        found.extend(announced(&applied).into_iter().map(|(id, _, incomplete)| (id.to_owned(), incomplete)));
+    }
+    found.sort();
+    assert_eq!(found, (0..10).map(|number| (format!("c{number}"), true)).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_was_not_published_waits_in_the_outbox_as_it_stands_now() {
+    let mut store = Fixture::new();
+    store.apply(&done("a", 1));
+    let last = store.apply(&done("b", 2)).announced.expect("announced").id;
+    store.apply(&[detected(&occurrence("b", 3), &["log"])]);
+    store.restart();
+    let first = store.writer().outbox(0).expect("read").expect("a row");
+    assert_eq!(first.summaries.iter().map(|one| one.correlation.as_str()).collect::<Vec<_>>(), ["a"]);
+    let second = store.writer().outbox(first.id).expect("read").expect("a row");
+    assert_eq!((second.id, second.summaries.len()), (last, 0), "it has reopened, and will be announced again");
+    store.writer().apply(&Batch { sent: Some(last), ..Batch::default() }).expect("applied");
+    assert!(store.writer().outbox(0).expect("read").is_none());
+}
+
+#[test]
+fn pages_of_a_correlation_hold_everything_once_oldest_first() {
+    let mut store = Fixture::with(|options| options.memory_bytes = 0);
+    let numbers: Vec<u64> = (0..250).rev().collect();
+    for chunk in numbers.chunks(7) {
+        store.apply(&chunk.iter().flat_map(|number| done("big", *number)).collect::<Vec<_>>());
+    }
+    let announced = store.writer().outbox(0).expect("read").expect("a row").summaries.remove(0);
+    assert_eq!((announced.counters.invocations, announced.invocations.len()), (250, 0), "too many to be listed");
+    let (mut after, mut seen) = (announced.next, Vec::new());
+    while let Some(cursor) = after {
+        let summary = store.page("big", Page { after: Some(cursor), limit: 60 }).expect("known");
+        assert_eq!((summary.counters.invocations, summary.counters.succeeded), (250, 250));
+        seen.extend(summary.invocations.iter().map(|invocation| invocation.raw.offset));
+        after = summary.next;
+    }
+    assert_eq!(seen, (0..250).collect::<Vec<u64>>());
+}
+
+#[test]
+fn invocations_are_listed_newest_first_and_filtered() {
+    let mut store = Fixture::new();
+    for number in 0..10 {
+        store.apply(&done(&format!("c{number}"), number));
+    }
+    store.apply(&[facts::undetected(&occurrence("none", 10))]);
+    let failed = occurrence("bad", 11);
+    store.apply(&[detected(&failed, &["log"]), step(&failed, "log", 1, AttemptState::Failed)]);
+    store.apply(&[detected(&occurrence("open", 12), &["log"])]);
+    let reader = store.writer().reader();
+    let list = |filter, after| {
+        let (found, next) = reader.invocations(filter, &Page { after, limit: 4 }).expect("read");
+        (found.into_iter().map(|one| one.raw.offset).collect::<Vec<_>>(), next)
+    };
+    let (found, next) = list(Filter::default(), None);
+    assert_eq!(found, [12, 11, 10, 9]);
+    assert_eq!(list(Filter::default(), next).0, [8, 7, 6, 5]);
+    assert_eq!(list(Filter { eventless: true, ..Filter::default() }, None), (vec![10], None));
+    assert_eq!(list(Filter { failed: true, ..Filter::default() }, None), (vec![11], None));
+    assert_eq!(list(Filter { state: Some(State::Pending), ..Filter::default() }, None), (vec![12], None));
+}
+
+#[test]
+fn retention_deletes_the_oldest_and_no_open_one_before_its_deadline() {
+    let mut store = Fixture::new();
+    store.apply(&[detected(&occurrence("open", 0), &["log"])]);
+    for number in 1..=20 {
+        store.apply(&done(if number % 2 == 0 { "shared" } else { "alone" }, number));
+    }
+    let kept = Kept { since: facts::start(), count: 15, open_since: facts::start() };
+    assert_eq!(store.writer().trim(kept).expect("trimmed").deleted, 6);
+    assert!(store.summary("open").is_some());
+    let before = store.summary("shared").expect("known");
+    assert_eq!((before.counters.invocations, before.counters.succeeded, before.revision), (7, 7, 20));
+    // What comes later is counted on top, and the revision never goes back.
+    store.apply(&done("shared", 40));
+    let after = store.summary("shared").expect("known");
+    assert_eq!((after.counters.invocations, after.revision), (8, 22));
+    let kept = Kept { since: facts::start() + 1.hour(), count: 100, open_since: facts::start() + 1.hour() };
+    assert_eq!(store.writer().trim(kept).expect("trimmed").deleted, 16);
+    assert!(store.summary("shared").is_none() && store.summary("open").is_none());
+    assert_eq!(store.writer().reader().totals().expect("read").invocations, 0);
+}
+
+#[test]
+fn a_record_that_is_no_progress_is_noted_and_passed_over() {
+    let mut store = Fixture::new();
+    let mut batch = store.batch(&done("a", 1));
+    batch.records[0].value = Some("{\"v\":1}".into());
+    assert_eq!(store.writer().apply(&batch).expect("applied").unreadable, 1);
+    assert_eq!(store.writer().reader().totals().expect("read").unreadable, 1);
+    assert_eq!(store.writer().positions().expect("read")[&0], Offset(2));
+}
+
+#[test]
+fn files_of_others_of_newer_versions_and_in_use_are_refused() {
+    let mut store = Fixture::new();
+    let path = store.options.path.clone();
+    assert!(matches!(Writer::open(store.options.clone()), Err(StoreError::InUse(_))));
+    drop(store.writer.take());
+    let file = rusqlite::Connection::open(&path).expect("a file");
+    file.execute_batch("PRAGMA user_version = 99").expect("written");
+    let error = Writer::open(store.options.clone()).expect_err("a newer format");
+    assert!(error.to_string().contains("format 99, and this version of Herald knows formats up to 1"), "{error}");
+    let other = store.folder.path().join("other.db");
+    rusqlite::Connection::open(&other).expect("a file").execute_batch("CREATE TABLE t (x)").expect("written");
+    assert!(matches!(Writer::open(Options::new(&other)), Err(StoreError::Foreign(_))));
+    std::fs::write(store.folder.path().join("text.db"), "x".repeat(5000)).expect("written");
+    assert!(matches!(Writer::open(Options::new(store.folder.path().join("text.db"))), Err(StoreError::Foreign(_))));
+}
+
+/// Facts of a few invocations under a few correlations.
+fn any_progress() -> impl Strategy<Value = Progress> {
+    let states = prop_oneof![
+        Just(AttemptState::Started),
+        Just(AttemptState::Failed),
+        Just(AttemptState::Succeeded),
+        Just(AttemptState::Skipped),
+    ];
+    (0..3_u64, 0..5_u64, any::<bool>(), 1..3_u32, states).prop_map(|(correlation, number, decision, attempt, state)| {
+        let occurrence = occurrence(&format!("c{correlation}"), number);
+        if decision { detected(&occurrence, &["log"]) } else { step(&occurrence, "log", attempt, state) }
+    })
+}
+
+/// Everything that is shown, by correlation.
+fn everything(store: &mut Fixture) -> Vec<Option<String>> {
+    let ids = ["c0", "c1", "c2"];
+    ids.map(|id| store.summary(id).map(|summary| serde_json::to_string(&summary).expect("JSON"))).to_vec()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_order_any_batches_any_memory_and_colliding_hashes_give_the_same_store(
+        facts in prop::collection::vec(any_progress(), 1..30),
+        order in any::<prop::sample::Index>(),
+        sizes in (1..9_usize, 1..9_usize),
+    ) {
+        let mut plain = Fixture::new();
+        for chunk in facts.chunks(sizes.0) {
+            plain.apply(chunk);
+        }
+        let mut other = Fixture::with(|options| (options.memory_bytes, options.hash_mask) = (0, 1));
+        let mut turned = facts.clone();
+        turned.rotate_left(order.index(facts.len()));
+        turned.reverse();
+        turned.extend_from_slice(&facts[..facts.len() / 2]);
+        for chunk in turned.chunks(sizes.1) {
+            other.apply(chunk);
+            other.restart();
+        }
+        prop_assert_eq!(everything(&mut plain), everything(&mut other));
+    }
+
+    #[test]
+    fn the_counters_of_a_correlation_are_those_of_its_invocations(
+        facts in prop::collection::vec(any_progress(), 1..40),
+        size in 1..6_usize,
+        memory in prop_oneof![Just(0_usize), Just(1 << 20)],
+    ) {
+        let mut store = Fixture::with(|options| options.memory_bytes = memory);
+        for chunk in facts.chunks(size) {
+            store.apply(chunk);
+        }
+        for correlation in 0..3 {
+            let id: CorrelationId = format!("c{correlation}").parse().expect("an id");
+            let kept = store.writer().reader().tally(&id).expect("read");
+            prop_assert_eq!(kept, counted(&store.writer().connection, &id));
+        }
+    }
+}
+
+/// The counters as they are when every row is counted anew.
+fn counted(connection: &rusqlite::Connection, id: &CorrelationId) -> Option<Tally> {
+    let mut rows = connection.prepare("SELECT id, body FROM invocation").expect("a statement");
+    let mut rows = rows.query([]).expect("rows");
+    let mut tally: Option<Tally> = None;
+    let mut seen: Vec<InvocationId> = Vec::new();
+    while let Some((_, row)) = crate::store::row::next(&mut rows).expect("a row") {
+        if row.correlation == *id {
+            assert!(!seen.contains(&row.invocation), "an invocation has one row");
+            seen.push(row.invocation);
+            match &mut tally {
+                Some(tally) => tally.add(&row.part()),
+                None => tally = Some(Tally::of(&row.part())),
+            }
+        }
+    }
+    tally
+}

@@ -1,0 +1,3 @@
+mod behaviour;
+mod bench;
+pub(crate) mod facts;

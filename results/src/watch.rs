@@ -1,0 +1,114 @@
+//! Who watches which correlation. One that nobody watches costs a look into an empty map per transaction.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use contracts::ids::CorrelationId;
+use tokio::sync::watch;
+
+/// A correlation changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The correlation.
+    pub correlation: CorrelationId,
+    /// The number of facts known of it now.
+    pub revision: u64,
+    /// Whether it is complete now.
+    pub complete: bool,
+}
+
+#[derive(Debug)]
+struct Watched {
+    sender: watch::Sender<bool>,
+    watchers: usize,
+}
+
+/// The correlations that are watched.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Watches(Arc<Mutex<HashMap<CorrelationId, Watched>>>);
+
+impl Watches {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<CorrelationId, Watched>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Watches a correlation from now on.
+    pub(crate) fn watch(&self, correlation: CorrelationId) -> Subscription {
+        let mut all = self.lock();
+        let watched = all
+            .entry(correlation.clone())
+            .or_insert_with(|| Watched { sender: watch::Sender::new(false), watchers: 0 });
+        watched.watchers += 1;
+        Subscription { receiver: watched.sender.subscribe(), correlation, watches: self.clone() }
+    }
+
+    /// Tells what changed, after it was committed.
+    pub(crate) fn tell(&self, changes: &[Change]) {
+        let all = self.lock();
+        if all.is_empty() {
+            return;
+        }
+        for change in changes {
+            if let Some(watched) = all.get(&change.correlation) {
+                watched.sender.send_replace(change.complete);
+            }
+        }
+    }
+}
+
+/// A watch over one correlation; changes between two looks are one. Ends when it is dropped.
+#[derive(Debug)]
+pub struct Subscription {
+    receiver: watch::Receiver<bool>,
+    correlation: CorrelationId,
+    watches: Watches,
+}
+
+impl Subscription {
+    /// The correlation.
+    pub fn correlation(&self) -> &CorrelationId {
+        &self.correlation
+    }
+
+    /// Ends when the correlation has changed since the last call, or since the subscription; answers whether it was
+    /// complete then. Safe to cancel.
+    pub async fn changed(&mut self) -> bool {
+        // The sender lives in the map as long as anybody watches, and so as long as this does.
+        if self.receiver.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        *self.receiver.borrow_and_update()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut all = self.watches.lock();
+        if let Some(watched) = all.get_mut(&self.correlation) {
+            watched.watchers -= 1;
+            if watched.watchers == 0 {
+                all.remove(&self.correlation);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_watcher_sees_changes_of_its_correlation_and_leaves_nothing_behind() {
+        let watches = Watches::default();
+        let change = |id: &str| Change { correlation: id.parse().expect("an id"), revision: 1, complete: false };
+        let mut mine = watches.watch("mine".parse().expect("an id"));
+        let other = watches.watch("mine".parse().expect("an id"));
+        watches.tell(&[change("other"), change("mine"), change("mine")]);
+        mine.changed().await;
+        assert!(!mine.receiver.has_changed().expect("a sender"), "two changes are one");
+        drop((mine, other));
+        assert!(watches.lock().is_empty());
+    }
+}
