@@ -9,6 +9,9 @@ use runtime::health::Check;
 use super::follow::{Catalogs, Followed};
 use crate::{config::Config, print};
 
+/// How many events are listed; a larger catalog is summed up.
+const SHOWN: usize = 40;
+
 /// Says it.
 pub(super) struct Banner {
     pub(super) webhook: SocketAddr,
@@ -60,12 +63,16 @@ impl Banner {
         let _ = writeln!(out, "   data      {}", self.config.data.display());
         let folder = &self.config.job_runner.folder;
         let _ = writeln!(out, "   catalog   {}, version {}\n", folder.display(), followed.number);
-        let rows: Vec<[String; 3]> = followed.catalog.events().iter().map(row).collect();
+        let events = followed.catalog.events();
+        let rows: Vec<[String; 4]> = events.iter().take(SHOWN).map(row).collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let widths = [width(0), width(1)];
-        for [name, from, jobs] in &rows {
-            let line = format!("   ⭐ {name:a$}   {from:b$}   {jobs}", a = widths[0], b = widths[1]);
+        let (a, b, c) = (width(0), width(1), width(2));
+        for [name, tables, operations, jobs] in &rows {
+            let line = format!("   ⭐ {name:a$}   {tables:b$}   {operations:c$}   {jobs}");
             let _ = writeln!(out, "{}", line.trim_end());
+        }
+        if events.len() > SHOWN {
+            let _ = writeln!(out, "   … and {} more", events.len() - SHOWN);
         }
         if rows.is_empty() {
             out.push_str("   no events yet: write one into events/, and it counts at once\n");
@@ -94,25 +101,27 @@ impl Banner {
     }
 }
 
-/// An event's name, what it looks at, and its jobs.
-fn row(event: &Event) -> [String; 3] {
-    let from = event.selector().map_or_else(
-        || "by name only".to_owned(),
-        |selector| {
-            let tables = match &selector.tables {
-                Tables::All => "every table".to_owned(),
-                Tables::These(tables) => {
-                    let names: Vec<String> =
-                        tables.iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
-                    names.join(", ")
-                }
-            };
+/// An event's name, its tables, their operations, and its jobs.
+fn row(event: &Event) -> [String; 4] {
+    let (tables, operations) = match event.selector() {
+        None => ("by name only".to_owned(), String::new()),
+        Some(selector) => {
             let operations: Vec<String> = selector.operations.iter().map(|op| op.as_str().to_lowercase()).collect();
-            format!("{tables}   {}", operations.join(", "))
-        },
-    );
+            (tables(&selector.tables), operations.join(", "))
+        }
+    };
     let jobs: Vec<&str> = event.stamp().iter().map(|job| job.as_str()).collect();
-    [event.name().to_string(), from, jobs.join(", ")]
+    [event.name().to_string(), tables, operations, jobs.join(", ")]
+}
+
+fn tables(tables: &Tables) -> String {
+    match tables {
+        Tables::All => "every table".to_owned(),
+        Tables::These(tables) => {
+            let names: Vec<String> = tables.iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
+            names.join(", ")
+        }
+    }
 }
 
 /// The payload beside the catalog in which most events are detected.

@@ -135,7 +135,8 @@ async fn a_correlation_is_shown_waited_for_and_unknown_without_a_wait() {
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(body.contains("nothing is known of the correlation `order-7`"), "{body}");
     assert_eq!(api.ask("/v1/correlations/order-7?wait=20ms").await.0, StatusCode::NOT_FOUND);
-    let (summary, ()) = tokio::join!(api.get("/v1/correlations/order-7?wait=30s"), api.tell(&done("order-7", 1)));
+    let facts = done("order-7", 1);
+    let (summary, ()) = tokio::join!(api.get("/v1/correlations/order-7?wait=30s"), api.tell(&facts));
     assert_eq!((summary["state"].as_str(), summary["outcome"].as_str()), (Some("complete"), Some("success")));
     assert_eq!(summary["invocations"][0]["events"][0]["jobs"][0]["result"]["price"].to_string(), "1.10");
     let open = occurrence("order-7", 2);
