@@ -1,1 +1,36 @@
-//! placeholder
+//! The harness of the end-to-end tests: the real `herald` binary, built once and always up to date, on folders of its own,
+//! spoken to over real HTTP.
+//!
+//! - [`Herald`] is one process: started, killed, stopped and started again on the same folder. What it prints is kept, and
+//!   shown when a test fails. Dropping it fails the test if it died unasked, or if work was left over.
+//! - [`client`] speaks HTTP, [`Tool`] runs the command line, [`body`] makes what Hasura sends.
+//! - [`Log`] reads what was written after the process is gone, so that losses and doubles can be counted.
+//! - [`Engine`] is the bus that all of it runs on: one suite, whatever the bus.
+//!
+//! Nothing here sleeps in hope: a test waits for a condition ([`Herald::wait_for`]), and that nothing happened is shown by
+//! a sentinel behind it.
+
+mod binary;
+pub mod body;
+pub mod client;
+mod engine;
+mod herald;
+mod home;
+mod log;
+mod process;
+mod tool;
+
+pub use binary::{herald as binary, root};
+pub use engine::Engine;
+pub use herald::{Accepted, Herald};
+pub use home::{Builder, Ended};
+pub use log::Log;
+pub use process::exists as process_exists;
+pub use tool::{Output, Tool};
+
+use std::time::Duration;
+
+/// How long a condition may take to come true before a test gives up. Far more than it takes, since two cores are shared.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a condition is looked at.
+pub const LOOK: Duration = Duration::from_millis(15);

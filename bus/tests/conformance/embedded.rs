@@ -125,3 +125,30 @@ async fn retention_keeps_what_a_group_has_yet_to_read() {
     let bus = open(&config);
     assert!(bus.offset(&at, Start::Earliest).await.unwrap() >= Offset(30));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compacted_topic_keeps_the_last_record_of_each_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::new(folder.path());
+    {
+        let bus = open(&config);
+        bus.create(vec![TopicSpec::table("table")]).await.unwrap();
+        for number in 0..20 {
+            for key in ["a", "b"] {
+                publish(&bus, "table", key, [format!("{key}{number}")]).await;
+            }
+        }
+    }
+    // The first step of retention after the start compacts.
+    let bus = open(&config);
+    while all(&bus, "table").await.len() > 2 {
+        publish(&bus, "table", "a", ["sentinel".to_owned()]).await;
+        tokio::task::yield_now().await;
+        if texts(&all(&bus, "table").await)[0] == "b19" {
+            break;
+        }
+    }
+    let left = texts(&all(&bus, "table").await);
+    assert_eq!(left[0], "b19");
+    assert!(left[1..].iter().all(|value| value == "sentinel"), "{left:?}");
+}

@@ -21,7 +21,6 @@ struct Status {
 struct Totals {
     invocations: u64,
     open: u64,
-    unpublished: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,18 +53,29 @@ pub(super) struct Drained {
     pub(super) completed: u64,
 }
 
+/// What draining is counted from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct From {
+    /// How things stood before the first webhook.
+    pub(super) before: Look,
+    /// How many webhooks were accepted since.
+    pub(super) accepted: u64,
+    /// When the last answer came.
+    pub(super) ended: Instant,
+}
+
 /// Waits until there is no more to do than there was before, or the deadline; nothing if the API does not tell.
-pub(super) async fn wait(api: &Api, before: Option<Look>, ended: Instant, deadline: Instant) -> Option<Drained> {
-    let before = before?;
+pub(super) async fn wait(api: &Api, from: Option<From>, deadline: Instant) -> Option<Drained> {
+    let From { before, accepted, ended } = from?;
     let first = look(api).await?;
     let mut last = first;
-    while last.left(&before) > 0 && Instant::now() < deadline {
+    while last.left(&before, accepted) > 0 && Instant::now() < deadline {
         sleep(PAUSE).await;
         last = look(api).await?;
     }
     Some(Drained {
         lag: first.lag,
-        left: last.left(&before),
+        left: last.left(&before, accepted),
         seconds: ended.elapsed().as_secs_f64(),
         completed: last.finished.saturating_sub(before.finished),
     })
@@ -80,14 +90,18 @@ pub(super) async fn look(api: &Api) -> Option<Look> {
 
 impl Look {
     fn of(status: &Status) -> Self {
-        let Totals { invocations, open, unpublished } = status.results;
-        let lag: u64 = status.groups.values().map(|group| group.lag).sum();
-        Self { lag: lag + unpublished, open, finished: invocations.saturating_sub(open) }
+        let Totals { invocations, open } = status.results;
+        // What results have read shows in what is finished; their position on the bus follows seconds later.
+        let groups = status.groups.iter().filter(|(name, _)| *name != results::GROUP);
+        let lag = groups.map(|(_, group)| group.lag).sum();
+        Self { lag, open, finished: invocations.saturating_sub(open) }
     }
 
-    /// What is left to do beyond what was open before, which may wait for something else.
-    fn left(&self, before: &Self) -> u64 {
-        self.lag + self.open.saturating_sub(before.open)
+    /// What is left to do: records to be read, what was opened since, and what results do not know of yet.
+    fn left(&self, before: &Self, accepted: u64) -> u64 {
+        let opened = self.open.saturating_sub(before.open);
+        let finished = self.finished.saturating_sub(before.finished);
+        self.lag + opened + accepted.saturating_sub(finished + opened)
     }
 }
 
@@ -96,17 +110,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_is_the_lag_of_all_groups_and_what_is_open_since() {
-        let status = |open: u64, lag: u64| {
+    fn what_is_left_is_what_groups_have_yet_to_read_what_is_open_and_what_is_not_known_yet() {
+        let status = |invocations: u64, open: u64, lag: u64| {
             let json = format!(
-                r#"{{"results":{{"invocations":10,"open":{open},"completed":7,"unpublished":0,"bytes":1}},
-                     "groups":{{"detector":{{"lag":{lag},"partitions":[{{"lag":{lag}}}]}},"job.log":{{"lag":1,"partitions":[]}}}},
+                r#"{{"results":{{"invocations":{invocations},"open":{open},"completed":7,"unpublished":0,"bytes":1}},
+                     "groups":{{"detector":{{"lag":{lag},"partitions":[{{"lag":{lag}}}]}},"results":{{"lag":500}}}},
                      "topics":3}}"#
             );
             Look::of(&serde_json::from_str(&json).expect("as the API writes it"))
         };
-        let before = status(1, 0);
+        let before = status(10, 1, 0);
         assert_eq!(before.finished, 9);
-        assert_eq!(status(3, 4).left(&before), 4 + 1 + 2);
+        assert_eq!(status(15, 3, 4).left(&before, 8), 4 + 2 + 3);
+        assert_eq!(status(18, 1, 0).left(&before, 8), 0);
     }
 }

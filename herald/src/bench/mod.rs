@@ -150,7 +150,8 @@ async fn measure(options: Rc<Options>) -> anyhow::Result<report::Report> {
     let ended = Instant::now();
     let own_after = process::Usage::of(std::process::id());
     let deadline = ended + options.drain;
-    let (completed, drained) = tokio::join!(sampling, drain::wait(&options.api, status, ended, deadline));
+    let drained_from = status.map(|before| drain::From { before, accepted: sent.accepted, ended });
+    let (completed, drained) = tokio::join!(sampling, drain::wait(&options.api, drained_from, deadline));
     let completed = completed.context("the samples")??;
     let events = following.end(deadline).await;
     let after = options.pid.and_then(process::Usage::of);

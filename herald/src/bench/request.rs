@@ -93,7 +93,9 @@ impl Prepared {
 
     /// The bytes of the webhook of that number.
     pub(super) fn number(&mut self, number: u64) -> &[u8] {
-        Uuid::from_u64_pair(self.run, number).hyphenated().encode_lower(&mut self.bytes[self.id.clone()]);
+        // Samples are numbered apart from the load; the same id would make one a duplicate of the other.
+        let of_samples = if self.correlation.is_some() { 1 << 63 } else { 0 };
+        Uuid::from_u64_pair(self.run, of_samples | number).hyphenated().encode_lower(&mut self.bytes[self.id.clone()]);
         let row = FIRST_ROW + number % ROWS;
         for place in &self.rows {
             write_digits(&mut self.bytes[place.clone()], row);
@@ -183,6 +185,16 @@ mod tests {
         assert_eq!(number_of(correlation, 0xabc), Some(42));
         assert_eq!(number_of(correlation, 0xabd), None);
         assert_eq!(number_of("c-1", 0xabc), None);
+    }
+
+    #[test]
+    fn a_sample_is_no_duplicate_of_a_webhook_of_the_load() {
+        let id = |purpose| {
+            let mut prepared = Prepared::new(&shape(), purpose).expect("it fits");
+            let Ok(Body::Event(event)) = recognise(split(prepared.number(5)).1.as_bytes()) else { panic!("no event") };
+            event.id
+        };
+        assert_ne!(id(Purpose::Load), id(Purpose::Sample { wait: 1 }));
     }
 
     #[test]

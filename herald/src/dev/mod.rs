@@ -3,6 +3,7 @@
 mod banner;
 mod follow;
 mod publish;
+mod schemas;
 mod watch;
 
 use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
@@ -122,10 +123,11 @@ async fn serve(config: Config, options: DevOptions) -> anyhow::Result<ExitCode> 
     supervisor.add(Task::once("results", Phase::Gather, |shutdown| results.run(shutdown)));
     supervisor.add({
         let auth = config.api.listen.auth.clone();
-        let groups = groups_of(&catalogs);
+        let (groups, catalogs) = (groups_of(&catalogs), catalogs.clone());
         Task::once("api", Phase::Gather, move |shutdown| async move {
             let asked = results::api::Api { handle: outcomes, bus, groups, shutdown: shutdown.clone() };
-            let router = runtime::auth::bearer(results::api::router(asked), &auth).merge(health.router());
+            let router = results::api::router(asked).merge(schemas::router(catalogs)).fallback(schemas::nowhere);
+            let router = runtime::auth::bearer(router, &auth).merge(health.router());
             api.serve(router, shutdown).await;
             Ok::<(), std::convert::Infallible>(())
         })

@@ -1,0 +1,41 @@
+//! `GET /v1/schemas/{event}/{version}`: where an event's `dataschema` points.
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use contracts::names::{EventName, EventRef};
+use runtime::problem::Problem;
+
+use super::follow::Catalogs;
+
+/// The route.
+pub(super) fn router(catalogs: Catalogs) -> Router {
+    Router::new().route("/v1/schemas/{event}/{version}", get(show)).with_state(catalogs)
+}
+
+/// The answer to a path that nobody serves.
+pub(super) async fn nowhere() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "the API has /v1/correlations/{id}, /v1/invocations, /v1/events, /v1/events/{name}, /v1/rejected, \
+         /v1/raw/{partition}/{offset}, /v1/schemas/{event}/{version}, /v1/status, /healthz and /readyz",
+    )
+}
+
+async fn show(State(catalogs): State<Catalogs>, Path((event, version)): Path<(String, u32)>) -> Response {
+    let unknown =
+        || Problem::new(StatusCode::NOT_FOUND, format!("no event `{event}` of version {version} has a schema"));
+    let Ok(name) = event.parse::<EventName>() else { return unknown().into_response() };
+    let followed = catalogs.follow().borrow().clone();
+    let found = followed.as_ref().and_then(|followed| followed.catalog.event(&EventRef { name, version }));
+    match found.and_then(|event| event.schema()) {
+        Some(schema) if schema.is_object() || schema.is_boolean() => {
+            ([(header::CONTENT_TYPE, "application/schema+json")], schema.to_string()).into_response()
+        }
+        _ => unknown().into_response(),
+    }
+}
