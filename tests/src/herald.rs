@@ -106,6 +106,11 @@ impl Herald {
     /// Starts the process, and waits until its webhook and its API answer.
     pub async fn start(&mut self) {
         self.launch();
+        self.ready().await;
+    }
+
+    /// Waits until its webhook and its API answer.
+    pub async fn ready(&mut self) {
         let addresses = self.wait_for("the addresses that it prints", async || addresses(&self.stdout())).await;
         self.addresses = Some(addresses);
         self.wait_for("the webhook", async || {

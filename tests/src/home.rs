@@ -106,11 +106,16 @@ impl Builder {
         herald
     }
 
-    /// Starts it; it must end instead of listening.
-    pub async fn refused(self) -> Ended {
+    /// Starts the process, and waits for nothing.
+    pub fn launch(self) -> Herald {
         let mut herald = Herald::new(self);
         herald.launch();
-        herald.death().await
+        herald
+    }
+
+    /// Starts it; it must end instead of listening.
+    pub async fn refused(self) -> Ended {
+        self.launch().death().await
     }
 }
 

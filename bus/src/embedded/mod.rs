@@ -1,6 +1,7 @@
 //! The embedded bus: every topic, position and note in one SQLite file, for one process. It is durable against kill -9
 //! and a full disk, and never grows into a broker.
 
+mod body;
 mod retention;
 mod schema;
 mod sqlite;

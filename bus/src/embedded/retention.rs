@@ -7,7 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::Config;
+use super::{Config, body};
 use crate::{
     local::{
         batch::Stored,
@@ -155,12 +155,12 @@ fn replaced(connection: &Connection, candidate: &Trimmable) -> rusqlite::Result<
     let mut out = Vec::new();
     while let Some(row) = rows.next()? {
         let base: i64 = row.get(0)?;
-        let body: Vec<u8> = row.get(1)?;
         let offset = Offset(u64::try_from(base).unwrap_or(0));
-        let stored = Stored { base: offset, next: offset, body: body.into() };
+        // Whoever reads a damaged one is told; here it is only kept.
+        let Ok(body) = body::unpack(row.get_ref(1)?.as_blob()?) else { continue };
+        let stored = Stored { base: offset, next: offset, body };
         let mut records = Vec::new();
         if stored.decode(&"".into(), candidate.partition, offset, &mut records).is_err() {
-            // Whoever reads it is told; here it is only kept.
             continue;
         }
         let keys = records.into_iter().map(|record| record.key.map(|key| Bytes::copy_from_slice(&key)));

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Mutex, time::Duration};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
-use super::{Config, OpenError, retention::Retention, schema};
+use super::{Config, OpenError, body, retention::Retention, schema};
 use crate::{
     local::{
         batch::Stored,
@@ -125,7 +125,7 @@ impl Writer {
             let at = transaction.published.as_millisecond();
             for (topic, partition, batch) in &transaction.appends {
                 let (base, next) = (signed(batch.base.0), signed(batch.next.0));
-                insert.execute(params![topic.0, partition.0, base, next, at, batch.body.as_ref()])?;
+                insert.execute(params![topic.0, partition.0, base, next, at, body::pack(&batch.body)])?;
             }
         }
         if !transaction.positions.is_empty() {
@@ -235,12 +235,12 @@ impl Reader for Readers {
             if next <= from {
                 continue;
             }
-            let body: Vec<u8> = row.get(2)?;
+            let body = body::unpack(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)?;
             if bytes > 0 && bytes + body.len() > max_bytes {
                 break;
             }
             bytes += body.len();
-            out.push(Stored { base: Offset(unsigned(row.get(0)?)), next, body: body.into() });
+            out.push(Stored { base: Offset(unsigned(row.get(0)?)), next, body });
         }
         Ok(out)
     }

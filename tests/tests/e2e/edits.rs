@@ -1,0 +1,80 @@
+//! A catalog that is edited while it runs.
+
+use serde_json::json;
+use tests::{Herald, body};
+
+use crate::support::{events, names, noted, shell, until, with_jobs};
+
+#[tokio::test]
+async fn a_new_event_counts_at_once() {
+    let herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    let before = herald.run(body::insert("a", "others", json!({ "id": 1 }))).await;
+    assert_eq!(before.counters.events, 0);
+    herald.apply("events/other.made.yaml", &noted("others")).await;
+    let after = herald.run(body::insert("b", "others", json!({ "id": 1 }))).await;
+    assert_eq!((names(&after), after.counters.succeeded), (vec!["other.made".to_owned()], 1));
+    assert_eq!(after.invocations[0].catalog, before.invocations[0].catalog.map(|number| number + 1));
+    std::fs::remove_file(herald.catalog().join("events/other.made.yaml")).unwrap();
+    herald.wait_for("the catalog without it", async || herald.stdout().contains("Catalog version 3").then_some(())).await;
+    assert_eq!(herald.run(body::insert("c", "others", json!({ "id": 1 }))).await.counters.events, 0);
+}
+
+#[tokio::test]
+async fn files_with_an_error_change_nothing_and_say_where_and_why() {
+    let herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    herald.edit("events/other.made.yaml", &noted("others"));
+    herald.edit("events/thing.made.yaml", "from: { table: things }\nwhen: |\n  changd(\"status\")\nsample: { id: 1 }\n");
+    let said = herald.wait_for("the complaint", async || {
+        let stdout = herald.stdout();
+        (stdout.contains("changd") && stdout.contains("stays in force")).then_some(stdout)
+    }).await;
+    assert!(said.contains("events/thing.made.yaml:3"), "the place is named:\n{said}");
+    let summary = herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;
+    assert_eq!(names(&summary), ["thing.made"], "what was valid goes on counting");
+    herald.apply("events/thing.made.yaml", &noted("things")).await;
+    assert_eq!(names(&herald.run(body::insert("b", "others", json!({ "id": 1 }))).await), ["other.made"]);
+}
+
+#[tokio::test]
+async fn it_starts_on_files_with_an_error_and_waits_for_better_ones() {
+    let builder = Herald::build().event("thing.made", "from: { table: things }\nwhen: [1]\n");
+    let mut herald = builder.launch();
+    herald.wait_for("the complaint", async || herald.stdout().contains("waiting for files").then_some(())).await;
+    herald.edit("events/thing.made.yaml", &noted("things"));
+    herald.ready().await;
+    assert_eq!(names(&herald.run(body::insert("a", "things", json!({ "id": 1 }))).await), ["thing.made"]);
+}
+
+#[tokio::test]
+async fn a_job_that_leaves_the_catalog_ends_what_was_asked_of_it() {
+    let leaving = format!("{}{}", shell("leaving", &until("go"), "    concurrency: 1\n"), "  - id: staying\n    log: {}\n");
+    let herald = Herald::build().event("thing.made", &with_jobs("things", &leaving)).start().await;
+    let mut before = Vec::new();
+    for id in ["a", "b", "c"] {
+        before.push(herald.post(body::insert(id, "things", json!({ "id": id }))).await.correlation_id);
+    }
+    for id in &before {
+        herald.wait_for("its detection", async || herald.summary(id).await.filter(|summary| summary.counters.jobs == 2)).await;
+    }
+    herald.apply("events/thing.made.yaml", &with_jobs("things", "  - id: staying\n    log: {}\n")).await;
+    let after = herald.run(body::insert("d", "things", json!({ "id": "d" }))).await;
+    assert_eq!(events(&after)[0].jobs.len(), 1);
+    herald.mark("go");
+    for id in &before {
+        assert_eq!(herald.complete(id, 1).await.counters.succeeded, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_is_new_on_an_event_begins_with_events_that_name_it() {
+    let mut herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    let before = herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;
+    let mark = shell("mark", "echo \"$1\" >> \"$SCRATCH/marks\"", "");
+    herald.apply("events/thing.made.yaml", &with_jobs("things", &mark)).await;
+    herald.run(body::insert("b", "things", json!({ "id": 2 }))).await;
+    herald.restart().await;
+    herald.run(body::insert("c", "things", json!({ "id": 3 }))).await;
+    assert_eq!(herald.marks("marks"), ["2", "3"], "nothing of before, and nothing twice");
+    let again = herald.complete(&before.correlation, 1).await;
+    assert_eq!(again.counters, before.counters);
+}

@@ -1,0 +1,92 @@
+//! Starting, stopping, and starting again.
+
+use std::time::Duration;
+
+use contracts::summary::State;
+use serde_json::json;
+use tests::{Herald, body};
+
+use crate::support::{job, noted, shell, until, with_jobs};
+
+#[tokio::test]
+async fn a_second_process_on_the_same_folder_is_refused() {
+    let herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    let second = herald.second().await;
+    assert_eq!(second.code, Some(1), "{}", second.printed);
+    assert!(second.printed.contains("is in use by another herald"), "{}", second.printed);
+    assert_eq!(herald.run(body::insert("a", "things", json!({ "id": 1 }))).await.counters.succeeded, 1);
+}
+
+#[tokio::test]
+async fn at_a_graceful_end_a_running_job_may_finish() {
+    let event = with_jobs("things", "  - id: slow\n    simulate: { delay: 2s }\n");
+    let mut herald = Herald::build().event("thing.made", &event).start().await;
+    let accepted = herald.post(body::insert("a", "things", json!({ "id": 1 }))).await;
+    running(&herald, &accepted.correlation_id, "slow").await;
+    herald.sigterm().await;
+    herald.start().await;
+    let summary = herald.complete(&accepted.correlation_id, 1).await;
+    assert_eq!((summary.counters.succeeded, job(&summary, "slow").attempts), (1, 1));
+}
+
+#[tokio::test]
+async fn a_job_that_does_not_finish_in_the_grace_period_gets_its_attempt_back() {
+    let script = format!("echo \"$HERALD_ATTEMPT\" >> \"$SCRATCH/attempts\"; {}", until("go"));
+    let event = with_jobs("things", &shell("slow", &script, "    timeout: 5m\n    attempts: 1\n"));
+    let builder = Herald::build().event("thing.made", &event).setting("job-runner.grace", "200ms");
+    let mut herald = builder.start().await;
+    let accepted = herald.post(body::insert("a", "things", json!({ "id": 1 }))).await;
+    for _ in 0..2 {
+        let before = herald.marks("attempts").len();
+        herald.wait_for("the job to run", async || (herald.marks("attempts").len() > before || before > 0).then_some(())).await;
+        running(&herald, &accepted.correlation_id, "slow").await;
+        let took = herald.sigterm().await;
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        herald.start().await;
+    }
+    herald.mark("go");
+    let summary = herald.complete(&accepted.correlation_id, 1).await;
+    // With one attempt in all, each that had been spent would have ended it.
+    assert_eq!((summary.counters.succeeded, job(&summary, "slow").attempts), (1, 1));
+    assert!(herald.marks("attempts").iter().all(|attempt| attempt == "1"), "{:?}", herald.marks("attempts"));
+}
+
+#[tokio::test]
+async fn who_waits_while_it_stops_is_told_that_it_is_durable() {
+    let event = with_jobs("things", &shell("slow", &until("go"), "    timeout: 5m\n"));
+    let mut herald =
+        Herald::build().event("thing.made", &event).setting("job-runner.grace", "200ms").start().await;
+    let waiting = tests::client::Request::post("/hasura?wait=1m", body::insert("a", "things", json!({ "id": 1 })).to_string());
+    let address = herald.webhook();
+    let waiting = tokio::spawn(async move { tests::client::send(address, &waiting).await });
+    let accepted = herald.post(body::insert("b", "things", json!({ "id": 1 }))).await;
+    running(&herald, &accepted.correlation_id, "slow").await;
+    herald.sigterm().await;
+    assert_eq!(waiting.await.unwrap().unwrap().status, 202);
+    herald.mark("go");
+    herald.start().await;
+    herald.complete(&accepted.correlation_id, 1).await;
+    herald.complete(&contracts::ids::CorrelationId::derived("default", "a"), 1).await;
+}
+
+#[tokio::test]
+async fn what_is_known_is_known_after_a_crash_and_a_restart() {
+    let mut herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    let before = herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;
+    herald.kill9();
+    herald.start().await;
+    let after = herald.summary(&before.correlation).await.unwrap();
+    assert_eq!((after.revision, &after.counters), (before.revision, &before.counters));
+    herald.restart().await;
+    let after = herald.summary(&before.correlation).await.unwrap();
+    assert_eq!((after.revision, &after.counters), (before.revision, &before.counters));
+    assert_eq!(herald.stdout().matches("version 1").count(), 1, "the same files are the same catalog:\n{}", herald.stdout());
+}
+
+/// Waits until a job runs.
+async fn running(herald: &Herald, correlation: &contracts::ids::CorrelationId, name: &str) {
+    herald.wait_for("the job to run", async || {
+        let summary = herald.summary(correlation).await?;
+        (summary.counters.jobs > 0 && job(&summary, name).state == State::InProcess).then_some(())
+    }).await;
+}

@@ -1,0 +1,15 @@
+//! The whole pipeline, from outside: the real binary, real HTTP, files in folders.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod access;
+mod api;
+mod cascades;
+mod correlation;
+mod duplicates;
+mod edits;
+mod jobs;
+mod lifecycle;
+mod many;
+mod moves;
+mod support;
+mod webhook;
