@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How many bytes of batches are kept in memory, over all partitions.
-const TAIL_BYTES: usize = 32 * 1024 * 1024;
+const TAIL_BYTES: usize = 16 * 1024 * 1024;
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic elsewhere leaves plain data behind, which is as true as before.

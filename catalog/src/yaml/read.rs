@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
+use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 
 use super::{Content, Entry, Style, Yaml};
 
@@ -38,7 +38,7 @@ pub(crate) fn read(text: &str) -> Result<Option<Yaml>, SyntaxError> {
 
 struct Reader<'t> {
     text: &'t str,
-    events: Parser<'t, serde_saphyr::granit_parser::StrInput<'t>>,
+    events: Parser<'t, granit_parser::StrInput<'t>>,
     anchors: HashMap<usize, Yaml>,
     nodes: usize,
 }
@@ -68,7 +68,7 @@ impl<'t> Reader<'t> {
             return Err(self.error(span, "the file nests too deeply or has too many values"));
         }
         let (start, end) = (byte(self.text, span.start.index()), byte(self.text, span.end.index()));
-        let tag_of = |tag: Option<std::borrow::Cow<'_, serde_saphyr::granit_parser::Tag>>| {
+        let tag_of = |tag: Option<std::borrow::Cow<'_, granit_parser::Tag>>| {
             tag.map(|_| span.tag_span().and_then(|span| span.slice(self.text)).unwrap_or("!").to_owned())
         };
         let (content, tag, anchor) = match event {

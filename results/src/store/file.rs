@@ -65,7 +65,7 @@ pub(super) fn open(path: &Path) -> Result<(Connection, File), StoreError> {
 fn configure(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     connection
         .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536; \
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384; \
              PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY;",
         )
         .map_err(|source| match source.sqlite_error_code() {
