@@ -34,12 +34,6 @@ const GATHER_BYTES: usize = 2 * 1024 * 1024;
 const LULL: Duration = Duration::from_micros(300);
 /// From how many requests in a commit on the load counts as sustained.
 const BUSY: usize = 64;
-/// The shortest time between two commits while they follow each other closely: a millisecond more or less is no matter to
-/// a webhook, a thousand syncs are to a disk.
-const PACE: Duration = Duration::from_millis(1);
-/// Commits follow each other closely when so many of them fit into [`CLOSELY`].
-const MANY: u32 = 64;
-const CLOSELY: Duration = Duration::from_millis(128);
 /// Between two attempts of a hop that the store did not take.
 const RETRY: Duration = Duration::from_millis(200);
 /// Between two steps of retention while idle.
@@ -88,7 +82,6 @@ pub(crate) struct Broker {
     work_bytes: usize,
     advised: Vec<(Arc<str>, TopicPartition)>,
     busy: bool,
-    pace: Pace,
     failed_since: Option<Instant>,
     last_trim: Instant,
     commits_since_trim: u32,
@@ -126,7 +119,6 @@ impl Broker {
             work_bytes: 0,
             advised: Vec::new(),
             busy: false,
-            pace: Pace::default(),
             failed_since: None,
             last_trim: Instant::now(),
             commits_since_trim: 0,
@@ -144,7 +136,7 @@ impl Broker {
             if stop {
                 break;
             }
-            if self.gather(requests) {
+            if self.busy && self.gather(requests) {
                 break;
             }
             self.flush();
@@ -178,23 +170,11 @@ impl Broker {
         false
     }
 
-    /// Under sustained load a commit waits for more: while more keeps coming, where the last one carried much; else until
-    /// commits are a little apart.
+    /// Under sustained load a commit waits for more, as long as more keeps coming.
     fn gather(&mut self, requests: &Receiver<Request>) -> bool {
-        if self.work.is_empty() {
-            return false;
-        }
-        let (end, lull) = match (self.busy, self.pace.next()) {
-            (true, _) => (Instant::now() + GATHER, LULL),
-            (false, Some(next)) => (next, PACE),
-            (false, None) => return false,
-        };
-        while self.work_bytes < GATHER_BYTES {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            match requests.recv_timeout(left.min(lull)) {
+        let end = Instant::now() + GATHER;
+        while self.work_bytes < GATHER_BYTES && Instant::now() < end {
+            match requests.recv_timeout(LULL) {
                 Ok(request) => {
                     if self.accept(request) || self.drain(requests) {
                         return true;
@@ -255,7 +235,6 @@ impl Broker {
             return;
         }
         let work = std::mem::take(&mut self.work);
-        self.pace.begin(Instant::now());
         self.busy = work.len() >= BUSY;
         self.work_bytes = 0;
         if self.failed_since.is_none() && self.chaos.is_some() {
@@ -499,34 +478,6 @@ impl Broker {
         self.work.clear();
         // Dropping a request drops its reply, which its caller reads as a bus that has stopped.
         while requests.try_recv().is_ok() {}
-    }
-}
-
-/// When the latest commits began.
-#[derive(Default)]
-struct Pace {
-    last: Option<Instant>,
-    /// When the current run of [`MANY`] commits began, and how many it has.
-    since: Option<Instant>,
-    count: u32,
-    closely: bool,
-}
-
-impl Pace {
-    fn begin(&mut self, now: Instant) {
-        self.last = Some(now);
-        self.count += 1;
-        if self.count >= MANY || self.since.is_some_and(|since| now.duration_since(since) > CLOSELY) {
-            self.closely = self.since.is_some_and(|since| now.duration_since(since) <= CLOSELY);
-            self.since = Some(now);
-            self.count = 0;
-        }
-        self.since.get_or_insert(now);
-    }
-
-    /// When the next commit may begin, if it must wait.
-    fn next(&self) -> Option<Instant> {
-        self.last.filter(|_| self.closely).map(|last| last + PACE)
     }
 }
 

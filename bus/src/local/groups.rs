@@ -27,6 +27,8 @@ pub(crate) struct Groups {
     wanted: HashMap<Topic, Vec<Arc<str>>>,
     generations: u64,
     members: u64,
+    /// No revocation is overdue before this; asked with every commit, so not computed from ten thousand groups.
+    deadline: Option<Instant>,
     log: Arc<Log>,
 }
 
@@ -39,6 +41,7 @@ impl Groups {
             wanted: HashMap::new(),
             generations: 0,
             members: 0,
+            deadline: None,
             log,
         }
     }
@@ -163,12 +166,16 @@ impl Groups {
         self.readers.get(at).into_iter().flatten().for_each(|inbox| inbox.appended(at));
     }
 
+    /// When to look for overdue revocations, if there may be one.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.groups.values().filter_map(Group::deadline).min()
+        self.deadline
     }
 
     /// Takes away what was not given back in time.
     pub(crate) fn expire(&mut self, now: Instant) {
+        if self.deadline.is_none_or(|deadline| now < deadline) {
+            return;
+        }
         let overdue: Vec<Arc<str>> = self
             .groups
             .iter()
@@ -180,6 +187,7 @@ impl Groups {
             self.tell(Some(&name), actions);
             self.rebalance(&name);
         }
+        self.deadline = self.groups.values().filter_map(Group::deadline).min();
     }
 
     /// Takes a partition from its owner at once and assigns it anew.
@@ -225,6 +233,7 @@ impl Groups {
                     assigned.entry(member).or_default().push((Assignment { partition, generation, position }, log));
                 }
                 Action::Revoke(member, partition, deadline) => {
+                    self.deadline = Some(self.deadline.map_or(deadline, |have| have.min(deadline)));
                     let entry = revoked.entry(member).or_default();
                     entry.0.push(partition);
                     entry.1 = Some(entry.1.map_or(deadline, |have| have.min(deadline)));
