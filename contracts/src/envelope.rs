@@ -48,7 +48,7 @@ pub struct EventHeaders {
 }
 
 /// What stands before a source's name in `ce_source`.
-const SOURCE_PREFIX: &str = "/hasura/";
+pub(crate) const SOURCE_PREFIX: &str = "/hasura/";
 
 impl EventHeaders {
     /// The headers as they travel.

@@ -4,6 +4,7 @@
 //! No I/O happens here and no clock is read: every stage depends on this crate and on no other stage, so this is where
 //! they meet. A wire type carries its version, and a reader keeps what it does not know instead of refusing it.
 
+pub mod cloud_event;
 pub mod envelope;
 pub mod hasura;
 pub mod headers;
@@ -11,6 +12,7 @@ pub mod ids;
 pub mod json;
 pub mod names;
 pub mod outcomes;
+pub mod payload;
 pub mod progress;
 pub mod raw;
 pub mod rejected;

@@ -2,11 +2,14 @@
 
 use schemars::{Schema, schema_for};
 
-use crate::{progress, raw, rejected::Rejected, summary::Summary};
+use crate::{cloud_event::CloudEvent, payload, progress, raw, rejected::Rejected, summary::Summary};
 
 /// Every wire type's name and schema.
 pub fn all() -> Vec<(&'static str, Schema)> {
     vec![
+        ("cloud-event", schema_for!(CloudEvent<'static>)),
+        ("hasura-event", schema_for!(payload::EventPayload)),
+        ("hasura-scheduled", schema_for!(payload::ScheduledPayload)),
         ("progress-detected", schema_for!(progress::Detected)),
         ("progress-duplicate", schema_for!(progress::Duplicate)),
         ("progress-job", schema_for!(progress::JobStep)),

@@ -58,7 +58,9 @@ impl Partition {
         }
         tracing::debug!(partition = %at, ids = seen.len(), "recent ids rebuilt");
         let generation = assignment.generation;
-        let part = Self { at, generation, seen, outputs: vec![], ids: vec![], next: None, bytes: 0, cut_said: false };
+        // A group that never committed anything commits its start: from then on retention keeps what it has yet to read.
+        let next = assignment.position.is_none().then_some(start);
+        let part = Self { at, generation, seen, outputs: vec![], ids: vec![], next, bytes: 0, cut_said: false };
         Ok((part, start))
     }
 

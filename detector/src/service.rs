@@ -51,7 +51,10 @@ pub struct Service {
 /// What is known of the partitions of one membership.
 #[derive(Default)]
 struct Partitions {
+    /// Rebuilt: what is read of these is decided.
     open: HashMap<TopicPartition, Partition>,
+    /// Rebuilt, and to be opened from there once there is a catalog.
+    closed: Vec<(TopicPartition, Offset)>,
     /// Assigned, and not rebuilt yet.
     expected: HashMap<TopicPartition, Generation>,
     /// What the commit under way is about: what is said of its shares concerns these assignments alone.
@@ -79,11 +82,17 @@ impl Service {
     /// # Errors
     /// The bus refuses for good, or a memory cannot be rebuilt; the stage may be started again.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), Error> {
-        let Some(mut view) = self.first_catalog(&shutdown).await else { return Ok(()) };
         let member = self.deps.bus.join(GROUP, vec![topics::RAW.into()]).await?;
+        let mut view = self.deps.catalog.borrow_and_update().clone();
+        if view.is_none() {
+            tracing::info!("the detector waits for a catalog");
+        }
         let mut partitions = Partitions::default();
         let mut commit: Option<Commit<'_>> = None;
         loop {
+            if view.is_some() {
+                partitions.open(&*member);
+            }
             if commit.is_none() {
                 partitions.release(&*member);
                 commit = partitions.begin_commit(&*member);
@@ -96,10 +105,14 @@ impl Service {
                     commit = None;
                     partitions.committed(&done?);
                 }
-                Some(rebuilt) = partitions.rebuilds.join_next() => partitions.opened(&*member, rebuilt??),
+                Some(rebuilt) = partitions.rebuilds.join_next() => partitions.rebuilt(rebuilt??),
+                // A follower that is gone gives no catalog any more; what there is goes on counting.
+                Ok(()) = self.deps.catalog.changed(), if view.is_none() => self.adopt_newer(&mut view),
                 told = member.next(), if partitions.bytes() < PENDING_BYTES => {
-                    self.adopt_newer(&mut view);
-                    self.told(&view, &mut partitions, told?);
+                    if self.deps.catalog.has_changed().unwrap_or(false) {
+                        self.adopt_newer(&mut view);
+                    }
+                    self.told(view.as_ref(), &mut partitions, told?);
                     // A delivery may take milliseconds; others have their turn.
                     tokio::task::yield_now().await;
                 }
@@ -115,28 +128,17 @@ impl Service {
         Ok(())
     }
 
-    async fn first_catalog(&mut self, shutdown: &CancellationToken) -> Option<CatalogView> {
-        if self.deps.catalog.borrow().is_none() {
-            tracing::info!("the detector waits for a catalog");
-        }
-        tokio::select! {
-            () = shutdown.cancelled() => None,
-            // A follower that is gone gives no catalog any more.
-            found = self.deps.catalog.wait_for(Option::is_some) => found.ok().and_then(|view| view.clone()),
+    fn adopt_newer(&mut self, view: &mut Option<CatalogView>) {
+        if let Some(newer) = self.deps.catalog.borrow_and_update().clone() {
+            *view = Some(newer);
         }
     }
 
-    fn adopt_newer(&mut self, view: &mut CatalogView) {
-        if self.deps.catalog.has_changed().unwrap_or(false)
-            && let Some(newer) = self.deps.catalog.borrow_and_update().clone()
-        {
-            *view = newer;
-        }
-    }
-
-    fn told(&self, view: &CatalogView, partitions: &mut Partitions, told: Delivery) {
+    fn told(&self, view: Option<&CatalogView>, partitions: &mut Partitions, told: Delivery) {
         match told {
             Delivery::Records(at, generation, records) => {
+                // Nothing is opened, and so nothing delivered, before there is a catalog.
+                let Some(view) = view else { return };
                 let decider = Decider { catalog: &view.catalog, number: view.number, config: &self.config };
                 let open = partitions.open.get_mut(&at).filter(|open| open.generation() == generation);
                 if let Some(partition) = open {
@@ -177,12 +179,20 @@ impl Partitions {
         }
     }
 
-    fn opened(&mut self, member: &dyn Member, (at, partition, start): (TopicPartition, Partition, Offset)) {
+    fn rebuilt(&mut self, (at, partition, start): (TopicPartition, Partition, Offset)) {
         // Meanwhile it may have been lost, or assigned anew.
         if self.expected.get(&at) == Some(&partition.generation()) {
             self.expected.remove(&at);
-            member.open(&at, partition.generation(), start);
+            self.closed.push((at.clone(), start));
             self.open.insert(at, partition);
+        }
+    }
+
+    fn open(&mut self, member: &dyn Member) {
+        for (at, start) in self.closed.drain(..) {
+            if let Some(partition) = self.open.get(&at) {
+                member.open(&at, partition.generation(), start);
+            }
         }
     }
 
@@ -197,6 +207,7 @@ impl Partitions {
             let current = self.open.get(at).map(Partition::generation);
             if current.is_some() && current == self.committing.get(at).copied() {
                 self.open.remove(at);
+                self.closed.retain(|(closed, _)| closed != at);
                 self.revoking.remove(at);
             }
         }
@@ -215,6 +226,7 @@ impl Partitions {
     fn forget(&mut self, partitions: &[TopicPartition]) {
         for at in partitions {
             self.open.remove(at);
+            self.closed.retain(|(closed, _)| closed != at);
             self.expected.remove(at);
             self.revoking.remove(at);
         }
