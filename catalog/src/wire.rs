@@ -148,8 +148,10 @@ pub struct Plan<'a> {
     pub ends: &'a dyn Fn(&str) -> Vec<(u32, u64)>,
     /// The time.
     pub now: Timestamp,
-    /// How long what left is kept; [`KEEP_RETIRED`] by default.
+    /// How long what left is kept at least; [`KEEP_RETIRED`] by default.
     pub keep_retired: SignedDuration,
+    /// Whether a group has nothing left to read: what left and is not drained is kept longer.
+    pub drained: &'a dyn Fn(&GroupName) -> bool,
 }
 
 /// The next record: marks are carried on, new jobs start where their topics end now, jobs that left are kept for a while.
@@ -173,7 +175,8 @@ fn next_starts(plan: &Plan<'_>) -> Vec<Start> {
     for start in plan.previous.iter().flat_map(|previous| &previous.starts) {
         let is_listed = listed.contains(&(&start.group, &start.event));
         let left = if is_listed { None } else { Some(start.left.unwrap_or(plan.now)) };
-        if left.is_none_or(|left| plan.now.duration_since(left) <= plan.keep_retired) {
+        let kept = |left| plan.now.duration_since(left) <= plan.keep_retired || !(plan.drained)(&start.group);
+        if left.is_none_or(kept) {
             starts.insert((start.group.clone(), start.event.clone()), Start { left, ..start.clone() });
         }
     }

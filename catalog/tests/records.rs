@@ -17,7 +17,15 @@ fn next(previous: Option<&CatalogRecord>, files: &[(&str, &str)], end: u64, hour
     let compiled: Catalog = catalog(files);
     let sources = Sources::new(files.iter().copied());
     let ends = |topic: &str| if topic == "event.fresh" { Vec::new() } else { vec![(0, end), (1, end + 1)] };
-    plan_next(Plan { previous, sources, catalog: &compiled, ends: &ends, now: at(hour), keep_retired: KEEP_RETIRED })
+    plan_next(Plan {
+        previous,
+        sources,
+        catalog: &compiled,
+        ends: &ends,
+        now: at(hour),
+        keep_retired: KEEP_RETIRED,
+        drained: &|_| true,
+    })
 }
 
 const JOB: (&str, &str) = ("jobs/shared.yaml", "log: { message: \"${event.name}\" }\nattempts: 2\n");

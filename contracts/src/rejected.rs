@@ -19,7 +19,7 @@ pub const VERSION: u32 = 1;
 pub struct Rejected {
     /// [`VERSION`].
     pub v: u32,
-    /// `ingest` or `detector`.
+    /// `ingest`, `detector` or `job-runner`.
     pub stage: String,
     /// A label of few values: `action`, `incomplete`, `unknown-body`, `too-large`, `data-failed`, `unknown-event`, `depth` …
     pub reason: String,

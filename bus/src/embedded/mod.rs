@@ -39,7 +39,7 @@ pub struct Config {
     pub partitions: u32,
     /// The most bytes that the file may have. At 90 % of it publishing is refused, while hops may drain.
     pub max_bytes: u64,
-    /// Beyond this many bytes the oldest records go, once every group has read them.
+    /// Beyond this many bytes, or three quarters of `max_bytes`, the oldest records go, once every group has read them.
     pub keep_bytes: u64,
     /// Beyond this age records go, once every group has read them.
     pub keep_age: Duration,

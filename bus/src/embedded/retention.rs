@@ -45,7 +45,9 @@ struct Oldest {
 impl Retention {
     pub(super) fn new(config: &Config) -> Self {
         let keep_age_ms = i64::try_from(config.keep_age.as_millis()).unwrap_or(i64::MAX);
-        Self { keep_bytes: config.keep_bytes, keep_age_ms, next_by_age: 0, next_compaction: 0 }
+        // Below what refuses publications, so that a bus on which everybody has caught up is never full.
+        let keep_bytes = config.keep_bytes.min(config.max_bytes / 100 * 75);
+        Self { keep_bytes, keep_age_ms, next_by_age: 0, next_compaction: 0 }
     }
 
     /// Deletes a little, if anything is due.

@@ -38,6 +38,8 @@ const BUSY: usize = 64;
 const RETRY: Duration = Duration::from_millis(200);
 /// Between two steps of retention while idle.
 const TRIM: Duration = Duration::from_secs(1);
+/// Between two steps of retention while publications are refused.
+const TRIM_FULL: Duration = Duration::from_millis(20);
 /// How many commits may pass between two steps of retention under load.
 const TRIM_COMMITS: u32 = 16;
 
@@ -243,14 +245,13 @@ impl Broker {
         let (log, chaos) = (self.log.clone(), self.chaos.clone());
         let mut commit = Commit::new(&log, chaos.as_deref());
         let usage = self.storage.usage();
-        let full = usage.limit > 0 && usage.used >= usage.limit / 10 * 9;
         let mut answers = Vec::with_capacity(work.len());
         let mut hops = Vec::new();
         for work in work {
             match work {
                 Work::Publish { batch, bytes, reply } => {
                     self.queued.fetch_sub(bytes, Ordering::AcqRel);
-                    if full {
+                    if usage.is_full() {
                         reply_publish(reply, Err(PublishError::Full { used: usage.used, limit: usage.limit }));
                     } else if let Some(topic) = commit.unknown(&batch) {
                         reply_publish(reply, Err(PublishError::UnknownTopic(topic)));
@@ -412,7 +413,9 @@ impl Broker {
 
     /// A small step of retention, now and then.
     fn trim(&mut self) {
-        let due = self.last_trim.elapsed() >= TRIM || self.commits_since_trim >= TRIM_COMMITS;
+        let usage = self.storage.usage();
+        let waited = self.last_trim.elapsed();
+        let due = waited >= TRIM || self.commits_since_trim >= TRIM_COMMITS || usage.is_full() && waited >= TRIM_FULL;
         if !due || self.failed_since.is_some() {
             return;
         }

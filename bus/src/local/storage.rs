@@ -80,6 +80,13 @@ pub(crate) struct Usage {
     pub(crate) limit: u64,
 }
 
+impl Usage {
+    /// Whether publications are refused: at 90 % of the limit.
+    pub(crate) fn is_full(self) -> bool {
+        self.limit > 0 && self.used >= self.limit / 10 * 9
+    }
+}
+
 /// The writing side, owned by the broker's thread.
 pub(crate) trait Storage: Send {
     fn load(&mut self) -> Result<Loaded, StorageError>;

@@ -10,6 +10,15 @@ use bus::{
 
 use crate::harness::*;
 
+/// What cannot be packed.
+fn noise(state: &mut u64) -> Vec<u8> {
+    let mut byte = || {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (*state >> 56) as u8
+    };
+    (0..100_000).map(|_| byte()).collect()
+}
+
 fn open(config: &Config) -> Arc<dyn Bus> {
     Arc::new(Embedded::open(config).unwrap())
 }
@@ -72,15 +81,23 @@ async fn a_full_bus_refuses_publications_and_lets_hops_drain() {
     let config = Config { max_bytes: 2 << 20, ..Config::new(folder.path()) };
     let bus = open(&config);
     create(&bus, &["in", "out"]).await;
-    let large = || Outgoing::new("in", "k", vec![b'x'; 100_000]);
+    let member = bus.join("group", vec!["in".into()]).await.unwrap();
+    let assignments = assigned(&*member).await;
+    let at = assignments[0].partition.clone();
+    let hold = Share {
+        partition: at,
+        generation: assignments[0].generation,
+        outputs: vec![],
+        position: bus::Position::at(Offset::ZERO),
+    };
+    member.commit(vec![hold]).await.unwrap();
+    let mut seed = 1;
     let refused = loop {
-        if let Err(error) = bus.publish(vec![large()]).await {
+        if let Err(error) = bus.publish(vec![Outgoing::new("in", "k", noise(&mut seed))]).await {
             break error;
         }
     };
     assert!(matches!(refused, PublishError::Full { .. }), "{refused}");
-    let member = bus.join("group", vec!["in".into()]).await.unwrap();
-    let assignments = assigned(&*member).await;
     open_all(&*member, &assignments);
     let Delivery::Records(partition, generation, read) = member.next().await.unwrap() else {
         panic!("expected records")
@@ -151,4 +168,21 @@ async fn a_compacted_topic_keeps_the_last_record_of_each_key() {
     let left = texts(&all(&bus, "table").await);
     assert_eq!(left[0], "b19");
     assert!(left[1..].iter().all(|value| value == "sentinel"), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bus_on_which_everybody_has_caught_up_is_never_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { max_bytes: 2 << 20, ..Config::new(folder.path()) };
+    let bus = open(&config);
+    create(&bus, &["in"]).await;
+    // Twenty times what fits; nobody reads it, so nothing holds it. Noise, which cannot be packed.
+    let mut seed = 1;
+    for _ in 0..400 {
+        let noise = noise(&mut seed);
+        // Retention comes behind the commits: full for a moment is not full for good.
+        while bus.publish(vec![Outgoing::new("in", "k", noise.clone())]).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }

@@ -6,7 +6,13 @@ mod publish;
 mod schemas;
 mod watch;
 
-use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use bus::{Bus, TopicSpec, embedded::Embedded};
@@ -159,9 +165,11 @@ fn base_topics() -> Vec<TopicSpec> {
 }
 
 /// The configured base of `dataschema`; the API that is really there, if that is the default.
-fn schemas_url(config: &Config, api: std::net::SocketAddr) -> String {
+fn schemas_url(config: &Config, api: SocketAddr) -> String {
     if config.detector.schemas_url == detector::Config::default().schemas_url {
-        return format!("http://{api}");
+        // What is reached at every address is reached at this one.
+        let host = if api.ip().is_unspecified() { IpAddr::from(Ipv4Addr::LOCALHOST) } else { api.ip() };
+        return format!("http://{}", SocketAddr::new(host, api.port()));
     }
     config.detector.schemas_url.clone()
 }

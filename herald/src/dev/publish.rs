@@ -1,6 +1,10 @@
 //! Puts the catalog's files on the bus, whenever they say something else than the last record does.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use bus::{Bus, Last, Outgoing, Start, TopicSpec};
@@ -8,7 +12,7 @@ use catalog::{
     Catalog, Report, Sources,
     wire::{CatalogRecord, KEEP_RETIRED, Plan, plan_next},
 };
-use contracts::topics;
+use contracts::{names::GroupName, topics};
 use job_runner::Registry;
 
 /// Reads the files and writes the record.
@@ -24,8 +28,8 @@ pub(super) enum Applied {
     Published(u64, Report),
     /// The last record says the same.
     Unchanged(u64, Report),
-    /// They cannot be used: what is on the bus goes on counting.
-    Invalid(Report),
+    /// They cannot be used: what is on the bus, the record of that number, goes on counting.
+    Invalid(Option<u64>, Report),
 }
 
 impl Publisher {
@@ -36,13 +40,16 @@ impl Publisher {
     pub(super) async fn apply(&self) -> anyhow::Result<Applied> {
         let sources = Sources::read(&self.folder)?;
         let outcome = Catalog::compile(&sources, &self.registry);
-        let Some(catalog) = outcome.catalog else { return Ok(Applied::Invalid(outcome.report)) };
         let previous = self.previous().await?;
+        let Some(catalog) = outcome.catalog else {
+            return Ok(Applied::Invalid(previous.map(|previous| previous.number), outcome.report));
+        };
         if let Some(previous) = previous.as_ref().filter(|previous| previous.sources == sources) {
             return Ok(Applied::Unchanged(previous.number, outcome.report));
         }
         self.create_topics(&catalog).await?;
         let ends = self.ends(&catalog).await?;
+        let undrained = self.undrained(previous.as_ref()).await?;
         let record = plan_next(Plan {
             previous: previous.as_ref(),
             sources,
@@ -50,6 +57,7 @@ impl Publisher {
             ends: &|topic| ends.get(topic).cloned().unwrap_or_default(),
             now: jiff::Timestamp::now(),
             keep_retired: KEEP_RETIRED,
+            drained: &|group| !undrained.contains(group),
         });
         let value = record.encode();
         self.bus.publish(vec![Outgoing::new(topics::CATALOG, topics::CATALOG, value)]).await?;
@@ -61,6 +69,17 @@ impl Publisher {
         last.map(|record| CatalogRecord::decode(record.value()))
             .transpose()
             .context("cannot read the catalog on the bus")
+    }
+
+    /// The groups that left something and have not read all of it.
+    async fn undrained(&self, previous: Option<&CatalogRecord>) -> anyhow::Result<HashSet<GroupName>> {
+        let mut undrained = HashSet::new();
+        for start in previous.iter().flat_map(|previous| &previous.starts).filter(|start| start.left.is_some()) {
+            if self.bus.lag(start.group.as_str()).await?.iter().any(|lag| lag.records > 0) {
+                undrained.insert(start.group.clone());
+            }
+        }
+        Ok(undrained)
     }
 
     async fn create_topics(&self, catalog: &Catalog) -> anyhow::Result<()> {

@@ -26,10 +26,12 @@ pub(super) async fn nowhere() -> Problem {
     )
 }
 
-async fn show(State(catalogs): State<Catalogs>, Path((event, version)): Path<(String, u32)>) -> Response {
+async fn show(State(catalogs): State<Catalogs>, Path((event, version)): Path<(String, String)>) -> Response {
     let unknown =
         || Problem::new(StatusCode::NOT_FOUND, format!("no event `{event}` of version {version} has a schema"));
-    let Ok(name) = event.parse::<EventName>() else { return unknown().into_response() };
+    let (Ok(name), Ok(version)) = (event.parse::<EventName>(), version.parse::<u32>()) else {
+        return unknown().into_response();
+    };
     let followed = catalogs.follow().borrow().clone();
     let found = followed.as_ref().and_then(|followed| followed.catalog.event(&EventRef { name, version }));
     match found.and_then(|event| event.schema()) {

@@ -39,6 +39,7 @@ fn compiled(
         ends: &ends,
         now: "2026-01-02T03:04:05Z".parse().expect("a time"),
         keep_retired: KEEP_RETIRED,
+        drained: &|_| true,
     });
     let record = CatalogRecord::decode(&record.encode()).expect("what was written");
     let catalog = record.compile(registry).catalog.expect("it compiled before");
