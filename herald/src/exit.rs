@@ -22,8 +22,21 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         // `herald show … | head` is no error of ours.
         return ExitCode::SUCCESS;
     }
-    print::error(&format!("{error:#}"));
+    print::error(&told(error));
     ExitCode::from(code(error))
+}
+
+/// The error with its causes, each said once: many an error's text has its cause's in it already.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    let mut out = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if out.is_empty() {
+            out = cause;
+        } else if !out.contains(&cause) {
+            out = format!("{out}: {cause}");
+        }
+    }
+    out
 }
 
 fn code(error: &anyhow::Error) -> u8 {
@@ -43,6 +56,15 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let plain = anyhow::Error::from(io::Error::other("disk on fire")).context("cannot read");
+        assert_eq!(told(&plain), "cannot read: disk on fire");
+        let within =
+            anyhow::Error::from(io::Error::other("disk on fire")).context("cannot read: disk on fire; put it out");
+        assert_eq!(told(&within), "cannot read: disk on fire; put it out");
+    }
 
     #[test]
     fn the_exit_code_says_who_must_act() {

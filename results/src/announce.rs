@@ -62,11 +62,7 @@ fn encode(summary: &Summary) -> Vec<u8> {
 
 /// Publishes what is announced, in order and each until it is durable, and tells how far it has come in the outbox. Ends
 /// with the channel; broken off, what is left stays in the outbox.
-pub(crate) async fn publish(
-    bus: Arc<dyn Bus>,
-    mut announced: mpsc::Receiver<Announced>,
-    sent: watch::Sender<i64>,
-) {
+pub(crate) async fn publish(bus: Arc<dyn Bus>, mut announced: mpsc::Receiver<Announced>, sent: watch::Sender<i64>) {
     while let Some(Announced { id, summaries }) = announced.recv().await {
         let mut records: Vec<Outgoing> = summaries.into_iter().map(record).collect();
         while !records.is_empty() {

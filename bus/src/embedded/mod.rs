@@ -11,7 +11,7 @@ use std::{
     io::{Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use contracts::outcomes::BoxFuture;
@@ -28,6 +28,10 @@ use crate::{
 const FILE: &str = "bus.db";
 /// The file that one process locks.
 const LOCK: &str = "bus.lock";
+
+/// How long a lock may outlive its process. One that is killed while it starts a program leaves its lock to that child,
+/// which lets go of it only when it becomes the program.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What the embedded bus is told.
 #[derive(Debug, Clone)]
@@ -132,7 +136,13 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
     let path = folder.join(LOCK);
     let failed = |source| OpenError::Folder { path: path.clone(), source };
     let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(failed)?;
-    match file.try_lock() {
+    let begun = Instant::now();
+    let mut locked = file.try_lock();
+    while matches!(locked, Err(TryLockError::WouldBlock)) && begun.elapsed() < LINGER {
+        std::thread::sleep(LINGER / 50);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();

@@ -211,7 +211,13 @@ impl Broker {
             _ => self.flush(),
         }
         match request {
-            Request::Join { group, topics, reply } => answer(reply, Ok(self.groups.join(&group, topics))),
+            Request::Join { group, topics, reply } => {
+                let (member, inbox) = self.groups.join(&group, topics);
+                // Whoever gave up joining is no member: nobody else would take it out again.
+                if reply.send(Ok((member, inbox))).is_err() {
+                    self.groups.leave(&group, member);
+                }
+            }
             Request::Subscribe { group, member, topics } => self.groups.subscribe(&group, member, topics),
             Request::Release { group, member, partitions } => self.groups.release(&group, member, &partitions),
             Request::Leave { group, member, reply } => {

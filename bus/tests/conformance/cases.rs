@@ -345,3 +345,18 @@ pub(crate) async fn the_last_record_of_a_table_is_followed(bus: Arc<dyn Bus>) {
     assert_eq!(text(&changed.unwrap()), "c");
     assert_eq!(bus::Last::of(&*bus, "table").current().await.unwrap().map(|record| text(&record)), Some("c".into()));
 }
+
+pub(crate) async fn who_gives_up_joining_is_no_member(bus: Arc<dyn Bus>) {
+    create(&bus, &["in"]).await;
+    for _ in 0..20 {
+        // Polled once, so that the request is out, then dropped.
+        let mut joining = Box::pin(bus.join("group", vec!["in".into()]));
+        let polled = futures_util::FutureExt::now_or_never(&mut joining);
+        drop((joining, polled));
+    }
+    let member = bus.join("group", vec!["in".into()]).await.unwrap();
+    let assignments = assigned_count(&*member, 4).await;
+    open_all(&*member, &assignments);
+    publish_to(&bus, "in", 3, &["ours"]).await;
+    assert_eq!(texts(&records(&*member, 1).await), ["ours"]);
+}

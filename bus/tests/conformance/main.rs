@@ -54,6 +54,7 @@ macro_rules! every_case {
                 cases::lag_is_told_and_advice_counts,
                 cases::a_forgotten_group_starts_anew,
                 cases::the_last_record_of_a_table_is_followed,
+                cases::who_gives_up_joining_is_no_member,
                 exactly_once::members_come_and_go_and_each_record_is_copied_once,
             ]
         );

@@ -43,14 +43,15 @@ impl Banner {
         Ok(())
     }
 
-    /// The files cannot be used.
-    pub(super) fn invalid(&self, report: &Report, first: bool) -> anyhow::Result<()> {
+    /// The files cannot be used; the catalog of that number goes on counting, if there is one.
+    pub(super) fn invalid(&self, report: &Report, counting: Option<u64>) -> anyhow::Result<()> {
         print::line(report.to_string().trim_end())?;
-        let counting = self.catalogs.follow().borrow().clone();
         let stays = match counting {
-            Some(followed) => format!("catalog version {} stays in force", followed.number),
-            None if first => "waiting for files that can be used".to_owned(),
-            None => "still waiting".to_owned(),
+            Some(number) => format!("catalog version {number} stays in force"),
+            None => {
+                self.check.not_ready("the catalog has errors; the log shows them");
+                "waiting for files that can be used".to_owned()
+            }
         };
         print::line(&format!("❌ The catalog has errors; {stays}"))?;
         Ok(())

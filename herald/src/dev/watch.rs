@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use catalog::Report;
 use notify::{RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -11,10 +12,12 @@ use super::{
     banner::Banner,
     publish::{Applied, Publisher},
 };
-use crate::print;
+use crate::{exit, print};
 
 /// How long the files must be left alone: an editor writes one in several steps.
 const QUIET: Duration = Duration::from_millis(150);
+/// How long until a folder that is gone is looked for again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Watches until the shutdown.
 ///
@@ -31,19 +34,37 @@ pub(super) async fn run(publisher: Publisher, banner: Banner, shutdown: Cancella
     .context("cannot watch the catalog's files")?;
     let folder = &publisher.folder;
     watcher.watch(folder, RecursiveMode::Recursive).with_context(|| format!("cannot watch {}", folder.display()))?;
-    let mut first = true;
+    // Whether the addresses were told, and whether the last files could be used.
+    let (mut welcomed, mut usable) = (false, true);
     loop {
         match publisher.apply().await {
-            Ok(Applied::Published(number, report)) => banner.applied(number, &report, first).await?,
-            Ok(Applied::Unchanged(number, report)) if first => banner.applied(number, &report, true).await?,
-            Ok(Applied::Unchanged(..)) => {}
-            Ok(Applied::Invalid(report)) => banner.invalid(&report, first)?,
-            Err(error) => print::error(&format!("the catalog could not be applied: {error:#}")),
+            Ok(Applied::Unchanged(..)) if welcomed && usable => {}
+            Ok(Applied::Published(number, report) | Applied::Unchanged(number, report)) => {
+                banner.applied(number, &report, !welcomed).await?;
+                (welcomed, usable) = (true, true);
+            }
+            Ok(Applied::Invalid(counting, report)) => {
+                banner.invalid(&report, counting)?;
+                usable = false;
+                // A catalog of before goes on counting, so there is something to listen for.
+                if let Some(number) = counting.filter(|_| !welcomed) {
+                    banner.applied(number, &Report::default(), true).await?;
+                    welcomed = true;
+                }
+            }
+            Err(error) => print::error(&format!("the catalog could not be applied: {}", exit::told(&error))),
         }
-        first = false;
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             Some(()) = changes.recv() => settle(&mut changes).await,
+        }
+        // The folder may be another one of the same name by now.
+        while let Err(error) = watcher.watch(folder, RecursiveMode::Recursive) {
+            print::error(&format!("cannot watch {}: {error}; trying again every second", folder.display()));
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = tokio::time::sleep(AGAIN) => {}
+            }
         }
     }
 }

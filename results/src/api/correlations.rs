@@ -5,10 +5,7 @@ use std::time::Duration;
 use axum::{
     extract::{Path, State},
     http::StatusCode,
-    response::{
-        IntoResponse, Response,
-        sse::Event,
-    },
+    response::{IntoResponse, Response, sse::Event},
 };
 use contracts::{
     ids::{CorrelationId, InvocationId},
@@ -30,11 +27,7 @@ use crate::{
 /// The least time between two states of a live stream: what changes meanwhile is shown at once.
 const COALESCED: Duration = Duration::from_millis(100);
 
-pub(super) async fn show(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    params: Params,
-) -> Result<Response, Problem> {
+pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Result<Response, Problem> {
     let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
     params.only(&["wait", "cursor", "limit", "invocation", "until"])?;
     let correlation: CorrelationId = id.parse().map_err(|error| bad(format!("{id:?}: {error}")))?;

@@ -55,8 +55,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     params.only(&["cursor", "limit"])?;
     let page = params.page(|text| newest::Cursor::parse(text).is_some())?;
-    let event: EventRef =
-        name.parse().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("{error}")))?;
+    let event: EventRef = name.parse().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("{error}")))?;
     let Some(topic) = topic(&api, &event.topic()).await? else {
         let detail = format!("no event `{event}` is known: it has no topic; `GET /v1/events` lists those that have");
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));

@@ -69,10 +69,7 @@ fn fits(pattern: &str, text: &str) -> bool {
 }
 
 /// The stream. It begins where the topics end at this call.
-pub(super) async fn events(
-    bus: Arc<dyn Bus>,
-    wanted: Wanted,
-) -> Result<impl Stream<Item = Event> + Send, bus::Error> {
+pub(super) async fn events(bus: Arc<dyn Bus>, wanted: Wanted) -> Result<impl Stream<Item = Event> + Send, bus::Error> {
     let mut starts = Vec::new();
     for at in bus.topics().await?.iter().filter(|info| wanted.takes_topic(info)).flat_map(TopicInfo::each) {
         starts.push((bus.offset(&at, Start::End).await?, at));
@@ -139,7 +136,9 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_part() {
-        for (pattern, text) in [("*", "a"), ("move.*", "move.pickup.successful"), ("*.new", "move.new"), ("m*e.n*w", "move.new")] {
+        for (pattern, text) in
+            [("*", "a"), ("move.*", "move.pickup.successful"), ("*.new", "move.new"), ("m*e.n*w", "move.new")]
+        {
             assert!(fits(pattern, text), "{pattern} {text}");
         }
         for (pattern, text) in [("move", "move.new"), ("move.*", "moves.new"), ("*.new", "move.newer"), ("a*a", "a")] {

@@ -3,7 +3,7 @@
 //! Offsets have holes, so nothing is counted back from the end. Instead, times are: from a moment, ever further back
 //! until enough records lie between, and nearer again where too many do.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{cmp::Reverse, collections::VecDeque, time::Duration};
 
 use bus::{Bus, Offset, Record, Start, TopicInfo, TopicPartition};
 use jiff::Timestamp;
@@ -66,7 +66,7 @@ pub(super) async fn page(
         more |= records.len() == limit;
         found.extend(records);
     }
-    found.sort_by(|a, b| (b.published, b.partition, b.offset).cmp(&(a.published, a.partition, a.offset)));
+    found.sort_by_key(|record| Reverse((record.published, record.partition, record.offset)));
     more |= found.len() > limit;
     found.truncate(limit);
     for record in &found {

@@ -34,9 +34,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
             .await
             .map_err(|error| bad(format!("the query cannot be read: {error}")))?;
         let accepted = parts.headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let stream = accepted
-            .flat_map(|value| value.split(','))
-            .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream")));
+        let stream = accepted.flat_map(|value| value.split(',')).any(|kind| {
+            kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+        });
         Ok(Self { pairs, stream })
     }
 }

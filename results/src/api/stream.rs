@@ -19,8 +19,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The answer with a stream of events, which ends with the process.
 pub(super) fn answer(stream: impl Stream<Item = Event> + Send + 'static, shutdown: CancellationToken) -> Response {
     let stream = stream.map(Ok::<_, Infallible>).take_until(shutdown.cancelled_owned());
-    let mut response =
-        Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("alive")).into_response();
+    let mut response = Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("alive")).into_response();
     // A proxy that gathers a stream before it passes it on would make it useless.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

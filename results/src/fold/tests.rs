@@ -4,7 +4,8 @@ use contracts::{
     hasura::Op,
     ids::{CorrelationId, EventId, InvocationId, JobRunId},
     progress::{
-        AttemptState, Detected, DetectedEvent, Duplicate, Fact, FailedEvent, JobStep, Occurrence, Origin, Progress, Refused,
+        AttemptState, Detected, DetectedEvent, Duplicate, Fact, FailedEvent, JobStep, Occurrence, Origin, Progress,
+        Refused,
     },
     raw::{Kind, Place},
     summary::{Outcome, State},
@@ -134,7 +135,10 @@ fn a_redelivery_waits_for_the_first_even_when_clocks_disagree() {
     assert_eq!(state.view().repeated, 1, "the first is known by name");
     let state = fold([duplicate(1, 4, false), detected(4, 1, &[])]);
     let view = state.view();
-    assert_eq!((view.state, view.outcome, view.raw.offset, view.repeated), (State::Complete, Some(Outcome::Success), 4, 1));
+    assert_eq!(
+        (view.state, view.outcome, view.raw.offset, view.repeated),
+        (State::Complete, Some(Outcome::Success), 4, 1)
+    );
 }
 
 #[test]

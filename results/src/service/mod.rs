@@ -95,6 +95,9 @@ impl Service {
     }
 }
 
+/// The positions that are durable now.
+type Synced = Result<Vec<(u32, bus::Offset)>, StoreError>;
+
 /// Where the writer is.
 enum Hands {
     Idle(Box<Writer>),
@@ -119,7 +122,7 @@ struct Stage {
     sent: watch::Receiver<i64>,
     /// While announcements are read from the outbox, the last that was handed on.
     behind: Option<i64>,
-    syncing: Option<JoinHandle<Result<Vec<(u32, bus::Offset)>, StoreError>>>,
+    syncing: Option<JoinHandle<Synced>>,
     /// Whether a transaction failed and is not tried again before the next tick.
     held: bool,
 }
@@ -199,7 +202,7 @@ impl Stage {
         // Behind what still waits in the outbox, everything waits there.
         if self.behind.is_none() {
             let before = announced.id - 1;
-            if !self.announced.as_ref().is_some_and(|to| to.try_send(announced).is_ok()) {
+            if self.announced.as_ref().is_none_or(|to| to.try_send(announced).is_err()) {
                 self.behind = Some(before);
             }
         }
@@ -240,6 +243,10 @@ impl Stage {
                     let from = self.start(&assignment.partition).await?;
                     self.gathered.assign(assignment.partition.partition.0, assignment.generation);
                     self.member.open(&assignment.partition, assignment.generation, from);
+                    if assignment.position.is_none() {
+                        // From now on retention keeps what is yet to be read.
+                        self.member.advise(&assignment.partition, from);
+                    }
                 }
             }
             Delivery::Revoking { partitions, .. } => {
@@ -316,9 +323,7 @@ async fn finished(writer: &mut Hands) -> Result<(Box<Writer>, Done), tokio::task
 }
 
 /// Ends when a sync has ended; never while there is none. Safe to cancel.
-async fn synced(
-    syncing: &mut Option<JoinHandle<Result<Vec<(u32, bus::Offset)>, StoreError>>>,
-) -> Result<Result<Vec<(u32, bus::Offset)>, StoreError>, tokio::task::JoinError> {
+async fn synced(syncing: &mut Option<JoinHandle<Synced>>) -> Result<Synced, tokio::task::JoinError> {
     let Some(task) = syncing else { return std::future::pending().await };
     let done = task.await;
     *syncing = None;

@@ -130,9 +130,8 @@ impl Maintenance {
         if std::mem::take(&mut self.expire) {
             return Some(Work::Expire(ago(self.deadline)));
         }
-        std::mem::take(&mut self.trim).then(|| {
-            Work::Trim(Kept { since: ago(self.keep), count: self.keep_count, open_since: ago(self.deadline) })
-        })
+        std::mem::take(&mut self.trim)
+            .then(|| Work::Trim(Kept { since: ago(self.keep), count: self.keep_count, open_since: ago(self.deadline) }))
     }
 
     /// A step of the sweep has ended; there may be more.

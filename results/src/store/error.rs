@@ -51,7 +51,9 @@ pub enum StoreError {
         why: String,
     },
     /// The position is not the one that the batch started from: nothing of the batch was written.
-    #[error("the results store has read partition {partition} to {found:?}, not to {expected:?}, where the batch begins")]
+    #[error(
+        "the results store has read partition {partition} to {found:?}, not to {expected:?}, where the batch begins"
+    )]
     Moved {
         /// The partition of `progress`.
         partition: u32,

@@ -15,6 +15,7 @@ mod memory;
 mod outbox;
 mod reader;
 mod row;
+mod transaction;
 mod trim;
 mod writer;
 

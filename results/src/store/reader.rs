@@ -332,8 +332,7 @@ fn list(
     const ALL: &str = "SELECT id, state, flags FROM invocation WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
     let open = filter.overdue || matches!(filter.state, Some(State::Pending | State::InProcess));
     let before: i64 = page.after.as_deref().and_then(|text| text.parse().ok()).unwrap_or(i64::MAX);
-    let mut statement =
-        connection.prepare_cached(if open { OPEN } else { ALL }).map_err(StoreError::doing("read"))?;
+    let mut statement = connection.prepare_cached(if open { OPEN } else { ALL }).map_err(StoreError::doing("read"))?;
     let mut bodies = connection
         .prepare_cached("SELECT id, body FROM invocation WHERE id = ?1")
         .map_err(StoreError::doing("read"))?;

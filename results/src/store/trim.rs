@@ -152,7 +152,9 @@ impl Writer {
                 tally.forget(&invocation.part());
                 let keys = params![hash, invocation.correlation.as_str(), body::encode(&tally, 512)];
                 let statement = if tally.counters.invocations == 0 {
-                    sql.prepare_cached("DELETE FROM correlation WHERE hash = ?1 AND correlation = ?2 AND ?3 IS NOT NULL")
+                    sql.prepare_cached(
+                        "DELETE FROM correlation WHERE hash = ?1 AND correlation = ?2 AND ?3 IS NOT NULL",
+                    )
                 } else {
                     sql.prepare_cached("INSERT OR REPLACE INTO correlation VALUES (?1, ?2, ?3)")
                 };

@@ -7,20 +7,12 @@ use std::{
 };
 
 use bus::{Offset, Record};
-use contracts::{ids::CorrelationId, summary::Summary};
-use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 
 use super::{
-    Announced, Durable, Reader, StoreError, body, file,
-    memory::{Key, Memory, Row},
-    outbox, reader,
-    row::{self, Hashes},
+    Announced, Durable, Reader, StoreError, file, memory::Memory, outbox, reader, row::Hashes, transaction::Transaction,
 };
-use crate::{
-    fold::{Invocation, Tally, Told},
-    watch::Change,
-};
+use crate::{fold::Told, watch::Change};
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -116,8 +108,10 @@ impl Writer {
     /// # Errors
     /// The file cannot be read.
     pub fn positions(&self) -> Result<BTreeMap<u32, Offset>, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT partition, next FROM position").map_err(StoreError::doing("read"))?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT partition, next FROM position")
+            .map_err(StoreError::doing("read"))?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, Offset(row.get::<_, i64>(1)? as u64))));
         rows.and_then(Iterator::collect).map_err(StoreError::doing("read"))
     }
@@ -168,16 +162,7 @@ impl Writer {
         work: impl FnOnce(&mut Transaction<'_>) -> Result<(), StoreError>,
     ) -> Result<Applied, StoreError> {
         let done = self.connection.unchecked_transaction().map_err(StoreError::doing("write")).and_then(|sql| {
-            let mut transaction = Transaction {
-                connection: &sql,
-                memory: &mut self.memory,
-                hashes: self.hashes,
-                dirty: Vec::new(),
-                loaded: Vec::new(),
-                touched: Vec::new(),
-                expired: false,
-                unreadable: 0,
-            };
+            let mut transaction = Transaction::new(&sql, &mut self.memory, self.hashes);
             work(&mut transaction)?;
             let (used, applied) = transaction.finish()?;
             sql.commit().map_err(StoreError::doing("write"))?;
@@ -192,269 +177,6 @@ impl Writer {
                 self.memory.clear();
                 Err(error)
             }
-        }
-    }
-}
-
-/// A transaction under way.
-pub(super) struct Transaction<'a> {
-    pub(super) connection: &'a Connection,
-    memory: &'a mut Memory,
-    hashes: Hashes,
-    /// The rows that changed.
-    dirty: Vec<Key>,
-    /// The rows that were read from the file.
-    loaded: Vec<Key>,
-    /// Their correlations, each with one of its invocations.
-    touched: Vec<Key>,
-    /// Whether deadlines, rather than facts, changed the rows.
-    pub(super) expired: bool,
-    unreadable: u64,
-}
-
-impl Transaction<'_> {
-    fn advance(&self, partition: u32, read: Read) -> Result<(), StoreError> {
-        let found: Option<i64> = self
-            .connection
-            .prepare_cached("SELECT next FROM position WHERE partition = ?1")
-            .and_then(|mut statement| statement.query_row([partition], |row| row.get(0)).optional())
-            .map_err(StoreError::doing("read"))?;
-        let found = found.map(|next| next as u64);
-        let expected = read.from.map(|from| from.0);
-        if found != expected {
-            return Err(StoreError::Moved { partition, expected, found });
-        }
-        self.connection
-            .prepare_cached("INSERT OR REPLACE INTO position VALUES (?1, ?2)")
-            .and_then(|mut statement| statement.execute(params![partition, read.to.0 as i64]))
-            .map_err(StoreError::doing("write"))?;
-        Ok(())
-    }
-
-    fn unreadable(&mut self, record: &Record, error: &str) -> Result<(), StoreError> {
-        tracing::error!(
-            bus.topic = %record.topic, bus.partition = record.partition.0, bus.offset = record.offset.0, error,
-            "passed over a record that is no progress record; it is noted in the store's table `unreadable`"
-        );
-        self.unreadable += 1;
-        self.connection
-            .prepare_cached("INSERT OR REPLACE INTO unreadable VALUES (?1, ?2, ?3)")
-            .and_then(|mut statement| statement.execute(params![record.partition.0, record.offset.0 as i64, error]))
-            .map_err(StoreError::doing("write"))?;
-        Ok(())
-    }
-
-    /// Folds one fact.
-    fn fold(&mut self, told: Told) -> Result<(), StoreError> {
-        let occurrence = &told.progress.occurrence;
-        let key = (occurrence.correlation.clone(), occurrence.invocation);
-        if !self.memory.rows.contains_key(&key) {
-            self.load(&key)?;
-        }
-        match self.memory.rows.get_mut(&key) {
-            Some(row) => {
-                if row.state.apply(told) {
-                    self.mark(key);
-                }
-                Ok(())
-            }
-            None => {
-                let state = Invocation::first(told);
-                self.create(key, state);
-                Ok(())
-            }
-        }
-    }
-
-    /// Changes a row by something that is no fact.
-    pub(super) fn change(&mut self, key: Key, change: impl FnOnce(&mut Invocation)) -> Result<(), StoreError> {
-        if !self.memory.rows.contains_key(&key) {
-            self.load(&key)?;
-        }
-        if let Some(row) = self.memory.rows.get_mut(&key) {
-            change(&mut row.state);
-            self.mark(key);
-        }
-        Ok(())
-    }
-
-    fn create(&mut self, key: Key, state: Invocation) {
-        let row = Row { id: None, state, part: None, received: 0, dirty: false, size: 0 };
-        match self.memory.groups.get_mut(&key.0) {
-            Some(group) => group.many = true,
-            None => {
-                let nothing = Tally::nothing(row.state.received());
-                self.memory.group(key.0.clone(), nothing, false);
-            }
-        }
-        self.memory.insert(key.clone(), row);
-        self.mark(key);
-    }
-
-    fn mark(&mut self, key: Key) {
-        let Some(row) = self.memory.rows.get_mut(&key) else { return };
-        if row.dirty {
-            return;
-        }
-        row.dirty = true;
-        if let Some(group) = self.memory.groups.get_mut(&key.0).filter(|group| group.before.is_none()) {
-            group.before = Some((group.tally.revision, group.tally.is_complete()));
-            self.touched.push(key.clone());
-        }
-        self.dirty.push(key);
-    }
-
-    /// Brings a row, and its correlation, into memory if the file has them.
-    fn load(&mut self, key: &Key) -> Result<(), StoreError> {
-        let (correlation, invocation) = key;
-        let hash = self.hashes.correlation(correlation);
-        let many = match self.memory.groups.get(correlation) {
-            Some(group) => group.many,
-            None if !row::any(self.connection, hash)? => return Ok(()),
-            None => match row::tally(self.connection, hash, correlation)? {
-                Some(tally) => {
-                    self.memory.group(correlation.clone(), tally, true);
-                    true
-                }
-                None => {
-                    if let Some(found) = row::single(self.connection, hash, correlation)? {
-                        self.remember(found);
-                    }
-                    false
-                }
-            },
-        };
-        if many && let Some(found) = row::find(self.connection, self.hashes, correlation, *invocation)? {
-            self.remember(found);
-        }
-        Ok(())
-    }
-
-    fn remember(&mut self, (id, state): (i64, Invocation)) {
-        let part = state.part();
-        let key = (state.correlation.clone(), state.invocation);
-        if !self.memory.groups.contains_key(&key.0) {
-            self.memory.group(key.0.clone(), Tally::of(&part), false);
-        }
-        let received = state.received().as_microsecond();
-        // Its size is not known without encoding it again; the next write tells.
-        let row = Row { id: Some(id), state, part: Some(part), received, dirty: false, size: 0 };
-        self.loaded.push(key.clone());
-        self.memory.insert(key, row);
-    }
-
-    /// Writes what changed, and finds what completed.
-    fn finish(mut self) -> Result<(Vec<Key>, Applied), StoreError> {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        let mut created = 0;
-        for key in &dirty {
-            created += i64::from(self.store(key)?);
-        }
-        let mut completed = Vec::new();
-        let mut changes = Vec::with_capacity(self.touched.len());
-        for one in std::mem::take(&mut self.touched) {
-            self.settle(one, &mut changes, &mut completed)?;
-        }
-        let mut applied = Applied { changes, announced: None, unreadable: self.unreadable };
-        if !completed.is_empty() {
-            let ids: Vec<CorrelationId> = completed.iter().map(|summary| summary.correlation.clone()).collect();
-            let id = outbox::put(self.connection, &ids)?;
-            row::add_total(self.connection, "completed", ids.len() as i64)?;
-            applied.announced = Some(Announced { id, summaries: completed });
-        }
-        row::add_total(self.connection, "invocations", created)?;
-        row::add_total(self.connection, "unreadable", self.unreadable as i64)?;
-        dirty.append(&mut self.loaded);
-        Ok((dirty, applied))
-    }
-
-    /// Writes a row; answers whether it is new.
-    fn store(&mut self, key: &Key) -> Result<bool, StoreError> {
-        let hash = self.hashes.correlation(&key.0);
-        let invocation = self.hashes.invocation(key.1);
-        let Some(row) = self.memory.rows.get_mut(key) else { return Ok(false) };
-        let part = row.state.part();
-        let received = row.state.received().as_microsecond();
-        let body = body::encode(&row.state, row.size.max(512) + 256);
-        let write = StoreError::doing("write");
-        let new = row.id.is_none();
-        let (state, flags) = (row::state(&part), row::flags(&part));
-        match row.id {
-            None => {
-                const SQL: &str = "INSERT INTO invocation \
-                    (correlation_hash, invocation_hash, received, state, flags, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-                let written = self.connection.prepare_cached(SQL).and_then(|mut statement| {
-                    statement.insert(params![hash, invocation, received, state, flags, body])
-                });
-                row.id = Some(written.map_err(write)?);
-            }
-            Some(id) if row.received == received => {
-                const SQL: &str = "UPDATE invocation SET state = ?2, flags = ?3, body = ?4 WHERE id = ?1";
-                let statement = self.connection.prepare_cached(SQL);
-                statement.and_then(|mut s| s.execute(params![id, state, flags, body])).map_err(write)?;
-            }
-            Some(id) => {
-                const SQL: &str =
-                    "UPDATE invocation SET state = ?2, flags = ?3, body = ?4, received = ?5 WHERE id = ?1";
-                let statement = self.connection.prepare_cached(SQL);
-                statement.and_then(|mut s| s.execute(params![id, state, flags, body, received])).map_err(write)?;
-            }
-        }
-        if let Some(group) = self.memory.groups.get_mut(&key.0) {
-            match &row.part {
-                Some(before) => group.tally.replace(before, &part),
-                None => group.tally.add(&part),
-            }
-        }
-        (row.part, row.received, row.dirty) = (Some(part), received, false);
-        let size = body.len();
-        self.memory.resize(key, size);
-        Ok(new)
-    }
-
-    /// Writes a correlation's counters, and notes what is to be told of it.
-    fn settle(
-        &mut self,
-        one: Key,
-        changes: &mut Vec<Change>,
-        completed: &mut Vec<Summary>,
-    ) -> Result<(), StoreError> {
-        let correlation = one.0.clone();
-        let Some(group) = self.memory.groups.get_mut(&correlation) else { return Ok(()) };
-        let (revision, was_complete) = group.before.take().unwrap_or_default();
-        let (tally, many) = (group.tally.clone(), group.many);
-        if many {
-            let statement = self.connection.prepare_cached("INSERT OR REPLACE INTO correlation VALUES (?1, ?2, ?3)");
-            let hash = self.hashes.correlation(&correlation);
-            statement
-                .and_then(|mut s| s.execute(params![hash, correlation.as_str(), body::encode(&tally, 512)]))
-                .map_err(StoreError::doing("write"))?;
-        }
-        let complete = tally.is_complete();
-        if complete && (tally.revision > revision || self.expired && !was_complete) {
-            // The only row of a correlation is in memory, and most correlations have only one.
-            completed.push(match self.memory.rows.get(&one).filter(|_| !many) {
-                Some(row) => reader::alone(&row.state, &tally),
-                None => reader::announcement(self.connection, self.hashes, &correlation, &tally)?,
-            });
-        }
-        changes.push(Change { correlation, revision: tally.revision, complete });
-        Ok(())
-    }
-}
-
-impl Tally {
-    /// The tally of a correlation before its first invocation is added.
-    fn nothing(received: Timestamp) -> Self {
-        Self {
-            counters: contracts::summary::Counters::default(),
-            revision: 0,
-            open: 0,
-            overdue: 0,
-            pending: 0,
-            received,
-            ended: None,
-            forgotten: 0,
         }
     }
 }

@@ -1,3 +1,2 @@
 mod behaviour;
-mod bench;
 pub(crate) mod facts;
