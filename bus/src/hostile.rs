@@ -6,22 +6,18 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use contracts::outcomes::BoxFuture;
 use jiff::Timestamp;
 
 pub use crate::local::chaos::Manners;
 use crate::{
-    Bus, Error, PublishError,
     local::{
-        Local,
+        Local, Within,
         batch::Stored,
         chaos::Chaos,
         log::lock,
         storage::{Loaded, Reader, Storage, StorageError, TopicId, Transaction, Trimmable, Trimmed, Usage},
     },
-    member::Member,
-    record::{Offset, Outgoing, Partition, Record, Spot, Topic, TopicPartition},
-    topic::{Lag, Start, TopicInfo, TopicSpec},
+    record::{Offset, Partition},
 };
 
 /// The hostile bus.
@@ -138,49 +134,8 @@ impl Reader for Memory {
     }
 }
 
-impl Bus for Hostile {
-    fn publish(&self, batch: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Spot>, PublishError>> {
-        self.local.publish(batch)
-    }
-
-    fn join(&self, group: &str, topics: Vec<Topic>) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
-        self.local.join(group, topics)
-    }
-
-    fn read<'a>(
-        &'a self,
-        at: &'a TopicPartition,
-        from: Offset,
-        max_bytes: usize,
-    ) -> BoxFuture<'a, Result<Vec<Record>, Error>> {
-        self.local.read(at, from, max_bytes)
-    }
-
-    fn changed<'a>(&'a self, at: &'a TopicPartition, from: Offset) -> BoxFuture<'a, Result<(), Error>> {
-        self.local.changed(at, from)
-    }
-
-    fn offset<'a>(&'a self, at: &'a TopicPartition, place: Start) -> BoxFuture<'a, Result<Offset, Error>> {
-        self.local.offset(at, place)
-    }
-
-    fn create(&self, topics: Vec<TopicSpec>) -> BoxFuture<'_, Result<(), Error>> {
-        self.local.create(topics)
-    }
-
-    fn delete<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), Error>> {
-        self.local.delete(topic)
-    }
-
-    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>> {
-        self.local.topics()
-    }
-
-    fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
-        self.local.lag(group)
-    }
-
-    fn forget<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<(), Error>> {
-        self.local.forget(group)
+impl Within for Hostile {
+    fn local(&self) -> &Local {
+        &self.local
     }
 }

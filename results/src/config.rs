@@ -42,7 +42,7 @@ impl Default for Config {
             path: PathBuf::from("data/results.db"),
             deadline: Duration::secs(24 * 3600),
             keep: Duration::secs(7 * 24 * 3600),
-            keep_count: 10_000_000,
+            keep_count: 2_000_000,
             batch_size: Size::mib(8),
             memory: Size::mib(64),
             after_loss: AfterLoss::Stop,

@@ -31,7 +31,18 @@ fn build() -> PathBuf {
     let target = test.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
     let target = target.unwrap_or_else(|| panic!("{} is in no target folder of cargo", test.display()));
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "-p", "herald", "--bin", "herald", "--profile", profile, "--message-format", "json"]);
+    cargo.args([
+        "build",
+        "--quiet",
+        "-p",
+        "herald",
+        "--bin",
+        "herald",
+        "--profile",
+        profile,
+        "--message-format",
+        "json",
+    ]);
     cargo.arg("--target-dir").arg(target).current_dir(root()).stdin(Stdio::null());
     // What cargo tells a test about its package would look like a change to build scripts.
     for (name, _) in std::env::vars_os() {
@@ -43,10 +54,16 @@ fn build() -> PathBuf {
     let output = cargo.output().unwrap_or_else(|error| panic!("cannot run {}: {error}", env!("CARGO")));
     let messages: Vec<Value> =
         output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
-    assert!(output.status.success(), "herald does not build:\n{}{}", String::from_utf8_lossy(&output.stderr), said(&messages));
-    let built = messages.iter().filter(|message| message["target"]["name"] == "herald").find_map(|message| {
-        message["executable"].as_str().map(PathBuf::from)
-    });
+    assert!(
+        output.status.success(),
+        "herald does not build:\n{}{}",
+        String::from_utf8_lossy(&output.stderr),
+        said(&messages)
+    );
+    let built = messages
+        .iter()
+        .filter(|message| message["target"]["name"] == "herald")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from));
     built.expect("cargo names the executable that it built")
 }
 

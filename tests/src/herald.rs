@@ -1,38 +1,24 @@
-//! One Herald under test: its life, and everything that a test asks of it.
+//! One Herald under test: its life, its folders and what it prints.
+
+mod ask;
+mod end;
 
 use std::{
     collections::VecDeque,
     fs,
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     path::PathBuf,
     process::Command,
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use contracts::{
-    ids::{CorrelationId, InvocationId},
-    summary::{State, Summary},
-};
+use contracts::ids::{CorrelationId, InvocationId};
 use rustix::process::Signal;
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::{
-    Builder, Engine, Ended, LOOK, Log, Output, PATIENCE, Tool, binary,
-    client::{self, Answer, Connection, Events, Request},
-    home,
-    process::Process,
-    tool::clean,
-};
-
-/// How many requests the history keeps.
-const HISTORY: usize = 40;
-/// How long work that a test leaves behind may take to end before it counts as left over.
-const SETTLE: Duration = Duration::from_secs(15);
+use crate::{Builder, Ended, Engine, Log, Tool, binary, client, client::Request, home, process::Process, tool::clean};
 
 /// Where a running Herald listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,7 +160,8 @@ impl Herald {
     pub async fn second(&self) -> Ended {
         let home = self.given.home.path();
         let (data, catalog) = (self.data(), home::catalog(home));
-        let arguments: Vec<String> = [catalog.display().to_string(), "--data".into(), data.display().to_string()].into();
+        let arguments: Vec<String> =
+            [catalog.display().to_string(), "--data".into(), data.display().to_string()].into();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let always = ["dev", "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0"];
         let output = Tool::start(&[&always, arguments.as_slice()].concat(), &[], None).output().await;
@@ -244,178 +231,6 @@ impl Herald {
         assert!(self.process.is_none(), "the log is read after it has stopped");
         Log::open(self.given.engine, &self.data())
     }
-
-    // ---- What is asked of it -----------------------------------------------------------------------------------------
-
-    /// Where webhooks are taken.
-    pub fn webhook(&self) -> SocketAddr {
-        self.addresses.expect("it is running").webhook
-    }
-
-    /// Where webhooks are taken, over deaths and restarts.
-    pub fn webhooks(&self) -> watch::Receiver<Option<SocketAddr>> {
-        self.webhooks.subscribe()
-    }
-
-    /// Where the API is.
-    pub fn api(&self) -> SocketAddr {
-        self.addresses.expect("it is running").api
-    }
-
-    /// Asks the webhook, with the secret where there is one.
-    pub async fn hook(&self, mut request: Request) -> Answer {
-        if let Some(secret) = &self.given.secret {
-            request = request.header("x-herald-secret", secret);
-        }
-        self.ask(self.webhook(), request).await
-    }
-
-    /// Asks the API, with the token where there is one.
-    pub async fn get(&self, path: &str) -> Answer {
-        self.ask(self.api(), self.authorised(Request::get(path))).await
-    }
-
-    /// Asks anybody, and notes it in the history.
-    pub async fn ask(&self, address: SocketAddr, request: Request) -> Answer {
-        let answer = client::send(address, &request).await;
-        let said = match &answer {
-            Ok(answer) => format!("{} {}", answer.status, answer.text()),
-            Err(error) => format!("{error:#}"),
-        };
-        self.note(format!("{} -> {said}", request.line()));
-        answer.unwrap_or_else(|error| panic!("{}: {error:#}\n{}", request.line(), self.story()))
-    }
-
-    fn authorised(&self, request: Request) -> Request {
-        match &self.given.token {
-            Some(token) => request.header("authorization", &format!("Bearer {token}")),
-            None => request,
-        }
-    }
-
-    /// Follows a live stream of the API.
-    pub async fn stream(&self, path: &str) -> Events {
-        let connection = Connection::open(self.api()).await.expect("the API");
-        connection.stream(self.authorised(Request::get(path))).await.unwrap_or_else(|error| panic!("{path}: {error:#}"))
-    }
-
-    /// Posts a body to `/hasura`, which must be accepted.
-    pub async fn post(&self, body: impl ToString) -> Accepted {
-        self.hook(Request::post("/hasura", Bytes::from(body.to_string()))).await.expect(200).json()
-    }
-
-    /// What is known of a correlation.
-    pub async fn summary(&self, correlation: &CorrelationId) -> Option<Summary> {
-        let answer = self.get(&format!("/v1/correlations/{correlation}")).await;
-        (answer.status == 200).then(|| answer.json())
-    }
-
-    /// Waits until a correlation is complete, with that many invocations.
-    pub async fn complete(&self, correlation: &CorrelationId, invocations: u64) -> Summary {
-        self.wait_for(&format!("{correlation} to be complete with {invocations} invocations"), async || {
-            let answer = self.get(&format!("/v1/correlations/{correlation}?wait=2s")).await;
-            let summary: Summary = (answer.status == 200).then(|| answer.json())?;
-            (summary.state == State::Complete && summary.counters.invocations == invocations).then_some(summary)
-        })
-        .await
-    }
-
-    /// Posts a body, and waits until everything it caused has ended.
-    pub async fn run(&self, body: Value) -> Summary {
-        let accepted = self.post(body).await;
-        self.complete(&accepted.correlation_id, 1).await
-    }
-
-    /// Runs a tool against it to its end.
-    pub async fn cli(&self, arguments: &[&str]) -> Output {
-        self.tool(arguments).output().await
-    }
-
-    /// Starts a tool against it.
-    pub fn tool(&self, arguments: &[&str]) -> Tool {
-        let mut variables = vec![
-            ("HERALD_URL".to_owned(), format!("http://{}", self.webhook())),
-            ("HERALD_API".to_owned(), format!("http://{}", self.api())),
-        ];
-        variables.extend(self.given.secret.clone().map(|secret| ("HERALD_SECRET".to_owned(), secret)));
-        variables.extend(self.given.token.clone().map(|token| ("HERALD_API_TOKEN".to_owned(), token)));
-        Tool::start(arguments, &variables, None)
-    }
-
-    /// Looks until there is something, and gives up with the whole story when there is nothing for long, or when the
-    /// process has died.
-    pub async fn wait_for<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-        let begun = Instant::now();
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}\n{}", self.story());
-            let dead = self.process.as_ref().is_some_and(|process| !crate::process_exists(process.id() as i32));
-            assert!(!dead, "it died while {what} was awaited\n{}", self.story());
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    fn note(&self, line: String) {
-        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        if history.len() == HISTORY {
-            history.pop_front();
-        }
-        history.push_back(line.chars().take(2000).collect());
-    }
-
-    /// What was printed and asked, for whoever must find out why.
-    fn story(&self) -> String {
-        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked: String = history.iter().map(|line| format!("  {line}\n")).collect();
-        let (stdout, stderr) = (self.stdout(), self.stderr());
-        format!("{}--- running\n{stdout}{stderr}--- asked last\n{asked}", self.before)
-    }
-
-    // ---- Its end -----------------------------------------------------------------------------------------------------
-
-    /// What is unfinished, if anything is. Blocking, for a destructor.
-    fn left_over(&self) -> Option<String> {
-        let addresses = self.addresses?;
-        for state in ["pending", "inProcess"] {
-            let found = get_blocking(addresses.api, &format!("/v1/invocations?state={state}&limit=3"), &self.given.token);
-            let list = found["invocations"].as_array().map_or(1, Vec::len);
-            if list > 0 {
-                return Some(format!("invocations that are {state}: {found}"));
-            }
-        }
-        let status = get_blocking(addresses.api, "/v1/status", &self.given.token);
-        let behind = |(name, group): (&String, &Value)| {
-            (group["lag"] != 0).then(|| format!("the group {name} is behind: {group}"))
-        };
-        match status["groups"].as_object() {
-            Some(groups) => groups.iter().find_map(behind),
-            None => Some(format!("a status without groups: {status}")),
-        }
-    }
-}
-
-impl Drop for Herald {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            // The panic itself may not have told the story.
-            let mut to = std::io::stderr().lock();
-            let _ = writeln!(to, "{}", self.story());
-            return;
-        }
-        let Some(process) = &mut self.process else { return };
-        if let Some(status) = process.ended() {
-            process.last_words();
-            panic!("herald died unasked: {status}\n{}", self.story());
-        }
-        let begun = Instant::now();
-        while !self.may_leave_work {
-            let Some(left) = self.left_over() else { break };
-            assert!(begun.elapsed() < SETTLE, "work was left over: {left}\n{}", self.story());
-            std::thread::sleep(LOOK);
-        }
-    }
 }
 
 /// The addresses in what it prints once it is ready.
@@ -426,18 +241,4 @@ fn addresses(stdout: &str) -> Option<Addresses> {
         line.trim().strip_prefix("http://")?.split('/').next()?.parse().ok()
     };
     Some(Addresses { webhook: after("webhook")?, api: after("API")? })
-}
-
-fn get_blocking(address: SocketAddr, path: &str, token: &Option<String>) -> Value {
-    let asked = || -> std::io::Result<Value> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(SETTLE))?;
-        let token = token.as_ref().map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\n{token}connection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        Ok(serde_json::from_str(body).unwrap_or(Value::String(answer)))
-    };
-    asked().unwrap_or_else(|error| Value::String(error.to_string()))
 }

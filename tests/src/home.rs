@@ -1,6 +1,9 @@
 //! What a Herald under test is given: folders of its own, a catalog, settings.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use tempfile::TempDir;
 

@@ -1,6 +1,9 @@
 //! The command line, as a person or a script runs it.
 
-use std::{io::Write as _, process::{Command, Stdio}};
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+};
 
 use crate::{binary, process::Process};
 

@@ -14,15 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contracts::outcomes::BoxFuture;
-
-use crate::{
-    Bus, Error, PublishError,
-    local::Local,
-    member::Member,
-    record::{Offset, Outgoing, Record, Spot, Topic, TopicPartition},
-    topic::{Lag, Start, TopicInfo, TopicSpec},
-};
+use crate::local::{Local, Within};
 
 /// The file with the log, within the data folder.
 const FILE: &str = "bus.db";
@@ -162,49 +154,8 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
     Ok(file)
 }
 
-impl Bus for Embedded {
-    fn publish(&self, batch: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Spot>, PublishError>> {
-        self.local.publish(batch)
-    }
-
-    fn join(&self, group: &str, topics: Vec<Topic>) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
-        self.local.join(group, topics)
-    }
-
-    fn read<'a>(
-        &'a self,
-        at: &'a TopicPartition,
-        from: Offset,
-        max_bytes: usize,
-    ) -> BoxFuture<'a, Result<Vec<Record>, Error>> {
-        self.local.read(at, from, max_bytes)
-    }
-
-    fn changed<'a>(&'a self, at: &'a TopicPartition, from: Offset) -> BoxFuture<'a, Result<(), Error>> {
-        self.local.changed(at, from)
-    }
-
-    fn offset<'a>(&'a self, at: &'a TopicPartition, place: Start) -> BoxFuture<'a, Result<Offset, Error>> {
-        self.local.offset(at, place)
-    }
-
-    fn create(&self, topics: Vec<TopicSpec>) -> BoxFuture<'_, Result<(), Error>> {
-        self.local.create(topics)
-    }
-
-    fn delete<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), Error>> {
-        self.local.delete(topic)
-    }
-
-    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>> {
-        self.local.topics()
-    }
-
-    fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
-        self.local.lag(group)
-    }
-
-    fn forget<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<(), Error>> {
-        self.local.forget(group)
+impl Within for Embedded {
+    fn local(&self) -> &Local {
+        &self.local
     }
 }

@@ -17,11 +17,11 @@ use crate::{
 };
 
 /// How many batches one step deletes at most.
-const STEP_BATCHES: usize = 64;
+const STEP_BATCHES: usize = 512;
 /// How often compacted topics are looked through, in milliseconds.
 const COMPACT_EVERY: i64 = 60_000;
 /// How many bytes one step deletes at most, about.
-const STEP_BYTES: u64 = 16 * 1024 * 1024;
+const STEP_BYTES: u64 = 64 * 1024 * 1024;
 
 pub(super) struct Retention {
     keep_bytes: u64,

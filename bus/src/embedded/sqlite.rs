@@ -104,7 +104,9 @@ impl Writer {
         Ok(Extent { begin: Offset(unsigned(begin)), end: Offset(unsigned(last.unwrap_or(next).max(next))) })
     }
 
-    fn write(&mut self, transaction: &Transaction) -> rusqlite::Result<()> {
+    /// Writes a transaction; answers how many bytes of batches it stored.
+    fn write(&mut self, transaction: &Transaction) -> rusqlite::Result<u64> {
+        let mut stored = 0;
         let database = self.connection.transaction()?;
         for (id, info) in &transaction.create {
             database
@@ -125,7 +127,9 @@ impl Writer {
             let at = transaction.published.as_millisecond();
             for (topic, partition, batch) in &transaction.appends {
                 let (base, next) = (signed(batch.base.0), signed(batch.next.0));
-                insert.execute(params![topic.0, partition.0, base, next, at, body::pack(&batch.body)])?;
+                let body = body::pack(&batch.body);
+                stored += body.len() as u64;
+                insert.execute(params![topic.0, partition.0, base, next, at, body])?;
             }
         }
         if !transaction.positions.is_empty() {
@@ -141,7 +145,8 @@ impl Writer {
         for group in &transaction.forget {
             database.execute("DELETE FROM positions WHERE consumer = ?1", [group])?;
         }
-        database.commit()
+        database.commit()?;
+        Ok(stored)
     }
 }
 
@@ -176,12 +181,10 @@ impl Storage for Writer {
     }
 
     fn commit(&mut self, transaction: &Transaction) -> Result<(), StorageError> {
-        self.write(transaction)?;
+        // Between two measurements only what is appended counts; before anything is refused it is measured.
+        self.usage.used += self.write(transaction)?;
         self.commits += 1;
-        // Between two measurements only what is appended counts.
-        let appended: usize = transaction.appends.iter().map(|(_, _, batch)| batch.body.len()).sum();
-        self.usage.used += appended as u64;
-        if self.commits.is_multiple_of(256) {
+        if self.commits.is_multiple_of(256) || self.usage.is_full() {
             self.measure()?;
         }
         Ok(())

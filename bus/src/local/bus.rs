@@ -95,17 +95,23 @@ pub(crate) fn check_sizes<'a>(records: impl IntoIterator<Item = &'a Outgoing>) -
     too_large.map_or(Ok(()), |(record, size)| Err((record.topic.clone(), size)))
 }
 
-impl Bus for Local {
+/// A bus that is one within this process, whatever stores it.
+pub(crate) trait Within: Send + Sync + 'static {
+    fn local(&self) -> &Local;
+}
+
+impl<W: Within> Bus for W {
     fn publish(&self, batch: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Spot>, PublishError>> {
-        Box::pin(self.publish_batch(batch))
+        Box::pin(self.local().publish_batch(batch))
     }
 
     fn join(&self, group: &str, topics: Vec<Topic>) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
         let group: Arc<str> = group.into();
         Box::pin(async move {
-            let joined = self.ask(|reply| Request::Join { group: group.clone(), topics, reply }).await?;
+            let joined = self.local().ask(|reply| Request::Join { group: group.clone(), topics, reply }).await?;
             let (id, inbox) = joined;
-            let (log, requests, chaos) = (self.log.clone(), self.requests.clone(), self.chaos.clone());
+            let local = self.local();
+            let (log, requests, chaos) = (local.log.clone(), local.requests.clone(), local.chaos.clone());
             Ok(Box::new(LocalMember { id, group, inbox, log, requests, chaos }) as Box<dyn Member>)
         })
     }
@@ -117,10 +123,10 @@ impl Bus for Local {
         max_bytes: usize,
     ) -> BoxFuture<'a, Result<Vec<Record>, Error>> {
         Box::pin(async move {
-            let topic = self.log.find(at)?;
+            let topic = self.local().log.find(at)?;
             let mut from = from.max(topic.extent(at.partition).begin);
             loop {
-                let chunk = self.log.read(&topic, at.partition, from, max_bytes).await?;
+                let chunk = self.local().log.read(&topic, at.partition, from, max_bytes).await?;
                 // A batch may hold nothing but a hole at its end; what follows is what was asked for.
                 if !chunk.records.is_empty() || chunk.next <= from {
                     return Ok(chunk.records);
@@ -132,35 +138,35 @@ impl Bus for Local {
 
     fn changed<'a>(&'a self, at: &'a TopicPartition, from: Offset) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let topic = self.log.find(at)?;
-            self.log.changed(&topic, at.partition, from).await
+            let topic = self.local().log.find(at)?;
+            self.local().log.changed(&topic, at.partition, from).await
         })
     }
 
     fn offset<'a>(&'a self, at: &'a TopicPartition, place: Start) -> BoxFuture<'a, Result<Offset, Error>> {
         Box::pin(async move {
-            let topic = self.log.find(at)?;
-            self.log.offset(&topic, at.partition, place).await
+            let topic = self.local().log.find(at)?;
+            self.local().log.offset(&topic, at.partition, place).await
         })
     }
 
     fn create(&self, topics: Vec<TopicSpec>) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(self.ask(|reply| Request::Create { topics, reply }))
+        Box::pin(self.local().ask(|reply| Request::Create { topics, reply }))
     }
 
     fn delete<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(self.ask(|reply| Request::Delete { topic: topic.clone(), reply }))
+        Box::pin(self.local().ask(|reply| Request::Delete { topic: topic.clone(), reply }))
     }
 
     fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>> {
-        Box::pin(async move { Ok(self.log.list().iter().map(|topic| topic.info.clone()).collect()) })
+        Box::pin(async move { Ok(self.local().log.list().iter().map(|topic| topic.info.clone()).collect()) })
     }
 
     fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
         Box::pin(async move {
-            let positions = self.ask(|reply| Request::Positions { group: group.into(), reply }).await?;
+            let positions = self.local().ask(|reply| Request::Positions { group: group.into(), reply }).await?;
             let lag = |(partition, position): (TopicPartition, Offset)| {
-                let end = self.log.get(&partition.topic)?.extent(partition.partition).end;
+                let end = self.local().log.get(&partition.topic)?.extent(partition.partition).end;
                 Some(Lag { partition, position, end, records: end.0.saturating_sub(position.0) })
             };
             Ok(positions.into_iter().filter_map(lag).collect())
@@ -168,6 +174,6 @@ impl Bus for Local {
     }
 
     fn forget<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(self.ask(|reply| Request::Forget { group: group.into(), reply }))
+        Box::pin(self.local().ask(|reply| Request::Forget { group: group.into(), reply }))
     }
 }

@@ -16,4 +16,4 @@ pub(crate) mod log;
 pub(crate) mod member;
 pub(crate) mod storage;
 
-pub(crate) use bus::Local;
+pub(crate) use bus::{Local, Within};

@@ -39,7 +39,8 @@ async fn a_live_stream_of_a_correlation_sends_the_state_first_then_changes_until
 
 #[tokio::test]
 async fn events_are_listed_and_streamed_in_the_form_of_cloudevents() {
-    let herald = Herald::build().event("thing.made", &noted("things")).event("other.made", &noted("others")).start().await;
+    let herald =
+        Herald::build().event("thing.made", &noted("things")).event("other.made", &noted("others")).start().await;
     let known: Value = herald.get("/v1/events").await.expect(200).json();
     let names: Vec<&str> = known["events"].as_array().unwrap().iter().map(|e| e["event"].as_str().unwrap()).collect();
     assert_eq!(names, ["other.made", "thing.made"]);
@@ -108,7 +109,7 @@ async fn what_came_in_is_listed_newest_first_and_by_state() {
     let [good, bad, none] = [good, bad, none].map(|summary| summary.correlation.to_string());
     assert_eq!(list("").await, [none.clone(), bad.clone(), good.clone()]);
     assert_eq!(list("?state=failed").await, [bad]);
-    assert_eq!(list("?events=none").await, [none.clone()]);
+    assert_eq!(list("?events=none").await.join(","), none);
     assert_eq!(list("?limit=1").await, [none]);
     assert!(list("?state=pending").await.is_empty() && list("?state=incomplete").await.is_empty());
 }

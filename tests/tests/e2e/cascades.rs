@@ -54,5 +54,9 @@ async fn a_loop_ends_at_depth_16_with_a_rejection() {
     let one = &list["rejected"][0];
     assert_eq!((&one["stage"], &one["reason"]), (&"detector".into(), &"depth".into()), "{list}");
     assert_eq!(one["correlation"].as_str().unwrap().parse::<CorrelationId>().unwrap(), accepted.correlation_id);
-    herald.cli(&["show", accepted.correlation_id.as_str(), "--all"]).await.expect(0).has(&["❌ Refused", "17 cascades deep"]);
+    herald
+        .cli(&["show", accepted.correlation_id.as_str(), "--all"])
+        .await
+        .expect(0)
+        .has(&["❌ Refused", "17 cascades deep"]);
 }

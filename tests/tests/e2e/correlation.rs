@@ -46,13 +46,19 @@ async fn everything_under_one_correlation_is_gathered() {
         herald.hook(post(&body).header("x-correlation-id", shared.as_str())).await.expect(200);
     }
     let path = "/v1/correlations/order-7%2F~?wait=2s";
-    let summary = herald.wait_for("all three", async || {
-        let answer = herald.get(path).await;
-        let summary: Summary = (answer.status == 200).then(|| answer.json())?;
-        (summary.counters.succeeded == 3).then_some(summary)
-    }).await;
+    let summary = herald
+        .wait_for("all three", async || {
+            let answer = herald.get(path).await;
+            let summary: Summary = (answer.status == 200).then(|| answer.json())?;
+            (summary.counters.succeeded == 3).then_some(summary)
+        })
+        .await;
     assert_eq!((summary.counters.invocations, summary.counters.jobs), (3, 3));
-    herald.cli(&["show", shared.as_str()]).await.expect(0).has(&["In all: 3 invocations, 3 events, 3 jobs (3 succeeded)"]);
+    herald
+        .cli(&["show", shared.as_str()])
+        .await
+        .expect(0)
+        .has(&["In all: 3 invocations, 3 events, 3 jobs (3 succeeded)"]);
 }
 
 #[tokio::test]

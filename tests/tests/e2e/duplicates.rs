@@ -24,9 +24,11 @@ async fn a_duplicate_is_recognised_across_a_restart_and_a_crash() {
     // A sentinel behind the duplicates: when it has ended, they have been looked at.
     let last = herald.post(body::insert("z", "things", json!({ "id": 1 }))).await;
     herald.complete(&last.correlation_id, 1).await;
-    let summary = herald.wait_for("both duplicates to be counted", async || {
-        herald.summary(&first.correlation_id).await.filter(|summary| summary.counters.repeated == 2)
-    }).await;
+    let summary = herald
+        .wait_for("both duplicates to be counted", async || {
+            herald.summary(&first.correlation_id).await.filter(|summary| summary.counters.repeated == 2)
+        })
+        .await;
     assert_eq!((summary.counters.invocations, summary.counters.events, summary.counters.jobs), (1, 1, 1));
     assert_eq!(herald.marks("effects").len(), 2, "one for each of two invocations");
 }
@@ -54,10 +56,12 @@ async fn beyond_the_window_the_same_change_runs_again_under_the_same_ids() {
         .await;
     let body = body::insert("a", "things", json!({ "id": 1 }));
     let first = herald.run(body.clone()).await;
-    herald.wait_for("a second run", async || {
-        herald.post(body.clone()).await;
-        (herald.marks("effects").len() >= 2).then_some(())
-    }).await;
+    herald
+        .wait_for("a second run", async || {
+            herald.post(body.clone()).await;
+            (herald.marks("effects").len() >= 2).then_some(())
+        })
+        .await;
     let effects = herald.marks("effects");
     assert!(effects.iter().all(|run| *run == effects[0]), "the idempotency key stays: {effects:?}");
     let summary = herald.complete(&first.correlation, 1).await;

@@ -15,7 +15,9 @@ async fn a_new_event_counts_at_once() {
     assert_eq!((names(&after), after.counters.succeeded), (vec!["other.made".to_owned()], 1));
     assert_eq!(after.invocations[0].catalog, before.invocations[0].catalog.map(|number| number + 1));
     std::fs::remove_file(herald.catalog().join("events/other.made.yaml")).unwrap();
-    herald.wait_for("the catalog without it", async || herald.stdout().contains("Catalog version 3").then_some(())).await;
+    herald
+        .wait_for("the catalog without it", async || herald.stdout().contains("Catalog version 3").then_some(()))
+        .await;
     assert_eq!(herald.run(body::insert("c", "others", json!({ "id": 1 }))).await.counters.events, 0);
 }
 
@@ -23,11 +25,14 @@ async fn a_new_event_counts_at_once() {
 async fn files_with_an_error_change_nothing_and_say_where_and_why() {
     let herald = Herald::build().event("thing.made", &noted("things")).start().await;
     herald.edit("events/other.made.yaml", &noted("others"));
-    herald.edit("events/thing.made.yaml", "from: { table: things }\nwhen: |\n  changd(\"status\")\nsample: { id: 1 }\n");
-    let said = herald.wait_for("the complaint", async || {
-        let stdout = herald.stdout();
-        (stdout.contains("changd") && stdout.contains("stays in force")).then_some(stdout)
-    }).await;
+    herald
+        .edit("events/thing.made.yaml", "from: { table: things }\nwhen: |\n  changd(\"status\")\nsample: { id: 1 }\n");
+    let said = herald
+        .wait_for("the complaint", async || {
+            let stdout = herald.stdout();
+            (stdout.contains("changd") && stdout.contains("stays in force")).then_some(stdout)
+        })
+        .await;
     assert!(said.contains("events/thing.made.yaml:3"), "the place is named:\n{said}");
     let summary = herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;
     assert_eq!(names(&summary), ["thing.made"], "what was valid goes on counting");
@@ -47,14 +52,17 @@ async fn it_starts_on_files_with_an_error_and_waits_for_better_ones() {
 
 #[tokio::test]
 async fn a_job_that_leaves_the_catalog_ends_what_was_asked_of_it() {
-    let leaving = format!("{}{}", shell("leaving", &until("go"), "    concurrency: 1\n"), "  - id: staying\n    log: {}\n");
+    let leaving =
+        format!("{}{}", shell("leaving", &until("go"), "    concurrency: 1\n"), "  - id: staying\n    log: {}\n");
     let herald = Herald::build().event("thing.made", &with_jobs("things", &leaving)).start().await;
     let mut before = Vec::new();
     for id in ["a", "b", "c"] {
         before.push(herald.post(body::insert(id, "things", json!({ "id": id }))).await.correlation_id);
     }
     for id in &before {
-        herald.wait_for("its detection", async || herald.summary(id).await.filter(|summary| summary.counters.jobs == 2)).await;
+        herald
+            .wait_for("its detection", async || herald.summary(id).await.filter(|summary| summary.counters.jobs == 2))
+            .await;
     }
     herald.apply("events/thing.made.yaml", &with_jobs("things", "  - id: staying\n    log: {}\n")).await;
     let after = herald.run(body::insert("d", "things", json!({ "id": "d" }))).await;
@@ -77,4 +85,17 @@ async fn a_job_that_is_new_on_an_event_begins_with_events_that_name_it() {
     assert_eq!(herald.marks("marks"), ["2", "3"], "nothing of before, and nothing twice");
     let again = herald.complete(&before.correlation, 1).await;
     assert_eq!(again.counters, before.counters);
+}
+
+#[tokio::test]
+async fn it_starts_again_on_files_with_an_error_with_the_catalog_of_before() {
+    let mut herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    herald.sigterm().await;
+    herald.edit("events/thing.made.yaml", "when: [1]\n");
+    herald.start().await;
+    assert!(herald.stdout().contains("catalog version 1 stays in force"), "{}", herald.stdout());
+    assert_eq!(names(&herald.run(body::insert("a", "things", json!({ "id": 1 }))).await), ["thing.made"]);
+    // Back to what counts already: that is said, too.
+    herald.apply("events/thing.made.yaml", &noted("things")).await;
+    assert!(herald.stdout().contains("Catalog version 1:"), "{}", herald.stdout());
 }

@@ -21,9 +21,11 @@ async fn a_slow_job_delays_no_other() {
         all.push(herald.post(body::insert(&format!("t-{n}"), "things", json!({ "id": n }))).await.correlation_id);
     }
     for id in &all {
-        let summary = herald.wait_for("its quick jobs", async || {
-            herald.summary(id).await.filter(|summary| summary.counters.succeeded == 2)
-        }).await;
+        let summary = herald
+            .wait_for("its quick jobs", async || {
+                herald.summary(id).await.filter(|summary| summary.counters.succeeded == 2)
+            })
+            .await;
         assert_ne!(job(&summary, "slow").state, State::Complete);
     }
     herald.mark("go");
@@ -65,8 +67,10 @@ async fn runs_of_one_key_are_in_order_and_those_of_others_beside_them() {
 #[tokio::test]
 async fn a_timeout_ends_a_job_with_all_its_children() {
     let script = "sleep 600 & echo $! > \"$SCRATCH/child\"; wait";
-    let herald =
-        Herald::build().event("thing.made", &with_jobs("things", &shell("hang", script, "    timeout: 1s\n"))).start().await;
+    let herald = Herald::build()
+        .event("thing.made", &with_jobs("things", &shell("hang", script, "    timeout: 1s\n")))
+        .start()
+        .await;
     let begun = Instant::now();
     let summary = herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;
     let hang = job(&summary, "hang");

@@ -38,7 +38,9 @@ async fn a_job_that_does_not_finish_in_the_grace_period_gets_its_attempt_back() 
     let accepted = herald.post(body::insert("a", "things", json!({ "id": 1 }))).await;
     for _ in 0..2 {
         let before = herald.marks("attempts").len();
-        herald.wait_for("the job to run", async || (herald.marks("attempts").len() > before || before > 0).then_some(())).await;
+        herald
+            .wait_for("the job to run", async || (herald.marks("attempts").len() > before || before > 0).then_some(()))
+            .await;
         running(&herald, &accepted.correlation_id, "slow").await;
         let took = herald.sigterm().await;
         assert!(took < Duration::from_secs(10), "{took:?}");
@@ -54,12 +56,12 @@ async fn a_job_that_does_not_finish_in_the_grace_period_gets_its_attempt_back() 
 #[tokio::test]
 async fn who_waits_while_it_stops_is_told_that_it_is_durable() {
     let event = with_jobs("things", &shell("slow", &until("go"), "    timeout: 5m\n"));
-    let mut herald =
-        Herald::build().event("thing.made", &event).setting("job-runner.grace", "200ms").start().await;
-    let waiting = tests::client::Request::post("/hasura?wait=1m", body::insert("a", "things", json!({ "id": 1 })).to_string());
+    let mut herald = Herald::build().event("thing.made", &event).setting("job-runner.grace", "200ms").start().await;
+    let waiting =
+        tests::client::Request::post("/hasura?wait=1m", body::insert("a", "things", json!({ "id": 1 })).to_string());
     let address = herald.webhook();
     let waiting = tokio::spawn(async move { tests::client::send(address, &waiting).await });
-    let accepted = herald.post(body::insert("b", "things", json!({ "id": 1 }))).await;
+    let accepted = herald.post(body::insert("b", "things", json!({ "id": 2 }))).await;
     running(&herald, &accepted.correlation_id, "slow").await;
     herald.sigterm().await;
     assert_eq!(waiting.await.unwrap().unwrap().status, 202);
@@ -80,13 +82,20 @@ async fn what_is_known_is_known_after_a_crash_and_a_restart() {
     herald.restart().await;
     let after = herald.summary(&before.correlation).await.unwrap();
     assert_eq!((after.revision, &after.counters), (before.revision, &before.counters));
-    assert_eq!(herald.stdout().matches("version 1").count(), 1, "the same files are the same catalog:\n{}", herald.stdout());
+    assert_eq!(
+        herald.stdout().matches("version 1").count(),
+        1,
+        "the same files are the same catalog:\n{}",
+        herald.stdout()
+    );
 }
 
 /// Waits until a job runs.
 async fn running(herald: &Herald, correlation: &contracts::ids::CorrelationId, name: &str) {
-    herald.wait_for("the job to run", async || {
-        let summary = herald.summary(correlation).await?;
-        (summary.counters.jobs > 0 && job(&summary, name).state == State::InProcess).then_some(())
-    }).await;
+    herald
+        .wait_for("the job to run", async || {
+            let summary = herald.summary(correlation).await?;
+            (summary.counters.jobs > 0 && job(&summary, name).state == State::InProcess).then_some(())
+        })
+        .await;
 }

@@ -7,6 +7,8 @@ mod cascades;
 mod correlation;
 mod duplicates;
 mod edits;
+mod full;
+mod harness;
 mod jobs;
 mod lifecycle;
 mod many;

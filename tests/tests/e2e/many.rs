@@ -1,10 +1,20 @@
 //! Many invocations under one correlation: its summary is counters, its lists are paged.
 
-use std::{collections::HashSet, sync::atomic::{AtomicU32, Ordering}, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
-use contracts::{ids::CorrelationId, summary::{State, Summary}};
+use contracts::{
+    ids::CorrelationId,
+    summary::{State, Summary},
+};
 use serde_json::json;
-use tests::{Herald, body, client::{Connection, Request}};
+use tests::{
+    Herald, body,
+    client::{Connection, Request},
+};
 
 use crate::support::noted;
 
@@ -28,7 +38,8 @@ async fn send(address: std::net::SocketAddr, next: &AtomicU32) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_thousand_invocations_of_one_correlation_are_counted_and_paged() {
     // A line of log for each would be kept by the harness; they are none of this test's business.
-    let herald = Herald::build().event("thing.made", &noted("things")).setting("telemetry.filter", "warn").start().await;
+    let herald =
+        Herald::build().event("thing.made", &noted("things")).setting("telemetry.filter", "warn").start().await;
     let next = std::sync::Arc::new(AtomicU32::new(0));
     let mut senders = tokio::task::JoinSet::new();
     for _ in 0..SENDERS {
@@ -63,5 +74,8 @@ async fn twenty_thousand_invocations_of_one_correlation_are_counted_and_paged() 
     }
     assert_eq!(seen.len(), COUNT as usize);
     let shown = tokio::time::timeout(Duration::from_secs(60), herald.cli(&["show", "many"])).await.unwrap().expect(0);
-    shown.has(&["In all: 20000 invocations, 20000 events, 20000 jobs (20000 succeeded)", "more; `herald show --all many`"]);
+    shown.has(&[
+        "In all: 20000 invocations, 20000 events, 20000 jobs (20000 succeeded)",
+        "more; `herald show --all many`",
+    ]);
 }

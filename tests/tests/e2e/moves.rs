@@ -22,7 +22,11 @@ fn correlation(stdout: &str) -> String {
 #[tokio::test]
 async fn the_main_job_of_the_readme_works_and_works_a_second_time() {
     let herald = Herald::build().example("moves").start().await;
-    assert!(herald.stdout().contains(&format!("send {}", herald.catalog().join("payloads/pickup-successful.json").display())));
+    assert!(
+        herald
+            .stdout()
+            .contains(&format!("send {}", herald.catalog().join("payloads/pickup-successful.json").display()))
+    );
     let pickup = payload(&herald, "pickup-successful.json");
     let mut correlations = Vec::new();
     for _ in 0..2 {
@@ -30,9 +34,9 @@ async fn the_main_job_of_the_readme_works_and_works_a_second_time() {
         let output = herald.cli(&["send", &pickup, "--wait"]).await.expect(1);
         output.has(&[
             "🔔 Detected 2 events from UPDATE public.moves   correlation ",
-            "\n   ⭐ move.cancel.pending\n",
+            "\n   ⭐ move.cancel.pending",
             "\n      ✅ job-1  Job 1 complete!  (3.",
-            "\n   ⭐ move.pickup.successful\n",
+            "\n   ⭐ move.pickup.successful",
             "\n      ✅ job-1  Job 1 complete!  (3.",
             "\n      ✅ publish-event-log  Wrote event log for move.pickup.successful",
             "\n      ❌ rerun-ar  exit status 3: no move 13107",
@@ -43,10 +47,16 @@ async fn the_main_job_of_the_readme_works_and_works_a_second_time() {
     let log = herald.marks("event-log.jsonl");
     assert_eq!(log.len(), 2, "{log:?}");
     let event: Value = serde_json::from_str(&log[0]).unwrap();
-    assert_eq!(event["data"], serde_json::json!({
-        "moveId": 13107, "customerId": 7, "driverId": 42, "pickedUpAt": "2026-03-02T09:41:07.512+00:00"
-    }));
-    assert_eq!((&event["subject"], &event["userid"], &event["organisationid"]), (&"13107".into(), &"42".into(), &"berlin".into()));
+    assert_eq!(
+        event["data"],
+        serde_json::json!({
+            "moveId": 13107, "customerId": 7, "driverId": 42, "pickedUpAt": "2026-03-02T09:41:07.512+00:00"
+        })
+    );
+    assert_eq!(
+        (&event["subject"], &event["userid"], &event["organisationid"]),
+        (&"13107".into(), &"42".into(), &"berlin".into())
+    );
     assert_eq!(event["traceparent"].as_str().unwrap()[3..35], *"c74abd6e9ebbedf2ee5c232e79afdf73");
 
     // What was shown once is shown again.
@@ -65,10 +75,12 @@ async fn the_same_id_again_is_a_duplicate_with_the_same_ids() {
     let again: Value = serde_json::from_str(&herald.cli(&send).await.expect(0).stdout).unwrap();
     assert_eq!(first, again);
     let correlation = first["correlationId"].as_str().unwrap().parse().unwrap();
-    let summary = herald.wait_for("the duplicate", async || {
-        let summary = herald.complete(&correlation, 1).await;
-        (summary.counters.repeated == 1).then_some(summary)
-    }).await;
+    let summary = herald
+        .wait_for("the duplicate", async || {
+            let summary = herald.complete(&correlation, 1).await;
+            (summary.counters.repeated == 1).then_some(summary)
+        })
+        .await;
     assert_eq!(names(&summary), ["vehicle.damage.reported"]);
     assert_eq!(summary.counters.jobs, 1, "nothing runs a second time");
     let waited = herald.cli(&["send", &damage, "--same-id", "--wait"]).await.expect(0);
@@ -111,10 +123,12 @@ async fn tail_shows_events_as_they_are_published() {
     let json = herald.tool(&["tail", "vehicle.*", "--json"]);
     // The one without `--json` says when it follows; the other is asked for until it does.
     herald.wait_for("tail to follow", async || all.stderr().contains("following").then_some(())).await;
-    herald.wait_for("a vehicle on both", async || {
-        herald.cli(&["send", &payload(&herald, "damage-reported.json")]).await.expect(0);
-        (!json.stdout().is_empty() && !all.stdout().is_empty()).then_some(())
-    }).await;
+    herald
+        .wait_for("a vehicle on both", async || {
+            herald.cli(&["send", &payload(&herald, "damage-reported.json")]).await.expect(0);
+            (!json.stdout().is_empty() && !all.stdout().is_empty()).then_some(())
+        })
+        .await;
     herald.cli(&["send", &payload(&herald, "move-requested.json"), "--wait"]).await.expect(0);
     herald.wait_for("the move", async || all.stdout().contains("⭐ move.requested").then_some(())).await;
     let line = all.stdout().lines().find(|line| line.contains("⭐ vehicle.damage.reported")).unwrap().to_owned();
@@ -145,7 +159,10 @@ async fn curl_does_what_the_tools_do() {
 #[tokio::test]
 async fn without_a_herald_the_tools_say_so() {
     let mut herald = Herald::build().example("moves").start().await;
-    let (send, show) = (herald.tool(&["send", &payload(&herald, "move-requested.json"), "--wait"]), herald.tool(&["show", "nothing-of-that-name"]));
+    let (send, show) = (
+        herald.tool(&["send", &payload(&herald, "move-requested.json"), "--wait"]),
+        herald.tool(&["show", "nothing-of-that-name"]),
+    );
     assert!(send.output().await.expect(0).stdout.contains("greet"));
     assert!(show.output().await.expect(1).stderr.contains("nothing is known of correlation nothing-of-that-name"));
     let (url, api) = (format!("http://{}", herald.webhook()), format!("http://{}", herald.api()));

@@ -24,9 +24,9 @@ pub(crate) fn shell(id: &str, script: &str, options: &str) -> String {
     format!("  - id: {id}\n    command: [sh, -c, {script}, sh, \"${{data.id}}\"]\n{options}")
 }
 
-/// What a job that waits for a mark does.
+/// What a job that waits for a mark does. It ends with the test's folder, too, if its Herald was killed.
 pub(crate) fn until(mark: &str) -> String {
-    format!("while [ ! -e \"$SCRATCH/{mark}\" ]; do sleep 0.05; done")
+    format!("while [ -d \"$SCRATCH\" ] && [ ! -e \"$SCRATCH/{mark}\" ]; do sleep 0.05; done")
 }
 
 /// Every event of a summary.

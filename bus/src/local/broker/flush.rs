@@ -1,0 +1,169 @@
+//! A commit: what has been queued is validated, becomes one transaction, and is answered once that is durable.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use tokio::sync::oneshot;
+
+use super::{BUSY, Broker, Reply, Work, answer};
+use crate::{
+    Error, PublishError,
+    local::{commit::Commit, member::MemberId, storage::StorageError},
+    member::{Committed, Share},
+    now,
+    record::Spot,
+};
+
+/// What is answered once the commit is durable.
+pub(super) enum Answer {
+    Publish(Vec<Spot>, oneshot::Sender<Result<Vec<Spot>, PublishError>>),
+    Hop(Committed, Reply<Committed>),
+}
+
+/// A hop that is in a commit.
+pub(super) type Hop = (Arc<str>, MemberId, Vec<Share>);
+
+impl Broker {
+    /// Commits all work as one transaction and answers it. What the store does not take: publications are refused, hops
+    /// stay and are tried again.
+    pub(super) fn flush(&mut self) {
+        if self.work.is_empty() && self.advised.is_empty() {
+            return;
+        }
+        let work = std::mem::take(&mut self.work);
+        self.busy = work.len() >= BUSY;
+        self.work_bytes = 0;
+        if self.failed_since.is_none() && self.chaos.is_some() {
+            self.misbehave_before(&work);
+        }
+        let (log, chaos) = (self.log.clone(), self.chaos.clone());
+        let mut commit = Commit::new(&log, chaos.as_deref());
+        let usage = self.storage.usage();
+        let mut answers = Vec::with_capacity(work.len());
+        let mut hops = Vec::new();
+        for work in work {
+            match work {
+                Work::Publish { batch, bytes, reply } => {
+                    self.queued.fetch_sub(bytes, Ordering::AcqRel);
+                    if usage.is_full() {
+                        reply_publish(reply, Err(PublishError::Full { used: usage.used, limit: usage.limit }));
+                    } else if let Some(topic) = commit.unknown(&batch) {
+                        reply_publish(reply, Err(PublishError::UnknownTopic(topic)));
+                    } else {
+                        let spots = batch.iter().filter_map(|record| commit.append(record)).collect();
+                        answers.push(Answer::Publish(spots, reply));
+                    }
+                }
+                Work::Hop { group, member, shares, reply } => {
+                    let outputs = shares.iter().flat_map(|share| &share.outputs);
+                    if let Some(topic) = commit.unknown(outputs) {
+                        answer(reply, Err(Error::UnknownTopic(topic)));
+                        continue;
+                    }
+                    let committed = self.hop(&mut commit, &group, member, &shares);
+                    hops.push((group, member, shares));
+                    answers.push(Answer::Hop(committed, reply));
+                }
+            }
+        }
+        if !commit.is_empty() || !self.advised.is_empty() {
+            self.make_durable(commit, answers, hops);
+        } else {
+            self.misbehave_after(&hops, &answers);
+            self.settle(answers);
+        }
+    }
+
+    fn hop(&mut self, commit: &mut Commit<'_>, group: &Arc<str>, member: MemberId, shares: &[Share]) -> Committed {
+        let mut committed = Committed::default();
+        for share in shares {
+            if !self.groups.owns(group, member, &share.partition, share.generation) {
+                committed.left_out.push(share.partition.clone());
+                continue;
+            }
+            let unknown = self.chaos.as_ref().is_some_and(|chaos| chaos.strikes(chaos.manners.unknown));
+            let written = !unknown || self.chaos.as_ref().is_some_and(|chaos| chaos.below(2) == 0);
+            if written {
+                for record in &share.outputs {
+                    commit.append(record);
+                }
+                commit.position(group, &share.partition, share.position.clone());
+            }
+            if unknown {
+                committed.lost.push(share.partition.clone());
+            }
+        }
+        committed
+    }
+
+    fn make_durable(&mut self, commit: Commit<'_>, answers: Vec<Answer>, hops: Vec<Hop>) {
+        let (mut transaction, visible) = commit.finish(now());
+        for (group, partition) in &self.advised {
+            if let Some((topic, partition, position)) = self.groups.advised(group, partition) {
+                transaction.positions.push((group.to_string(), topic, partition, position));
+            }
+        }
+        match self.storage.commit(&transaction) {
+            Ok(()) => {
+                self.recovered();
+                self.advised.clear();
+                self.commits_since_trim += 1;
+                for (group, partition, position) in visible.positions {
+                    self.groups.set_position(&group, &partition, position);
+                }
+                for (topic, at, stored) in visible.appends {
+                    self.log.append(&topic, at.partition, stored);
+                    self.groups.appended(&at);
+                }
+                self.misbehave_after(&hops, &answers);
+                self.settle(answers);
+            }
+            Err(error) => self.keep(&error, answers, hops),
+        }
+    }
+
+    fn settle(&self, answers: Vec<Answer>) {
+        for answered in answers {
+            match answered {
+                Answer::Publish(spots, reply) => {
+                    let refused = self.chaos.as_ref().is_some_and(|chaos| chaos.strikes(chaos.manners.refuse));
+                    let refusal = || PublishError::Unavailable("the end of the publication is unknown".into());
+                    reply_publish(reply, if refused { Err(refusal()) } else { Ok(spots) });
+                }
+                Answer::Hop(committed, reply) => answer(reply, Ok(committed)),
+            }
+        }
+    }
+
+    /// The store refused: publications hear so at once, hops wait for better times.
+    fn keep(&mut self, error: &StorageError, answers: Vec<Answer>, hops: Vec<Hop>) {
+        if self.failed_since.is_none() {
+            tracing::error!(error = %error, "the bus cannot write; publications are refused and hops wait until it can");
+            self.failed_since = Some(Instant::now());
+        }
+        let mut hops = hops.into_iter();
+        for answered in answers {
+            match answered {
+                Answer::Publish(_, reply) => reply_publish(reply, Err(PublishError::Unavailable(error.to_string()))),
+                Answer::Hop(_, reply) => {
+                    if let Some((group, member, shares)) = hops.next() {
+                        self.work.push(Work::Hop { group, member, shares, reply });
+                    }
+                }
+            }
+        }
+    }
+
+    fn recovered(&mut self) {
+        if let Some(since) = self.failed_since.take() {
+            tracing::info!(seconds = since.elapsed().as_secs(), "the bus writes again");
+        }
+    }
+}
+
+fn reply_publish(reply: oneshot::Sender<Result<Vec<Spot>, PublishError>>, value: Result<Vec<Spot>, PublishError>) {
+    // Whoever asked may have given up; the record is in the log all the same.
+    let _ = reply.send(value);
+}

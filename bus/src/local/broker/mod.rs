@@ -1,0 +1,248 @@
+//! The broker's thread: takes what is queued, commits it as one transaction, tells everybody.
+
+mod flush;
+mod misbehave;
+mod upkeep;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::AtomicUsize,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use crate::{
+    Error, PublishError,
+    local::{
+        chaos::Chaos,
+        groups::Groups,
+        log::{Log, TopicLog},
+        member::{Inbox, MemberId},
+        storage::{Storage, StorageError},
+    },
+    member::{Committed, Position, Share},
+    record::{Offset, Outgoing, Spot, Topic, TopicPartition},
+    topic::TopicSpec,
+};
+
+/// The longest that a commit waits for more, and how much makes it wait no longer.
+const GATHER: Duration = Duration::from_millis(5);
+const GATHER_BYTES: usize = 2 * 1024 * 1024;
+/// How long nothing must arrive for a gathering to end early.
+const LULL: Duration = Duration::from_micros(300);
+/// From how many requests in a commit on the load counts as sustained.
+const BUSY: usize = 64;
+/// Between two attempts of a hop that the store did not take.
+const RETRY: Duration = Duration::from_millis(200);
+/// Between two steps of retention while idle.
+const TRIM: Duration = Duration::from_secs(1);
+/// Between two steps of retention while publications are refused.
+const TRIM_FULL: Duration = Duration::from_millis(20);
+/// How many commits may pass between two steps of retention under load.
+const TRIM_COMMITS: u32 = 16;
+
+type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+pub(crate) enum Request {
+    Publish { batch: Vec<Outgoing>, bytes: usize, reply: oneshot::Sender<Result<Vec<Spot>, PublishError>> },
+    Hop { group: Arc<str>, member: MemberId, shares: Vec<Share>, reply: Reply<Committed> },
+    Join { group: Arc<str>, topics: Vec<Topic>, reply: Reply<(MemberId, Arc<Inbox>)> },
+    Subscribe { group: Arc<str>, member: MemberId, topics: Vec<Topic> },
+    Release { group: Arc<str>, member: MemberId, partitions: Vec<TopicPartition> },
+    Leave { group: Arc<str>, member: MemberId, reply: Option<oneshot::Sender<()>> },
+    Advise { group: Arc<str>, partition: TopicPartition, next: Offset },
+    Create { topics: Vec<TopicSpec>, reply: Reply<()> },
+    Delete { topic: Topic, reply: Reply<()> },
+    Positions { group: String, reply: Reply<Vec<(TopicPartition, Offset)>> },
+    Forget { group: String, reply: Reply<()> },
+    Stop,
+}
+
+/// What a commit carries.
+enum Work {
+    Publish { batch: Vec<Outgoing>, bytes: usize, reply: oneshot::Sender<Result<Vec<Spot>, PublishError>> },
+    Hop { group: Arc<str>, member: MemberId, shares: Vec<Share>, reply: Reply<Committed> },
+}
+
+pub(crate) struct Broker {
+    storage: Box<dyn Storage>,
+    log: Arc<Log>,
+    groups: Groups,
+    partitions: u32,
+    next_topic: u32,
+    queued: Arc<AtomicUsize>,
+    chaos: Option<Arc<Chaos>>,
+    work: Vec<Work>,
+    work_bytes: usize,
+    advised: Vec<(Arc<str>, TopicPartition)>,
+    busy: bool,
+    failed_since: Option<Instant>,
+    last_trim: Instant,
+    commits_since_trim: u32,
+}
+
+impl Broker {
+    pub(crate) fn load(
+        mut storage: Box<dyn Storage>,
+        log: Arc<Log>,
+        partitions: u32,
+        queued: Arc<AtomicUsize>,
+        chaos: Option<Arc<Chaos>>,
+    ) -> Result<Self, StorageError> {
+        let loaded = storage.load()?;
+        let mut groups = Groups::new(log.clone());
+        let mut names = HashMap::new();
+        for (id, info, extents) in loaded.topics {
+            names.insert(id, info.topic.clone());
+            log.insert(TopicLog::new(id, info, extents));
+        }
+        for (group, topic, partition, position) in loaded.positions {
+            if let Some(topic) = names.get(&topic) {
+                groups.restore(group, TopicPartition { topic: topic.clone(), partition }, position);
+            }
+        }
+        Ok(Self {
+            storage,
+            log,
+            groups,
+            partitions: partitions.max(1),
+            next_topic: loaded.next_topic,
+            queued,
+            chaos,
+            work: Vec::new(),
+            work_bytes: 0,
+            advised: Vec::new(),
+            busy: false,
+            failed_since: None,
+            last_trim: Instant::now(),
+            commits_since_trim: 0,
+        })
+    }
+
+    pub(crate) fn run(mut self, requests: &Receiver<Request>) {
+        loop {
+            let received = requests.recv_timeout(self.patience());
+            let stop = match received {
+                Ok(request) => self.accept(request) || self.drain(requests),
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
+            };
+            if stop {
+                break;
+            }
+            if self.busy && self.gather(requests) {
+                break;
+            }
+            self.flush();
+            self.groups.expire(Instant::now());
+            self.trim();
+        }
+        self.flush();
+        self.refuse_rest(requests);
+    }
+
+    /// How long to wait for the next request.
+    fn patience(&self) -> Duration {
+        if !self.work.is_empty() {
+            return RETRY;
+        }
+        let until = self.groups.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        until.map_or(TRIM, |until| until.min(TRIM))
+    }
+
+    fn drain(&mut self, requests: &Receiver<Request>) -> bool {
+        while self.work_bytes < GATHER_BYTES {
+            match requests.try_recv() {
+                Ok(request) => {
+                    if self.accept(request) {
+                        return true;
+                    }
+                }
+                Err(_) => break,
+            }
+        }
+        false
+    }
+
+    /// Under sustained load a commit waits for more, as long as more keeps coming.
+    fn gather(&mut self, requests: &Receiver<Request>) -> bool {
+        let end = Instant::now() + GATHER;
+        while self.work_bytes < GATHER_BYTES && Instant::now() < end {
+            match requests.recv_timeout(LULL) {
+                Ok(request) => {
+                    if self.accept(request) || self.drain(requests) {
+                        return true;
+                    }
+                }
+                Err(_) => break,
+            }
+        }
+        false
+    }
+
+    /// Takes a request: work waits for the commit, everything else is done at once, behind the work that came before it.
+    /// True means stop.
+    fn accept(&mut self, request: Request) -> bool {
+        match request {
+            Request::Publish { batch, bytes, reply } => {
+                self.work_bytes += bytes;
+                self.work.push(Work::Publish { batch, bytes, reply });
+                return false;
+            }
+            Request::Hop { group, member, shares, reply } => {
+                self.work_bytes += shares.iter().flat_map(|share| &share.outputs).map(Outgoing::size).sum::<usize>();
+                self.work.push(Work::Hop { group, member, shares, reply });
+                return false;
+            }
+            Request::Advise { group, partition, next } => {
+                self.groups.set_position(&group, &partition, Position::at(next));
+                self.advised.push((group, partition));
+                return false;
+            }
+            Request::Stop => return true,
+            _ => self.flush(),
+        }
+        match request {
+            Request::Join { group, topics, reply } => {
+                let (member, inbox) = self.groups.join(&group, topics);
+                // Whoever gave up joining is no member: nobody else would take it out again.
+                if reply.send(Ok((member, inbox))).is_err() {
+                    self.groups.leave(&group, member);
+                }
+            }
+            Request::Subscribe { group, member, topics } => self.groups.subscribe(&group, member, topics),
+            Request::Release { group, member, partitions } => self.groups.release(&group, member, &partitions),
+            Request::Leave { group, member, reply } => {
+                self.groups.leave(&group, member);
+                if let Some(reply) = reply {
+                    // Nobody waits any more: the member was dropped.
+                    let _ = reply.send(());
+                }
+            }
+            Request::Create { topics, reply } => answer(reply, self.create(topics)),
+            Request::Delete { topic, reply } => answer(reply, self.delete(&topic)),
+            Request::Positions { group, reply } => answer(reply, Ok(self.groups.positions(&group))),
+            Request::Forget { group, reply } => answer(reply, self.forget(&group)),
+            Request::Publish { .. } | Request::Hop { .. } | Request::Advise { .. } | Request::Stop => {}
+        }
+        false
+    }
+
+    /// After the end everybody still waiting is told so.
+    fn refuse_rest(&mut self, requests: &Receiver<Request>) {
+        self.groups.stop("the bus was closed");
+        self.work.clear();
+        // Dropping a request drops its reply, which its caller reads as a bus that has stopped.
+        while requests.try_recv().is_ok() {}
+    }
+}
+
+fn answer<T>(reply: Reply<T>, value: Result<T, Error>) {
+    // Whoever asked may have given up.
+    let _ = reply.send(value);
+}

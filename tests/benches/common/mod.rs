@@ -1,0 +1,36 @@
+//! What the benchmarks share: ten rules on one table, and the example's body.
+#![allow(dead_code, reason = "each benchmark uses its own part of this")]
+
+use catalog::{Catalog, Sources};
+use job_runner::{Config, Registry};
+
+/// Ten events on `moves`, of which the example's body is one.
+pub(crate) fn ten_rules() -> Catalog {
+    let conditions = [
+        "became(\"status\", \"pickup successful\")",
+        "became(\"status\", \"delivered\")",
+        "became(\"cancel_status\", \"approved\")",
+        "changed(\"driver_id\") && new.driver_id != null",
+        "changed(\"price\") && new.price > 1000",
+        "new.status in [\"lost\", \"stolen\"]",
+        "was(\"status\", \"planned\") && new.status != \"planned\"",
+        "new.plate.startsWith(\"M-\") && changed(\"plate\")",
+        "changed(\"pickup_at\") && old.pickup_at != null",
+        "new.customer_id == 4711 && op == \"UPDATE\"",
+    ];
+    let files = conditions.iter().enumerate().map(|(index, when)| {
+        let text = format!(
+            "from: {{ table: public.moves, operations: [update] }}\nwhen: |\n  {when}\n\
+             data: {{ moveId: new.id, customerId: new.customer_id, at: new.updated_at }}\nkey: data.moveId\n\
+             sample: {{ moveId: 1 }}\njobs:\n  - id: note\n    log: {{}}\n"
+        );
+        (format!("events/move.rule-{index}.yaml"), text)
+    });
+    let outcome = Catalog::compile(&Sources::new(files), &Registry::standard(&Config::default()));
+    outcome.catalog.unwrap_or_else(|| panic!("{}", outcome.report))
+}
+
+/// The example's body, as Hasura sends it.
+pub(crate) fn body() -> Vec<u8> {
+    std::fs::read(tests::root().join("examples/moves/payloads/pickup-successful.json")).expect("the example")
+}

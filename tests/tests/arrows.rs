@@ -1,0 +1,78 @@
+//! Which crate may know which: the arrows of the architecture.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+
+const STAGES: [&str; 4] = ["ingest", "detector", "job-runner", "results"];
+/// What every stage may know.
+const BELOW_STAGES: [&str; 4] = ["contracts", "catalog", "bus", "runtime"];
+/// Libraries that only these may know: the engines of the bus, and the store of results.
+const ENGINES: [(&str, &[&str]); 2] = [("rusqlite", &["bus", "results"]), ("rdkafka", &["bus"])];
+
+fn metadata() -> Metadata {
+    MetadataCommand::new().manifest_path(tests::root().join("Cargo.toml")).no_deps().exec().unwrap()
+}
+
+/// The crates of ours that may be known, by crate; tests may know everything.
+fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
+    let below: BTreeSet<_> = BELOW_STAGES.into();
+    let mut arrows = BTreeMap::from([
+        ("contracts", BTreeSet::new()),
+        ("catalog", BTreeSet::from(["contracts"])),
+        ("bus", BTreeSet::from(["contracts"])),
+        ("runtime", BTreeSet::new()),
+        ("herald", below.iter().copied().chain(STAGES).collect()),
+    ]);
+    arrows.extend(STAGES.map(|stage| (stage, below.clone())));
+    arrows
+}
+
+fn known<'a>(package: &'a Package, ours: &BTreeSet<&str>) -> Vec<&'a str> {
+    package.dependencies.iter().map(|dependency| dependency.name.as_str()).filter(|name| ours.contains(name)).collect()
+}
+
+#[test]
+fn the_arrows_between_crates_hold() {
+    let metadata = metadata();
+    let ours: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    let allowed = allowed();
+    let listed: BTreeSet<&str> = allowed.keys().copied().chain(["tests"]).collect();
+    assert_eq!(ours, listed, "a crate that is new has its place in the architecture, and here");
+    for package in metadata.packages.iter().filter(|package| package.name.as_str() != "tests") {
+        let allowed = &allowed[package.name.as_str()];
+        for name in known(package, &ours) {
+            assert!(allowed.contains(name), "`{}` knows `{name}`, which is not below it", package.name);
+        }
+    }
+}
+
+#[test]
+fn only_the_bus_knows_its_engines() {
+    for package in &metadata().packages {
+        for dependency in
+            package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development)
+        {
+            if let Some((_, may)) = ENGINES.iter().find(|(engine, _)| *engine == dependency.name) {
+                assert!(may.contains(&package.name.as_str()), "`{}` knows `{}`", package.name, dependency.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_version_is_declared_once_in_the_workspace() {
+    for package in &metadata().packages {
+        let text = std::fs::read_to_string(&package.manifest_path).unwrap();
+        let mut table = String::new();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            if line.starts_with('[') {
+                table = line.to_owned();
+            } else if table.ends_with("dependencies]") {
+                let inherits = line.contains(".workspace = true") || line.contains("workspace = true");
+                assert!(inherits, "{}: `{line}` is declared outside the workspace's Cargo.toml", package.manifest_path);
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! That the harness itself fails when it should.
+
+use std::process::Command;
+
+use serde_json::json;
+use tests::{Herald, body, process_exists};
+
+use crate::support::{noted, shell, until, with_jobs};
+
+#[tokio::test]
+#[should_panic(expected = "herald died unasked")]
+async fn a_herald_that_dies_unasked_fails_the_test() {
+    let herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    let pid = std::fs::read_to_string(herald.data().join("bus.lock")).unwrap().trim().to_owned();
+    assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+    while process_exists(pid.parse().unwrap()) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+#[should_panic(expected = "work was left over")]
+async fn work_that_is_left_over_fails_the_test() {
+    let event = with_jobs("things", &shell("slow", &until("go"), "    timeout: 5m\n"));
+    let herald = Herald::build().event("thing.made", &event).start().await;
+    herald.post(body::insert("a", "things", json!({ "id": 1 }))).await;
+}
+
+#[tokio::test]
+async fn work_that_may_be_left_over_does_not() {
+    let event = with_jobs("things", &shell("slow", &until("go"), "    timeout: 5m\n"));
+    let mut herald = Herald::build().event("thing.made", &event).start().await;
+    herald.post(body::insert("a", "things", json!({ "id": 1 }))).await;
+    herald.leave_work();
+}
