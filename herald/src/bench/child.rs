@@ -47,6 +47,10 @@ impl Child {
         if std::env::var_os("HERALD__TELEMETRY__FILTER").is_none() {
             command.env("HERALD__TELEMETRY__FILTER", "warn");
         }
+        if std::env::var_os("HERALD__RESULTS__KEEP_COUNT").is_none() {
+            // All of them are counted at the end; the log's own retention stays as it is.
+            command.env("HERALD__RESULTS__KEEP_COUNT", "100000000");
+        }
         command.env_remove("HERALD_CONFIG").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let process = command.spawn().context("cannot start `herald dev`")?;
         let mut child = Self { process, folder };
