@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use serde_json::{Value as Json, json};
 
 use super::{Expression, Scope, fails, value_of};
@@ -11,13 +9,11 @@ fn list(count: usize) -> String {
 #[test]
 fn an_evaluation_ends_when_its_steps_are_spent() {
     let row = list(1000);
-    let started = Instant::now();
     fails(&row, "new.l.all(a, new.l.all(b, new.l.all(c, a + b + c >= 0)))", "more than 100000 steps");
     fails(&row, "new.l.map(a, new.l.map(b, new.l))", "more than 100000 steps");
     fails(&row, "new.l.all(a, new.s.contains(\"y\") || true)", "more than 100000 steps");
     fails(&row, "new.l.all(a, a in new.l)", "more than 100000 steps");
     fails(&row, "new.l.all(a, new.l == new.l)", "more than 100000 steps");
-    assert!(started.elapsed().as_secs() < 5);
     assert_eq!(value_of("new.l.all(a, a >= 0)", &row), Ok(Json::Bool(true)));
 }
 
