@@ -9,13 +9,14 @@
 
 pub mod embedded;
 pub mod hostile;
+pub mod kafka;
 mod local;
 mod member;
 mod record;
 mod table;
 mod topic;
 
-pub use member::{Assignment, Committed, Delivery, Generation, Member, Note, Position, Share, TooLong};
+pub use member::{Assignment, Committed, Delivery, Generation, InvalidNote, Member, Note, Position, Share};
 pub use record::{Offset, Outgoing, Partition, Record, Spot, Topic, TopicPartition};
 pub use table::Last;
 pub use topic::{Lag, Start, TopicInfo, TopicSpec};

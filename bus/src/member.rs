@@ -1,8 +1,7 @@
 //! Membership of a consumer group: what is delivered, and how progress is committed.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use bytes::Bytes;
 use contracts::outcomes::BoxFuture;
 
 use crate::{
@@ -14,30 +13,45 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Generation(pub u64);
 
-/// What a stage remembers within its position: at most [`Note::MAX`] bytes.
+/// What a stage remembers within its position: printable ASCII (Kafka keeps text, not bytes), at most [`Note::MAX`]
+/// characters. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Note(Bytes);
+pub struct Note(Arc<str>);
 
-/// A note is beyond [`Note::MAX`].
+/// A text that cannot be a [`Note`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a position's note has {0} bytes; at most {max} are possible", max = Note::MAX)]
-pub struct TooLong(usize);
+pub enum InvalidNote {
+    /// It is beyond [`Note::MAX`].
+    #[error("a position's note has {0} characters; at most {max} are possible", max = Note::MAX)]
+    TooLong(usize),
+    /// It has something in it that is not printable ASCII.
+    #[error("a position's note has {found:?} at byte {at}; only printable ASCII is possible")]
+    NotPrintable {
+        /// Where, in bytes.
+        at: usize,
+        /// What.
+        found: char,
+    },
+}
 
 impl Note {
-    /// The most bytes that a note may have on any bus (Kafka's default `offset.metadata.max.bytes` is 4,096).
+    /// The most characters that a note may have on any bus (Kafka's default `offset.metadata.max.bytes` is 4,096).
     pub const MAX: usize = 4000;
 
-    /// A note of these bytes.
+    /// A note of this text.
     ///
     /// # Errors
-    /// There are more than [`Note::MAX`].
-    pub fn new(bytes: impl Into<Bytes>) -> Result<Self, TooLong> {
-        let bytes = bytes.into();
-        if bytes.len() > Self::MAX { Err(TooLong(bytes.len())) } else { Ok(Self(bytes)) }
+    /// It has more than [`Note::MAX`] characters, or one that is not printable ASCII.
+    pub fn new(text: impl Into<Arc<str>>) -> Result<Self, InvalidNote> {
+        let text = text.into();
+        if let Some((at, found)) = text.char_indices().find(|(_, c)| !matches!(c, ' '..='~')) {
+            return Err(InvalidNote::NotPrintable { at, found });
+        }
+        if text.len() > Self::MAX { Err(InvalidNote::TooLong(text.len())) } else { Ok(Self(text)) }
     }
 
-    /// Its bytes.
-    pub fn bytes(&self) -> &Bytes {
+    /// Its text.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -12,6 +12,7 @@ pub mod ids;
 pub mod json;
 pub mod names;
 pub mod outcomes;
+pub mod pattern;
 pub mod payload;
 pub mod progress;
 pub mod raw;

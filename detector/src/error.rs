@@ -16,6 +16,19 @@ pub enum Error {
         /// Why.
         source: SeenError,
     },
+    /// The side topic has no partition for the recent ids of one of `raw`.
+    #[error(
+        "`{partition}` cannot be read, since its recent ids have no place: the topic `seen` has {have} partitions and \
+         `raw` has {need}; `herald topics apply` adds those that are missing"
+    )]
+    NoSide {
+        /// The partition of `raw`.
+        partition: bus::TopicPartition,
+        /// How many partitions `seen` has; 0 if it does not exist.
+        have: u32,
+        /// How many `raw` has.
+        need: u32,
+    },
     /// A task of its own failed.
     #[error("a task of the detector failed: {0}")]
     Task(#[from] tokio::task::JoinError),

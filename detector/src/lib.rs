@@ -7,9 +7,8 @@
 //! ```
 //!
 //! - [`decide`](Decider) is pure: one raw record, the catalog and the memory of recent ids give what is to be written.
-//! - `seen` is that memory: bounded in time and count, written to the side topic `seen` in the same hop, rebuilt from
-//!   there before the first record of a partition is taken.
-//! - `service` is the one file that awaits.
+//! - `seen` is that memory: bounded in time and count, written to the side topic `seen` in the same hop.
+//! - `service` is the loop; `rebuild` reads a memory back before the first record of its partition is taken.
 //!
 //! A detector has no clock: what is a duplicate is decided by the records' own times.
 
@@ -17,9 +16,12 @@ mod config;
 mod decide;
 mod error;
 mod handle;
+mod note;
 mod origin;
+mod outage;
 mod partition;
 mod publish;
+mod rebuild;
 mod seen;
 mod service;
 

@@ -1,20 +1,15 @@
 //! One assigned partition: its memory, and what waits for the next commit.
 
-use std::sync::Arc;
-
-use bus::{Assignment, Bus, Generation, Offset, Outgoing, Position, Record, Share, Start, TopicPartition};
+use bus::{Assignment, Generation, Offset, Outgoing, Position, Record, Share, TopicPartition};
 use contracts::topics;
+use jiff::Timestamp;
 
 use crate::{
-    config::Config,
     decide::Decider,
-    error::Error,
     handle::Counts,
-    seen::{self, Entry, Seen, SeenError},
+    note::Memo,
+    seen::{self, Entry, Seen},
 };
-
-/// How many bytes of the side topic are read at once while a memory is rebuilt.
-const REBUILD_BYTES: usize = 1024 * 1024;
 
 pub(crate) struct Partition {
     at: TopicPartition,
@@ -23,54 +18,35 @@ pub(crate) struct Partition {
     outputs: Vec<Outgoing>,
     ids: Vec<Entry>,
     next: Option<Offset>,
+    /// The newest catalog that has decided here.
+    catalog: u64,
     bytes: usize,
     cut_said: bool,
 }
 
 impl Partition {
-    /// Rebuilds the memory of recent ids from the side topic, up to its barrier.
-    pub(crate) async fn rebuild(
-        bus: Arc<dyn Bus>,
-        config: Arc<Config>,
-        assignment: Assignment,
-    ) -> Result<(Self, Offset), Error> {
-        let at = assignment.partition.clone();
-        let failed = |source: SeenError| Error::Memory { partition: at.clone(), source };
-        let start = match &assignment.position {
-            Some(position) => position.next,
-            None => bus.offset(&at, Start::Earliest).await?,
-        };
-        let mut seen = Seen::new(config.window.get(), config.ids);
-        let side = TopicPartition { topic: topics::SEEN.into(), partition: at.partition };
-        // What the next record to be read may repeat was written at most a window before it.
-        let oldest =
-            bus.read(&at, start, 1).await?.first().map_or_else(jiff::Timestamp::now, |record| record.published);
-        let from = oldest.checked_sub(config.window.get()).unwrap_or(jiff::Timestamp::MIN);
-        let barrier = bus.offset(&side, Start::End).await?;
-        let mut offset = bus.offset(&side, Start::Time(from)).await?;
-        while offset < barrier {
-            let records = bus.read(&side, offset, REBUILD_BYTES).await?;
-            let Some(last) = records.last() else { break };
-            offset = last.offset.next();
-            for record in records.iter().filter(|record| record.offset < barrier) {
-                seen::decode(record.value()).map_err(failed)?.for_each(|entry| seen.remember(entry));
-            }
-        }
-        tracing::debug!(partition = %at, ids = seen.len(), "recent ids rebuilt");
-        let generation = assignment.generation;
+    /// An assigned partition with its memory.
+    pub(crate) fn new(assignment: &Assignment, seen: Seen, memo: Memo, start: Offset) -> Self {
         // A group that never committed anything commits its start: from then on retention keeps what it has yet to read.
         let next = assignment.position.is_none().then_some(start);
-        let part = Self { at, generation, seen, outputs: vec![], ids: vec![], next, bytes: 0, cut_said: false };
-        Ok((part, start))
+        let (at, generation, catalog) = (assignment.partition.clone(), assignment.generation, memo.catalog);
+        Self { at, generation, seen, outputs: vec![], ids: vec![], next, catalog, bytes: 0, cut_said: false }
+    }
+
+    /// The oldest catalog that may decide: that which decided last, perhaps in another process.
+    pub(crate) fn needs(&self) -> u64 {
+        self.catalog
     }
 
     pub(crate) fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// Decides about records, in order, for the next commit.
-    pub(crate) fn take(&mut self, decider: &Decider<'_>, records: &[Record]) -> Counts {
+    /// Decides about records, in order, for the next commit. The clock says when, which decides nothing.
+    pub(crate) fn take(&mut self, decider: &Decider<'_>, records: &[Record], now: Timestamp) -> Counts {
         let mut counts = Counts::default();
+        self.seen.written(now);
+        self.catalog = self.catalog.max(decider.number);
         for record in records {
             let decision = decider.decide(record, &mut self.seen);
             self.bytes += decision.outputs.iter().map(Outgoing::size).sum::<usize>();
@@ -107,7 +83,9 @@ impl Partition {
             self.ids.clear();
         }
         self.bytes = 0;
-        Some(Share { partition: self.at.clone(), generation: self.generation, outputs, position: Position::at(next) })
+        let note = Memo { catalog: self.catalog, since: self.seen.since() }.write();
+        let position = Position { next, note };
+        Some(Share { partition: self.at.clone(), generation: self.generation, outputs, position })
     }
 
     fn say_cut(&mut self) {

@@ -44,8 +44,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn new(id: InvocationId, offset: u64, received: Timestamp, correlation: &CorrelationId) -> Self {
-        let received = u32::try_from(received.as_second()).unwrap_or(0);
-        Self { id: id.0.as_u128(), offset, received, correlation: hash(correlation) }
+        Self { id: id.0.as_u128(), offset, received: seconds(received), correlation: hash(correlation) }
     }
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -68,6 +67,11 @@ impl Entry {
     }
 }
 
+/// Seconds since 1970.
+fn seconds(time: Timestamp) -> u32 {
+    u32::try_from(time.as_second()).unwrap_or(0)
+}
+
 /// FNV-1a; stored, so it never changes.
 fn hash(correlation: &CorrelationId) -> u32 {
     correlation.as_str().bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
@@ -82,12 +86,19 @@ pub struct First {
     pub elsewhere: bool,
 }
 
+/// A part of the memory.
+struct Chunk {
+    entries: Vec<Entry>,
+    /// The earliest second at which one of them was, or may be, written to the side topic.
+    since: u32,
+}
+
 /// The recent ids of one partition.
 pub struct Seen {
     window: u32,
     limit: usize,
     table: HashTable<u32>,
-    chunks: VecDeque<Vec<Entry>>,
+    chunks: VecDeque<Chunk>,
     /// The number of the oldest id that is remembered; numbers wrap.
     oldest: u32,
     /// How many are remembered.
@@ -96,6 +107,8 @@ pub struct Seen {
     skipped: usize,
     /// The age, in seconds, at which the last id had to go before its time.
     cut: Option<u32>,
+    /// When what is remembered next is, or was, written to the side topic.
+    written: u32,
 }
 
 impl Seen {
@@ -110,6 +123,7 @@ impl Seen {
             count: 0,
             skipped: 0,
             cut: None,
+            written: 0,
         }
     }
 
@@ -126,6 +140,16 @@ impl Seen {
     /// The age at which the last id was forgotten before the window was over, if the count ever cut it.
     pub fn cut(&self) -> Option<std::time::Duration> {
         self.cut.map(|seconds| std::time::Duration::from_secs(seconds.into()))
+    }
+
+    /// What is remembered from now on is written to the side topic at this time, or a little later.
+    pub(crate) fn written(&mut self, at: Timestamp) {
+        self.written = seconds(at);
+    }
+
+    /// Since when the side topic has to be read to remember the same, in seconds since 1970; none if nothing is remembered.
+    pub(crate) fn since(&self) -> Option<u32> {
+        self.chunks.iter().map(|chunk| chunk.since).min()
     }
 
     /// Where the invocation of this record was first seen, if it is a duplicate; else it is remembered, and returned to
@@ -148,7 +172,7 @@ impl Seen {
 
     fn at(&self, number: u32) -> Option<Entry> {
         let index = number.wrapping_sub(self.oldest) as usize + self.skipped;
-        self.chunks.get(index / CHUNK)?.get(index % CHUNK).copied()
+        self.chunks.get(index / CHUNK)?.entries.get(index % CHUNK).copied()
     }
 
     pub(crate) fn remember(&mut self, entry: Entry) {
@@ -161,18 +185,19 @@ impl Seen {
                 self.forget_oldest(entry.received);
             }
         }
-        if self.chunks.back().is_none_or(|chunk| chunk.len() == CHUNK) {
-            self.chunks.push_back(Vec::with_capacity(CHUNK));
+        if self.chunks.back().is_none_or(|chunk| chunk.entries.len() == CHUNK) {
+            self.chunks.push_back(Chunk { entries: Vec::with_capacity(CHUNK), since: self.written });
         }
         let number = self.oldest.wrapping_add(self.count as u32);
         if let Some(chunk) = self.chunks.back_mut() {
-            chunk.push(entry);
+            chunk.entries.push(entry);
+            chunk.since = chunk.since.min(self.written);
         }
         self.count += 1;
         let Self { table, chunks, oldest, skipped, .. } = self;
         let id_at = |number: u32| {
             let index = number.wrapping_sub(*oldest) as usize + *skipped;
-            chunks.get(index / CHUNK).and_then(|chunk| chunk.get(index % CHUNK)).map_or(0, |entry| entry.id)
+            chunks.get(index / CHUNK).and_then(|chunk| chunk.entries.get(index % CHUNK)).map_or(0, |entry| entry.id)
         };
         match table.find_mut(entry.id as u64, |number| id_at(*number) == entry.id) {
             Some(known) => *known = number,
@@ -271,6 +296,21 @@ mod tests {
         }
         assert_eq!((seen.len(), seen.cut()), (3, Some(Duration::from_secs(3))));
         assert!(seen.first(entry(0, 9, 4)).is_ok());
+    }
+
+    #[test]
+    fn it_knows_since_when_what_it_remembers_was_written() {
+        let mut seen = Seen::new(Duration::from_secs(3600), 2 * CHUNK);
+        assert_eq!(seen.since(), None);
+        for id in 0..3 * CHUNK as u64 {
+            // A clock that steps back, as that of another machine may.
+            let second = if id == CHUNK as u64 + 7 { 50 } else { 100 + id / CHUNK as u64 };
+            seen.written(Timestamp::from_second(second as i64).expect("a time"));
+            seen.remember(entry(id, id, 0));
+        }
+        assert_eq!((seen.len(), seen.since()), (2 * CHUNK, Some(50)));
+        (0..CHUNK as u64).for_each(|id| seen.remember(entry(id + 1_000_000, id, 0)));
+        assert_eq!(seen.since(), Some(102));
     }
 
     #[test]

@@ -8,7 +8,11 @@ use std::{
 use bus::{Assignment, Bus, Committed, Delivery, Generation, Member, Offset, TopicPartition};
 use catalog::Catalog;
 use contracts::{outcomes::BoxFuture, topics};
-use tokio::{sync::watch, task::JoinSet};
+use jiff::Timestamp;
+use tokio::{
+    sync::watch,
+    task::{AbortHandle, JoinError, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -16,7 +20,9 @@ use crate::{
     decide::Decider,
     error::Error,
     handle::{Counters, Handle},
+    outage::{Outage, Waiting},
     partition::Partition,
+    rebuild::Rebuilder,
 };
 
 /// The detector's consumer group.
@@ -49,21 +55,24 @@ pub struct Service {
 }
 
 /// What is known of the partitions of one membership.
-#[derive(Default)]
 struct Partitions {
     /// Rebuilt: what is read of these is decided.
     open: HashMap<TopicPartition, Partition>,
-    /// Rebuilt, and to be opened from there once there is a catalog.
+    /// Rebuilt, and to be opened from there once there is a catalog, and one that is new enough.
     closed: Vec<(TopicPartition, Offset)>,
     /// Assigned, and not rebuilt yet.
-    expected: HashMap<TopicPartition, Generation>,
+    rebuilding: HashMap<TopicPartition, (Generation, AbortHandle)>,
     /// What the commit under way is about: what is said of its shares concerns these assignments alone.
     committing: HashMap<TopicPartition, Generation>,
+    /// The newest catalog that was said to be waited for.
+    awaited: u64,
     /// To be given back as soon as what is decided about them is committed.
     revoking: HashSet<TopicPartition>,
-    rebuilds: JoinSet<Result<(TopicPartition, Partition, Offset), Error>>,
+    rebuilder: Rebuilder,
+    rebuilds: JoinSet<Rebuilt>,
 }
 
+type Rebuilt = Result<(TopicPartition, Partition, Offset), Error>;
 type Commit<'m> = BoxFuture<'m, Result<Committed, bus::Error>>;
 
 impl Service {
@@ -82,21 +91,57 @@ impl Service {
     /// # Errors
     /// The bus refuses for good, or a memory cannot be rebuilt; the stage may be started again.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), Error> {
-        let member = self.deps.bus.join(GROUP, vec![topics::RAW.into()]).await?;
+        let outage = Arc::new(Outage::default());
+        let mut waiting = None;
+        loop {
+            let (bus, topics) = (self.deps.bus.clone(), || vec![topics::RAW.into()]);
+            let member = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(()),
+                joined = outage.patiently(|| bus.join(GROUP, topics())) => joined?,
+            };
+            let rebuilder = Rebuilder::new(bus.clone(), self.config.clone(), outage.clone());
+            match self.work(&*member, Partitions::new(rebuilder), &mut waiting, &shutdown).await {
+                Ok(()) => {
+                    member.leave().await;
+                    return Ok(());
+                }
+                // What was decided and not committed is decided again.
+                Err(Error::Bus(error @ bus::Error::Unavailable(_))) => {
+                    drop(member);
+                    let pause = waiting.get_or_insert_with(|| outage.begins(&error)).pause();
+                    tokio::select! {
+                        () = shutdown.cancelled() => return Ok(()),
+                        () = pause => {}
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Works as a member of the group until the shutdown.
+    async fn work(
+        &mut self,
+        member: &dyn Member,
+        mut partitions: Partitions,
+        waiting: &mut Option<Waiting<'_>>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Error> {
         let mut view = self.deps.catalog.borrow_and_update().clone();
         if view.is_none() {
             tracing::info!("the detector waits for a catalog");
         }
-        let mut partitions = Partitions::default();
         let mut commit: Option<Commit<'_>> = None;
         loop {
-            if view.is_some() {
-                partitions.open(&*member);
+            if let Some(view) = &view {
+                partitions.open(member, view.number);
             }
             if commit.is_none() {
-                partitions.release(&*member);
-                commit = partitions.begin_commit(&*member);
+                partitions.release(member);
+                commit = partitions.begin_commit(member);
             }
+            let awaits_catalog = view.is_none() || !partitions.closed.is_empty();
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
@@ -105,26 +150,26 @@ impl Service {
                     commit = None;
                     partitions.committed(&done?);
                 }
-                Some(rebuilt) = partitions.rebuilds.join_next() => partitions.rebuilt(rebuilt??),
+                Some(rebuilt) = partitions.rebuilds.join_next() => partitions.rebuilt(rebuilt)?,
                 // A follower that is gone gives no catalog any more; what there is goes on counting.
-                Ok(()) = self.deps.catalog.changed(), if view.is_none() => self.adopt_newer(&mut view),
+                Ok(()) = self.deps.catalog.changed(), if awaits_catalog => self.adopt_newer(&mut view),
                 told = member.next(), if partitions.bytes() < PENDING_BYTES => {
                     if self.deps.catalog.has_changed().unwrap_or(false) {
                         self.adopt_newer(&mut view);
                     }
                     self.told(view.as_ref(), &mut partitions, told?);
+                    *waiting = None;
                     // A delivery may take milliseconds; others have their turn.
                     tokio::task::yield_now().await;
                 }
             }
         }
         if let Some(commit) = commit {
-            commit.await?;
+            partitions.committed(&commit.await?);
         }
-        if let Some(last) = partitions.begin_commit(&*member) {
+        if let Some(last) = partitions.begin_commit(member) {
             last.await?;
         }
-        member.leave().await;
         Ok(())
     }
 
@@ -142,10 +187,10 @@ impl Service {
                 let decider = Decider { catalog: &view.catalog, number: view.number, config: &self.config };
                 let open = partitions.open.get_mut(&at).filter(|open| open.generation() == generation);
                 if let Some(partition) = open {
-                    self.counters.add(partition.take(&decider, &records));
+                    self.counters.add(partition.take(&decider, &records, Timestamp::now()));
                 }
             }
-            Delivery::Assigned(assignments) => partitions.assigned(&self.deps.bus, &self.config, assignments),
+            Delivery::Assigned(assignments) => partitions.assigned(assignments),
             Delivery::Revoking { partitions: going, .. } => partitions.revoking.extend(going),
             Delivery::Lost(gone) => partitions.forget(&gone),
         }
@@ -161,39 +206,69 @@ async fn finished(commit: &mut Option<Commit<'_>>) -> Result<Committed, bus::Err
 }
 
 impl Partitions {
+    fn new(rebuilder: Rebuilder) -> Self {
+        Self {
+            open: HashMap::new(),
+            closed: Vec::new(),
+            rebuilding: HashMap::new(),
+            committing: HashMap::new(),
+            awaited: 0,
+            revoking: HashSet::new(),
+            rebuilder,
+            rebuilds: JoinSet::new(),
+        }
+    }
+
     fn bytes(&self) -> usize {
         self.open.values().map(Partition::bytes).sum()
     }
 
     /// Begins to rebuild the memory of each; what is read meanwhile of others goes on.
-    fn assigned(&mut self, bus: &Arc<dyn Bus>, config: &Arc<Config>, assignments: Vec<Assignment>) {
+    fn assigned(&mut self, assignments: Vec<Assignment>) {
         for assignment in assignments {
-            let at = assignment.partition.clone();
-            self.revoking.remove(&at);
-            self.expected.insert(at.clone(), assignment.generation);
-            let (bus, config) = (bus.clone(), config.clone());
-            self.rebuilds.spawn(async move {
-                let (partition, start) = Partition::rebuild(bus, config, assignment).await?;
-                Ok((at, partition, start))
+            let (at, generation) = (assignment.partition.clone(), assignment.generation);
+            self.forget(std::slice::from_ref(&at));
+            let (rebuilder, key) = (self.rebuilder.clone(), at.clone());
+            let rebuild = self.rebuilds.spawn(async move {
+                let (partition, start) = rebuilder.run(assignment).await?;
+                Ok((key, partition, start))
             });
+            self.rebuilding.insert(at, (generation, rebuild));
         }
     }
 
-    fn rebuilt(&mut self, (at, partition, start): (TopicPartition, Partition, Offset)) {
-        // Meanwhile it may have been lost, or assigned anew.
-        if self.expected.get(&at) == Some(&partition.generation()) {
-            self.expected.remove(&at);
+    fn rebuilt(&mut self, rebuilt: Result<Rebuilt, JoinError>) -> Result<(), Error> {
+        let (at, partition, start) = match rebuilt {
+            // It was lost meanwhile, and the rebuild with it.
+            Err(error) if error.is_cancelled() => return Ok(()),
+            rebuilt => rebuilt??,
+        };
+        // It may also have ended a moment before it was lost, or assigned anew.
+        let is_current = |(generation, _): &(Generation, AbortHandle)| *generation == partition.generation();
+        if self.rebuilding.get(&at).is_some_and(is_current) {
+            self.rebuilding.remove(&at);
             self.closed.push((at.clone(), start));
             self.open.insert(at, partition);
         }
+        Ok(())
     }
 
-    fn open(&mut self, member: &dyn Member) {
-        for (at, start) in self.closed.drain(..) {
-            if let Some(partition) = self.open.get(&at) {
-                member.open(&at, partition.generation(), start);
+    /// Opens what is rebuilt and was never decided by a newer catalog than this one.
+    fn open(&mut self, member: &dyn Member, catalog: u64) {
+        self.closed.retain(|(at, start)| {
+            let Some(partition) = self.open.get(at) else { return false };
+            let needs = partition.needs();
+            if needs <= catalog {
+                member.open(at, partition.generation(), *start);
+            } else if needs > self.awaited {
+                self.awaited = needs;
+                tracing::info!(
+                    partition = %at, catalog.number = needs,
+                    "records wait for the catalog that decided those before them, in another process"
+                );
             }
-        }
+            needs > catalog
+        });
     }
 
     fn begin_commit<'m>(&mut self, member: &'m dyn Member) -> Option<Commit<'m>> {
@@ -206,9 +281,7 @@ impl Partitions {
         for at in committed.left_out.iter().chain(&committed.lost) {
             let current = self.open.get(at).map(Partition::generation);
             if current.is_some() && current == self.committing.get(at).copied() {
-                self.open.remove(at);
-                self.closed.retain(|(closed, _)| closed != at);
-                self.revoking.remove(at);
+                self.forget(std::slice::from_ref(at));
             }
         }
     }
@@ -227,8 +300,10 @@ impl Partitions {
         for at in partitions {
             self.open.remove(at);
             self.closed.retain(|(closed, _)| closed != at);
-            self.expected.remove(at);
             self.revoking.remove(at);
+            if let Some((_, rebuild)) = self.rebuilding.remove(at) {
+                rebuild.abort();
+            }
         }
     }
 }

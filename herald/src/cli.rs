@@ -1,11 +1,17 @@
 //! The command line: every subcommand with its flags, and nothing of what they do.
 
+mod roles;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use contracts::ids::CorrelationId;
 
-use crate::{bench, http::Base};
+pub(crate) use self::roles::{
+    ApplyOptions, CatalogCommand, CatalogOptions, DetectorOptions, HealthOptions, IngestOptions, JobRunnerOptions,
+    ResultsOptions,
+};
+use crate::{bench, cmd, http::Base};
 
 /// Turns database changes into named business events, and runs jobs for them.
 #[derive(Debug, Parser)]
@@ -22,6 +28,20 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is no (a sent event's
 pub(crate) enum Command {
     /// Run every stage in one process, on the embedded bus
     Dev(DevOptions),
+    /// Take webhooks, and nothing else: one role, on Kafka
+    Ingest(IngestOptions),
+    /// Turn changes into events, and nothing else: one role, on Kafka
+    Detector(DetectorOptions),
+    /// Run jobs, and nothing else: one role, on Kafka
+    JobRunner(JobRunnerOptions),
+    /// Gather results and serve the API, and nothing else: one role, on Kafka
+    Results(ResultsOptions),
+    /// Put a catalog on the bus
+    Catalog(CatalogOptions),
+    /// Show what is to be done about Kafka's topics, do it, or print who may use them
+    Topics(cmd::topics::Options),
+    /// Check the configuration and the bus, and say what to do
+    Doctor(cmd::doctor::Options),
     /// Send a webhook as Hasura would, and show what becomes of it
     Send(SendOptions),
     /// Show what happened under a correlation id
@@ -73,6 +93,27 @@ pub(crate) struct DevOptions {
     /// The folder of the log and the results [default: .herald]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
+    /// A configuration file; `herald config` prints the default one
+    #[arg(long, env = "HERALD_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Which bus, and where it is: for the roles and for the tools that open it. What is absent comes from the configuration
+/// file, the environment or the defaults.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct BusOptions {
+    /// The bus: embedded, or kafka [default: embedded]
+    #[arg(long, value_name = "KIND")]
+    pub(crate) bus: Option<String>,
+    /// Kafka's brokers to begin with, as in a:9092,b:9092
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub(crate) brokers: Option<String>,
+    /// What stands before every topic and group [default: herald.]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prefix: Option<String>,
+    /// Which process of its role this is: the same after a restart, and unique [default: the host's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) instance: Option<String>,
     /// A configuration file; `herald config` prints the default one
     #[arg(long, env = "HERALD_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -1,13 +1,20 @@
 //! The configuration of a process: every stage's settings, and how the layers make them.
 
-use std::path::PathBuf;
+mod kafka;
+mod topics;
+mod values;
+
+use std::{net::SocketAddr, path::PathBuf};
 
 use runtime::{
-    config::{Duration, Size},
+    config::{Auth, Duration, Layers, Size, load},
     listener::Listen,
     telemetry,
 };
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::kafka::expiry;
+use crate::{cli::BusOptions, exit::Usage};
 
 /// The commented default file: it is the defaults.
 pub(crate) const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -24,17 +31,30 @@ pub(crate) struct Config {
     pub(crate) job_runner: job_runner::Config,
     pub(crate) results: results::Config,
     pub(crate) api: Api,
+    pub(crate) health: Health,
     pub(crate) telemetry: telemetry::Config,
 }
 
-/// The embedded bus.
+/// Which bus there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// One SQLite file, for one process.
+    Embedded,
+    /// Apache Kafka, for many.
+    Kafka,
+}
+
+/// The bus: which one, and the settings of each.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Bus {
+    pub(crate) kind: Kind,
     pub(crate) partitions: u32,
     pub(crate) max_bytes: Size,
     pub(crate) keep_bytes: Size,
     pub(crate) keep_age: Duration,
+    pub(crate) kafka: kafka::Kafka,
 }
 
 /// The API's listener.
@@ -44,7 +64,60 @@ pub(crate) struct Api {
     pub(crate) listen: Listen,
 }
 
+/// The listener for the health of a role that serves no API.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Health {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<SocketAddr>,
+}
+
+impl Health {
+    /// The listener, where one is wanted. What it says is no secret.
+    pub(crate) fn listen(&self) -> Option<Listen> {
+        self.address.map(|address| Listen { address, auth: Auth::None, max_connections: 64, ..Listen::default() })
+    }
+}
+
+/// The layers that every process has: the defaults, the file, the environment, and the flags that choose the bus.
+///
+/// # Errors
+/// The environment cannot be read.
+pub(crate) fn layers(options: &BusOptions) -> Result<Layers, Usage> {
+    let layers = Layers::new(DEFAULTS).file(options.config.as_deref());
+    let mut layers = layers.process_env().map_err(|error| Usage(error.to_string()))?;
+    for (flag, key, value) in [
+        ("--bus", "bus.kind", &options.bus),
+        ("--brokers", "bus.kafka.brokers", &options.brokers),
+        ("--prefix", "bus.kafka.prefix", &options.prefix),
+        ("--instance", "bus.kafka.instance", &options.instance),
+    ] {
+        if let Some(value) = value {
+            layers = layers.flag(flag, key, value);
+        }
+    }
+    Ok(layers)
+}
+
 impl Config {
+    /// Reads the layers.
+    ///
+    /// # Errors
+    /// A setting is wrong; the text names it.
+    pub(crate) fn load(layers: Layers) -> Result<Self, Usage> {
+        load(layers).map_err(|error| Usage(error.to_string()))
+    }
+
+    /// What the Kafka bus is told, for a process of that role: checked, and nothing dialled.
+    ///
+    /// # Errors
+    /// A setting is wrong; the text names it.
+    pub(crate) fn kafka(&self, role: &str) -> Result<bus::kafka::Config, Usage> {
+        let kafka = &self.bus.kafka;
+        kafka.check(self.ingest.publish_timeout).map_err(|error| Usage(error.to_string()))?;
+        kafka.told(role).map_err(|error| Usage(error.to_string()))
+    }
+
     /// What the embedded bus is told.
     pub(crate) fn embedded(&self) -> bus::embedded::Config {
         bus::embedded::Config {
@@ -63,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_commented_file_is_the_defaults_of_every_stage() {
-        let config: Config = runtime::config::load(runtime::config::Layers::new(DEFAULTS)).expect("the defaults");
+        let config = Config::load(Layers::new(DEFAULTS)).expect("the defaults");
         let same = |a: &dyn erased::Json, b: &dyn erased::Json| assert_eq!(a.json(), b.json());
         let ingest = ingest::Config { listen: config.ingest.listen.clone(), ..ingest::Config::default() };
         same(&config.ingest, &ingest);
@@ -73,6 +146,94 @@ mod tests {
         same(&config.results, &results);
         let embedded = bus::embedded::Config::new(".herald");
         assert_eq!(format!("{:?}", config.embedded()), format!("{embedded:?}"));
+        assert_eq!(config.bus.kind, Kind::Embedded);
+        let told = config.bus.kafka.told("detector").expect("the host has a name");
+        assert!(!told.instance.is_empty(), "without an instance it is the host's name");
+        let kafka = bus::kafka::Config::new([""; 0]);
+        let kafka = bus::kafka::Config { role: "detector".into(), instance: told.instance.clone(), ..kafka };
+        assert_eq!(format!("{told:?}"), format!("{kafka:?}"));
+    }
+
+    fn with(settings: &str) -> Result<bus::kafka::Config, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("herald.toml");
+        std::fs::write(&path, format!("[bus.kafka]\nbrokers = \"a:9092, b:9092\"\n{settings}")).expect("written");
+        let config = Config::load(Layers::new(DEFAULTS).file(Some(&path)));
+        config.and_then(|config| config.kafka("ingest")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn brokers_are_a_text_or_a_list_and_must_be_named() {
+        assert_eq!(with("").expect("usable").brokers, ["a:9092", "b:9092"]);
+        let flags =
+            BusOptions { brokers: Some("c:1,d:2".into()), instance: Some("007".into()), ..BusOptions::default() };
+        let told = Config::load(layers(&flags).expect("layers")).and_then(|config| config.kafka("x")).expect("usable");
+        assert_eq!((told.brokers, told.instance.as_str()), (vec!["c:1".to_owned(), "d:2".to_owned()], "007"));
+        let flags = BusOptions { instance: Some("7".into()), ..BusOptions::default() };
+        let config = Config::load(layers(&flags).expect("layers")).expect("a configuration");
+        assert_eq!(config.bus.kafka.instance, "7");
+        assert!(config.kafka("x").expect_err("no brokers").to_string().contains("--brokers"));
+    }
+
+    #[test]
+    fn properties_are_passed_through_however_they_are_written() {
+        let told = with(
+            "[bus.kafka.properties]\n\"security.protocol\" = \"SASL_SSL\"\nsasl.mechanism = \"PLAIN\"\n\
+             sasl.password = { env = \"PATH\" }\nfetch.wait.max.ms = 20\nsocket.keepalive.enable = true\n",
+        )
+        .expect("usable");
+        let path = std::env::var("PATH").expect("a path");
+        for (name, value) in [
+            ("security.protocol", "SASL_SSL"),
+            ("sasl.mechanism", "PLAIN"),
+            ("sasl.password", path.trim()),
+            ("fetch.wait.max.ms", "20"),
+            ("socket.keepalive.enable", "true"),
+        ] {
+            assert_eq!(told.properties.get(name).map(String::as_str), Some(value), "{name}");
+        }
+        assert!(!format!("{told:?}").contains(path.trim()), "a secret shows itself");
+        let env = |name: &str, value: &str| (format!("HERALD__BUS__KAFKA__PROPERTIES__{name}"), value.to_owned());
+        let layers = Layers::new(DEFAULTS).env([env("SASL_PASSWORD", "007"), env("DEBUG", "cgrp")]);
+        let config = Config::load(layers).expect("a configuration");
+        let exposed = config.bus.kafka.properties.exposed();
+        assert_eq!(exposed.get("sasl.password").map(String::as_str), Some("007"));
+        assert_eq!(exposed.len(), 2);
+        assert!(!format!("{config:?}").contains("007") && !serde_json::json!(config).to_string().contains("007"));
+    }
+
+    #[test]
+    fn a_property_that_is_ours_is_refused_by_name() {
+        for name in ["transactional.id", "group.id", "isolation.level", "auto.offset.reset", "acks"] {
+            let error = with(&format!("[bus.kafka.properties]\n{name} = \"x\"\n")).expect_err("ours");
+            assert!(error.contains(&format!("`{name}`")) && error.contains("take it out"), "{error}");
+        }
+    }
+
+    #[test]
+    fn times_that_cannot_work_are_refused_with_what_they_may_be() {
+        for (settings, part) in [
+            ("delivery-timeout = \"5s\"", "below `ingest.publish-timeout`"),
+            ("transaction-timeout = \"3s\"", "at least `bus.kafka.delivery-timeout`"),
+            ("session-timeout = \"500ms\"", "between 1s and 5m"),
+            ("prefix = \"a b\"", "`bus.kafka.prefix`"),
+            ("[bus.kafka.topics.raw]\npartitions = 0", "the topics of `raw` have no partitions"),
+            ("[bus.kafka.topics.table]\nretention = \"7d\"", "keeps the last of each key for ever"),
+            ("[bus.kafka.topics.raw]\nretention = \"0s\"", "nothing would be kept"),
+        ] {
+            let error = with(settings).expect_err(settings);
+            assert!(error.contains(part), "{settings}: {error}");
+        }
+        let told = with(
+            "[bus.kafka.topics]\nraw = { partitions = 12 }\nevent = { retention = \"forever\" }\n\
+             names.\"event.move.*\" = { partitions = 24 }\n[bus.kafka.topics.config]\nmin.insync.replicas = 2\n",
+        )
+        .expect("usable");
+        let plan = |topic: &str| told.layout.plan(&bus::TopicSpec::new(topic));
+        assert_eq!(plan("event.move.new").partitions, 24);
+        assert_eq!((plan("raw").partitions, plan("seen").partitions, plan("event.a").partitions), (12, 12, 6));
+        assert_eq!(plan("event.a").config.get("retention.ms").map(String::as_str), Some("-1"));
+        assert_eq!(plan("raw").config.get("min.insync.replicas").map(String::as_str), Some("2"));
     }
 
     mod erased {

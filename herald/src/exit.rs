@@ -43,10 +43,11 @@ fn code(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<Usage>().is_some() {
         return USAGE;
     }
-    match error.downcast_ref::<http::Error>() {
-        Some(error) if error.is_unreachable() => UNREACHABLE,
-        _ => NO,
-    }
+    let is_away = error.downcast_ref().is_some_and(http::Error::is_unreachable)
+        || matches!(error.downcast_ref(), Some(bus::Error::Unavailable(_)))
+        || matches!(error.downcast_ref(), Some(bus::PublishError::Unavailable(_)))
+        || matches!(error.downcast_ref(), Some(bus::kafka::admin::Error::Unreachable { .. }));
+    if is_away { UNREACHABLE } else { NO }
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
@@ -76,6 +77,8 @@ mod tests {
         assert_eq!(code(&unavailable.into()), UNREACHABLE);
         let missing = http::Error::Refused { base: "http://h".into(), status: 404, detail: "unknown".into() };
         assert_eq!(code(&anyhow::Error::from(missing).context("asking for a correlation")), NO);
+        let away = anyhow::Error::from(bus::Error::Unavailable("no broker answers".into())).context("create topics");
+        assert_eq!(code(&away), UNREACHABLE);
         assert!(is_closed_pipe(&io::Error::from(io::ErrorKind::BrokenPipe).into()));
     }
 }

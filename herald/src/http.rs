@@ -8,7 +8,7 @@ use std::{fmt, io, str::FromStr, time::Duration};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
-    Method, Request, StatusCode, Uri,
+    HeaderMap, Method, Request, StatusCode, Uri,
     body::Incoming,
     client::conn::http1,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue},
@@ -195,6 +195,17 @@ impl<'a> Call<'a> {
         let base = self.base;
         let response = self.send().await?;
         read(base, response).await
+    }
+
+    /// Sends it and reads the whole answer, with its headers.
+    ///
+    /// # Errors
+    /// See [`Error`]; any status that is not 2xx is one.
+    pub(crate) async fn whole(self) -> Result<(HeaderMap, Bytes), Error> {
+        let base = self.base;
+        let mut response = self.send().await?;
+        let headers = std::mem::take(response.headers_mut());
+        Ok((headers, read(base, response).await?))
     }
 
     /// Sends it and reads the answer as a live stream.

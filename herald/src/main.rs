@@ -12,7 +12,9 @@ mod page;
 mod payload;
 mod print;
 mod render;
+mod role;
 mod sse;
+mod stages;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, num::NonZeroU64};
 
 use hyper::header::HeaderName;
 use runtime::{
-    config::{Duration, Size},
+    config::{Duration, Secret, Size},
     listener::{Listen, ListenError},
 };
 use serde::{Deserialize, Serialize};
@@ -29,10 +29,24 @@ pub struct Config {
     pub max_in_flight_bytes: Size,
     /// What `Retry-After` says beside a 503, in whole seconds.
     pub retry_after: Duration,
+    /// Where results are asked for a caller who waits.
+    pub results: ResultsConfig,
     /// Where the correlation id of a change comes from.
     pub correlation: CorrelationConfig,
     /// The key columns by table, `schema.table` or `source/schema.table`; `id` for tables that are not named.
     pub keys: BTreeMap<String, Vec<String>>,
+}
+
+/// Where results are, when they are in another process. Whoever starts ingest makes its [`crate::Deps::outcomes`] of it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ResultsConfig {
+    /// Their API, as in `http://results:8081`; without, no caller can wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
+    /// The API's token, where it wants one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
 }
 
 /// Where the correlation id of a change comes from, asked in this order; else it is derived from the source event's id.
@@ -61,6 +75,7 @@ impl Default for Config {
             max_in_flight: 4096,
             max_in_flight_bytes: Size::mib(256),
             retry_after: Duration::secs(5),
+            results: ResultsConfig::default(),
             correlation: CorrelationConfig::default(),
             keys: BTreeMap::new(),
         }

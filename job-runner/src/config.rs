@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
+    /// Which jobs run in this process: patterns over their full names, in which `*` stands for anything. The others are for
+    /// other processes.
+    pub jobs: Vec<String>,
     /// The folder in which commands run, and to which their `dir` is relative: the catalog's.
     pub folder: PathBuf,
     /// How long running jobs may go on at shutdown, or when their partition moves to another process, before they are
@@ -27,6 +30,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            jobs: vec!["*".to_owned()],
             folder: PathBuf::from("."),
             grace: Duration::secs(10),
             queue_records: 256,

@@ -3,7 +3,11 @@
 //! It owns no decision: it tells [`Core`] what happens and carries out what comes of it. Reading goes on while a commit is
 //! under way, and one commit at a time is. An idle group is one pending future without any timer.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bus::{Bus, Committed, Delivery, Generation, Member, Offset, Start, TopicPartition};
 use contracts::outcomes::BoxFuture;
@@ -12,7 +16,7 @@ use jiff::Timestamp;
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{Instant as Deadline, sleep_until},
+    time::{Instant as Deadline, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -22,9 +26,16 @@ use crate::{
     core::{Core, Counts, Effect, Launch, Limits, RunKey},
     error::GroupError,
     handle::Cell,
+    outage::Outage,
     plan::Draft,
     registry::Registry,
 };
+
+/// How many partitions' begins are asked for at once.
+const LOOKUPS: usize = 16;
+
+/// How long leaving may take before the member is dropped, which leaves as a crash would.
+const LEAVE: Duration = Duration::from_secs(5);
 
 /// What a group needs.
 #[derive(Clone)]
@@ -33,9 +44,15 @@ pub(crate) struct Context {
     pub(crate) registry: Registry,
     pub(crate) config: Arc<Config>,
     pub(crate) cell: Arc<Cell>,
+    pub(crate) outage: Arc<Outage>,
 }
 
-type Lookup = (TopicPartition, Generation, Result<Offset, bus::Error>);
+/// Where a partition begins is to be asked, after a wait.
+struct Lookup {
+    partition: TopicPartition,
+    generation: Generation,
+    wait: Duration,
+}
 
 /// A group while it is a member.
 struct Group<'m> {
@@ -43,7 +60,9 @@ struct Group<'m> {
     member: &'m dyn Member,
     core: Core,
     commit: Option<BoxFuture<'m, Result<Committed, bus::Error>>>,
-    lookups: FuturesUnordered<BoxFuture<'m, Lookup>>,
+    /// Lookups that have to wait for others.
+    asked: VecDeque<Lookup>,
+    lookups: FuturesUnordered<BoxFuture<'m, (Lookup, Result<Offset, bus::Error>)>>,
     runs: JoinSet<(RunKey, Ended)>,
     stops: HashMap<RunKey, CancellationToken>,
     /// When those that leave are cancelled.
@@ -59,7 +78,7 @@ enum Happened {
     GraceOver,
     Committed(Result<Committed, bus::Error>),
     Ended(RunKey, Ended),
-    Found(Lookup),
+    Found(Lookup, Result<Offset, bus::Error>),
     Replanned,
     Delivered(Result<Delivery, bus::Error>),
 }
@@ -71,13 +90,20 @@ pub(crate) async fn run(
     shutdown: &CancellationToken,
 ) -> Result<(), GroupError> {
     let plan = Arc::new(drafts.borrow_and_update().plan(&context.registry)?);
-    let member = context.bus.join(plan.group.as_str(), plan.topics.clone()).await?;
+    let member = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => return Ok(()),
+        joined = context.bus.join(plan.group.as_str(), plan.topics.clone()) => joined?,
+    };
+    context.outage.ends(&plan.group);
+    let full_name = plan.group.full_name().to_owned();
     let limits = Limits { queue_records: context.config.queue_records, queue_bytes: context.config.queue_bytes.len() };
     let mut group = Group {
         context,
         member: member.as_ref(),
         core: Core::new(plan, limits),
         commit: None,
+        asked: VecDeque::new(),
         lookups: FuturesUnordered::new(),
         runs: JoinSet::new(),
         stops: HashMap::new(),
@@ -89,7 +115,10 @@ pub(crate) async fn run(
     // What still runs after a failure ends with the set, as its kinds end with their futures.
     drop(group);
     if !matches!(ended, Err(GroupError::Bus(bus::Error::Stopped(_)))) {
-        member.leave().await;
+        let left = timeout(LEAVE, member.leave()).await;
+        if left.is_err() {
+            tracing::debug!(job.name = full_name, "the group was not left in time; it is dropped");
+        }
     }
     ended
 }
@@ -156,7 +185,7 @@ impl Group<'_> {
                 self.stops.remove(&key);
                 self.core.ended(key, ended, Timestamp::now());
             }
-            Happened::Found((partition, generation, offset)) => self.core.start_at(&partition, generation, offset?),
+            Happened::Found(lookup, found) => self.found(lookup, found)?,
             Happened::Replanned => self.replan(drafts)?,
             Happened::Delivered(delivery) => self.delivered(delivery?, is_stopping)?,
         }
@@ -171,6 +200,10 @@ impl Group<'_> {
         }
         for effect in self.core.effects() {
             self.carry_out(effect);
+        }
+        if !self.core.is_leaving() {
+            // What left is gone: its time is not that of whatever leaves next.
+            self.grace = None;
         }
         self.context.cell.show(&self.core);
         let awaited = self.core.awaited_catalog();
@@ -205,7 +238,7 @@ impl Group<'_> {
                 Happened::Ended(key, ended)
             }
             () = until(self.grace), if self.grace.is_some() => Happened::GraceOver,
-            Some(found) = self.lookups.next(), if !self.lookups.is_empty() => Happened::Found(found),
+            Some((lookup, found)) = self.lookups.next(), if !self.lookups.is_empty() => Happened::Found(lookup, found),
             Ok(()) = drafts.changed() => Happened::Replanned,
             delivery = self.member.next(), if wants_more => Happened::Delivered(delivery),
         }
@@ -218,13 +251,13 @@ impl Group<'_> {
                     let partition = assignment.partition.clone();
                     self.core.assign(assignment)?;
                     if is_stopping {
-                        self.core.revoke(&partition);
+                        self.core.revoke(&[partition]);
                     }
                 }
             }
             Delivery::Records(partition, generation, records) => self.core.deliver(&partition, generation, records),
             Delivery::Revoking { partitions, deadline } => {
-                partitions.iter().for_each(|partition| self.core.revoke(partition));
+                self.core.revoke(&partitions);
                 let now = Instant::now();
                 // A quarter of what is left is for cancelling and for the last commit.
                 let left = deadline.saturating_duration_since(now) / 4 * 3;
@@ -251,16 +284,17 @@ impl Group<'_> {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Find(partition, generation) => {
-                let bus = &self.context.bus;
-                self.lookups.push(Box::pin(async move {
-                    let found = bus.offset(&partition, Start::Earliest).await;
-                    (partition, generation, found)
-                }));
+                self.asked.push_back(Lookup { partition, generation, wait: Duration::ZERO });
+                self.ask();
             }
-            Effect::Open(partition, generation, from) => self.member.open(&partition, generation, from),
+            Effect::Open(partition, generation, from) => {
+                // It may still be paused: by us, for an assignment that was over without our knowing it yet.
+                self.member.resume(&partition);
+                self.member.open(&partition, generation, from);
+            }
             Effect::Pause(partition) => self.member.pause(&partition),
             Effect::Resume(partition) => self.member.resume(&partition),
-            Effect::Release(partition) => self.member.release(&[partition]),
+            Effect::Release(partitions) => self.member.release(&partitions),
             Effect::Launch(launch) => self.launch(launch),
             Effect::Cancel(key) => {
                 if let Some(stop) = self.stops.get(&key) {
@@ -268,6 +302,43 @@ impl Group<'_> {
                 }
             }
         }
+    }
+
+    /// Asks where partitions begin, a few at a time.
+    fn ask(&mut self) {
+        while self.lookups.len() < LOOKUPS
+            && let Some(lookup) = self.asked.pop_front()
+        {
+            let bus = &self.context.bus;
+            self.lookups.push(Box::pin(async move {
+                if !lookup.wait.is_zero() {
+                    sleep(lookup.wait).await;
+                }
+                let found = bus.offset(&lookup.partition, Start::Earliest).await;
+                (lookup, found)
+            }));
+        }
+    }
+
+    fn found(&mut self, lookup: Lookup, found: Result<Offset, bus::Error>) -> Result<(), GroupError> {
+        let Lookup { partition, generation, wait } = lookup;
+        let (config, outage) = (&self.context.config, &self.context.outage);
+        let group = self.core.plan().group.clone();
+        match found {
+            // Meanwhile it may have been lost, and its topic be gone.
+            _ if !self.core.is_finding(&partition, generation) => {}
+            Err(error @ bus::Error::Unavailable(_)) => {
+                outage.begins(&group, &error);
+                let wait = (wait * 2).max(config.rejoin_initial.get()).min(config.rejoin_max.get());
+                self.asked.push_back(Lookup { partition, generation, wait });
+            }
+            found => {
+                outage.ends(&group);
+                self.core.start_at(&partition, generation, found?);
+            }
+        }
+        self.ask();
+        Ok(())
     }
 
     fn launch(&mut self, launch: Launch) {

@@ -9,7 +9,7 @@
 //!                             └──────▶ commit: progress + position ─▶ bus
 //! ```
 //!
-//! - [`Service`] follows the catalog and keeps one `group` per job; [`Handle`] says how each is.
+//! - [`Service`] follows the catalog and keeps one `group` per job that its patterns select; [`Handle`] says how each is.
 //! - `core` decides, without awaiting and without a clock: what is taken, started, ended, committed. `ledger` is its
 //!   accounting of one assignment of one partition, and what the position's note says of it; `queue` its order.
 //! - `group` is the one file that awaits the bus; `attempt` the one that awaits a job.
@@ -29,9 +29,11 @@ mod handle;
 mod kind;
 mod kinds;
 mod ledger;
+mod outage;
 mod plan;
 mod queue;
 mod registry;
+mod selection;
 mod service;
 mod steps;
 mod view;

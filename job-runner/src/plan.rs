@@ -30,7 +30,7 @@ pub(crate) struct Plan {
     pub(crate) concurrency: usize,
     pub(crate) order: Order,
     pub(crate) topics: Vec<Topic>,
-    pub(crate) starts: HashMap<TopicPartition, Offset>,
+    pub(crate) starts: Arc<HashMap<TopicPartition, Offset>>,
 }
 
 /// A job as the catalog has it; whether it can be run is seen when its group starts.
@@ -38,7 +38,7 @@ pub(crate) struct Plan {
 pub(crate) struct Draft {
     pub(crate) number: u64,
     pub(crate) job: JobSpec,
-    pub(crate) starts: HashMap<TopicPartition, Offset>,
+    pub(crate) starts: Arc<HashMap<TopicPartition, Offset>>,
 }
 
 impl Draft {

@@ -86,6 +86,17 @@ impl Queue {
         }
     }
 
+    /// Forgets all that waits. What was popped keeps its key.
+    pub(crate) fn clear(&mut self) {
+        for item in self.ready.drain(..) {
+            if let Some(key) = &item.key {
+                self.keys.remove(key);
+            }
+        }
+        self.keys.values_mut().for_each(VecDeque::clear);
+        (self.len, self.bytes) = (0, 0);
+    }
+
     /// Forgets what waits of a partition. What was popped keeps its key.
     pub(crate) fn forget(&mut self, partition: &TopicPartition) {
         let mut gone = Vec::new();

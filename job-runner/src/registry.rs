@@ -15,7 +15,8 @@ use crate::{
 /// Kinds of jobs by name. Register what is yours before the service is made; it is what the catalog is checked against.
 #[derive(Clone, Default)]
 pub struct Registry {
-    kinds: BTreeMap<String, Arc<dyn Kind>>,
+    /// Shared: each of many groups has the registry.
+    kinds: Arc<BTreeMap<String, Arc<dyn Kind>>>,
 }
 
 impl std::fmt::Debug for Registry {
@@ -41,7 +42,7 @@ impl Registry {
 
     /// Adds a kind; one of the same name is replaced.
     pub fn register(&mut self, name: impl Into<String>, kind: Arc<dyn Kind>) -> &mut Self {
-        self.kinds.insert(name.into(), kind);
+        Arc::make_mut(&mut self.kinds).insert(name.into(), kind);
         self
     }
 

@@ -23,8 +23,10 @@ use crate::{
     error::{Error, GroupError, Remedy},
     group::{self, Context},
     handle::{Board, Cell, GroupState, Handle},
+    outage::Outage,
     plan::Draft,
     registry::Registry,
+    selection::Selection,
     view::{CatalogView, JobSpec},
 };
 
@@ -64,6 +66,8 @@ struct Kept {
 struct Groups<'s> {
     service: &'s Service,
     shutdown: CancellationToken,
+    selection: Selection,
+    outage: Arc<Outage>,
     view: Option<Arc<CatalogView>>,
     kept: HashMap<GroupName, Kept>,
     tasks: JoinSet<(GroupName, Result<(), GroupError>)>,
@@ -90,6 +94,8 @@ impl Service {
         let mut groups = Groups {
             service: &self,
             shutdown: shutdown.child_token(),
+            selection: Selection::new(&self.config.jobs),
+            outage: Arc::default(),
             view: None,
             kept: HashMap::new(),
             tasks: JoinSet::new(),
@@ -136,9 +142,15 @@ impl Groups<'_> {
     /// Starts what is new, tells what stays, and lets go what went.
     fn follow(&mut self) {
         let Some(view) = self.view.clone() else { return };
-        tracing::info!(catalog.number = view.number, jobs = view.jobs.len(), "the job runner follows a catalog");
+        let mut names: Vec<&str> = view.each().map(|(job, _)| job.group.full_name()).collect();
+        names.sort_unstable();
+        self.selection.look(view.number, &names);
+        let ours = view.jobs.iter().filter(|job| self.selection.takes(&job.group)).count();
+        tracing::info!(catalog.number = view.number, jobs = ours, "the job runner follows a catalog");
         for (job, retired) in view.each() {
-            self.tell(&view, job, retired);
+            if self.selection.takes(&job.group) {
+                self.tell(&view, job, retired);
+            }
         }
         let named: HashSet<&GroupName> = view.each().map(|(job, _)| &job.group).collect();
         for (group, kept) in self.kept.iter_mut().filter(|(group, kept)| !kept.gone && !named.contains(group)) {
@@ -153,7 +165,7 @@ impl Groups<'_> {
     }
 
     fn tell(&mut self, view: &CatalogView, job: &JobSpec, retired: bool) {
-        let starts = view.starts.get(&job.group).cloned().unwrap_or_default();
+        let starts = Arc::new(view.starts.get(&job.group).cloned().unwrap_or_default());
         let draft = Arc::new(Draft { number: view.number, job: job.clone(), starts });
         if let Some(kept) = self.kept.get_mut(&job.group) {
             // One that is leaving begins anew when it has left.
@@ -171,9 +183,15 @@ impl Groups<'_> {
             registry: self.service.deps.registry.clone(),
             config: self.service.config.clone(),
             cell: cell.clone(),
+            outage: self.outage.clone(),
         };
         let (group, stopped) = (job.group.clone(), stop.clone());
-        self.tasks.spawn(async move { (group, supervise(context, receiver, stopped).await) });
+        self.tasks.spawn(async move {
+            let outage = context.outage.clone();
+            let ended = supervise(context, receiver, stopped).await;
+            outage.ends(&group);
+            (group, ended)
+        });
         self.kept.insert(job.group.clone(), Kept { drafts, stop, cell, gone: false });
     }
 
@@ -228,7 +246,13 @@ async fn supervise(
         };
         let job = drafts.borrow().job.group.clone();
         let remedy = error.remedy();
-        tracing::error!(job.name = job.full_name(), error.kind = error.kind(), %error, ?remedy, "a job's group failed");
+        match &error {
+            GroupError::Bus(error @ bus::Error::Unavailable(_)) => context.outage.begins(&job, error),
+            error => {
+                let kind = error.kind();
+                tracing::error!(job.name = job.full_name(), error.kind = kind, %error, ?remedy, "a job's group failed");
+            }
+        }
         if started.elapsed() > context.config.rejoin_max.get() {
             wait = context.config.rejoin_initial.get();
         }

@@ -56,6 +56,7 @@ pub struct Task {
     name: &'static str,
     phase: Phase,
     on_failure: OnFailure,
+    is_final: fn(&(dyn Error + 'static)) -> bool,
     budget: Duration,
     run: Run,
 }
@@ -77,7 +78,7 @@ impl Task {
             let running = run(shutdown);
             Box::pin(async move { running.await.map_err(Into::into) })
         });
-        Self { name, phase, on_failure: OnFailure::Stop, budget: Duration::from_secs(10), run }
+        Self { name, phase, on_failure: OnFailure::Stop, is_final: |_| false, budget: Duration::from_secs(10), run }
     }
 
     /// A task that can start only once, as a service that is consumed by its run.
@@ -106,6 +107,13 @@ impl Task {
     #[must_use]
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
         self.on_failure = on_failure;
+        self
+    }
+
+    /// Which errors starting it again cannot mend: they end the process, whatever [`Task::on_failure`] says.
+    #[must_use]
+    pub fn final_if(mut self, is_final: fn(&(dyn Error + 'static)) -> bool) -> Self {
+        self.is_final = is_final;
         self
     }
 
@@ -275,7 +283,8 @@ async fn keep_running(mut task: Task, shutdown: CancellationToken) -> Result<(),
             Err(cause) => cause,
         };
         let OnFailure::Restart { initial, max } = task.on_failure else { return Err(cause) };
-        if shutdown.is_cancelled() {
+        let is_final = matches!(&cause, Cause::Failed(fault) if (task.is_final)(fault.as_ref()));
+        if is_final || shutdown.is_cancelled() {
             return Err(cause);
         }
         let next = pause.filter(|_| begun.elapsed() <= max).map_or(initial, |pause: Duration| (pause * 2).min(max));

@@ -17,9 +17,11 @@ use std::{
 use crate::local::{Local, Within};
 
 /// The file with the log, within the data folder.
-const FILE: &str = "bus.db";
+pub const FILE: &str = "bus.db";
 /// The file that one process locks.
-const LOCK: &str = "bus.lock";
+pub const LOCK: &str = "bus.lock";
+/// The newest format of the file that is known here.
+pub const FORMAT: i64 = schema::FORMAT;
 
 /// How long a lock may outlive its process. One that is killed while it starts a program leaves its lock to that child,
 /// which lets go of it only when it becomes the program.

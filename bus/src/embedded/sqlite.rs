@@ -138,7 +138,7 @@ impl Writer {
                  ON CONFLICT DO UPDATE SET next = excluded.next, note = excluded.note",
             )?;
             for (group, topic, partition, position) in &transaction.positions {
-                let (next, note) = (signed(position.next.0), position.note.bytes().as_ref());
+                let (next, note) = (signed(position.next.0), position.note.as_str().as_bytes());
                 upsert.execute(params![group, topic.0, partition.0, next, note])?;
             }
         }
@@ -148,6 +148,21 @@ impl Writer {
         database.commit()?;
         Ok(stored)
     }
+}
+
+/// A note as the file has it. Until notes became text, that of a job with nothing to remember was the one byte 1.
+fn note(bytes: &[u8], consumer: &str) -> Result<Note, StorageError> {
+    if bytes == [1] {
+        return Ok(Note::default());
+    }
+    let text = str::from_utf8(bytes).ok().and_then(|text| Note::new(text).ok());
+    text.ok_or_else(|| {
+        let job = consumer.strip_prefix("job.").unwrap_or(consumer);
+        StorageError(format!(
+            "a position of `{consumer}` has a note that is no text: an older version wrote it while runs of that job were \
+             unfinished; start that version once more, stop it when `{job}` has nothing left to run, and start this one again"
+        ))
+    })
 }
 
 impl Storage for Writer {
@@ -173,9 +188,10 @@ impl Storage for Writer {
         let mut positions = self.connection.prepare("SELECT consumer, topic, partition, next, note FROM positions")?;
         let mut rows = positions.query([])?;
         while let Some(row) = rows.next()? {
-            let note = Note::new(row.get::<_, Vec<u8>>(4)?).map_err(|error| StorageError(error.to_string()))?;
+            let consumer: String = row.get(0)?;
+            let note = note(row.get_ref(4)?.as_bytes().map_err(rusqlite::Error::from)?, &consumer)?;
             let position = Position { next: Offset(unsigned(row.get(3)?)), note };
-            loaded.positions.push((row.get(0)?, TopicId(row.get(1)?), Partition(row.get(2)?), position));
+            loaded.positions.push((consumer, TopicId(row.get(1)?), Partition(row.get(2)?), position));
         }
         Ok(loaded)
     }

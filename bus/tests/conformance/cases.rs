@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bus::{
-    Bus, Delivery, Error, MAX_RECORD, Note, Offset, Outgoing, Partition, Position, PublishError, Share, Start,
-    TopicPartition, TopicSpec,
+    Bus, Delivery, Error, InvalidNote, MAX_RECORD, Note, Offset, Outgoing, Partition, Position, PublishError, Share,
+    Start, TopicPartition, TopicSpec,
 };
 use contracts::topics::partition_of;
 
@@ -64,7 +64,8 @@ pub(crate) async fn outputs_position_and_note_are_committed_together(bus: Arc<dy
     let assignments = assigned_count(&*member, 4).await;
     open_all(&*member, &assignments);
     let read = records(&*member, 2).await;
-    let note = Note::new("remember").unwrap();
+    // The longest that is possible, with every character that is.
+    let note = Note::new((' '..='~').cycle().take(Note::MAX).collect::<String>()).unwrap();
     let share = Share {
         partition: read[0].at(),
         generation: assignments.iter().find(|a| a.partition == read[0].at()).unwrap().generation,
@@ -81,7 +82,14 @@ pub(crate) async fn outputs_position_and_note_are_committed_together(bus: Arc<dy
     assert!(assignments.iter().filter(|a| a.partition != read[0].at()).all(|a| a.position.is_none()));
     open_all(&*second, &assignments);
     assert_eq!(texts(&records(&*second, 1).await), ["b"]);
-    assert!(Note::new(vec![0; Note::MAX + 1]).is_err());
+}
+
+pub(crate) async fn a_note_is_printable_text_that_fits(_: Arc<dyn Bus>) {
+    assert_eq!(Note::new("n".repeat(Note::MAX + 1)), Err(InvalidNote::TooLong(Note::MAX + 1)));
+    for found in ['\0', '\n', '\u{7f}', 'é'] {
+        assert_eq!(Note::new(format!("ab{found}c")), Err(InvalidNote::NotPrintable { at: 2, found }));
+    }
+    assert_eq!(Note::new("").unwrap(), Note::default());
 }
 
 pub(crate) async fn what_was_not_committed_comes_again(bus: Arc<dyn Bus>) {

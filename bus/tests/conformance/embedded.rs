@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bus::{
-    Bus, Delivery, Offset, Outgoing, PublishError, Share, Start, TopicPartition, TopicSpec,
+    Assignment, Bus, Delivery, Offset, Outgoing, PublishError, Share, Start, TopicPartition, TopicSpec,
     embedded::{Config, Embedded, OpenError},
 };
 
@@ -73,6 +73,36 @@ async fn a_newer_format_is_refused() {
     drop(database);
     let refused = Embedded::open(&config).err().unwrap();
     assert!(refused.to_string().contains("format 99"), "{refused}");
+}
+
+#[tokio::test]
+async fn notes_of_before_they_were_text_are_empty_or_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::new(folder.path());
+    {
+        let bus = open(&config);
+        create(&bus, &["in"]).await;
+        let member = bus.join("job.old", vec!["in".into()]).await.unwrap();
+        let assignment = assigned(&*member).await.remove(0);
+        let position = bus::Position { next: Offset(3), note: bus::Note::new("text").unwrap() };
+        let Assignment { partition, generation, .. } = assignment;
+        member.commit(vec![Share { partition, generation, outputs: vec![], position }]).await.unwrap();
+    }
+    let set = |note: &[u8]| {
+        let database = rusqlite::Connection::open(folder.path().join("bus.db")).unwrap();
+        assert_eq!(database.execute("UPDATE positions SET note = ?1", [note]).unwrap(), 1);
+    };
+    let found = async |config: &Config| {
+        let bus = open(config);
+        let member = bus.join("job.old", vec!["in".into()]).await.unwrap();
+        assigned(&*member).await.remove(0).position.unwrap()
+    };
+    assert_eq!(found(&config).await.note.as_str(), "text");
+    set(&[1]);
+    assert_eq!(found(&config).await, bus::Position::at(Offset(3)));
+    set(&[1, 0, 2, 0]);
+    let refused = Embedded::open(&config).err().unwrap().to_string();
+    assert!(refused.contains("`job.old` has a note that is no text"), "{refused}");
 }
 
 #[tokio::test]

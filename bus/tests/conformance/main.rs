@@ -5,6 +5,7 @@ mod cases;
 mod embedded;
 mod exactly_once;
 mod harness;
+mod kafka;
 
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ macro_rules! every_case {
                 cases::nothing_is_delivered_before_it_is_opened,
                 cases::a_partition_can_be_opened_elsewhere,
                 cases::outputs_position_and_note_are_committed_together,
+                cases::a_note_is_printable_text_that_fits,
                 cases::what_was_not_committed_comes_again,
                 cases::a_share_of_an_older_assignment_is_left_out_and_the_others_stand,
                 cases::a_revoked_partition_may_still_commit_and_is_then_handed_over,
@@ -66,6 +68,8 @@ every_case!(embedded_bus, {
     let config = Config { partitions: 4, ..Config::new(folder.path()) };
     (Arc::new(Embedded::open(&config).unwrap()) as Arc<dyn Bus>, folder)
 });
+
+every_case!(kafka_bus, kafka::bus());
 
 every_case!(mild_bus, (Arc::new(Hostile::with(1, 4, Manners::MILD)) as Arc<dyn Bus>, ()));
 every_case!(rough_bus, (Arc::new(Hostile::with(2, 4, Manners::ROUGH)) as Arc<dyn Bus>, ()));

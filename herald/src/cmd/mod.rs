@@ -1,10 +1,13 @@
 //! What each subcommand does, a file each.
 
+mod catalog;
 mod config;
+pub(crate) mod doctor;
 mod schemas;
 mod send;
 mod show;
 mod tail;
+pub(crate) mod topics;
 
 pub(crate) use send::{CORRELATION_HEADER, SECRET_HEADER};
 
@@ -12,7 +15,11 @@ use std::{future::Future, process::ExitCode};
 
 use anyhow::Context as _;
 
-use crate::{bench, cli::Command, dev};
+use crate::{
+    bench,
+    cli::{CatalogCommand, Command},
+    dev, role,
+};
 
 /// Runs a subcommand to its end.
 ///
@@ -21,6 +28,15 @@ use crate::{bench, cli::Command, dev};
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Dev(options) => dev::run(options),
+        Command::Ingest(options) => role::ingest::run(options),
+        Command::Detector(options) => role::detector::run(options),
+        Command::JobRunner(options) => role::job_runner::run(options),
+        Command::Results(options) => role::results::run(options),
+        Command::Catalog(options) => match options.command {
+            CatalogCommand::Apply(options) => block_on(catalog::apply(options)),
+        },
+        Command::Topics(options) => block_on(topics::run(options)),
+        Command::Doctor(options) => block_on(doctor::run(options)),
         Command::Send(options) => block_on(send::run(options)),
         Command::Show(options) => block_on(show::run(options)),
         Command::Tail(options) => block_on(tail::run(options)),

@@ -6,8 +6,11 @@ use catalog::{Catalog, Change, ChangeParts, Event, Report, Tables, Verdict};
 use contracts::hasura;
 use runtime::health::Check;
 
-use super::follow::{Catalogs, Followed};
-use crate::{config::Config, print};
+use crate::{
+    config::Config,
+    print,
+    stages::{Catalogs, Followed},
+};
 
 /// How many events are listed; a larger catalog is summed up.
 const SHOWN: usize = 40;

@@ -1,9 +1,6 @@
 //! All stages in one process on the embedded bus: wiring, read from top to bottom.
 
 mod banner;
-mod follow;
-mod publish;
-mod schemas;
 mod watch;
 
 use std::{
@@ -11,29 +8,24 @@ use std::{
     path::Path,
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 
 use anyhow::Context as _;
-use bus::{Bus, TopicSpec, embedded::Embedded};
-use contracts::topics;
+use bus::{Bus, embedded::Embedded};
 use runtime::{
-    config::{Layers, load},
     health::Health,
     listener::Bound,
-    supervise::{OnFailure, Phase, Supervisor, Task, stop_on_signals},
+    supervise::{Phase, Supervisor, Task, stop_on_signals},
     telemetry,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::DevOptions,
-    config::{Config, DEFAULTS},
+    cli::{BusOptions, DevOptions},
+    config::{self, Config, Kind},
     exit::Usage,
+    stages::{Catalogs, Gate, Publisher, Stages, Writers, base_topics},
 };
-
-/// A stage that fails is started again: what it was doing is in the log.
-const AGAIN: OnFailure = OnFailure::Restart { initial: Duration::from_millis(200), max: Duration::from_secs(30) };
 
 /// How many threads may block at once: the results' writer, their readers, and whoever reads behind the log's tail. Each
 /// thread more is a heap more that its frees are scattered over: with sixteen the process took three times the memory.
@@ -55,7 +47,7 @@ pub(crate) fn run(options: DevOptions) -> anyhow::Result<ExitCode> {
 }
 
 fn configure(options: &DevOptions) -> anyhow::Result<Config> {
-    let mut layers = Layers::new(DEFAULTS).file(options.config.as_deref()).process_env()?;
+    let mut layers = config::layers(&BusOptions { config: options.config.clone(), ..BusOptions::default() })?;
     if let Some(address) = options.listen {
         layers = layers.flag("--listen", "ingest.listen.address", address.to_string());
     }
@@ -65,7 +57,12 @@ fn configure(options: &DevOptions) -> anyhow::Result<Config> {
     if let Some(data) = &options.data {
         layers = layers.flag("--data", "data", data.display().to_string());
     }
-    let mut config: Config = load(layers).map_err(|error| Usage(error.to_string()))?;
+    let mut config = Config::load(layers)?;
+    if config.bus.kind == Kind::Kafka {
+        let message = "`herald dev` runs every stage in one process, on the embedded bus; with `bus.kind = \"kafka\"` start \
+                       the roles: herald ingest, detector, job-runner and results";
+        return Err(Usage(message.to_owned()).into());
+    }
     if !options.catalog.is_dir() {
         let message =
             format!("{} is no folder; name the folder of a catalog, as in examples/moves", options.catalog.display());
@@ -95,81 +92,38 @@ async fn serve(config: Config, options: DevOptions) -> anyhow::Result<ExitCode> 
     let api = Bound::bind("api.listen", &config.api.listen).await?;
     let api_address = api.address();
 
-    let registry = job_runner::Registry::standard(&config.job_runner);
-    let catalogs = follow::Catalogs::new();
-    let detector_config =
-        detector::Config { schemas_url: schemas_url(&config, api_address), ..config.detector.clone() };
+    let catalogs = Catalogs::new();
     let health = Health::new();
     let check = health.register("catalog");
+    let stages = Stages {
+        bus: bus.clone(),
+        config: Arc::new(config.clone()),
+        registry: job_runner::Registry::standard(&config.job_runner),
+        catalogs: catalogs.clone(),
+        gate: Gate::open(),
+        is_final: |_| false,
+    };
+    let publisher = Publisher {
+        bus,
+        registry: stages.registry.clone(),
+        folder: options.catalog,
+        writers: Writers::Us,
+        create_topics: true,
+    };
+    let schemas_url = schemas_url(&config, api_address);
+    let banner = banner::Banner { webhook, api: api_address, config, catalogs, check };
 
     let mut supervisor = Supervisor::new();
-    supervisor.add(Task::once("ingest", Phase::Intake, |shutdown| ingest.run(shutdown)));
-    supervisor.add({
-        let (bus, registry, catalogs) = (bus.clone(), registry.clone(), catalogs.clone());
-        let follow = move |shutdown| follow::run(bus.clone(), registry.clone(), catalogs.clone(), shutdown);
-        Task::new("catalog", Phase::Gather, follow).on_failure(AGAIN)
-    });
-    supervisor.add({
-        let publisher =
-            publish::Publisher { bus: bus.clone(), registry: registry.clone(), folder: options.catalog.clone() };
-        let banner =
-            banner::Banner { webhook, api: api_address, config: config.clone(), catalogs: catalogs.clone(), check };
-        Task::once("catalog files", Phase::Intake, |shutdown| watch::run(publisher, banner, shutdown))
-    });
-    supervisor.add({
-        let (bus, catalogs) = (bus.clone(), catalogs.clone());
-        let detect = move |shutdown| {
-            let deps = detector::Deps { bus: bus.clone(), catalog: catalogs.for_detector() };
-            detector::Service::new(detector_config.clone(), deps).run(shutdown)
-        };
-        Task::new("detector", Phase::Detect, detect).on_failure(AGAIN)
-    });
-    supervisor.add({
-        let (bus, catalogs, config) = (bus.clone(), catalogs.clone(), config.job_runner.clone());
-        let budget = config.grace.get() + Duration::from_secs(5);
-        let run = move |shutdown| {
-            let deps =
-                job_runner::Deps { bus: bus.clone(), catalog: catalogs.for_runner(), registry: registry.clone() };
-            job_runner::Service::new(config.clone(), deps).run(shutdown)
-        };
-        Task::new("job-runner", Phase::Run, run).on_failure(AGAIN).budget(budget)
-    });
+    supervisor.add(stages.ingest(ingest));
+    supervisor.add(stages.follow());
+    supervisor.add(Task::once("catalog files", Phase::Intake, |shutdown| watch::run(publisher, banner, shutdown)));
+    supervisor.add(stages.detector(schemas_url));
+    supervisor.add(stages.job_runner());
     supervisor.add(Task::once("results", Phase::Gather, |shutdown| results.run(shutdown)));
-    supervisor.add({
-        let auth = config.api.listen.auth.clone();
-        let (groups, catalogs) = (groups_of(&catalogs), catalogs.clone());
-        Task::once("api", Phase::Gather, move |shutdown| async move {
-            let asked = results::api::Api { handle: outcomes, bus, groups, shutdown: shutdown.clone() };
-            let router = results::api::router(asked).merge(schemas::router(catalogs)).fallback(schemas::nowhere);
-            let router = runtime::auth::bearer(router, &auth).merge(health.router());
-            api.serve(router, shutdown).await;
-            Ok::<(), std::convert::Infallible>(())
-        })
-    });
+    supervisor.add(stages.api(api, outcomes, health));
     supervisor.run(stop).await?;
     embedded.close();
     Ok(ExitCode::SUCCESS)
-}
-
-/// The consumer groups whose lag is shown: every stage's and every job's.
-fn groups_of(catalogs: &follow::Catalogs) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
-    let catalogs = catalogs.follow();
-    Arc::new(move || {
-        let mut groups = vec![detector::GROUP.to_owned(), results::GROUP.to_owned()];
-        if let Some(followed) = &*catalogs.borrow() {
-            let jobs = followed.catalog.jobs().chain(followed.catalog.retired());
-            groups.extend(jobs.map(|job| job.group().to_string()));
-        }
-        groups
-    })
-}
-
-/// Every topic that does not belong to an event.
-fn base_topics() -> Vec<TopicSpec> {
-    let logs = [topics::RAW, topics::REJECTED, topics::PROGRESS, topics::COMPLETED, topics::SEEN];
-    let mut specs: Vec<TopicSpec> = logs.map(TopicSpec::new).to_vec();
-    specs.push(TopicSpec::table(topics::CATALOG));
-    specs
 }
 
 /// The configured base of `dataschema`; the API that is really there, if that is the default.

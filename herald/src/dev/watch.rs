@@ -8,11 +8,11 @@ use notify::{RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    banner::Banner,
-    publish::{Applied, Publisher},
+use super::banner::Banner;
+use crate::{
+    exit, print,
+    stages::{Applied, Publisher},
 };
-use crate::{exit, print};
 
 /// How long the files must be left alone: an editor writes one in several steps.
 const QUIET: Duration = Duration::from_millis(150);
@@ -39,7 +39,11 @@ pub(super) async fn run(publisher: Publisher, banner: Banner, shutdown: Cancella
     loop {
         match publisher.apply().await {
             Ok(Applied::Unchanged(..)) if welcomed && usable => {}
-            Ok(Applied::Published(number, report) | Applied::Unchanged(number, report)) => {
+            Ok(Applied::Published(draft)) => {
+                banner.applied(draft.number(), &draft.report, !welcomed).await?;
+                (welcomed, usable) = (true, true);
+            }
+            Ok(Applied::Unchanged(number, report)) => {
                 banner.applied(number, &report, !welcomed).await?;
                 (welcomed, usable) = (true, true);
             }

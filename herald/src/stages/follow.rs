@@ -1,14 +1,18 @@
-//! Follows the topic `catalog`: each record is compiled once, for all stages of the process.
+//! Follows the topic `catalog`: each record that counts is compiled once, for all stages of the process.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use bus::{Bus, Last};
+use bus::Bus;
 use catalog::{Catalog, wire::CatalogRecord};
-use contracts::topics;
 use detector::CatalogView;
 use job_runner::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use super::log::{Log, Newest};
+
+/// How long until a bus that cannot be read is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The catalog that counts, compiled.
 #[derive(Debug, Clone)]
@@ -24,11 +28,18 @@ pub(crate) struct Catalogs {
     all: watch::Sender<Option<Followed>>,
     detector: watch::Sender<Option<CatalogView>>,
     runner: watch::Sender<Option<Arc<job_runner::CatalogView>>>,
+    /// Whether the bus was looked at and had none.
+    none: watch::Sender<bool>,
 }
 
 impl Catalogs {
     pub(crate) fn new() -> Self {
-        Self { all: watch::Sender::new(None), detector: watch::Sender::new(None), runner: watch::Sender::new(None) }
+        Self {
+            all: watch::Sender::new(None),
+            detector: watch::Sender::new(None),
+            runner: watch::Sender::new(None),
+            none: watch::Sender::new(false),
+        }
     }
 
     pub(crate) fn follow(&self) -> watch::Receiver<Option<Followed>> {
@@ -43,6 +54,26 @@ impl Catalogs {
         self.runner.subscribe()
     }
 
+    /// Ends when it is known that there is no catalog yet; never, once there was one.
+    pub(crate) async fn none(&self) {
+        let mut none = self.none.subscribe();
+        // The sender lives as long as this value.
+        let _ = none.wait_for(|none| *none).await;
+        if self.all.borrow().is_some() {
+            std::future::pending().await
+        }
+    }
+
+    /// Ends with the catalog that counts, once there is one.
+    pub(crate) async fn some(&self) -> Followed {
+        let mut all = self.follow();
+        let found = all.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
+        match found {
+            Some(followed) => followed,
+            None => std::future::pending().await,
+        }
+    }
+
     /// The runner first: it must know a job before an event can name it.
     fn tell(&self, followed: Followed) {
         self.runner.send_replace(Some(followed.runner.clone()));
@@ -55,31 +86,64 @@ impl Catalogs {
 /// Follows until the shutdown.
 ///
 /// # Errors
-/// The bus cannot be read.
+/// The topic does not exist, or the bus has stopped.
 pub(super) async fn run(
     bus: Arc<dyn Bus>,
     registry: Registry,
     catalogs: Catalogs,
     shutdown: CancellationToken,
 ) -> Result<(), bus::Error> {
-    let mut last = Last::of(&*bus, topics::CATALOG);
+    let (mut log, mut newest) = (Log::new(&*bus), Newest::default());
+    let mut away = false;
     loop {
-        let record = tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            record = last.changed() => record?,
+        let step = async {
+            let changed = newest.catch_up(&mut log).await?;
+            adopt(changed, &mut newest, &registry, &catalogs);
+            log.changed().await
         };
-        match compile(record.value(), &registry) {
-            Ok(followed) => catalogs.tell(followed),
-            // Whoever wrote it checked it, so this is a record of another Herald; the one before it goes on counting.
-            Err(problem) => tracing::error!(problem, "a catalog on the bus cannot be used; the one before it stays"),
+        let step = tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            step = step => step,
+        };
+        match step {
+            Ok(()) => away = false,
+            Err(bus::Error::Unavailable(reason)) => {
+                if !std::mem::replace(&mut away, true) {
+                    tracing::warn!(reason, "the catalog on the bus cannot be read for now; trying again");
+                }
+                tokio::select! {
+                    () = shutdown.cancelled() => return Ok(()),
+                    () = tokio::time::sleep(AGAIN) => {}
+                }
+            }
+            Err(error) => return Err(error),
         }
     }
 }
 
-fn compile(value: &[u8], registry: &Registry) -> Result<Followed, String> {
-    let record = CatalogRecord::decode(value).map_err(|error| error.to_string())?;
+/// Tells the catalog that counts, if it is another one, or that there is none.
+fn adopt(changed: bool, newest: &mut Newest, registry: &Registry, catalogs: &Catalogs) {
+    // Whoever wrote it checked it, so this is a record of another Herald; the one before it goes on counting.
+    let unusable =
+        |problem: String| tracing::error!(problem, "a catalog on the bus cannot be used; the one before it stays");
+    if let Some(error) = newest.unreadable.take() {
+        unusable(error.to_string());
+    }
+    match &newest.record {
+        Some(record) if changed => match compile(record, registry) {
+            Ok(followed) => catalogs.tell(followed),
+            Err(problem) => unusable(problem),
+        },
+        Some(_) => {}
+        None => {
+            catalogs.none.send_replace(true);
+        }
+    }
+}
+
+fn compile(record: &CatalogRecord, registry: &Registry) -> Result<Followed, String> {
     let outcome = record.compile(registry);
     let catalog = outcome.catalog.ok_or_else(|| outcome.report.to_string())?;
-    let runner = Arc::new(job_runner::CatalogView::new(&record, &catalog));
+    let runner = Arc::new(job_runner::CatalogView::new(record, &catalog));
     Ok(Followed { number: record.number, catalog: Arc::new(catalog), runner })
 }

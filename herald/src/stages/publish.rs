@@ -1,106 +1,266 @@
-//! Puts the catalog's files on the bus, whenever they say something else than the last record does.
+//! Puts the catalog's files on the bus, whenever they say something else than the record that counts.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
-use bus::{Bus, Last, Outgoing, Start, TopicSpec};
+use bus::{Bus, Offset, Outgoing, Start, TopicInfo, TopicPartition, TopicSpec};
+use bytes::Bytes;
 use catalog::{
     Catalog, Report, Sources,
     wire::{CatalogRecord, KEEP_RETIRED, Plan, plan_next},
 };
-use contracts::{names::GroupName, topics};
+use contracts::{names::GroupName, outcomes::BoxFuture, topics};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use job_runner::Registry;
+use uuid::Uuid;
+
+use super::log::{Entry, Log, Newest};
+
+/// How many questions are put to the bus at once.
+const QUESTIONS: usize = 64;
+/// How many topics are created at once: each time the bus waits, for so long and no longer, until they can be used.
+const TOPICS: usize = 200;
+/// How long a record that was written may take to be read back.
+const READ_BACK: Duration = Duration::from_secs(15);
+
+/// Who may write to the topic beside us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writers {
+    /// Nobody: the bus is ours alone.
+    Us,
+    /// Others: what we wrote is read back, and counts only if nobody was before us.
+    Others,
+}
 
 /// Reads the files and writes the record.
-pub(super) struct Publisher {
-    pub(super) bus: Arc<dyn Bus>,
-    pub(super) registry: Registry,
-    pub(super) folder: PathBuf,
+pub(crate) struct Publisher {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) registry: Registry,
+    pub(crate) folder: PathBuf,
+    pub(crate) writers: Writers,
+    /// Whether topics that events need are created.
+    pub(crate) create_topics: bool,
 }
 
 /// What became of the files.
-pub(super) enum Applied {
-    /// They are on the bus now, under that number.
-    Published(u64, Report),
+pub(crate) enum Applied {
+    /// They are on the bus now.
+    Published(Box<Draft>),
     /// The last record says the same.
     Unchanged(u64, Report),
     /// They cannot be used: what is on the bus, the record of that number, goes on counting.
     Invalid(Option<u64>, Report),
 }
 
+/// Files that can be used, and what is on the bus.
+pub(crate) struct Draft {
+    /// What was found in them.
+    pub(crate) report: Report,
+    /// The files.
+    pub(crate) sources: Sources,
+    /// What they compile to.
+    pub(crate) catalog: Catalog,
+    /// What counts until then.
+    pub(crate) previous: Option<CatalogRecord>,
+    /// The events' topics that are not there yet.
+    pub(crate) missing: Vec<TopicSpec>,
+    /// Those that are.
+    topics: HashMap<String, TopicInfo>,
+}
+
+impl Draft {
+    /// The number that it gets.
+    pub(crate) fn number(&self) -> u64 {
+        self.previous.as_ref().map_or(1, |previous| previous.number + 1)
+    }
+
+    /// The files that count until then.
+    pub(crate) fn before(&self) -> Option<&Sources> {
+        self.previous.as_ref().map(|previous| &previous.sources)
+    }
+}
+
 impl Publisher {
     /// All or nothing: a folder with an error changes nothing.
     ///
     /// # Errors
-    /// The folder cannot be read, or the bus refuses.
-    pub(super) async fn apply(&self) -> anyhow::Result<Applied> {
+    /// The folder cannot be read, the bus refuses, or somebody else wrote a catalog meanwhile.
+    pub(crate) async fn apply(&self) -> anyhow::Result<Applied> {
+        let mut log = Log::new(&*self.bus);
+        let draft = match self.draft(&mut log).await? {
+            Ok(draft) => draft,
+            Err(applied) => return Ok(applied),
+        };
+        if self.create_topics {
+            for specs in draft.missing.chunks(TOPICS) {
+                self.bus.create(specs.to_vec()).await.context("cannot create the events' topics")?;
+            }
+        }
+        let record = self.record(&draft).await?;
+        self.write(&record, &mut log).await?;
+        Ok(Applied::Published(Box::new(draft)))
+    }
+
+    /// What [`Publisher::apply`] would write; nothing is changed.
+    ///
+    /// # Errors
+    /// The folder or the bus cannot be read.
+    pub(crate) async fn look(&self) -> anyhow::Result<Result<Draft, Applied>> {
+        self.draft(&mut Log::new(&*self.bus)).await
+    }
+
+    async fn draft(&self, log: &mut Log<'_>) -> anyhow::Result<Result<Draft, Applied>> {
         let sources = Sources::read(&self.folder)?;
         let outcome = Catalog::compile(&sources, &self.registry);
-        let previous = self.previous().await?;
+        let previous = previous(log).await?;
         let Some(catalog) = outcome.catalog else {
-            return Ok(Applied::Invalid(previous.map(|previous| previous.number), outcome.report));
+            return Ok(Err(Applied::Invalid(previous.map(|previous| previous.number), outcome.report)));
         };
         if let Some(previous) = previous.as_ref().filter(|previous| previous.sources == sources) {
-            return Ok(Applied::Unchanged(previous.number, outcome.report));
+            return Ok(Err(Applied::Unchanged(previous.number, outcome.report)));
         }
-        self.create_topics(&catalog).await?;
-        let ends = self.ends(&catalog).await?;
-        let undrained = self.undrained(previous.as_ref()).await?;
-        let record = plan_next(Plan {
-            previous: previous.as_ref(),
-            sources,
-            catalog: &catalog,
+        let topics: HashMap<_, _> =
+            self.bus.topics().await?.into_iter().map(|info| (info.topic.as_str().to_owned(), info)).collect();
+        let needed = catalog.events().iter().map(|event| event.name().topic());
+        let missing = needed.filter(|topic| !topics.contains_key(topic)).map(TopicSpec::new).collect();
+        Ok(Ok(Draft { report: outcome.report, sources, catalog, previous, missing, topics }))
+    }
+
+    async fn record(&self, draft: &Draft) -> anyhow::Result<CatalogRecord> {
+        let ends = self.ends(draft).await?;
+        let undrained = self.undrained(draft.previous.as_ref()).await?;
+        Ok(plan_next(Plan {
+            previous: draft.previous.as_ref(),
+            sources: draft.sources.clone(),
+            catalog: &draft.catalog,
             ends: &|topic| ends.get(topic).cloned().unwrap_or_default(),
             now: jiff::Timestamp::now(),
             keep_retired: KEEP_RETIRED,
             drained: &|group| !undrained.contains(group),
-        });
-        let value = record.encode();
-        self.bus.publish(vec![Outgoing::new(topics::CATALOG, topics::CATALOG, value)]).await?;
-        Ok(Applied::Published(record.number, outcome.report))
-    }
-
-    async fn previous(&self) -> anyhow::Result<Option<CatalogRecord>> {
-        let last = Last::of(&*self.bus, topics::CATALOG).current().await?;
-        last.map(|record| CatalogRecord::decode(record.value()))
-            .transpose()
-            .context("cannot read the catalog on the bus")
+        }))
     }
 
     /// The groups that left something and have not read all of it.
     async fn undrained(&self, previous: Option<&CatalogRecord>) -> anyhow::Result<HashSet<GroupName>> {
-        let mut undrained = HashSet::new();
-        for start in previous.iter().flat_map(|previous| &previous.starts).filter(|start| start.left.is_some()) {
-            if self.bus.lag(start.group.as_str()).await?.iter().any(|lag| lag.records > 0) {
-                undrained.insert(start.group.clone());
-            }
-        }
-        Ok(undrained)
+        let starts = previous.iter().flat_map(|previous| &previous.starts).filter(|start| start.left.is_some());
+        let groups: BTreeSet<GroupName> = starts.map(|start| start.group.clone()).collect();
+        let answers = ask_all(&self.bus, groups, |bus, group| {
+            Box::pin(async move { Ok(bus.lag(group.as_str()).await?.iter().any(|lag| lag.records > 0)) })
+        });
+        Ok(answers.await?.into_iter().filter(|(_, behind)| *behind).map(|(group, _)| group).collect())
     }
 
-    async fn create_topics(&self, catalog: &Catalog) -> anyhow::Result<()> {
-        let specs = catalog.events().iter().map(|event| TopicSpec::new(event.name().topic())).collect();
-        self.bus.create(specs).await.context("cannot create the events' topics")
-    }
-
-    /// Where every event's topic ends now: nothing before names a job that is new.
-    async fn ends(&self, catalog: &Catalog) -> anyhow::Result<HashMap<String, Vec<(u32, u64)>>> {
-        let infos: HashMap<_, _> =
-            self.bus.topics().await?.into_iter().map(|info| (info.topic.as_str().to_owned(), info)).collect();
-        let mut ends = HashMap::with_capacity(catalog.events().len());
-        for event in catalog.events() {
-            let topic = event.name().topic();
-            let Some(info) = infos.get(&topic) else { continue };
-            let mut offsets = Vec::new();
-            for at in info.each() {
-                offsets.push((at.partition.0, self.bus.offset(&at, Start::End).await?.0));
-            }
-            ends.insert(topic, offsets);
+    /// Where the topics of events with a new job end now: nothing before names that job. A topic that was not there had
+    /// nothing in it.
+    async fn ends(&self, draft: &Draft) -> anyhow::Result<HashMap<String, Vec<(u32, u64)>>> {
+        let started: HashSet<_> =
+            draft.previous.iter().flat_map(|it| &it.starts).map(|start| (&start.group, &start.event)).collect();
+        let jobs = draft.catalog.jobs().flat_map(|job| job.events().iter().map(move |event| (job.group(), event)));
+        let asked: BTreeSet<String> =
+            jobs.filter(|job| !started.contains(job)).map(|(_, event)| event.topic()).collect();
+        let partitions: Vec<TopicPartition> =
+            asked.iter().filter_map(|topic| draft.topics.get(topic)).flat_map(TopicInfo::each).collect();
+        let answers = ask_all(&self.bus, partitions, |bus, at| bus.offset(at, Start::End)).await?;
+        let mut ends: HashMap<String, Vec<(u32, u64)>> = HashMap::new();
+        for (at, end) in answers {
+            ends.entry(at.topic.as_str().to_owned()).or_default().push((at.partition.0, end.0));
         }
         Ok(ends)
     }
+
+    /// Writes the record, and makes sure that it counts.
+    async fn write(&self, record: &CatalogRecord, log: &mut Log<'_>) -> anyhow::Result<()> {
+        let key = match self.writers {
+            Writers::Us => Bytes::from_static(topics::CATALOG.as_bytes()),
+            Writers::Others => format!("{}/{}", record.number, Uuid::now_v7()).into(),
+        };
+        let written = Outgoing::new(topics::CATALOG, key.clone(), record.encode());
+        let spots = self.bus.publish(vec![written]).await.context("cannot write the catalog")?;
+        let Some(spot) = spots.first().filter(|_| self.writers == Writers::Others) else { return Ok(()) };
+        let before: Vec<Bytes> = log.live().cloned().collect();
+        let lost = tokio::time::timeout(READ_BACK, was_forestalled(log, record.number, spot.offset))
+            .await
+            .context("the catalog was written, but cannot be read back to see whether it counts; apply it again")??;
+        if lost {
+            self.delete([key]).await;
+            anyhow::bail!(
+                "somebody else wrote version {} of the catalog at the same time, and was first: yours does not count; \
+                 look at what changed, and apply it again",
+                record.number
+            );
+        }
+        self.delete(before).await;
+        Ok(())
+    }
+
+    /// Deletes records that no longer count. They would only be read for nothing, so a failure is no more than said.
+    async fn delete(&self, keys: impl IntoIterator<Item = Bytes>) {
+        let nulls =
+            keys.into_iter().map(|key| Outgoing { value: None, ..Outgoing::new(topics::CATALOG, key, Bytes::new()) });
+        let nulls: Vec<Outgoing> = nulls.collect();
+        if nulls.is_empty() {
+            return;
+        }
+        if let Err(error) = self.bus.publish(nulls).await {
+            tracing::warn!(%error, "records of earlier catalogs stay on the bus for now");
+        }
+    }
 }
+
+/// Asks the same of each, several at once.
+async fn ask_all<Q: Send + Sync, A: Send>(
+    bus: &Arc<dyn Bus>,
+    of: impl IntoIterator<Item = Q>,
+    ask: for<'a> fn(&'a dyn Bus, &'a Q) -> BoxFuture<'a, Result<A, bus::Error>>,
+) -> Result<Vec<(Q, A)>, bus::Error> {
+    let asked = of.into_iter().map(|about| {
+        let bus = bus.clone();
+        async move {
+            let answer = ask(&*bus, &about).await?;
+            Ok((about, answer))
+        }
+    });
+    stream::iter(asked.collect::<Vec<_>>()).buffer_unordered(QUESTIONS).try_collect().await
+}
+
+/// The catalog that counts on a bus, if there is one.
+///
+/// # Errors
+/// The bus cannot be read, or what is there cannot.
+pub(crate) async fn on_the_bus(bus: &dyn Bus) -> anyhow::Result<Option<CatalogRecord>> {
+    previous(&mut Log::new(bus)).await
+}
+
+async fn previous(log: &mut Log<'_>) -> anyhow::Result<Option<CatalogRecord>> {
+    let mut newest = Newest::default();
+    match newest.catch_up(log).await {
+        // Whoever writes creates it.
+        Err(bus::Error::UnknownTopic(_)) => return Ok(None),
+        caught_up => caught_up?,
+    };
+    match newest.unreadable {
+        Some(error) => Err(error).context("cannot read the catalog on the bus"),
+        None => Ok(newest.record),
+    }
+}
+
+/// Reads on to our own record; whether one of the same number, or a later one, stands before it.
+async fn was_forestalled(log: &mut Log<'_>, number: u64, ours: Offset) -> Result<bool, bus::Error> {
+    let mut forestalled = false;
+    loop {
+        match log.next().await? {
+            Some((offset, _)) if offset >= ours => return Ok(forestalled),
+            Some((_, Entry::Catalog(other))) => forestalled |= other.number >= number,
+            Some(_) => {}
+            None => log.changed().await?,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

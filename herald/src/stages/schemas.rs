@@ -10,7 +10,7 @@ use axum::{
 use contracts::names::{EventName, EventRef};
 use runtime::problem::Problem;
 
-use super::follow::Catalogs;
+use super::Catalogs;
 
 /// The route.
 pub(super) fn router(catalogs: Catalogs) -> Router {

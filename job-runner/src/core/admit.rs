@@ -83,6 +83,7 @@ impl Core {
                 queue: &mut self.queue,
                 outputs: &mut self.outputs,
                 counts: &mut self.counts,
+                dirty: &mut self.dirty,
                 part,
                 partition: &partition,
                 now,
@@ -135,6 +136,7 @@ struct Door<'a> {
     queue: &'a mut Queue,
     outputs: &'a mut Pending,
     counts: &'a mut Counts,
+    dirty: &'a mut Vec<TopicPartition>,
     part: &'a mut Part,
     partition: &'a TopicPartition,
     now: Timestamp,
@@ -151,7 +153,7 @@ impl Door<'_> {
             } else {
                 self.take(record);
             }
-            self.part.dirty = true;
+            self.part.touch(self.partition, self.dirty);
         }
         None
     }

@@ -5,15 +5,18 @@
 //! only then is it launched; the second commits its end. Each commit carries whatever has gathered since the last.
 
 mod admit;
+mod part;
 #[cfg(test)]
 mod tests;
+
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
-use bus::{Assignment, Committed, Generation, Offset, Outgoing, Position, Record, Share, TopicPartition};
+use bus::{Assignment, Committed, Generation, Offset, Position, Record, Share, TopicPartition};
 use jiff::Timestamp;
+use part::{Flight, Part, Phase, Running};
 
 use crate::{
     attempt::Ended,
@@ -39,7 +42,7 @@ pub(crate) enum Effect {
     Open(TopicPartition, Generation, Offset),
     Pause(TopicPartition),
     Resume(TopicPartition),
-    Release(TopicPartition),
+    Release(Vec<TopicPartition>),
     Launch(Launch),
     /// End the attempt soon; [`Core::ended`] is awaited all the same.
     Cancel(RunKey),
@@ -65,47 +68,16 @@ pub(crate) struct Counts {
     pub(crate) rejected: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// It is not known yet where it begins.
-    Finding,
-    /// Its start is to be committed before it is read.
-    Starting,
-    Open,
-    /// It takes nothing more, and goes when what runs has ended.
-    Leaving,
-}
-
-struct Part {
-    generation: Generation,
-    phase: Phase,
-    ledger: Ledger,
-    /// Delivered, and not taken yet.
-    backlog: VecDeque<Record>,
-    paused: bool,
-    /// Attempts under way, or about to be.
-    running: usize,
-    outputs: Vec<Outgoing>,
-    dirty: bool,
-}
-
-struct Running {
-    item: Item,
-    attempt: u32,
-    started: Timestamp,
-}
-
-/// A commit under way.
-struct Flight {
-    generations: HashMap<TopicPartition, Generation>,
-    starting: Vec<RunKey>,
-}
-
 /// See the module.
 pub(crate) struct Core {
     plan: Arc<Plan>,
     limits: Limits,
     parts: HashMap<TopicPartition, Part>,
+    /// Partitions with something to commit; some may be gone. A group may have tens of thousands of partitions, so that
+    /// nothing that happens often looks at all of them.
+    dirty: Vec<TopicPartition>,
+    /// Partitions that leave.
+    leaving: HashSet<TopicPartition>,
     /// Partitions with a backlog, in turn.
     backlogged: VecDeque<TopicPartition>,
     /// Partitions that are paused.
@@ -127,6 +99,8 @@ impl Core {
             plan,
             limits,
             parts: HashMap::new(),
+            dirty: Vec::new(),
+            leaving: HashSet::new(),
             backlogged: VecDeque::new(),
             paused: Vec::new(),
             queue: Queue::default(),
@@ -166,6 +140,17 @@ impl Core {
         self.parts.len()
     }
 
+    /// Whether partitions are about to go.
+    pub(crate) fn is_leaving(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    /// Whether it is still to be found where a partition begins.
+    pub(crate) fn is_finding(&self, partition: &TopicPartition, generation: Generation) -> bool {
+        let part = self.parts.get(partition).filter(|part| part.generation == generation);
+        part.is_some_and(|part| part.phase == Phase::Finding)
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         self.counts
     }
@@ -184,17 +169,7 @@ impl Core {
             None => (Phase::Finding, Position::at(Offset::ZERO)),
         };
         let ledger = Ledger::open(&at).map_err(|source| GroupError::Note { partition: partition.clone(), source })?;
-        let part = Part {
-            generation,
-            phase,
-            ledger,
-            backlog: VecDeque::new(),
-            paused: false,
-            running: 0,
-            outputs: Vec::new(),
-            dirty: false,
-        };
-        self.parts.insert(partition.clone(), part);
+        self.parts.insert(partition.clone(), Part::new(generation, phase, ledger));
         match (phase, self.plan.starts.get(&partition).copied()) {
             (Phase::Open, _) => self.effects.push(Effect::Open(partition, generation, at.next)),
             (_, Some(mark)) => self.start_at(&partition, generation, mark),
@@ -205,10 +180,13 @@ impl Core {
 
     /// Where a partition without a position begins. It is committed, and then read.
     pub(crate) fn start_at(&mut self, partition: &TopicPartition, generation: Generation, at: Offset) {
-        let Some(part) = self.part(partition, generation).filter(|part| part.phase == Phase::Finding) else { return };
+        if !self.is_finding(partition, generation) {
+            return;
+        }
+        let Some(part) = self.parts.get_mut(partition) else { return };
         part.ledger = Ledger::open(&Position::at(at)).expect("invariant: there is no note to be misread");
         part.phase = Phase::Starting;
-        part.dirty = true;
+        part.touch(partition, &mut self.dirty);
     }
 
     /// Records arrived.
@@ -222,19 +200,26 @@ impl Core {
     }
 
     /// Partitions are about to go: they take nothing more, and are released when what runs has ended and is committed.
-    pub(crate) fn revoke(&mut self, partition: &TopicPartition) {
-        let Some(part) = self.parts.get_mut(partition) else { return };
-        part.phase = Phase::Leaving;
-        part.backlog.clear();
-        self.queue.forget(partition);
+    pub(crate) fn revoke(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            let Some(part) = self.parts.get_mut(partition) else { continue };
+            part.phase = Phase::Leaving;
+            part.backlog.clear();
+            self.leaving.insert(partition.clone());
+            self.queue.forget(partition);
+        }
         self.release_idle();
     }
 
     /// Everything is about to go.
     pub(crate) fn revoke_all(&mut self) {
-        for partition in self.parts.keys().cloned().collect::<Vec<_>>() {
-            self.revoke(&partition);
+        for (partition, part) in &mut self.parts {
+            part.phase = Phase::Leaving;
+            part.backlog.clear();
+            self.leaving.insert(partition.clone());
         }
+        self.queue.clear();
+        self.release_idle();
     }
 
     /// The grace of those that leave is over: what still runs is cancelled.
@@ -250,6 +235,7 @@ impl Core {
     /// A partition is no longer ours: all memory of it goes, and what runs of it is cancelled.
     pub(crate) fn lose(&mut self, partition: &TopicPartition) {
         let Some(part) = self.parts.remove(partition) else { return };
+        self.leaving.remove(partition);
         self.outputs.forget(&part.outputs);
         self.queue.forget(partition);
         self.paused.retain(|paused| paused != partition);
@@ -266,17 +252,19 @@ impl Core {
         if self.flight.is_some() {
             return None;
         }
-        let mut flight = Flight { generations: HashMap::new(), starting: Vec::new() };
+        let mut flight = Flight::default();
         while self.running.len() < self.plan.concurrency {
             let Some(item) = self.queue.pop() else { break };
             flight.starting.push(self.start(item, now));
         }
         let mut shares = Vec::new();
-        for (partition, part) in self.parts.iter_mut().filter(|(_, part)| part.dirty) {
+        for partition in self.dirty.drain(..) {
+            // It may be gone, or be another one by now that has nothing to commit, or said twice.
+            let Some(part) = self.parts.get_mut(&partition).filter(|part| part.dirty) else { continue };
             part.dirty = false;
             flight.generations.insert(partition.clone(), part.generation);
             shares.push(Share {
-                partition: partition.clone(),
+                partition,
                 generation: part.generation,
                 outputs: std::mem::take(&mut part.outputs),
                 position: part.ledger.position(),
@@ -299,7 +287,7 @@ impl Core {
         }
         part.outputs.push(told.started());
         part.running += 1;
-        part.dirty = true;
+        part.touch(&item.partition, &mut self.dirty);
         let key = RunKey(self.next_run);
         self.next_run += 1;
         self.running.insert(key, Running { item, attempt, started: now });
@@ -348,9 +336,10 @@ impl Core {
         let Some(Running { item, attempt, started }) = self.running.remove(&key) else { return };
         self.queue.release(item.key.as_ref());
         let name = self.plan.name.clone();
-        let Some(part) = self.part(&item.partition, item.generation) else { return };
+        let part = self.parts.get_mut(&item.partition).filter(|part| part.generation == item.generation);
+        let Some(part) = part else { return };
         part.running -= 1;
-        part.dirty = true;
+        part.touch(&item.partition, &mut self.dirty);
         match ended {
             Ended::GivenBack => part.ledger.give_back(item.offset),
             Ended::Done(outcome) => {
@@ -371,17 +360,17 @@ impl Core {
     fn release_idle(&mut self) {
         let flight = self.flight.as_ref();
         let idle: Vec<TopicPartition> = self
-            .parts
+            .leaving
             .iter()
-            .filter(|(partition, part)| {
+            .filter(|partition| {
                 let flies = flight.is_some_and(|flight| flight.generations.contains_key(*partition));
-                part.phase == Phase::Leaving && part.running == 0 && !part.dirty && !flies
+                !flies && self.parts.get(*partition).is_some_and(|part| part.running == 0 && !part.dirty)
             })
-            .map(|(partition, _)| partition.clone())
+            .cloned()
             .collect();
-        for partition in idle {
-            self.lose(&partition);
-            self.effects.push(Effect::Release(partition));
+        idle.iter().for_each(|partition| self.lose(partition));
+        if !idle.is_empty() {
+            self.effects.push(Effect::Release(idle));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The order of things: what is committed before what is read, launched, released.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use bus::{Note, Topic};
 use catalog::{Kinds as _, Order, Template};
@@ -29,7 +29,7 @@ fn core(kind: &str) -> Core {
         order: Order::Key,
         events: vec!["a".parse().expect("an event")],
     };
-    let plan = Draft { number: 1, job, starts: HashMap::new() }.plan(&registry).expect("a kind");
+    let plan = Draft { number: 1, job, starts: Arc::default() }.plan(&registry).expect("a kind");
     Core::new(Arc::new(plan), Limits { queue_records: 16, queue_bytes: 1 << 20 })
 }
 
@@ -79,7 +79,7 @@ fn a_start_is_committed_before_anything_is_read() {
     assert!(matches!(core.effects()[..], [Effect::Find(..)]));
     core.start_at(&at(0), Generation(1), Offset(40));
     let shares = core.gather(NOW).expect("a commit");
-    assert_eq!(shares[0].position, Position { next: Offset(40), note: Note::new(vec![1]).expect("short") });
+    assert_eq!(shares[0].position, Position { next: Offset(40), note: Note::new("2").expect("short") });
     assert!(core.effects().is_empty(), "opened before its start was in the log");
     core.committed(&Committed::default());
     assert!(matches!(core.effects()[..], [Effect::Open(_, Generation(1), Offset(40))]));
@@ -92,7 +92,7 @@ fn an_attempt_is_launched_when_its_start_is_in_the_log_and_one_commit_is_under_w
     delivered(&mut core, 0, 1, &[5, 7]);
     let shares = core.gather(NOW).expect("a commit");
     assert_eq!((shares[0].outputs.len(), shares[0].position.next), (2, Offset(5)));
-    assert!(shares[0].position.note.bytes().len() > 1, "the attempts are in the note");
+    assert!(shares[0].position.note.as_str().len() > 1, "the attempts are in the note");
     assert!(launched(&mut core).is_empty());
     delivered(&mut core, 0, 1, &[8]);
     assert!(core.gather(NOW).is_none(), "a second commit");
@@ -143,12 +143,12 @@ fn a_partition_that_leaves_is_released_when_its_last_commit_is_done() {
     core.gather(NOW).expect("a commit");
     core.effects();
     // It is revoked while the commit that starts its attempts is under way: they are given back.
-    core.revoke(&at(0));
+    core.revoke(&[at(0)]);
     assert!(core.effects().is_empty());
     core.committed(&Committed::default());
     assert!(core.effects().is_empty(), "launched or released too early");
     let shares = core.gather(NOW).expect("a last commit");
-    assert_eq!(shares[0].position, Position { next: Offset(0), note: Note::new(vec![1]).expect("short") });
+    assert_eq!(shares[0].position, Position { next: Offset(0), note: Note::new("2").expect("short") });
     core.committed(&Committed::default());
     assert!(matches!(core.effects()[..], [Effect::Release(_)]));
     assert_eq!((core.partitions(), core.in_flight(), core.queued()), (0, 0, 0));

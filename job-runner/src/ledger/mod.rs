@@ -18,7 +18,7 @@ use bus::{Note, Offset, Position};
 pub use note::NoteError;
 use note::{Code, Span};
 
-/// No further records are taken when the note could come to this many bytes (75 % of what fits).
+/// No further records are taken when the note could come to this many characters (75 % of what fits).
 const FULL: usize = Note::MAX / 4 * 3;
 
 /// What has begun of a record that is not running.
@@ -73,7 +73,7 @@ struct Entry {
     first: u64,
     last: u64,
     state: State,
-    /// The most bytes that it can take in a note.
+    /// The most characters that it can take in a note.
     weight: usize,
 }
 

@@ -1,5 +1,8 @@
-//! How a note is written: one byte of format, then for each span three numbers, seven bits to a byte: the gap to the span
-//! before (to the position, for the first), the length beyond one, and what it is.
+//! How a note is written: one character of format, then for each span three numbers: the gap to the span before (to the
+//! position, for the first), the length beyond one, and what it is.
+//!
+//! A number is five bits to a character of base64url, the lowest first; the sixth bit says that more follow. Most numbers
+//! are small, so that a span is three or four characters: fewer than bytes in base64 or base85 would take.
 //!
 //! A span is a row of neighbours of which the same is true. It may cover offsets that are holes or not the job's: those
 //! never become anything else.
@@ -8,8 +11,15 @@ use bus::{Note, Offset, Position};
 
 use super::Begun;
 
-/// The format that this version writes. A note of it also says that the start of its group is recorded.
-const FORMAT: u8 = 1;
+/// The format that this version writes. A note of it also says that the start of its group is recorded. (Format 1 was
+/// bytes, of which no bus is left.)
+const FORMAT: char = '2';
+
+/// The digits, by value.
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// In a digit: another one of the same number follows.
+const MORE: u8 = 0x20;
 
 /// What is known of a span's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,26 +60,26 @@ pub(super) struct Span {
 pub enum NoteError {
     /// Another version wrote it.
     #[error(
-        "its note has format {0}, and this version reads format {FORMAT}; run the version that wrote it, or a newer one"
+        "its note has format {0:?}, and this version reads format {FORMAT:?}; run the version that wrote it, or a newer one"
     )]
-    Format(u8),
+    Format(char),
     /// It is damaged, or something else altogether.
-    #[error("its note is damaged at byte {0}")]
+    #[error("its note is damaged at character {0}")]
     Damaged(usize),
 }
 
-/// The most bytes that a span can take.
+/// How many characters a span takes.
 pub(super) fn weight(gap: u64, length: u64, code: Code) -> usize {
     size(gap) + size(length) + size(code.number())
 }
 
 fn size(number: u64) -> usize {
-    (64 - (number | 1).leading_zeros() as usize).div_ceil(7)
+    (64 - (number | 1).leading_zeros() as usize).div_ceil(5)
 }
 
 /// Writes the note of a position at `next`.
 pub(super) fn encode(next: u64, spans: &[Span]) -> Note {
-    let mut out = vec![FORMAT];
+    let mut out = String::from(FORMAT);
     let mut before = next;
     for span in spans {
         for number in [span.first - before, span.last - span.first, span.code.number()] {
@@ -80,22 +90,27 @@ pub(super) fn encode(next: u64, spans: &[Span]) -> Note {
     Note::new(out).expect("invariant: the ledger takes nothing more long before its note is full")
 }
 
-fn write(out: &mut Vec<u8>, mut number: u64) {
-    while number > 0x7f {
-        out.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
+fn write(out: &mut String, mut number: u64) {
+    loop {
+        let (low, rest) = ((number & 0x1f) as u8, number >> 5);
+        let digit = if rest > 0 { low | MORE } else { low };
+        out.push(DIGITS[usize::from(digit)].into());
+        if rest == 0 {
+            return;
+        }
+        number = rest;
     }
-    out.push(number as u8);
 }
 
 /// Reads the note of a position. No note at all is that of a position that something else has set.
 pub(super) fn decode(position: &Position) -> Result<Vec<Span>, NoteError> {
-    let bytes = position.note.bytes();
-    match bytes.first() {
+    let text = position.note.as_str();
+    match text.chars().next() {
         None => return Ok(Vec::new()),
-        Some(&FORMAT) => {}
-        Some(&other) => return Err(NoteError::Format(other)),
+        Some(FORMAT) => {}
+        Some(other) => return Err(NoteError::Format(other)),
     }
+    let bytes = text.as_bytes();
     let mut spans: Vec<Span> = Vec::new();
     let (mut at, mut before) = (1, position.next);
     while at < bytes.len() {
@@ -115,17 +130,29 @@ pub(super) fn decode(position: &Position) -> Result<Vec<Span>, NoteError> {
 
 fn read(bytes: &[u8], at: &mut usize) -> Option<u64> {
     let mut number = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let byte = *bytes.get(*at)?;
+    for shift in (0..64).step_by(5) {
+        let digit = value(*bytes.get(*at)?)?;
         *at += 1;
-        let bits = u64::from(byte & 0x7f);
+        let bits = u64::from(digit & !MORE);
         if bits << shift >> shift != bits {
             return None;
         }
         number |= bits << shift;
-        if byte & 0x80 == 0 {
+        if digit & MORE == 0 {
             return Some(number);
         }
     }
     None
+}
+
+/// The value of a digit.
+fn value(digit: u8) -> Option<u8> {
+    match digit {
+        b'A'..=b'Z' => Some(digit - b'A'),
+        b'a'..=b'z' => Some(digit - b'a' + 26),
+        b'0'..=b'9' => Some(digit - b'0' + 52),
+        b'-' => Some(62),
+        b'_' => Some(63),
+        _ => None,
+    }
 }

@@ -123,7 +123,7 @@ impl World {
 
     fn commit(&mut self) {
         self.position = self.ledger.position();
-        assert!(self.position.note.bytes().len() <= Note::MAX);
+        assert!(self.position.note.as_str().len() <= Note::MAX);
         self.log = self.staged.clone();
     }
 
@@ -221,14 +221,31 @@ proptest! {
     }
 
     #[test]
-    fn a_note_that_is_no_note_is_an_error_and_never_a_panic(next in any::<u64>(), bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-        for format in [None, Some(1)] {
-            let bytes: Vec<u8> = format.into_iter().chain(bytes.iter().copied()).collect();
-            let position = Position { next: Offset(next), note: Note::new(bytes).expect("short") };
+    fn a_note_that_is_no_note_is_an_error_and_never_a_panic(next in any::<u64>(), text in "[ -~]{0,60}", digits in "[A-Za-z0-9_-]{0,60}") {
+        for text in [text.clone(), format!("2{text}"), format!("2{digits}")] {
+            let position = Position { next: Offset(next), note: Note::new(text).expect("short and printable") };
             if let Ok(ledger) = Ledger::open(&position) {
                 prop_assert_eq!(ledger.position().next, position.next);
             }
         }
+    }
+
+    #[test]
+    fn a_note_reads_as_it_was_written_and_is_as_long_as_its_spans_weigh(
+        next in 0..1_u64 << 40,
+        parts in prop::collection::vec((1..1_u64 << 40, 0..1_u64 << 20, any::<u16>(), any::<bool>()), 0..60),
+    ) {
+        let (mut before, mut weight) = (next, 0);
+        let spans: Vec<Span> = parts.into_iter().map(|(gap, length, attempts, told)| {
+            let (first, attempts) = (before + gap, u32::from(attempts));
+            let code = if attempts == 0 { Code::Finished } else { Code::Begun(Begun { attempts, told }) };
+            weight += note::weight(gap, length, code);
+            before = first + length;
+            Span { first, last: before, code }
+        }).collect();
+        let note = note::encode(next, &spans);
+        prop_assert_eq!(note.as_str().len(), 1 + weight);
+        prop_assert_eq!(note::decode(&Position { next: Offset(next), note }), Ok(spans));
     }
 }
 
@@ -244,7 +261,7 @@ fn the_frontier_passes_over_holes_and_what_is_not_ours() {
     assert_eq!(ledger.position().next, Offset(7));
     assert_eq!(ledger.start(Offset(7)), 1);
     ledger.finish(Offset(7));
-    assert_eq!(ledger.position(), Position { next: Offset(21), note: Note::new(vec![1]).expect("short") });
+    assert_eq!(ledger.position(), Position { next: Offset(21), note: Note::new("2").expect("short") });
 }
 
 #[test]
@@ -266,6 +283,27 @@ fn an_attempt_that_was_given_back_is_not_spent_and_one_whose_process_died_is() {
 
 #[test]
 fn a_note_of_another_format_names_it() {
-    let position = Position { next: Offset(3), note: Note::new(vec![9, 1]).expect("short") };
-    assert_eq!(Ledger::open(&position).err(), Some(NoteError::Format(9)));
+    let position = Position { next: Offset(3), note: Note::new("9A").expect("short") };
+    assert_eq!(Ledger::open(&position).err(), Some(NoteError::Format('9')));
+}
+
+#[test]
+fn what_is_in_a_note_never_changes_its_meaning() {
+    // Written down, so that positions of an earlier version are read as they were meant: 7 is finished, the third attempt
+    // of 40 has begun, and two of 41 have ended.
+    let mut ledger = Ledger::open(&Position::at(Offset(5))).expect("no note");
+    for (at, attempts) in [(5, 0), (7, 1), (40, 3), (41, 2)] {
+        ledger.take(Offset(at));
+        for attempt in 1..=attempts {
+            assert_eq!(ledger.start(Offset(at)), attempt);
+            if attempt < attempts {
+                ledger.entries.back_mut().expect("the record").state =
+                    State::Waiting(Begun { attempts: attempt, told: true });
+            }
+        }
+    }
+    ledger.finish(Offset(7));
+    ledger.entries.back_mut().expect("41").state = State::Waiting(Begun { attempts: 2, told: true });
+    let position = ledger.position();
+    assert_eq!((position.next, position.note.as_str()), (Offset(5), "2CAAhBAFBAE"));
 }

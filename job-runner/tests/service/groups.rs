@@ -142,7 +142,7 @@ async fn a_position_that_cannot_be_understood_stops_its_job_alone_and_says_why()
         Delivery::Assigned(mut assigned) => assigned.remove(0),
         other => panic!("{other:?}"),
     };
-    let note = Note::new(vec![9, 9, 9]).expect("short");
+    let note = Note::new("999").expect("short");
     let share = Share {
         partition: assigned.partition,
         generation: assigned.generation,
@@ -157,9 +157,9 @@ async fn a_position_that_cannot_be_understood_stops_its_job_alone_and_says_why()
     until(&*bus, "the other ended", |steps| ended(steps, 1)).await;
     runner
         .until("it says why", |all| match all.get("one").map(|one| &one.state) {
-            Some(GroupState::Stopped(error)) => {
-                error.to_string().starts_with("the position of `event.a/0` cannot be understood: its note has format 9")
-            }
+            Some(GroupState::Stopped(error)) => error
+                .to_string()
+                .starts_with("the position of `event.a/0` cannot be understood: its note has format '9'"),
             _ => false,
         })
         .await;

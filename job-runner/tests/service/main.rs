@@ -4,5 +4,6 @@ mod catalogs;
 mod ends;
 mod groups;
 mod hostile;
+mod many_machines;
 mod runs;
 mod support;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     extract::{Path, State},
-    http::StatusCode,
+    http::{HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Response, sse::Event},
 };
 use contracts::{
@@ -23,6 +23,9 @@ use crate::{
     store::{self, Page},
     watch::Subscription,
 };
+
+/// Whether what a wait was for came true: a state alone does not tell whether the invocation is known in it.
+const WAIT_COMPLETE: HeaderName = HeaderName::from_static("x-wait-complete");
 
 /// The least time between two states of a live stream: what changes meanwhile is shown at once.
 const COALESCED: Duration = Duration::from_millis(100);
@@ -46,16 +49,25 @@ pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>, params:
             let waited = api.handle.wait_for(awaited, wait, page);
             // A process that ends answers with what it has instead of keeping its callers.
             match api.shutdown.run_until_cancelled(waited).await {
-                Some(waited) => waited.map(|waited| waited.summary),
-                None => api.handle.summary(correlation.clone(), Page::default()).await,
+                Some(waited) => waited.map(|waited| (Some(waited.complete), waited.summary)),
+                None => {
+                    let summary = api.handle.summary(correlation.clone(), Page::default()).await;
+                    summary.map(|summary| (Some(false), summary))
+                }
             }
         }
-        None => api.handle.summary(correlation.clone(), page).await,
+        None => api.handle.summary(correlation.clone(), page).await.map(|summary| (None, summary)),
     };
-    match found.map_err(|error| failed(&error))? {
-        Some(summary) => Ok(json(&summary)),
-        None => Ok(unknown(&correlation).into_response()),
+    let (complete, summary) = found.map_err(|error| failed(&error))?;
+    let mut answer = match summary {
+        Some(summary) => json(&summary),
+        None => unknown(&correlation).into_response(),
+    };
+    if let Some(complete) = complete {
+        let value = HeaderValue::from_static(if complete { "true" } else { "false" });
+        answer.headers_mut().insert(WAIT_COMPLETE, value);
     }
+    Ok(answer)
 }
 
 fn unknown(correlation: &CorrelationId) -> Problem {

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use axum::{extract::State, response::Response};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use runtime::problem::Problem;
 use serde::Serialize;
 
 use super::{Api, failed, json, params::Params, unavailable};
 use crate::store::Totals;
+
+/// How many groups are asked for at once.
+const QUESTIONS: usize = 32;
 
 #[derive(Serialize)]
 struct Answer {
@@ -35,8 +39,7 @@ struct Partition {
 pub(super) async fn show(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
     params.only(&[])?;
     let results = api.handle.ask(|reader| reader.totals()).await.map_err(|error| failed(&error))?;
-    let mut groups = BTreeMap::new();
-    for name in (api.groups)() {
+    let asked = (api.groups)().into_iter().map(async |name| {
         let lags = api.bus.lag(&name).await.map_err(|error| unavailable(&error))?;
         let partitions = lags.iter().map(|lag| Partition {
             topic: lag.partition.topic.to_string(),
@@ -46,8 +49,9 @@ pub(super) async fn show(State(api): State<Api>, params: Params) -> Result<Respo
             lag: lag.records,
         });
         let group = Group { lag: lags.iter().map(|lag| lag.records).sum(), partitions: partitions.collect() };
-        groups.insert(name, group);
-    }
+        Ok::<_, Problem>((name, group))
+    });
+    let groups = stream::iter(asked).buffer_unordered(QUESTIONS).try_collect().await?;
     let topics = api.bus.topics().await.map_err(|error| unavailable(&error))?.len();
     Ok(json(&Answer { results, groups, topics }))
 }

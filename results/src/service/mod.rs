@@ -4,6 +4,7 @@
 //! one transaction under way. Once a second what was committed is made durable, and only then is the bus advised of it.
 
 mod gather;
+mod patience;
 mod work;
 
 use std::{sync::Arc, time::Duration};
@@ -19,6 +20,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use self::{
     gather::Gathered,
+    patience::patiently,
     work::{Done, Maintenance, Work},
 };
 use crate::{
@@ -70,8 +72,12 @@ impl Service {
     /// # Errors
     /// See [`Error`]; everything that was committed stays.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
-        self.bus.create(vec![TopicSpec::new(PROGRESS), TopicSpec::new(COMPLETED)]).await?;
-        let member = self.bus.join(GROUP, vec![PROGRESS.into()]).await?;
+        let bus = &self.bus;
+        let joined = patiently(&shutdown, || async move {
+            bus.create(vec![TopicSpec::new(PROGRESS), TopicSpec::new(COMPLETED)]).await?;
+            bus.join(GROUP, vec![PROGRESS.into()]).await
+        });
+        let Some(member) = joined.await? else { return Ok(()) };
         let (announced, to_publish) = mpsc::channel(ANNOUNCED);
         let (sent_to, sent) = watch::channel(0);
         let publisher = tokio::spawn(announce::publish(self.bus.clone(), to_publish, sent_to));
@@ -139,7 +145,7 @@ impl Stage {
                 () = shutdown.cancelled() => break,
                 done = finished(&mut self.writer) => self.finish(done?)?,
                 positions = synced(&mut self.syncing) => self.advise(positions??),
-                delivery = self.member.next() => self.take(delivery?).await?,
+                delivery = self.member.next() => self.take(delivery?, shutdown).await?,
                 _ = tick.tick() => self.tick(),
             }
         }
@@ -229,7 +235,7 @@ impl Stage {
         }
     }
 
-    async fn take(&mut self, delivery: Delivery) -> Result<(), Error> {
+    async fn take(&mut self, delivery: Delivery, shutdown: &CancellationToken) -> Result<(), Error> {
         match delivery {
             Delivery::Records(at, generation, records) => {
                 self.gathered.add(at.partition.0, generation, records);
@@ -240,7 +246,7 @@ impl Stage {
             Delivery::Assigned(assignments) => {
                 self.settle().await?;
                 for assignment in assignments {
-                    let from = self.start(&assignment.partition).await?;
+                    let Some(from) = self.start(&assignment.partition, shutdown).await? else { return Ok(()) };
                     self.gathered.assign(assignment.partition.partition.0, assignment.generation);
                     self.member.open(&assignment.partition, assignment.generation, from);
                     if assignment.position.is_none() {
@@ -262,23 +268,26 @@ impl Stage {
         Ok(())
     }
 
-    /// Where a partition is opened: at the store's own position, else at its begin.
-    async fn start(&mut self, at: &TopicPartition) -> Result<bus::Offset, Error> {
-        let begins = self.bus.offset(at, Start::Earliest).await?;
-        let Some(position) = self.gathered.position(at.partition.0) else { return Ok(begins) };
-        let end = self.bus.offset(at, Start::End).await?;
+    /// Where a partition is opened: at the store's own position, else at its begin; none if the shutdown came first.
+    async fn start(&mut self, at: &TopicPartition, shutdown: &CancellationToken) -> Result<Option<bus::Offset>, Error> {
+        let bus = &self.bus;
+        let extent = patiently(shutdown, || async move {
+            Ok((bus.offset(at, Start::Earliest).await?, bus.offset(at, Start::End).await?))
+        });
+        let Some((begins, end)) = extent.await? else { return Ok(None) };
+        let Some(position) = self.gathered.position(at.partition.0) else { return Ok(Some(begins)) };
         if position > end {
             return Err(Error::OtherBus { partition: at.clone(), position, end });
         }
         if position >= begins {
-            return Ok(position);
+            return Ok(Some(position));
         }
         let error = Error::Deleted { partition: at.clone(), position, begins };
         match self.config.after_loss {
             AfterLoss::Stop => Err(error),
             AfterLoss::Continue => {
                 tracing::error!(%error, bus.partition = at.partition.0, "going on without the progress that was deleted");
-                Ok(begins)
+                Ok(Some(begins))
             }
         }
     }

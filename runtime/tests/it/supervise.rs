@@ -146,3 +146,15 @@ async fn a_task_that_may_be_started_again_is_with_growing_pauses() {
 async fn without_tasks_it_waits_for_the_stop() {
     run(vec![], stopped()).await.expect("a good end");
 }
+
+#[tokio::test]
+async fn a_final_error_ends_the_process_although_the_task_may_be_started_again() {
+    let task = Task::new("detector", Phase::Detect, async |_| Err(io::Error::from(io::ErrorKind::PermissionDenied)));
+    let policy = OnFailure::Restart { initial: Duration::from_secs(60), max: Duration::from_secs(60) };
+    let denied = |error: &(dyn std::error::Error + 'static)| {
+        error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied)
+    };
+    let task = task.on_failure(policy).final_if(denied);
+    let failure = run(vec![task], CancellationToken::new()).await.expect_err("a failure");
+    assert_eq!(failure.to_string(), "detector failed: permission denied");
+}

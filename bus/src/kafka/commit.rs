@@ -1,0 +1,297 @@
+//! The one thread that commits, for all members of a process: whatever waits when the last transaction has ended becomes the
+//! next one. It tries until it is done, so that a stage sees no abort and rolls nothing back.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use rdkafka::error::KafkaError;
+use tokio::sync::oneshot;
+
+use crate::{
+    Error,
+    kafka::{
+        cluster::Cluster,
+        config::Config,
+        member::Shared,
+        publish::place,
+        transaction::{Failure, Positions, Transactor},
+    },
+    member::{Committed, Share},
+    record::{Outgoing, Partition},
+};
+
+/// About how many bytes of outputs one transaction carries at most.
+const TRANSACTION_BYTES: usize = 32 * 1024 * 1024;
+/// How long after a failure it is tried again, at first and at most.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// What a member wants committed.
+pub(crate) struct Request {
+    pub(crate) member: Arc<Shared>,
+    pub(crate) shares: Vec<Share>,
+    pub(crate) committed: Committed,
+    pub(crate) reply: oneshot::Sender<Result<Committed, Error>>,
+}
+
+/// The handle of the thread; it ends when the last of these is dropped.
+pub(crate) struct Committer {
+    requests: mpsc::Sender<Request>,
+}
+
+impl Committer {
+    pub(crate) fn start(config: &Config, cluster: Arc<Cluster>) -> Self {
+        let (requests, inbox) = mpsc::channel();
+        let runtime = tokio::runtime::Handle::current();
+        let work = Work {
+            config: config.clone(),
+            cluster,
+            runtime,
+            transactor: None,
+            replaced: None,
+            stopped: None,
+            keyless: AtomicU32::new(0),
+            waiting: false,
+        };
+        // Without the thread its channel is closed, and every commit says so.
+        let spawned = std::thread::Builder::new().name("kafka-commit".into()).spawn(move || work.run(&inbox));
+        if let Err(error) = spawned {
+            tracing::error!(%error, "cannot start the thread that commits");
+        }
+        Self { requests }
+    }
+
+    pub(crate) fn requests(&self) -> mpsc::Sender<Request> {
+        self.requests.clone()
+    }
+}
+
+struct Work {
+    config: Config,
+    cluster: Arc<Cluster>,
+    runtime: tokio::runtime::Handle,
+    transactor: Option<Transactor>,
+    /// When a producer was last replaced although its transaction was young.
+    replaced: Option<std::time::Instant>,
+    /// Why nothing is committed any more.
+    stopped: Option<String>,
+    keyless: AtomicU32,
+    /// It was said that transactions cannot begin.
+    waiting: bool,
+}
+
+/// What became of an attempt.
+enum Attempt {
+    Done,
+    Again,
+    /// The requests of these numbers wait; the others are tried at once.
+    SetAside(usize),
+    Lost,
+}
+
+impl Work {
+    fn run(mut self, inbox: &mpsc::Receiver<Request>) {
+        // A predecessor's open transaction is ended now, not when the first hop is there.
+        self.ready();
+        let mut aside: VecDeque<Request> = VecDeque::new();
+        loop {
+            let mut batch = Vec::new();
+            if aside.is_empty() {
+                match inbox.recv() {
+                    Ok(request) => batch.push(request),
+                    Err(mpsc::RecvError) => return,
+                }
+            } else if let Ok(request) = inbox.recv_timeout(BACK_OFF.0) {
+                batch.push(request);
+            }
+            batch.extend(aside.drain(..));
+            let mut bytes: usize = batch.iter().map(size).sum();
+            while bytes < TRANSACTION_BYTES
+                && let Ok(request) = inbox.try_recv()
+            {
+                bytes += size(&request);
+                batch.push(request);
+            }
+            aside = self.settle(batch);
+        }
+    }
+
+    /// Commits; what could not be is returned, to be tried again.
+    fn settle(&mut self, mut batch: Vec<Request>) -> VecDeque<Request> {
+        let mut aside = VecDeque::new();
+        let mut wait = BACK_OFF.0;
+        loop {
+            batch = batch.into_iter().filter_map(still_ours).collect();
+            if batch.is_empty() {
+                return aside;
+            }
+            if let Some(reason) = &self.stopped {
+                batch.into_iter().for_each(|request| answer(request, Err(Error::Stopped(reason.clone()))));
+                return aside;
+            }
+            match self.attempt(&batch) {
+                Attempt::Done => {
+                    batch.into_iter().for_each(done);
+                    return aside;
+                }
+                Attempt::Lost => {
+                    batch.into_iter().for_each(lost);
+                    return aside;
+                }
+                Attempt::SetAside(index) => aside.push_back(batch.swap_remove(index)),
+                Attempt::Again => {
+                    std::thread::sleep(wait);
+                    wait = (wait * 2).min(BACK_OFF.1);
+                }
+            }
+        }
+    }
+
+    fn attempt(&mut self, batch: &[Request]) -> Attempt {
+        if !self.ready() {
+            return Attempt::Again;
+        }
+        let Some(outputs) = self.outputs(batch) else { return Attempt::Again };
+        let Some(transactor) = &self.transactor else { return Attempt::Again };
+        match transactor.commit(&outputs, || positions(batch)) {
+            Ok(()) => Attempt::Done,
+            Err(Failure::Aborted(reason)) => {
+                tracing::info!(reason, "a transaction was aborted; it is made again");
+                Attempt::Again
+            }
+            Err(Failure::Refused(index, reason)) => {
+                let group = &batch[index].member.group;
+                tracing::info!(group, reason, "positions were refused; made again if the partitions are still ours");
+                Attempt::SetAside(index)
+            }
+            Err(Failure::Broken(reason)) => {
+                tracing::warn!(reason, "the transactional producer has failed and is replaced");
+                self.transactor = None;
+                Attempt::Again
+            }
+            Err(Failure::Fenced(reason)) => {
+                self.fenced(&reason);
+                Attempt::Again
+            }
+            Err(Failure::Unknown(reason)) => {
+                tracing::warn!(reason, "whether a transaction counts is not known; its partitions are read again");
+                self.transactor = None;
+                Attempt::Lost
+            }
+        }
+    }
+
+    /// Once may be the doing of a broker that moved; twice in a row it is another process.
+    fn fenced(&mut self, reason: &str) {
+        self.transactor = None;
+        let again = self.replaced.is_some_and(|at| at.elapsed() < Duration::from_secs(60));
+        self.replaced = Some(std::time::Instant::now());
+        if again {
+            let instance = &self.config.instance;
+            let role = &self.config.role;
+            self.stopped = Some(format!(
+                "another {role} runs as instance `{instance}` and has taken over ({reason}); give each process of a role an \
+                 `--instance` of its own"
+            ));
+        } else {
+            tracing::warn!(reason, "the transactional producer was fenced and is replaced");
+        }
+    }
+
+    /// Whether there is a producer; makes one if there is none.
+    fn ready(&mut self) -> bool {
+        if self.transactor.is_some() {
+            return true;
+        }
+        match Transactor::start(&self.config) {
+            Ok(transactor) => {
+                self.transactor = Some(transactor);
+                self.waiting = false;
+                true
+            }
+            Err(error @ (KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..))) => {
+                self.stopped = Some(format!("the configuration of Kafka cannot be used for transactions: {error}"));
+                false
+            }
+            Err(error) => {
+                if !self.waiting {
+                    tracing::warn!(%error, "transactions cannot begin; trying again until they can");
+                }
+                self.waiting = true;
+                false
+            }
+        }
+    }
+
+    /// Every output with its partition; none while a topic is missing.
+    fn outputs<'r>(&self, batch: &'r [Request]) -> Option<Vec<(&'r Outgoing, Partition)>> {
+        let all = batch.iter().flat_map(|request| &request.shares).flat_map(|share| &share.outputs);
+        let mut outputs = Vec::new();
+        for record in all {
+            let partitions = match self.cluster.partitions(&record.topic) {
+                Some(partitions) => partitions,
+                None => match self.runtime.block_on(self.cluster.expect(&record.topic)) {
+                    Ok(partitions) => partitions,
+                    Err(error) => {
+                        tracing::warn!(%error, "a hop waits for its topic; `herald topics apply` creates what is missing");
+                        return None;
+                    }
+                },
+            };
+            let any = || self.keyless.fetch_add(1, Ordering::Relaxed);
+            outputs.push((record, place(record, partitions, any)));
+        }
+        Some(outputs)
+    }
+}
+
+/// The positions of each request. The group's metadata is taken *before* it is made sure that every share is still ours: what
+/// is ours then was ours in that generation, and a later one makes the broker refuse.
+fn positions(batch: &[Request]) -> Option<Vec<Positions>> {
+    batch
+        .iter()
+        .map(|request| {
+            let group = request.member.metadata()?;
+            let list = request.member.positions(&request.shares)?;
+            Some(Positions { list, group })
+        })
+        .collect()
+}
+
+fn size(request: &Request) -> usize {
+    request.shares.iter().flat_map(|share| &share.outputs).map(Outgoing::size).sum()
+}
+
+/// Leaves out what is no longer ours; a request of which nothing is left is answered.
+fn still_ours(mut request: Request) -> Option<Request> {
+    let gone: Vec<Share> = request.shares.extract_if(.., |share| !request.member.owns(share)).collect();
+    request.committed.left_out.extend(gone.into_iter().map(|share| share.partition));
+    if request.shares.is_empty() {
+        done(request);
+        return None;
+    }
+    Some(request)
+}
+
+fn done(request: Request) {
+    let committed = request.committed.clone();
+    answer(request, Ok(committed));
+}
+
+fn lost(mut request: Request) {
+    let partitions: Vec<_> = request.shares.drain(..).map(|share| share.partition).collect();
+    request.member.expel(partitions.clone());
+    request.committed.lost = partitions;
+    done(request);
+}
+
+fn answer(request: Request, outcome: Result<Committed, Error>) {
+    // Who no longer waits has dropped its member.
+    let _ = request.reply.send(outcome);
+}

@@ -1,0 +1,235 @@
+//! The task behind a member: the only one that polls its consumer and changes what it is assigned.
+//!
+//! librdkafka tells what the *group* gives and takes ([`Rebalances`]); it is itself assigned a partition only when the stage has
+//! opened it, with an explicit offset. Stages have the last word on a revocation: librdkafka waits, with heartbeats going on,
+//! until it is told that the partitions were let go.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientContext, Offset as RawOffset, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    error::{KafkaError, KafkaResult},
+    types::RDKafkaRespErr,
+};
+use tokio::sync::{Notify, mpsc};
+
+use crate::{
+    Error,
+    kafka::{
+        client::{self, configured, reading, strict},
+        cluster::{Cluster, lock, unavailable},
+        codec::Names,
+        config::Config,
+        member::{Command, Shared},
+        outbox::Outbox,
+        slots::Slot,
+        task::Task,
+    },
+    record::{Topic, TopicPartition},
+};
+
+/// How long leaving may take before the broker finds out by itself.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// How long the group is polled on after everything was given back, so that the farewell is sent before the client closes.
+const PARTING: Duration = Duration::from_millis(100);
+
+/// What the group did.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Assigned(Vec<TopicPartition>),
+    Revoked { partitions: Vec<TopicPartition>, lost: bool },
+}
+
+/// Takes note of rebalances. What librdkafka has been assigned is a part of what the group gave: what is open.
+pub(crate) struct Rebalances {
+    names: Names,
+    events: Mutex<VecDeque<Event>>,
+    open: Mutex<HashSet<TopicPartition>>,
+    closing: AtomicBool,
+    /// Something else than a message was polled: more may be waiting.
+    served: AtomicBool,
+}
+
+impl Rebalances {
+    pub(crate) fn take(&self) -> Option<Event> {
+        lock(&self.events).pop_front()
+    }
+
+    /// Whether something was served since this was last asked.
+    pub(crate) fn served(&self) -> bool {
+        self.served.swap(false, Ordering::AcqRel)
+    }
+
+    /// Lets librdkafka fetch a partition from an offset.
+    pub(crate) fn assign(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        at: &TopicPartition,
+        from: RawOffset,
+    ) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.names.outer(at.topic.as_str()), at.partition.0.cast_signed(), from)?;
+        consumer.incremental_assign(&list)?;
+        lock(&self.open).insert(at.clone());
+        Ok(())
+    }
+
+    /// Lets go of partitions, as far as librdkafka has them; during a revocation this is what the group waits for.
+    pub(crate) fn unassign(&self, consumer: &BaseConsumer<Self>, partitions: &[TopicPartition]) {
+        let mut list = TopicPartitionList::new();
+        let mut open = lock(&self.open);
+        for at in partitions.iter().filter(|at| open.remove(at)) {
+            list.add_partition(&self.names.outer(at.topic.as_str()), at.partition.0.cast_signed());
+        }
+        drop(open);
+        if let Err(error) = consumer.incremental_unassign(&list) {
+            tracing::debug!(%error, "partitions were gone before they were let go");
+        }
+    }
+
+    fn partitions(&self, list: &TopicPartitionList) -> Vec<TopicPartition> {
+        let at = |name: &str, partition: i32| {
+            self.names.inner(name).map(|topic| TopicPartition::new(topic, partition.cast_unsigned()))
+        };
+        list.elements().iter().filter_map(|element| at(element.topic(), element.partition())).collect()
+    }
+}
+
+impl ClientContext for Rebalances {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.served.store(true, Ordering::Release);
+        client::global(&error, reason);
+    }
+}
+
+impl ConsumerContext for Rebalances {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        self.served.store(true, Ordering::Release);
+        let (partitions, closing) = (self.partitions(list), self.closing.load(Ordering::Acquire));
+        if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            // Nothing yet: a partition is assigned when it is opened. So no rebalance ever waits for a position.
+            if let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
+                tracing::debug!(%error, "an assignment was gone before it was taken");
+            }
+            if !closing {
+                lock(&self.events).push_back(Event::Assigned(partitions));
+            }
+        } else if closing {
+            self.unassign(consumer, &partitions);
+        } else {
+            let lost = consumer.assignment_lost();
+            lock(&self.events).push_back(Event::Revoked { partitions, lost });
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        self.served.store(true, Ordering::Release);
+        if let Err(error) = result {
+            tracing::debug!(%error, "a position that was advised was not taken");
+        }
+    }
+}
+
+/// Creates a consumer of a group. `wake` is called whenever there may be something to poll.
+pub(crate) fn consumer(
+    config: &Config,
+    group: &str,
+    slot: u32,
+    wake: Arc<Notify>,
+) -> Result<BaseConsumer<Rebalances>, Error> {
+    let names = Names::new(&config.prefix);
+    let session = config.session_timeout;
+    let heartbeat = (session / 6).max(Duration::from_millis(100));
+    let mut preferred = reading(config.fetch_ahead);
+    preferred.push(("heartbeat.interval.ms", heartbeat.as_millis().to_string()));
+    let mut required = strict();
+    required.extend([
+        ("group.id", names.outer(group)),
+        // Static membership: a restarted process has its partitions back at once.
+        ("group.instance.id", format!("{}-{slot}", config.instance)),
+        ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
+        ("session.timeout.ms", session.as_millis().to_string()),
+        ("isolation.level", "read_committed".to_owned()),
+    ]);
+    let context = Rebalances {
+        names,
+        events: Mutex::default(),
+        open: Mutex::default(),
+        closing: AtomicBool::new(false),
+        served: AtomicBool::new(false),
+    };
+    let created: KafkaResult<BaseConsumer<Rebalances>> =
+        configured(config, &preferred, &required).create_with_context(context);
+    let mut consumer = created.map_err(|error| Error::Stopped(format!("a consumer cannot be created: {error}")))?;
+    consumer.set_nonempty_callback(move || wake.notify_one());
+    Ok(consumer)
+}
+
+/// Creates the consumer of a member and starts its task.
+pub(crate) fn start(
+    config: &Config,
+    cluster: Arc<Cluster>,
+    slot: Slot,
+    topics: Vec<Topic>,
+    commands: mpsc::UnboundedSender<Command>,
+    inbox: mpsc::UnboundedReceiver<Command>,
+) -> Result<Arc<Shared>, Error> {
+    let wake = Arc::new(Notify::new());
+    let consumer = consumer(config, &slot.group, slot.number, wake.clone())?;
+    let shared = Arc::new(Shared {
+        group: slot.group.clone(),
+        names: Names::new(&config.prefix),
+        consumer: Mutex::new(Arc::new(consumer)),
+        owned: Mutex::default(),
+        outbox: Outbox::new(config.fetch_ahead),
+        commands,
+    });
+    tokio::spawn(Task::new(config.clone(), cluster, shared.clone(), slot, topics, inbox, wake).run());
+    Ok(shared)
+}
+
+/// Subscribes a consumer to topics, which exist.
+pub(crate) fn subscribe(consumer: &BaseConsumer<Rebalances>, names: &Names, topics: &[Topic]) -> Result<(), Error> {
+    if topics.is_empty() {
+        consumer.unsubscribe();
+        return Ok(());
+    }
+    let outer: Vec<String> = topics.iter().map(|topic| names.outer(topic.as_str())).collect();
+    let outer: Vec<&str> = outer.iter().map(String::as_str).collect();
+    consumer.subscribe(&outer).map_err(|error| unavailable(&error))
+}
+
+/// Gives everything back, tells the group so, and closes the client. Blocks.
+pub(crate) fn farewell(consumer: &BaseConsumer<Rebalances>) {
+    let context = consumer.context();
+    context.closing.store(true, Ordering::Release);
+    let open: Vec<TopicPartition> = lock(&context.open).iter().cloned().collect();
+    // Also what a pending revocation waits for.
+    context.unassign(consumer, &open);
+    // A static member is silent when its client closes; only giving up its subscription makes it tell the group.
+    consumer.unsubscribe();
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < PARTING {
+        consumer.poll(Duration::from_millis(10));
+    }
+    if let Err(error) = consumer.close_queue() {
+        tracing::debug!(%error, "a consumer could not be closed");
+        return;
+    }
+    while !consumer.closed() && begun.elapsed() < FAREWELL {
+        consumer.poll(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,106 @@
+//! How far a group is behind. Only a client of that group may ask for its positions, so a few are kept.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use rdkafka::{
+    Offset as RawOffset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+};
+
+use crate::{
+    Error,
+    kafka::{
+        client::{QUESTION, Quiet, configured, reading, strict},
+        cluster::{Cluster, add, blocking, lock, unavailable},
+        codec::{self, Names},
+        config::Config,
+    },
+    record::{Offset, TopicPartition},
+    topic::Lag,
+};
+
+/// How many clients are kept.
+const KEPT: usize = 8;
+
+/// Asks for the positions of any group.
+pub(crate) struct Lags {
+    config: Config,
+    names: Names,
+    cluster: Arc<Cluster>,
+    clients: Mutex<VecDeque<(String, Arc<BaseConsumer<Quiet>>)>>,
+}
+
+impl Lags {
+    pub(crate) fn new(config: &Config, cluster: Arc<Cluster>) -> Self {
+        let names = Names::new(&config.prefix);
+        Self { config: config.clone(), names, cluster, clients: Mutex::default() }
+    }
+
+    /// By partition; those without a position are left out.
+    pub(crate) async fn of(&self, group: &str) -> Result<Vec<Lag>, Error> {
+        let known = self.cluster.refresh().await?;
+        let each = |(topic, count): (&crate::Topic, &u32)| {
+            let topic = topic.clone();
+            (0..*count).map(move |partition| TopicPartition::new(topic.clone(), partition))
+        };
+        let mut all: Vec<TopicPartition> = known.iter().flat_map(each).collect();
+        all.sort_unstable();
+        let positions = self.positions(group, all).await?;
+        let places: Vec<TopicPartition> = positions.iter().map(|(at, _)| at.clone()).collect();
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ends = self.cluster.ends(&places).await?;
+        let lag = |(partition, position): (TopicPartition, Offset)| {
+            let end = ends.get(&partition).copied().unwrap_or(position).max(position);
+            Lag { partition, position, end, records: end.0 - position.0 }
+        };
+        Ok(positions.into_iter().map(lag).collect())
+    }
+
+    async fn positions(&self, group: &str, all: Vec<TopicPartition>) -> Result<Vec<(TopicPartition, Offset)>, Error> {
+        let (client, names) = (self.client(group)?, self.names.clone());
+        blocking(move || {
+            let mut list = TopicPartitionList::with_capacity(all.len());
+            for at in &all {
+                add(&mut list, &names, at, RawOffset::Invalid)?;
+            }
+            let found = client.committed_offsets(list, QUESTION).map_err(|error| unavailable(&error))?;
+            let mut out = Vec::new();
+            for element in found.elements() {
+                if let (Some(topic), RawOffset::Offset(next)) = (names.inner(element.topic()), element.offset()) {
+                    out.push((TopicPartition::new(topic, element.partition().cast_unsigned()), codec::offset(next)));
+                }
+            }
+            Ok(out)
+        })
+        .await?
+    }
+
+    fn client(&self, group: &str) -> Result<Arc<BaseConsumer<Quiet>>, Error> {
+        let mut clients = lock(&self.clients);
+        if let Some(index) = clients.iter().position(|(name, _)| name == group)
+            && let Some(found) = clients.remove(index)
+        {
+            let client = found.1.clone();
+            clients.push_back(found);
+            return Ok(client);
+        }
+        let mut required = strict();
+        // What counts is what is committed; that a transaction is open is no reason to have no answer.
+        required.push(("isolation.level", "read_uncommitted".to_owned()));
+        required.push(("group.id", self.names.outer(group)));
+        let client: BaseConsumer<Quiet> = configured(&self.config, &reading(1024 * 1024), &required)
+            .create_with_context(Quiet)
+            .map_err(|error| unavailable(&error))?;
+        let client = Arc::new(client);
+        if clients.len() >= KEPT {
+            clients.pop_front();
+        }
+        clients.push_back((group.to_owned(), client.clone()));
+        Ok(client)
+    }
+}

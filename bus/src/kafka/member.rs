@@ -1,0 +1,188 @@
+//! A member of a consumer group: the handle that a stage holds, and what it shares with the task behind it and with the thread
+//! that commits.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, mpsc},
+};
+
+use contracts::outcomes::BoxFuture;
+use rdkafka::{
+    Offset as RawOffset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata},
+};
+use tokio::sync::{mpsc as tokio_mpsc, oneshot};
+
+use crate::{
+    Error, MAX_RECORD,
+    kafka::{
+        cluster::{Cluster, lock},
+        codec::{self, Names},
+        commit::Request,
+        config::Config,
+        consume::{self, Rebalances},
+        outbox::Outbox,
+        slots::Slots,
+    },
+    member::{Committed, Delivery, Generation, Member, Share},
+    record::{Offset, Outgoing, Topic, TopicPartition},
+};
+
+/// What the task is asked to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Open(TopicPartition, Generation, Offset),
+    Resume(TopicPartition),
+    Subscribe(Vec<Topic>),
+    Advise(TopicPartition, Offset),
+    Release(Vec<TopicPartition>),
+    /// The end of a commit of these is unknown: what was committed is asked for anew.
+    Expel(Vec<TopicPartition>),
+    Leave(oneshot::Sender<()>),
+}
+
+/// What the handle, the task and the committing thread have in common.
+pub(crate) struct Shared {
+    pub(crate) group: String,
+    pub(crate) names: Names,
+    /// Replaced when it fails for good.
+    pub(crate) consumer: Mutex<Arc<BaseConsumer<Rebalances>>>,
+    /// The partitions that may be committed, by assignment.
+    pub(crate) owned: Mutex<HashMap<TopicPartition, Generation>>,
+    pub(crate) outbox: Outbox,
+    pub(crate) commands: tokio_mpsc::UnboundedSender<Command>,
+}
+
+impl Shared {
+    pub(crate) fn consumer(&self) -> Arc<BaseConsumer<Rebalances>> {
+        lock(&self.consumer).clone()
+    }
+
+    /// Whether a share's partition is still ours, under that assignment.
+    pub(crate) fn owns(&self, share: &Share) -> bool {
+        lock(&self.owned).get(&share.partition) == Some(&share.generation)
+    }
+
+    /// Who we are in the group now.
+    pub(crate) fn metadata(&self) -> Option<ConsumerGroupMetadata> {
+        self.consumer().group_metadata()
+    }
+
+    /// The positions of shares, if all of them are still ours.
+    pub(crate) fn positions(&self, shares: &[Share]) -> Option<TopicPartitionList> {
+        let owned = lock(&self.owned);
+        let mut list = TopicPartitionList::with_capacity(shares.len());
+        for share in shares {
+            owned.get(&share.partition).filter(|generation| **generation == share.generation)?;
+            let name = self.names.outer(share.partition.topic.as_str());
+            let mut element = list.add_partition(&name, share.partition.partition.0.cast_signed());
+            element.set_offset(RawOffset::Offset(codec::raw(share.position.next))).ok()?;
+            element.set_metadata(share.position.note.as_str());
+        }
+        Some(list)
+    }
+
+    /// That the end of a commit of these is unknown.
+    pub(crate) fn expel(&self, partitions: Vec<TopicPartition>) {
+        let mut owned = lock(&self.owned);
+        partitions.iter().for_each(|at| {
+            owned.remove(at);
+        });
+        drop(owned);
+        // Without a task there is nobody to tell.
+        let _ = self.commands.send(Command::Expel(partitions));
+    }
+}
+
+/// The handle.
+pub(crate) struct KafkaMember {
+    shared: Arc<Shared>,
+    committer: mpsc::Sender<Request>,
+}
+
+impl KafkaMember {
+    /// Creates the consumer and starts its task. Blocks for moments; to be called within a runtime's context.
+    pub(crate) fn start(
+        config: &Config,
+        cluster: Arc<Cluster>,
+        slots: &Arc<Slots>,
+        committer: mpsc::Sender<Request>,
+        group: &str,
+        topics: Vec<Topic>,
+    ) -> Result<Self, Error> {
+        let slot = slots.take(group);
+        let (commands, inbox) = tokio_mpsc::unbounded_channel();
+        let shared = consume::start(config, cluster, slot, topics, commands, inbox)?;
+        Ok(Self { shared, committer })
+    }
+
+    fn command(&self, command: Command) {
+        // A task that has ended told its error, or the member has left.
+        let _ = self.shared.commands.send(command);
+    }
+}
+
+impl Drop for KafkaMember {
+    fn drop(&mut self) {
+        lock(&self.shared.owned).clear();
+        let (done, _) = oneshot::channel();
+        self.command(Command::Leave(done));
+    }
+}
+
+impl Member for KafkaMember {
+    fn next(&self) -> BoxFuture<'_, Result<Delivery, Error>> {
+        Box::pin(self.shared.outbox.next())
+    }
+
+    fn open(&self, partition: &TopicPartition, generation: Generation, from: Offset) {
+        self.command(Command::Open(partition.clone(), generation, from));
+    }
+
+    fn pause(&self, partition: &TopicPartition) {
+        // What is fetched of it meanwhile waits in the outbox; librdkafka is told once some has.
+        self.shared.outbox.pause(partition);
+    }
+
+    fn resume(&self, partition: &TopicPartition) {
+        self.shared.outbox.resume(partition);
+        self.command(Command::Resume(partition.clone()));
+    }
+
+    fn subscribe(&self, topics: Vec<Topic>) {
+        self.command(Command::Subscribe(topics));
+    }
+
+    fn commit(&self, shares: Vec<Share>) -> BoxFuture<'_, Result<Committed, Error>> {
+        Box::pin(async move {
+            let outputs = shares.iter().flat_map(|share| &share.outputs);
+            if let Some(large) = outputs.into_iter().find(|record| record.size() > MAX_RECORD) {
+                let Outgoing { topic, .. } = large;
+                return Err(Error::TooLarge { topic: topic.clone(), size: large.size(), limit: MAX_RECORD });
+            }
+            let (reply, answer) = oneshot::channel();
+            let request = Request { member: self.shared.clone(), shares, committed: Committed::default(), reply };
+            let gone = || Error::Stopped("the thread that commits has ended".into());
+            self.committer.send(request).map_err(|_| gone())?;
+            answer.await.unwrap_or_else(|_| Err(gone()))
+        })
+    }
+
+    fn advise(&self, partition: &TopicPartition, next: Offset) {
+        self.command(Command::Advise(partition.clone(), next));
+    }
+
+    fn release(&self, partitions: &[TopicPartition]) {
+        self.command(Command::Release(partitions.to_vec()));
+    }
+
+    fn leave(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            lock(&self.shared.owned).clear();
+            let (done, left) = oneshot::channel();
+            self.command(Command::Leave(done));
+            // A task that has ended has left.
+            let _ = left.await;
+        })
+    }
+}

@@ -1,0 +1,248 @@
+//! The bus on Apache Kafka, through librdkafka: the same contract for many processes on many machines.
+//!
+//! - [`Cluster`] asks what the cluster has. [`Reader`](read) reads without a group, [`publish`] writes without one.
+//! - A member is a task ([`consume`]) around a consumer of its own: it follows the group's rebalances, fetches positions
+//!   *itself* ([`position`]), and assigns a partition to librdkafka only when its stage opens it, with an explicit offset. So
+//!   librdkafka never looks up a position, which it can get wrong while a transaction is open.
+//! - All members of a process commit through one thread with one transactional producer ([`commit`]).
+//!
+//! Partitions are chosen by us (`contracts::topics::partition_of`), as on every bus.
+
+pub mod admin;
+mod client;
+mod cluster;
+mod codec;
+mod commit;
+mod config;
+mod consume;
+pub mod doctor;
+mod flight;
+mod lag;
+pub mod layout;
+mod member;
+mod outbox;
+mod position;
+mod publish;
+mod read;
+mod slots;
+mod task;
+mod transaction;
+mod version;
+mod watch;
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use contracts::outcomes::BoxFuture;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use config::{Config, OWNED};
+
+use crate::{
+    Bus, Error, PublishError,
+    kafka::{
+        cluster::{Cluster, blocking},
+        commit::Committer,
+        lag::Lags,
+        member::KafkaMember,
+        publish::Publisher,
+        read::Readers,
+        slots::Slots,
+        watch::Watch,
+    },
+    member::Member,
+    record::{Offset, Outgoing, Record, Spot, Topic, TopicPartition},
+    topic::{Lag, Start, TopicInfo, TopicSpec},
+};
+
+/// How often what the cluster has is asked for again.
+const REFRESH: Duration = Duration::from_secs(5);
+
+/// Why the bus could not be set up. No broker is needed for it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The configuration cannot be used.
+    #[error("the configuration of Kafka cannot be used: {0}")]
+    Config(String),
+}
+
+impl OpenError {
+    fn of(error: rdkafka::error::KafkaError) -> Self {
+        Self::Config(error.to_string())
+    }
+}
+
+/// One member of a consumer group, as the broker knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupMember {
+    /// The Herald instance, if it is one with our prefix.
+    pub instance: Option<String>,
+    /// What its client calls itself.
+    pub client_id: String,
+    /// Where it connects from.
+    pub host: String,
+}
+
+impl GroupMember {
+    fn of(prefix: &str, client_id: &str, host: &str) -> Self {
+        // As `client::client_id` writes it: the prefix, the role, the instance.
+        let rest = client_id.strip_prefix(prefix);
+        let instance = rest.and_then(|rest| rest.split_once('.')).map(|(_, instance)| instance.to_owned());
+        Self { instance, client_id: client_id.to_owned(), host: host.trim_start_matches('/').to_owned() }
+    }
+}
+
+/// A bus on Kafka.
+pub struct Kafka {
+    config: Config,
+    cluster: Arc<Cluster>,
+    publisher: Publisher,
+    /// Only a process with members has transactions.
+    committer: OnceLock<Committer>,
+    readers: Arc<Readers>,
+    watch: Arc<Watch>,
+    lags: Lags,
+    slots: Arc<Slots>,
+    _upkeep: DropGuard,
+}
+
+impl Kafka {
+    /// Sets up the clients, which connect as soon as they are needed. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The configuration is refused by librdkafka.
+    pub fn open(config: &Config) -> Result<Self, OpenError> {
+        if config.brokers.is_empty() {
+            return Err(OpenError::Config("`bus.kafka.brokers` names no broker".into()));
+        }
+        let cluster = Arc::new(Cluster::open(config)?);
+        let stop = CancellationToken::new();
+        tokio::spawn(upkeep(cluster.clone(), stop.clone()));
+        Ok(Self {
+            publisher: Publisher::open(config, cluster.clone())?,
+            readers: Arc::new(Readers::new(config, cluster.clone())),
+            watch: Watch::start(cluster.clone(), stop.clone()),
+            lags: Lags::new(config, cluster.clone()),
+            slots: Arc::default(),
+            committer: OnceLock::new(),
+            config: config.clone(),
+            cluster,
+            _upkeep: stop.drop_guard(),
+        })
+    }
+
+    /// Who is in a consumer group now.
+    ///
+    /// # Errors
+    /// The cluster cannot be asked.
+    pub async fn members(&self, group: &str) -> Result<Vec<GroupMember>, Error> {
+        self.cluster.members(group).await
+    }
+
+    /// The one thread that commits; with it, what a predecessor of this instance left open is aborted.
+    fn committer(&self) -> &Committer {
+        self.committer.get_or_init(|| Committer::start(&self.config, self.cluster.clone()))
+    }
+
+    async fn join_group(&self, group: &str, topics: Vec<Topic>) -> Result<Box<dyn Member>, Error> {
+        // What is known of the topics decides what is subscribed to.
+        self.cluster.refresh().await?;
+        let committer = self.committer().requests();
+        let (config, cluster, slots) = (self.config.clone(), self.cluster.clone(), self.slots.clone());
+        let group = group.to_owned();
+        let runtime = tokio::runtime::Handle::current();
+        // Creating a client starts threads and reads certificates.
+        let member = blocking(move || {
+            let _runtime = runtime.enter();
+            KafkaMember::start(&config, cluster, &slots, committer, &group, topics)
+        });
+        Ok(Box::new(member.await??))
+    }
+}
+
+/// Keeps what is known of the cluster fresh, and serves its clients.
+async fn upkeep(cluster: Arc<Cluster>, stop: CancellationToken) {
+    let mut away = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(REFRESH) => {}
+        }
+        let asked = cluster.refresh().await;
+        match &asked {
+            Err(error) if !away => tracing::warn!(%error, "the brokers do not answer; trying again until they do"),
+            Ok(_) if away => tracing::info!("the brokers answer again"),
+            _ => {}
+        }
+        away = asked.is_err();
+        cluster.serve();
+    }
+}
+
+impl Bus for Kafka {
+    fn publish(&self, batch: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Spot>, PublishError>> {
+        Box::pin(self.publisher.publish(batch))
+    }
+
+    fn join(&self, group: &str, topics: Vec<Topic>) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
+        let group = group.to_owned();
+        Box::pin(async move { self.join_group(&group, topics).await })
+    }
+
+    fn read<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+        from: Offset,
+        max_bytes: usize,
+    ) -> BoxFuture<'a, Result<Vec<Record>, Error>> {
+        Box::pin(async move {
+            self.cluster.check(at).await?;
+            let (end, records) = self.readers.read(at, from, max_bytes).await?;
+            if records.is_empty() {
+                self.watch.quiet(at, from, end);
+            }
+            Ok(records)
+        })
+    }
+
+    fn changed<'a>(&'a self, at: &'a TopicPartition, from: Offset) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            self.cluster.check(at).await?;
+            self.watch.changed(at, from).await;
+            Ok(())
+        })
+    }
+
+    fn offset<'a>(&'a self, at: &'a TopicPartition, place: Start) -> BoxFuture<'a, Result<Offset, Error>> {
+        Box::pin(async move {
+            self.cluster.check(at).await?;
+            match place {
+                Start::Earliest => self.cluster.extent(at).await.map(|(begin, _)| begin),
+                Start::End => self.cluster.extent(at).await.map(|(_, end)| end),
+                Start::Time(time) => self.cluster.at_time(at, time).await,
+            }
+        })
+    }
+
+    fn create(&self, topics: Vec<TopicSpec>) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.cluster.create(topics))
+    }
+
+    fn delete<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.cluster.delete(topic))
+    }
+
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>> {
+        Box::pin(self.cluster.topics())
+    }
+
+    fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
+        Box::pin(self.lags.of(group))
+    }
+
+    fn forget<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.cluster.forget(group))
+    }
+}

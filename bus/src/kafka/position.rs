@@ -1,0 +1,97 @@
+//! Fetching a group's positions ourselves, until they are stable.
+//!
+//! librdkafka would fetch them on an assignment. While a transaction with a position is open the broker answers
+//! UNSTABLE_OFFSET_COMMIT, and if the assignment changes before the next try, librdkafka forgets that there is one and begins
+//! where `auto.offset.reset` says: records are repeated or skipped. So it is never asked to.
+
+use std::{sync::Arc, time::Duration};
+
+use rdkafka::{
+    Offset as RawOffset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+};
+
+use crate::{
+    Error,
+    kafka::{
+        cluster::{add, blocking, unavailable},
+        codec::{self, Names},
+        consume::Rebalances,
+    },
+    member::{Note, Position},
+    record::TopicPartition,
+};
+
+/// How long the broker may take to answer once.
+const QUESTION: Duration = Duration::from_secs(2);
+/// How soon it is asked again.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// What is committed for a partition; none if nothing is.
+pub(crate) type Fetched = (TopicPartition, Option<Position>);
+
+/// Fetches positions, and hands each over as soon as it is stable. Ends when all are, or when nobody takes them any more.
+pub(crate) async fn fetch(
+    consumer: Arc<BaseConsumer<Rebalances>>,
+    names: Names,
+    mut wanted: Vec<TopicPartition>,
+    mut found: impl FnMut(Vec<Fetched>) -> bool,
+) {
+    let mut said = false;
+    while !wanted.is_empty() {
+        let (client, outer, asked) = (consumer.clone(), names.clone(), wanted.clone());
+        match blocking(move || ask(&client, &outer, &asked)).await.and_then(|answer| answer) {
+            Ok(stable) => {
+                wanted.retain(|at| stable.iter().all(|(found, _)| found != at));
+                if !stable.is_empty() && !found(stable) {
+                    return;
+                }
+            }
+            Err(error) if !said => {
+                said = true;
+                tracing::info!(%error, "positions cannot be fetched yet; trying again until they can");
+            }
+            Err(_) => {}
+        }
+        // Nobody to find them for: the member is gone.
+        if !wanted.is_empty() && !found(Vec::new()) {
+            return;
+        }
+        if !wanted.is_empty() {
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+}
+
+fn ask(consumer: &BaseConsumer<Rebalances>, names: &Names, wanted: &[TopicPartition]) -> Result<Vec<Fetched>, Error> {
+    let mut list = TopicPartitionList::with_capacity(wanted.len());
+    for at in wanted {
+        add(&mut list, names, at, RawOffset::Invalid)?;
+    }
+    let answer = consumer.committed_offsets(list, QUESTION).map_err(|error| unavailable(&error))?;
+    let mut stable = Vec::with_capacity(wanted.len());
+    for element in answer.elements() {
+        let Some(topic) = names.inner(element.topic()) else { continue };
+        // Unstable: asked for again.
+        if element.error().is_err() {
+            continue;
+        }
+        let at = TopicPartition::new(topic, element.partition().cast_unsigned());
+        let position = match element.offset() {
+            RawOffset::Offset(next) => {
+                Some(Position { next: codec::offset(next), note: note(&at, element.metadata()) })
+            }
+            _ => None,
+        };
+        stable.push((at, position));
+    }
+    Ok(stable)
+}
+
+/// A note that is not ours, as a tool leaves one, counts as none.
+fn note(at: &TopicPartition, metadata: &str) -> Note {
+    Note::new(metadata).unwrap_or_else(|error| {
+        tracing::warn!(partition = %at, %error, "a position's note is not ours and is passed over");
+        Note::default()
+    })
+}

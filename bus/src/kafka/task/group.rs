@@ -1,0 +1,93 @@
+//! What the group gives and takes.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+use rdkafka::consumer::Consumer as _;
+
+use super::{Part, Revocation, Task};
+use crate::{
+    kafka::{
+        cluster::lock,
+        position::{self, Fetched},
+    },
+    member::{Assignment, Delivery, Generation},
+    record::TopicPartition,
+};
+
+/// Assignments are numbered over the whole process.
+static GENERATIONS: AtomicU64 = AtomicU64::new(1);
+
+impl Task {
+    pub(super) fn assigned(&mut self, partitions: Vec<TopicPartition>) {
+        if partitions.is_empty() {
+            return;
+        }
+        let generation = Generation(GENERATIONS.fetch_add(1, Ordering::Relaxed));
+        for at in &partitions {
+            self.parts.insert(at.clone(), Part { generation, announced: false, next: None, stopped: false });
+        }
+        let (consumer, names, found) = (self.shared.consumer(), self.shared.names.clone(), self.found.0.clone());
+        tokio::spawn(position::fetch(consumer, names, partitions, move |positions| {
+            if positions.is_empty() { !found.is_closed() } else { found.send((generation, positions)).is_ok() }
+        }));
+    }
+
+    pub(super) fn announce(&mut self, generation: Generation, found: Vec<Fetched>) {
+        let mut assignments = Vec::with_capacity(found.len());
+        for (partition, position) in found {
+            let waiting = |part: &&mut Part| part.generation == generation && !part.announced;
+            if let Some(part) = self.parts.get_mut(&partition).filter(waiting) {
+                part.announced = true;
+                lock(&self.shared.owned).insert(partition.clone(), generation);
+                assignments.push(Assignment { partition, generation, position });
+            }
+        }
+        if !assignments.is_empty() {
+            self.shared.outbox.tell(Delivery::Assigned(assignments));
+        }
+    }
+
+    pub(super) fn revoked(&mut self, partitions: Vec<TopicPartition>, lost: bool) {
+        let told: Vec<TopicPartition> =
+            partitions.iter().filter(|at| self.parts.get(at).is_some_and(|part| part.announced)).cloned().collect();
+        self.shared.outbox.close(&told);
+        // librdkafka calls it lost, too, when we gave up a topic ourselves: the membership stands, and so does the last commit.
+        let given_up = told.iter().all(|at| !self.wanted.contains(&at.topic));
+        if (lost && !given_up) || told.is_empty() {
+            self.drop_parts(&partitions);
+            if !told.is_empty() {
+                self.shared.outbox.tell(Delivery::Lost(told));
+            }
+            let consumer = self.shared.consumer();
+            consumer.context().unassign(&consumer, &partitions);
+            return;
+        }
+        let deadline = Instant::now() + self.config.revocation;
+        self.shared.outbox.tell(Delivery::Revoking { partitions: told.clone(), deadline });
+        self.revocation = Some(Revocation { partitions, left: told.into_iter().collect(), deadline, given_up });
+    }
+
+    /// Ends a revocation: from here on nothing of it can be committed.
+    pub(super) fn let_go(&mut self) {
+        let Some(revocation) = self.revocation.take() else { return };
+        self.drop_parts(&revocation.partitions);
+        if !revocation.left.is_empty() {
+            self.shared.outbox.tell(Delivery::Lost(revocation.left.into_iter().collect()));
+        }
+        let consumer = self.shared.consumer();
+        consumer.context().unassign(&consumer, &revocation.partitions);
+    }
+
+    pub(super) fn drop_parts(&mut self, partitions: &[TopicPartition]) {
+        self.shared.outbox.close(partitions);
+        let mut owned = lock(&self.shared.owned);
+        for at in partitions {
+            owned.remove(at);
+            self.parts.remove(at);
+            self.advice.remove(at);
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! What a member's task knows, and the loop that it is. See [`super::consume`].
+
+mod group;
+mod poll;
+mod replace;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Offset as RawOffset, TopicPartitionList,
+    consumer::{CommitMode, Consumer as _},
+    error::RDKafkaErrorCode,
+};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use crate::{
+    kafka::{
+        cluster::{Cluster, Known, add, blocking, lock},
+        codec,
+        config::Config,
+        consume,
+        member::{Command, Shared},
+        position::Fetched,
+        slots::Slot,
+    },
+    member::{Delivery, Generation},
+    record::{Offset, Topic, TopicPartition},
+};
+
+/// How often what nothing wakes us for is looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// One partition that the group gave us.
+struct Part {
+    generation: Generation,
+    /// What the stage may be told of: its position is known.
+    announced: bool,
+    /// The next offset to deliver, once it is open.
+    next: Option<Offset>,
+    /// Whether librdkafka was told to pause it.
+    stopped: bool,
+}
+
+/// What is being taken from us.
+struct Revocation {
+    partitions: Vec<TopicPartition>,
+    left: HashSet<TopicPartition>,
+    deadline: Instant,
+    /// Because our subscription changed, not because of others.
+    given_up: bool,
+}
+
+/// Positions that were found for an assignment.
+type Found = (Generation, Vec<Fetched>);
+
+/// The task.
+pub(crate) struct Task {
+    config: Config,
+    cluster: Arc<Cluster>,
+    shared: Arc<Shared>,
+    slot: Slot,
+    inbox: mpsc::UnboundedReceiver<Command>,
+    wake: Arc<Notify>,
+    known: watch::Receiver<Known>,
+    found: (mpsc::UnboundedSender<Found>, mpsc::UnboundedReceiver<Found>),
+    wanted: Vec<Topic>,
+    subscribed: Vec<Topic>,
+    topics: HashMap<String, Topic>,
+    parts: HashMap<TopicPartition, Part>,
+    revocation: Option<Revocation>,
+    advice: HashMap<TopicPartition, Offset>,
+    advised: Option<Instant>,
+    /// Everything is stopped, because the stage takes nothing.
+    choked: bool,
+    replaced: Option<Instant>,
+    said: Vec<RDKafkaErrorCode>,
+}
+
+impl Task {
+    pub(crate) fn new(
+        config: Config,
+        cluster: Arc<Cluster>,
+        shared: Arc<Shared>,
+        slot: Slot,
+        wanted: Vec<Topic>,
+        inbox: mpsc::UnboundedReceiver<Command>,
+        wake: Arc<Notify>,
+    ) -> Self {
+        let known = cluster.follow();
+        Self {
+            config,
+            cluster,
+            shared,
+            slot,
+            inbox,
+            wake,
+            known,
+            found: mpsc::unbounded_channel(),
+            wanted,
+            subscribed: Vec::new(),
+            topics: HashMap::new(),
+            parts: HashMap::new(),
+            revocation: None,
+            advice: HashMap::new(),
+            advised: None,
+            choked: false,
+            replaced: None,
+            said: Vec::new(),
+        }
+    }
+
+    /// Runs until the member leaves or fails.
+    pub(crate) async fn run(mut self) {
+        self.resubscribe().await;
+        let (mut more, mut tick) = (true, Instant::now() + TICK);
+        let room = self.shared.outbox.room.clone();
+        let left = loop {
+            let full = !self.shared.outbox.has_room();
+            if self.choked && !full {
+                self.unchoke();
+            }
+            let deadline = self.revocation.as_ref().map_or(tick, |revocation| tick.min(revocation.deadline));
+            tokio::select! {
+                biased;
+                command = self.inbox.recv() => match command {
+                    Some(Command::Leave(done)) => break Some(done),
+                    None => break None,
+                    Some(command) => self.obey(command),
+                },
+                Some((generation, found)) = self.found.1.recv() => self.announce(generation, found),
+                Ok(()) = self.known.changed() => self.resubscribe().await,
+                () = tokio::time::sleep_until(deadline.into()) => {
+                    tick = Instant::now() + TICK;
+                    self.tick(full);
+                    more = true;
+                    if full {
+                        self.burst().await;
+                    }
+                }
+                () = tokio::task::yield_now(), if more && !full => more = self.burst().await,
+                () = self.wake.notified(), if !full => more = self.burst().await,
+                () = room.notified(), if full => {}
+            }
+        };
+        self.leave(left).await;
+    }
+
+    async fn leave(self, left: Option<oneshot::Sender<()>>) {
+        lock(&self.shared.owned).clear();
+        let (consumer, slot) = (self.shared.consumer(), self.slot);
+        let closed = blocking(move || {
+            consume::farewell(&consumer);
+            drop((consumer, slot));
+        });
+        if let Err(error) = closed.await {
+            tracing::debug!(%error, "a member left without a farewell");
+        }
+        if let Some(left) = left {
+            // Who dropped the member does not wait.
+            let _ = left.send(());
+        }
+    }
+
+    // ---- What the stage asks for ---------------------------------------------------------------------------------------
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Open(at, generation, from) => self.open(&at, generation, from),
+            // Ends the task before it comes here.
+            Command::Leave(_) => {}
+            Command::Resume(at) => self.resume(&at),
+            Command::Subscribe(topics) => {
+                self.wanted = topics;
+                self.known.mark_changed();
+            }
+            Command::Advise(at, next) => {
+                self.advice.insert(at, next);
+                if self.advised.is_none_or(|at| at.elapsed() > TICK / 2) {
+                    self.advise();
+                }
+            }
+            Command::Release(partitions) => {
+                if let Some(revocation) = &mut self.revocation {
+                    partitions.iter().for_each(|at| {
+                        revocation.left.remove(at);
+                    });
+                    if revocation.left.is_empty() {
+                        self.let_go();
+                    }
+                }
+            }
+            Command::Expel(partitions) => self.expel(partitions),
+        }
+    }
+
+    fn open(&mut self, at: &TopicPartition, generation: Generation, from: Offset) {
+        let Some(part) = self.parts.get_mut(at).filter(|part| part.generation == generation && part.announced) else {
+            return;
+        };
+        let consumer = self.shared.consumer();
+        if part.next.is_some() {
+            consumer.context().unassign(&consumer, std::slice::from_ref(at));
+        }
+        (part.next, part.stopped) = (Some(from), false);
+        self.shared.outbox.open(at, generation);
+        self.topics.insert(self.shared.names.outer(at.topic.as_str()), at.topic.clone());
+        if let Err(error) = consumer.context().assign(&consumer, at, RawOffset::Offset(codec::raw(from))) {
+            // It is being taken from us: that is told next.
+            tracing::debug!(partition = %at, %error, "a partition could not be opened");
+        }
+    }
+
+    fn resume(&mut self, at: &TopicPartition) {
+        if let Some(part) = self.parts.get_mut(at).filter(|part| part.stopped) {
+            part.stopped = false;
+            self.flow(std::slice::from_ref(at), true);
+        }
+    }
+
+    /// Tells librdkafka to fetch partitions, or not to.
+    fn flow(&self, partitions: &[TopicPartition], on: bool) {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for at in partitions {
+            list.add_partition(&self.shared.names.outer(at.topic.as_str()), at.partition.0.cast_signed());
+        }
+        let consumer = self.shared.consumer();
+        let done = if on { consumer.resume(&list) } else { consumer.pause(&list) };
+        if let Err(error) = done {
+            tracing::debug!(%error, "a partition was gone before it was paused or resumed");
+        }
+    }
+
+    fn advise(&mut self) {
+        self.advised = Some(Instant::now());
+        let mut list = TopicPartitionList::with_capacity(self.advice.len());
+        for (at, next) in self.advice.drain() {
+            if !self.parts.contains_key(&at) {
+                continue;
+            }
+            if let Err(error) = add(&mut list, &self.shared.names, &at, RawOffset::Offset(codec::raw(next))) {
+                tracing::debug!(partition = %at, %error, "a position could not be advised");
+            }
+        }
+        if list.count() > 0
+            && let Err(error) = self.shared.consumer().commit(&list, CommitMode::Async)
+        {
+            tracing::debug!(%error, "positions could not be advised");
+        }
+    }
+
+    fn expel(&mut self, partitions: Vec<TopicPartition>) {
+        let ours: Vec<TopicPartition> = partitions.into_iter().filter(|at| self.parts.contains_key(at)).collect();
+        if ours.is_empty() {
+            return;
+        }
+        self.drop_parts(&ours);
+        let consumer = self.shared.consumer();
+        consumer.context().unassign(&consumer, &ours);
+        self.shared.outbox.tell(Delivery::Lost(ours.clone()));
+        // The group's assignment stands; only what was committed must be found out.
+        let revoking = self.revocation.as_ref().map(|revocation| revocation.partitions.clone()).unwrap_or_default();
+        self.assigned(ours.into_iter().filter(|at| !revoking.contains(at)).collect());
+    }
+}

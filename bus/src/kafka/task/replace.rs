@@ -1,0 +1,86 @@
+//! Topics that come and go, and a consumer that fails.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rdkafka::error::KafkaError;
+
+use super::Task;
+use crate::{
+    Error,
+    kafka::{
+        cluster::{blocking, lock},
+        consume,
+    },
+    member::Delivery,
+    record::{Topic, TopicPartition},
+};
+
+/// How long after a consumer was replaced another failure ends the member.
+const RELAPSE: Duration = Duration::from_secs(60);
+
+impl Task {
+    /// Subscribes to those of the wanted topics that exist.
+    pub(super) async fn resubscribe(&mut self) {
+        let known = self.known.borrow_and_update().clone();
+        if let Some(topic) =
+            self.subscribed.iter().find(|topic| self.wanted.contains(topic) && !known.contains_key(*topic))
+        {
+            // Asked twice, as one broker may know less than the others.
+            match self.cluster.refresh().await {
+                Ok(now) if !now.contains_key(topic) => {
+                    self.shared.outbox.fail(Error::UnknownTopic(topic.clone()));
+                    return;
+                }
+                _ => self.known.mark_changed(),
+            }
+        }
+        let topics: Vec<Topic> = self.wanted.iter().filter(|topic| known.contains_key(*topic)).cloned().collect();
+        if topics == self.subscribed {
+            return;
+        }
+        match consume::subscribe(&self.shared.consumer(), &self.shared.names, &topics) {
+            Ok(()) => self.subscribed = topics,
+            Err(error) => tracing::warn!(group = self.shared.group, %error, "topics cannot be subscribed to"),
+        }
+    }
+
+    /// A consumer that has failed for good is replaced once; then it is for whoever runs us.
+    pub(super) async fn replace(&mut self, error: &KafkaError) {
+        let lost: Vec<TopicPartition> = self.parts.keys().cloned().collect();
+        let told: Vec<TopicPartition> =
+            self.parts.iter().filter(|(_, part)| part.announced).map(|(at, _)| at.clone()).collect();
+        self.drop_parts(&lost);
+        self.revocation = None;
+        if !told.is_empty() {
+            self.shared.outbox.tell(Delivery::Lost(told));
+        }
+        if self.replaced.is_some_and(|at| at.elapsed() < RELAPSE) {
+            let reason = format!(
+                "the consumer of `{}` has failed ({error}); if another process runs as instance `{}`, give each process of a \
+                 role an `--instance` of its own",
+                self.shared.group, self.config.instance
+            );
+            self.shared.outbox.fail(Error::Stopped(reason));
+            return;
+        }
+        self.replaced = Some(Instant::now());
+        tracing::warn!(group = self.shared.group, %error, "a consumer has failed for good and is replaced");
+        let (config, group, number, wake) =
+            (self.config.clone(), self.shared.group.clone(), self.slot.number, self.wake.clone());
+        let new = blocking(move || consume::consumer(&config, &group, number, wake)).await.and_then(|new| new);
+        match new {
+            Ok(new) => {
+                let old = std::mem::replace(&mut *lock(&self.shared.consumer), Arc::new(new));
+                // Closing takes a while, and nobody waits for it.
+                drop(tokio::task::spawn_blocking(move || drop(old)));
+                self.subscribed.clear();
+                self.known.mark_changed();
+                self.wake.notify_one();
+            }
+            Err(error) => self.shared.outbox.fail(error),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Wakes those who wait for a partition to grow: one question for all of them, several times a second, and none while
+//! nobody waits.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    kafka::cluster::{Cluster, lock},
+    record::{Offset, TopicPartition},
+};
+
+/// How often the ends are asked for while somebody waits.
+const PERIOD: Duration = Duration::from_millis(50);
+/// After how long a waiting reader is woken in any case.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How many places are remembered as quiet.
+const QUIET: usize = 4096;
+
+/// Who waits for what.
+#[derive(Default)]
+pub(crate) struct Watch {
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: HashMap<TopicPartition, Vec<Waiter>>,
+    /// From where to where a partition is known to hold no record: markers of transactions stand there.
+    quiet: HashMap<TopicPartition, (Offset, Offset)>,
+}
+
+struct Waiter {
+    end: Offset,
+    since: Instant,
+    done: oneshot::Sender<()>,
+}
+
+impl Watch {
+    /// Starts watching, until told to stop.
+    pub(crate) fn start(cluster: Arc<Cluster>, stop: CancellationToken) -> Arc<Self> {
+        let watch = Arc::new(Self::default());
+        let watching = watch.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = watching.run(&cluster) => {}
+            }
+        });
+        watch
+    }
+
+    /// That there is no record from one offset to another.
+    pub(crate) fn quiet(&self, at: &TopicPartition, from: Offset, end: Offset) {
+        let mut state = lock(&self.state);
+        if state.quiet.len() >= QUIET {
+            state.quiet.clear();
+        }
+        state.quiet.insert(at.clone(), (from, end));
+    }
+
+    /// Ends when the partition has grown beyond what is known to be quiet from there, or after a while.
+    pub(crate) async fn changed(&self, at: &TopicPartition, from: Offset) {
+        let (done, waiting) = oneshot::channel();
+        {
+            let mut state = lock(&self.state);
+            let end = state.quiet.get(at).filter(|(begin, _)| *begin == from).map_or(from, |(_, end)| *end);
+            let waiter = Waiter { end, since: Instant::now(), done };
+            state.waiting.entry(at.clone()).or_default().push(waiter);
+        }
+        self.wake.notify_one();
+        // A watch that has stopped wakes everybody.
+        let _ = waiting.await;
+    }
+
+    async fn run(&self, cluster: &Cluster) {
+        loop {
+            let places = self.places();
+            if places.is_empty() {
+                self.wake.notified().await;
+                continue;
+            }
+            // Who cannot be told is woken after a while, asks itself, and gets the error.
+            let ends = cluster.ends(&places).await.unwrap_or_default();
+            self.tell(&ends, Instant::now());
+            tokio::time::sleep(PERIOD).await;
+        }
+    }
+
+    fn places(&self) -> Vec<TopicPartition> {
+        let mut state = lock(&self.state);
+        state.waiting.retain(|_, waiters| {
+            waiters.retain(|waiter| !waiter.done.is_closed());
+            !waiters.is_empty()
+        });
+        state.waiting.keys().cloned().collect()
+    }
+
+    fn tell(&self, ends: &HashMap<TopicPartition, Offset>, now: Instant) {
+        let mut state = lock(&self.state);
+        for (at, waiters) in &mut state.waiting {
+            let end = ends.get(at);
+            for waiter in waiters.extract_if(.., |waiter| {
+                end.is_some_and(|end| *end > waiter.end) || now.duration_since(waiter.since) > PATIENCE
+            }) {
+                // Who went away is gone.
+                let _ = waiter.done.send(());
+            }
+        }
+    }
+}

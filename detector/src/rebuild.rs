@@ -1,0 +1,124 @@
+//! A partition's memory, rebuilt from the side topic before its first record is taken.
+//!
+//! Everything that was written of it before the assignment lies before the barrier, which is asked for afterwards. Reading
+//! begins at the window, or later where the count had cut the memory, as the position's note says.
+
+use std::{sync::Arc, time::Duration};
+
+use bus::{Assignment, Bus, Error as BusError, Offset, Start, TopicPartition};
+use contracts::{raw::RawHeaders, topics};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Semaphore;
+
+use crate::{
+    config::Config,
+    error::Error,
+    note::Memo,
+    outage::Outage,
+    partition::Partition,
+    seen::{self, Seen, SeenError},
+};
+
+/// How many bytes of the side topic are read at once.
+const BYTES: usize = 1024 * 1024;
+/// How many partitions are rebuilt side by side, so that their reads stay within a few megabytes.
+const AT_ONCE: usize = 8;
+/// How much earlier reading begins: what clocks of several machines may differ, and what a record may take from being
+/// received to being published.
+const MARGIN: SignedDuration = SignedDuration::from_secs(60);
+
+/// What rebuilding needs. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Rebuilder {
+    bus: Arc<dyn Bus>,
+    config: Arc<Config>,
+    outage: Arc<Outage>,
+    turns: Arc<Semaphore>,
+}
+
+impl Rebuilder {
+    pub(crate) fn new(bus: Arc<dyn Bus>, config: Arc<Config>, outage: Arc<Outage>) -> Self {
+        Self { bus, config, outage, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// The partition with its memory, and where it is to be opened.
+    pub(crate) async fn run(self, assignment: Assignment) -> Result<(Partition, Offset), Error> {
+        let _turn = self.turns.acquire().await.expect("invariant: the semaphore is never closed");
+        let at = &assignment.partition;
+        let start = match &assignment.position {
+            Some(position) => position.next,
+            None => self.offset(at, Start::Earliest).await?,
+        };
+        let memo = assignment.position.as_ref().map(|position| Memo::read(&position.note)).unwrap_or_default();
+        let seen = self.memory(at, start, memo).await?;
+        tracing::debug!(partition = %at, ids = seen.len(), "recent ids rebuilt");
+        Ok((Partition::new(&assignment, seen, memo, start), start))
+    }
+
+    async fn memory(&self, at: &TopicPartition, start: Offset, memo: Memo) -> Result<Seen, Error> {
+        let failed = |source: SeenError| Error::Memory { partition: at.clone(), source };
+        let side = TopicPartition { topic: topics::SEEN.into(), partition: at.partition };
+        let from = self.from(at, start, memo).await?;
+        let barrier = match self.offset(&side, Start::End).await {
+            Err(BusError::UnknownTopic(_)) => return Err(self.no_side(at).await?),
+            barrier => barrier?,
+        };
+        let mut offset = self.offset(&side, Start::Time(from)).await?;
+        let mut seen = Seen::new(self.config.window.get(), self.config.ids);
+        while offset < barrier {
+            let records = self.outage.patiently(|| self.bus.read(&side, offset, BYTES)).await?;
+            // Empty means that nothing more is to come before the barrier: what lies there are holes.
+            let Some(last) = records.last() else { break };
+            offset = last.offset.next();
+            for record in records.iter().filter(|record| record.offset < barrier) {
+                seen.written(record.published);
+                seen::decode(record.value()).map_err(failed)?.for_each(|entry| seen.remember(entry));
+            }
+        }
+        Ok(seen)
+    }
+
+    /// From when on the side topic is to be read: what the next record may repeat was written at most a window before it.
+    async fn from(&self, at: &TopicPartition, start: Offset, memo: Memo) -> Result<Timestamp, Error> {
+        let next = self.outage.patiently(|| self.bus.read(at, start, 1)).await?;
+        let next = next.first().map_or_else(Timestamp::now, |record| {
+            let received = RawHeaders::decode(&record.headers).map(|headers| headers.received);
+            received.map_or(record.published, |received| received.min(record.published))
+        });
+        Ok(begin(next, self.config.window.get(), memo.since))
+    }
+
+    async fn offset(&self, at: &TopicPartition, place: Start) -> Result<Offset, BusError> {
+        self.outage.patiently(|| self.bus.offset(at, place)).await
+    }
+
+    /// Why a partition has no place for its recent ids.
+    async fn no_side(&self, at: &TopicPartition) -> Result<Error, BusError> {
+        let topics = self.outage.patiently(|| self.bus.topics()).await?;
+        let count =
+            |name: &str| topics.iter().find(|info| info.topic.as_str() == name).map_or(0, |info| info.partitions);
+        Ok(Error::NoSide { partition: at.clone(), have: count(topics::SEEN), need: count(topics::RAW) })
+    }
+}
+
+/// From when on the side topic is read, if the next record was received at that time.
+fn begin(next: Timestamp, window: Duration, since: Option<u32>) -> Timestamp {
+    let window = next.checked_sub(window).unwrap_or(Timestamp::MIN);
+    let since = since.and_then(|since| Timestamp::from_second(since.into()).ok()).unwrap_or(Timestamp::MIN);
+    window.max(since).checked_sub(MARGIN).unwrap_or(Timestamp::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_begins_at_the_window_or_where_the_count_cut_it() {
+        let at = |second| Timestamp::from_second(second).expect("a time");
+        let hour = Duration::from_secs(3600);
+        assert_eq!(begin(at(10_000), hour, None), at(10_000 - 3600 - 60));
+        assert_eq!(begin(at(10_000), hour, Some(100)), at(10_000 - 3600 - 60));
+        assert_eq!(begin(at(10_000), hour, Some(9_000)), at(9_000 - 60));
+        assert_eq!(begin(Timestamp::MIN, hour, None), Timestamp::MIN);
+    }
+}

@@ -1,0 +1,163 @@
+//! `herald catalog apply`: a checked catalog goes onto the bus, where every role follows it.
+
+use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
+
+use anyhow::Context as _;
+use bus::{Bus, TopicSpec, kafka::Kafka};
+use catalog::{Catalog, Report, Sources};
+use contracts::topics;
+use job_runner::Registry;
+
+use crate::{
+    cli::ApplyOptions,
+    config::{self, Config, Kind},
+    exit::{self, Usage},
+    print,
+    stages::{Applied, Draft, Publisher, Writers},
+};
+
+/// How many names of a list are shown.
+const SHOWN: usize = 10;
+
+/// Applies a folder, or shows what that would change.
+///
+/// # Errors
+/// The folder cannot be read, the bus cannot be reached or refuses, or somebody else wrote a catalog at the same time.
+pub(super) async fn apply(options: ApplyOptions) -> anyhow::Result<ExitCode> {
+    let config = Config::load(config::layers(&options.bus)?)?;
+    if config.bus.kind == Kind::Embedded {
+        let message = "on the embedded bus `herald dev <folder>` applies its folder by itself, at the start and whenever a \
+                       file changes: there is nothing to do; for Kafka give --bus kafka --brokers host:9092";
+        return Err(Usage(message.to_owned()).into());
+    }
+    if !options.folder.is_dir() {
+        let folder = options.folder.display();
+        return Err(Usage(format!("{folder} is no folder; name the folder of a catalog, as in examples/moves")).into());
+    }
+    let told = config.kafka("catalog")?;
+    let registry = Registry::standard(&config.job_runner);
+    // Files that cannot be used are told without any broker.
+    let outcome = Catalog::compile(&Sources::read(&options.folder)?, &registry);
+    if outcome.catalog.is_none() {
+        return invalid(&outcome.report);
+    }
+    let bus: Arc<dyn Bus> = Arc::new(Kafka::open(&told).map_err(|error| Usage(error.to_string()))?);
+    let create_topics = told.create_topics && !options.no_topics;
+    let publisher =
+        Publisher { bus: bus.clone(), registry, folder: options.folder, writers: Writers::Others, create_topics };
+    if options.dry_run {
+        return match publisher.look().await? {
+            Ok(draft) => would_change(&draft, create_topics),
+            Err(applied) => told_of(applied, create_topics),
+        };
+    }
+    if create_topics {
+        let catalog = TopicSpec::table(topics::CATALOG);
+        bus.create(vec![catalog]).await.context("cannot create the topic of the catalog")?;
+    }
+    told_of(publisher.apply().await?, create_topics)
+}
+
+fn invalid(report: &Report) -> anyhow::Result<ExitCode> {
+    print::line(report.to_string().trim_end())?;
+    print::line("❌ The catalog has errors; nothing was written")?;
+    Ok(ExitCode::from(exit::NO))
+}
+
+fn problems(report: &Report) -> anyhow::Result<()> {
+    if !report.problems.is_empty() {
+        print::line(report.to_string().trim_end())?;
+    }
+    Ok(())
+}
+
+fn told_of(applied: Applied, created_topics: bool) -> anyhow::Result<ExitCode> {
+    match applied {
+        Applied::Published(draft) => {
+            problems(&draft.report)?;
+            let number = draft.number();
+            let topics = match draft.missing.len() {
+                0 => String::new(),
+                count if created_topics => format!("; {count} topics were created"),
+                _ => String::new(),
+            };
+            print::line(&format!("📖 Catalog version {number} is on the bus: {}{topics}", counted(&draft)))?;
+            if !created_topics {
+                missing(&draft)?;
+            }
+        }
+        Applied::Unchanged(number, report) => {
+            problems(&report)?;
+            print::line(&format!("📖 Catalog version {number} on the bus says the same; nothing was written"))?;
+        }
+        Applied::Invalid(_, report) => return invalid(&report),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn counted(draft: &Draft) -> String {
+    format!("{} events, {} jobs", draft.catalog.events().len(), draft.catalog.jobs().count())
+}
+
+fn would_change(draft: &Draft, creates_topics: bool) -> anyhow::Result<ExitCode> {
+    problems(&draft.report)?;
+    print::line(&format!("Catalog version {} would have {}:", draft.number(), counted(draft)))?;
+    for (path, change) in changes(draft.before(), &draft.sources) {
+        print::line(&format!("   {change} {path}"))?;
+    }
+    if creates_topics && !draft.missing.is_empty() {
+        print::line(&format!("Topics would be created: {}", listed(&draft.missing)))?;
+    } else if !creates_topics {
+        missing(draft)?;
+    }
+    print::line("Nothing was written")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn missing(draft: &Draft) -> anyhow::Result<()> {
+    if !draft.missing.is_empty() {
+        let topics = listed(&draft.missing);
+        print::line(&format!("⚠️  Topics are missing, and their events wait: {topics}; run: herald topics apply"))?;
+    }
+    Ok(())
+}
+
+fn listed(topics: &[TopicSpec]) -> String {
+    let shown: Vec<&str> = topics.iter().take(SHOWN).map(|spec| spec.topic.as_str()).collect();
+    let more = topics.len() - shown.len();
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{rest}", shown.join(", "))
+}
+
+/// Which files differ, by path: `+` is new, `-` is gone, `~` says something else.
+fn changes(before: Option<&Sources>, after: &Sources) -> BTreeMap<String, char> {
+    let mut changes = BTreeMap::new();
+    for file in before.iter().flat_map(|before| before.files()) {
+        match after.text(&file.path) {
+            None => drop(changes.insert(file.path.clone(), '-')),
+            Some(text) if text != file.text => drop(changes.insert(file.path.clone(), '~')),
+            Some(_) => {}
+        }
+    }
+    for file in after.files() {
+        if before.is_none_or(|before| before.text(&file.path).is_none()) {
+            changes.insert(file.path.clone(), '+');
+        }
+    }
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_change_is_told_by_file() {
+        let before = Sources::new([("events/a.yaml", "1"), ("events/b.yaml", "1"), ("events/c.yaml", "1")]);
+        let after = Sources::new([("events/a.yaml", "1"), ("events/b.yaml", "2"), ("events/d.yaml", "1")]);
+        let told: Vec<String> =
+            changes(Some(&before), &after).iter().map(|(path, mark)| format!("{mark}{path}")).collect();
+        assert_eq!(told, ["~events/b.yaml", "-events/c.yaml", "+events/d.yaml"]);
+        assert_eq!(changes(None, &before).len(), 3);
+    }
+}

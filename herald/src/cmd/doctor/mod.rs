@@ -1,0 +1,191 @@
+//! `herald doctor`: whether the configuration and the bus are fit, and what to do where they are not.
+
+mod embedded;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use bus::kafka::doctor::{Expected, Finding, Level, examine, reach};
+use clap::Args;
+use serde_json::json;
+
+use super::topics::Needs;
+use crate::{
+    cli::BusOptions,
+    config::{self, Config, Kind},
+    exit,
+    print::{self, BOLD, DIM},
+};
+
+/// How many places of a finding are shown.
+const PLACES: usize = 6;
+
+/// What `herald doctor` is told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Options {
+    /// The catalog whose topics and jobs are looked at [default: the one on the bus]
+    #[arg(value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// Write one record, into a topic of its own that is deleted afterwards, to compare the clocks
+    #[arg(long)]
+    probe: bool,
+    /// The folder of the embedded bus and the results [default: .herald]
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    bus: BusOptions,
+}
+
+/// Looks, and prints what it found; ends with 1 if something is a problem.
+///
+/// # Errors
+/// Stdout cannot be written.
+pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let found = look(&options).await;
+    let problems = found.iter().filter(|finding| finding.level == Level::Problem).count();
+    if options.json {
+        let findings: Vec<_> = found.iter().map(as_json).collect();
+        print::line(&json!({ "problems": problems, "findings": findings }).to_string())?;
+    } else {
+        for finding in &found {
+            print::line(&shown(finding))?;
+        }
+        let warnings = found.iter().filter(|finding| finding.level == Level::Warning).count();
+        print::line(&format!("\n{}", verdict(problems, warnings)))?;
+    }
+    Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(exit::NO) })
+}
+
+async fn look(options: &Options) -> Vec<Finding> {
+    let config = match load(options) {
+        Ok(config) => config,
+        Err(finding) => return vec![finding],
+    };
+    let mut found = stages(&config);
+    // Whoever names brokers means them.
+    if config.bus.kind == Kind::Embedded && options.bus.brokers.is_none() {
+        found.extend(embedded::check(&config.embedded()));
+        return found;
+    }
+    match config.kafka("doctor") {
+        Ok(told) => found.extend(kafka(options, &config, &told).await),
+        Err(error) => found.push(Finding::problem("configuration", error.to_string(), "mend it, and look again")),
+    }
+    found
+}
+
+fn load(options: &Options) -> Result<Config, Finding> {
+    let layers = config::layers(&options.bus).map(|layers| match &options.data {
+        Some(data) => layers.flag("--data", "data", data.display().to_string()),
+        None => layers,
+    });
+    let advice = "`herald config` prints every setting with what it means";
+    let failed = |error: exit::Usage| Finding::problem("configuration", error.to_string(), advice);
+    layers.and_then(Config::load).map_err(failed)
+}
+
+/// What the stages say of their own settings.
+fn stages(config: &Config) -> Vec<Finding> {
+    let checks = [
+        ("ingest", config.ingest.check().map_err(|error| error.to_string())),
+        ("api.listen", config.api.listen.check("api.listen").map_err(|error| error.to_string())),
+    ];
+    let problem = |(place, result): (&str, Result<(), String>)| {
+        let error = result.err()?;
+        Some(Finding::problem("configuration", error, "that role does not start until it is mended").at(place))
+    };
+    checks.into_iter().filter_map(problem).collect()
+}
+
+async fn kafka(options: &Options, config: &Config, told: &bus::kafka::Config) -> Vec<Finding> {
+    let mut unknown = None;
+    let mut needs = Needs::of_stages("the stages alone");
+    // Nobody is asked for a catalog who does not answer.
+    let reached = reach(told).await;
+    let answers = reached.iter().any(|finding| finding.level == Level::Ok);
+    if answers || options.folder.is_some() {
+        match Needs::find(config, told, options.folder.as_deref()).await {
+            Ok(found) => needs = found,
+            Err(error) => {
+                let advice = "name its folder, or put it on the bus with `herald catalog apply`";
+                unknown = Some(Finding::problem("catalog", exit::told(&error), advice));
+            }
+        }
+    }
+    let expected = Expected {
+        window: config.detector.window.get(),
+        ids: config.detector.ids,
+        publish_timeout: config.ingest.publish_timeout.get(),
+        specs: needs.specs,
+        groups: needs.groups,
+        probe: options.probe,
+    };
+    let mut found = examine(told, &expected, reached).await;
+    match unknown {
+        Some(unknown) => found.push(unknown),
+        None if answers => found.push(Finding::ok("catalog", format!("looked for {}", needs.from))),
+        None => {}
+    }
+    found
+}
+
+fn as_json(finding: &Finding) -> serde_json::Value {
+    let Finding { check, level, what, places, advice } = finding;
+    json!({ "check": check, "level": level.as_str(), "what": what, "places": places, "advice": advice })
+}
+
+fn shown(finding: &Finding) -> String {
+    let Finding { check, level, what, places, advice } = finding;
+    let mark = match level {
+        Level::Ok => "✅",
+        Level::Warning => "⚠️ ",
+        Level::Problem => "❌",
+    };
+    let mut out = format!("{mark} {BOLD}{check}{BOLD:#}: {}", print::clean(what));
+    if !places.is_empty() {
+        let listed = print::clean(&places[..places.len().min(PLACES)].join(", "));
+        let rest = if places.len() > PLACES { format!(" and {} more", places.len() - PLACES) } else { String::new() };
+        out = format!("{out}\n     {DIM}{listed}{rest}{DIM:#}");
+    }
+    if !advice.is_empty() {
+        out = format!("{out}\n     → {}", print::clean(advice));
+    }
+    out
+}
+
+fn verdict(problems: usize, warnings: usize) -> String {
+    let counted = |count: usize, what: &str| if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") };
+    match (problems, warnings) {
+        (0, 0) => "✅ Everything is as it should be".to_owned(),
+        (0, warnings) => format!("⚠️  No problems, {}", counted(warnings, "warning")),
+        (problems, warnings) => format!("❌ {}, {}", counted(problems, "problem"), counted(warnings, "warning")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn a_finding_says_what_where_and_what_to_do() {
+        let finding = Finding::warning("replicas", "there is one copy", "raise it");
+        let finding = (0..8).fold(finding, |finding, number| finding.at(format!("t{number}")));
+        assert_eq!(
+            plain(&shown(&finding)),
+            "⚠️  replicas: there is one copy\n     t0, t1, t2, t3, t4, t5 and 2 more\n     → raise it"
+        );
+        assert_eq!(plain(&shown(&Finding::ok("clock", "they agree"))), "✅ clock: they agree");
+    }
+
+    #[test]
+    fn the_verdict_counts() {
+        assert_eq!(verdict(1, 2), "❌ 1 problem, 2 warnings");
+        assert_eq!(verdict(0, 1), "⚠️  No problems, 1 warning");
+    }
+}

@@ -1,0 +1,30 @@
+//! `herald detector`: changes become events, on Kafka.
+
+use std::process::ExitCode;
+
+use contracts::topics;
+
+use super::{Process, Role, configure, health, run as run_role};
+use crate::cli::DetectorOptions;
+
+const ROLE: Role = Role {
+    name: "detector",
+    topics: &[topics::RAW, topics::SEEN, topics::PROGRESS, topics::REJECTED, topics::CATALOG],
+    needs_catalog: true,
+};
+
+/// Runs it.
+///
+/// # Errors
+/// The configuration cannot be used, or the bus has stopped for good.
+pub(crate) fn run(options: DetectorOptions) -> anyhow::Result<ExitCode> {
+    let config = configure(ROLE, &options.bus, |layers| health(layers, &options.health))?;
+    run_role(ROLE, config, serve)
+}
+
+async fn serve(mut process: Process) -> anyhow::Result<ExitCode> {
+    let health = process.serve_health().await?.map(|address| ("health", format!("http://{address}")));
+    process.supervisor.add(process.stages.follow());
+    process.supervisor.add(process.stages.detector(process.config.detector.schemas_url.clone()));
+    process.run(health.into_iter().collect()).await
+}

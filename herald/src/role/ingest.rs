@@ -1,0 +1,48 @@
+//! `herald ingest`: the webhook, on Kafka.
+
+use std::{process::ExitCode, sync::Arc};
+
+use contracts::{outcomes::Outcomes, topics};
+
+use super::{Process, Role, configure, health, outcomes::Remote, run as run_role};
+use crate::{cli::IngestOptions, config::Config, exit::Usage, http::Base};
+
+const ROLE: Role = Role { name: "ingest", topics: &[topics::RAW, topics::REJECTED], needs_catalog: false };
+
+/// Runs it.
+///
+/// # Errors
+/// The configuration cannot be used, the address cannot be listened on, or the bus has stopped for good.
+pub(crate) fn run(options: IngestOptions) -> anyhow::Result<ExitCode> {
+    let config = configure(ROLE, &options.bus, |mut layers| {
+        if let Some(address) = options.listen {
+            layers = layers.flag("--listen", "ingest.listen.address", address.to_string());
+        }
+        if let Some(api) = &options.results {
+            layers = layers.flag("--results", "ingest.results.api", api.to_string());
+        }
+        health(layers, &options.health)
+    })?;
+    config.ingest.check().map_err(|error| Usage(error.to_string()))?;
+    let remote = remote(&config)?;
+    run_role(ROLE, config, async |process| serve(process, remote).await)
+}
+
+/// Whom to ask for a caller who waits.
+fn remote(config: &Config) -> Result<Option<Remote>, Usage> {
+    let results = &config.ingest.results;
+    let Some(api) = &results.api else { return Ok(None) };
+    let base: Base = api.parse().map_err(|error| Usage(format!("`ingest.results.api`: {error}")))?;
+    Ok(Some(Remote::new(base, results.token.clone())))
+}
+
+async fn serve(mut process: Process, remote: Option<Remote>) -> anyhow::Result<ExitCode> {
+    let results = remote.as_ref().map_or_else(|| "not known, so nobody can wait".to_owned(), Remote::to_string);
+    let outcomes = remote.map(|remote| Arc::new(remote) as Arc<dyn Outcomes>);
+    let deps = ::ingest::Deps { bus: process.kafka.clone(), outcomes };
+    let mut ingest = ::ingest::Service::new(process.config.ingest.clone(), deps)?;
+    let mut facts = vec![("webhook", format!("http://{}/hasura", ingest.bind().await?)), ("results", results)];
+    process.supervisor.add(process.stages.ingest(ingest));
+    facts.extend(process.serve_health().await?.map(|address| ("health", format!("http://{address}"))));
+    process.run(facts).await
+}

@@ -1,0 +1,38 @@
+//! `herald job-runner`: jobs, or some of them, on Kafka.
+
+use std::process::ExitCode;
+
+use contracts::topics;
+
+use super::{Process, Role, configure, health, run as run_role};
+use crate::{cli::JobRunnerOptions, exit::Usage};
+
+const ROLE: Role =
+    Role { name: "job-runner", topics: &[topics::PROGRESS, topics::REJECTED, topics::CATALOG], needs_catalog: true };
+
+/// Runs it.
+///
+/// # Errors
+/// The configuration cannot be used, or the bus has stopped for good.
+pub(crate) fn run(options: JobRunnerOptions) -> anyhow::Result<ExitCode> {
+    let mut config = configure(ROLE, &options.bus, |layers| health(layers, &options.health))?;
+    if !options.jobs.is_empty() {
+        config.job_runner.jobs = options.jobs;
+    }
+    if let Some(folder) = options.folder {
+        config.job_runner.folder = folder;
+    }
+    if !config.job_runner.folder.is_dir() {
+        let folder = config.job_runner.folder.display();
+        return Err(Usage(format!("{folder} is no folder; commands run in it: give another with --folder")).into());
+    }
+    run_role(ROLE, config, serve)
+}
+
+async fn serve(mut process: Process) -> anyhow::Result<ExitCode> {
+    let mut facts = vec![("jobs", process.config.job_runner.jobs.join(","))];
+    facts.extend(process.serve_health().await?.map(|address| ("health", format!("http://{address}"))));
+    process.supervisor.add(process.stages.follow());
+    process.supervisor.add(process.stages.job_runner());
+    process.run(facts).await
+}

@@ -1,0 +1,229 @@
+//! One stage in a process of its own, on Kafka: the very same stages and the same supervision as in `dev`.
+//!
+//! A role waits for what it needs (the brokers, its topics, a catalog), says once what it waits for, and prints one line when
+//! it is ready.
+
+pub(crate) mod detector;
+pub(crate) mod ingest;
+pub(crate) mod job_runner;
+mod outcomes;
+pub(crate) mod results;
+mod single;
+
+use std::{error::Error, fmt::Write as _, io, iter, net::SocketAddr, process::ExitCode, sync::Arc};
+
+use anyhow::Context as _;
+use bus::{TopicSpec, kafka::Kafka};
+use runtime::{
+    config::Layers,
+    health::{Check, Health},
+    listener::Bound,
+    supervise::{Phase, Supervisor, Task, stop_on_signals},
+    telemetry,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{BusOptions, HealthOptions},
+    config::{self, Config, Kind},
+    exit::Usage,
+    print,
+    stages::{Catalogs, Gate, Stages, Topics, base_topics},
+};
+
+/// How many threads may block at once: questions to the brokers, and the results' store.
+const BLOCKING: usize = 64;
+
+/// What makes a role.
+#[derive(Debug, Clone, Copy)]
+struct Role {
+    name: &'static str,
+    /// The topics beside those of events that it reads or writes.
+    topics: &'static [&'static str],
+    /// Whether it is ready only with a catalog.
+    needs_catalog: bool,
+}
+
+/// A process that is being put together.
+struct Process {
+    role: Role,
+    kafka: Arc<Kafka>,
+    told: bus::kafka::Config,
+    config: Arc<Config>,
+    stages: Stages,
+    /// What must be open, too, before it is ready.
+    also: Option<Gate>,
+    health: Health,
+    supervisor: Supervisor,
+    stop: CancellationToken,
+}
+
+/// The configuration of a role: its layers, and `change` for what its own flags say.
+fn configure(role: Role, options: &BusOptions, change: impl FnOnce(Layers) -> Layers) -> Result<Config, Usage> {
+    let config = Config::load(change(config::layers(options)?))?;
+    if config.bus.kind == Kind::Embedded {
+        return Err(Usage(format!(
+            "the embedded bus is for one process: `herald dev <folder>` runs every stage in it; for `herald {}` in a \
+             process of its own give --bus kafka --brokers host:9092",
+            role.name
+        )));
+    }
+    Ok(config)
+}
+
+/// What `--health` says.
+fn health(layers: Layers, options: &HealthOptions) -> Layers {
+    match options.address {
+        Some(address) => layers.flag("--health", "health.address", address.to_string()),
+        None => layers,
+    }
+}
+
+/// Runs a role until it is told to stop, or until something fails for good.
+fn run(
+    role: Role,
+    config: Config,
+    serve: impl AsyncFnOnce(Process) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let told = config.kafka(role.name)?;
+    telemetry::init(&config.telemetry)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING)
+        .build()
+        .context("cannot start a runtime")?;
+    runtime.block_on(async {
+        let process = Process::open(role, config, told)?;
+        serve(process).await
+    })
+}
+
+impl Process {
+    fn open(role: Role, config: Config, told: bus::kafka::Config) -> anyhow::Result<Self> {
+        let stop = CancellationToken::new();
+        stop_on_signals(stop.clone()).context("cannot listen for signals")?;
+        let kafka = Arc::new(Kafka::open(&told).map_err(|error| Usage(error.to_string()))?);
+        let config = Arc::new(config);
+        let stages = Stages {
+            bus: kafka.clone(),
+            config: config.clone(),
+            registry: ::job_runner::Registry::standard(&config.job_runner),
+            catalogs: Catalogs::new(),
+            gate: Gate::closed(),
+            is_final,
+        };
+        let (health, supervisor) = (Health::new(), Supervisor::new());
+        Ok(Self { role, kafka, told, config, stages, also: None, health, supervisor, stop })
+    }
+
+    /// Serves the health, where that is wanted.
+    async fn serve_health(&mut self) -> anyhow::Result<Option<SocketAddr>> {
+        let Some(listen) = self.config.health.listen() else { return Ok(None) };
+        let bound = Bound::bind("health", &listen).await?;
+        let (address, router) = (bound.address(), self.health.router());
+        self.supervisor.add(Task::once("health", Phase::Bus, |shutdown| async move {
+            bound.serve(router, shutdown).await;
+            Ok::<(), std::convert::Infallible>(())
+        }));
+        Ok(Some(address))
+    }
+
+    /// Runs what was put together, and tells when it is ready, with these facts.
+    async fn run(mut self, facts: Vec<(&'static str, String)>) -> anyhow::Result<ExitCode> {
+        let needed = |spec: &TopicSpec| self.role.topics.contains(&spec.topic.as_str());
+        let topics = Topics {
+            bus: self.kafka.clone(),
+            specs: base_topics().into_iter().filter(needed).collect(),
+            create: self.told.create_topics,
+            check: self.health.register("bus"),
+        };
+        let gate = self.stages.gate.clone();
+        self.supervisor.add(Task::once("topics", Phase::Bus, |shutdown| topics.keep(gate, shutdown)));
+        let ready = Ready {
+            role: self.role,
+            line: self.line(facts),
+            gates: iter::once(self.stages.gate.clone()).chain(self.also.clone()).collect(),
+            catalogs: self.stages.catalogs.clone(),
+            check: self.role.needs_catalog.then(|| self.health.register("catalog")),
+        };
+        self.supervisor.add(Task::once("ready", Phase::Bus, |shutdown| ready.tell(shutdown)));
+        self.supervisor.run(self.stop).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn line(&self, facts: Vec<(&'static str, String)>) -> String {
+        let mut line = format!("🔔 Herald {} is ready", self.role.name);
+        let own = [("instance", self.told.instance.clone()), ("brokers", self.told.brokers.join(","))];
+        for (name, fact) in facts.into_iter().chain(own) {
+            let _ = write!(line, "   {name} {fact}");
+        }
+        line
+    }
+}
+
+/// Says when the role is ready, and what it still waits for.
+struct Ready {
+    role: Role,
+    line: String,
+    gates: Vec<Gate>,
+    catalogs: Catalogs,
+    check: Option<Check>,
+}
+
+impl Ready {
+    async fn tell(self, shutdown: CancellationToken) -> io::Result<()> {
+        match shutdown.run_until_cancelled(self.wait_and_tell()).await {
+            Some(Ok(())) => shutdown.cancelled().await,
+            Some(Err(error)) => return Err(error),
+            None => {}
+        }
+        Ok(())
+    }
+
+    async fn wait_and_tell(&self) -> io::Result<()> {
+        for gate in &self.gates {
+            gate.opened().await;
+        }
+        let Some(check) = &self.check else { return print::line(&self.line) };
+        let followed = tokio::select! {
+            followed = self.catalogs.some() => followed,
+            () = self.catalogs.none() => {
+                check.not_ready("no catalog on the bus yet; put one there: herald catalog apply <folder>");
+                let name = self.role.name;
+                print::line(&format!("⏳ Herald {name} waits: no catalog on the bus yet: herald catalog apply <folder>"))?;
+                self.catalogs.some().await
+            }
+        };
+        check.ready();
+        let (events, jobs) = (followed.catalog.events().len(), followed.catalog.jobs().count());
+        print::line(&format!("{}   catalog version {}, {events} events, {jobs} jobs", self.line, followed.number))
+    }
+}
+
+/// Whether the bus has stopped for good, wherever it was met: the process must be started again, if at all.
+fn is_final(error: &(dyn Error + 'static)) -> bool {
+    let mut chain = iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
+    chain.any(|error| matches!(error.downcast_ref(), Some(bus::Error::Stopped(_))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bus_that_has_stopped_is_final_wherever_it_is_met_and_one_that_is_away_is_not() {
+        let stopped = || bus::Error::Stopped("another process uses instance 1".into());
+        assert!(is_final(&stopped()));
+        assert!(is_final(&::detector::Error::Bus(stopped())));
+        assert!(is_final(&::job_runner::Error::Bus(stopped())));
+        assert!(is_final(&::results::Error::Bus(stopped())));
+        assert!(!is_final(&::detector::Error::Bus(bus::Error::Unavailable("a broker is away".into()))));
+    }
+
+    #[test]
+    fn a_role_on_the_embedded_bus_is_refused_with_what_to_do() {
+        let role = Role { name: "detector", topics: &[], needs_catalog: true };
+        let error = configure(role, &BusOptions::default(), |layers| layers).expect_err("a refusal").to_string();
+        assert!(error.contains("`herald dev <folder>`") && error.contains("--bus kafka"), "{error}");
+    }
+}

@@ -1,0 +1,65 @@
+//! `herald results`: what happened, and the API, on Kafka; one process, which owns the store.
+
+use std::{path::Path, process::ExitCode};
+
+use contracts::topics;
+use runtime::{
+    listener::Bound,
+    supervise::{Phase, Task},
+};
+
+use super::{Process, Role, configure, run as run_role, single::Single};
+use crate::{cli::ResultsOptions, config::expiry, exit::Usage};
+
+const ROLE: Role = Role {
+    name: "results",
+    topics: &[topics::PROGRESS, topics::COMPLETED, topics::CATALOG, topics::RAW, topics::REJECTED],
+    needs_catalog: false,
+};
+
+/// Runs it.
+///
+/// # Errors
+/// The configuration cannot be used, the store is in use, another process gathers results, or the bus has stopped for good.
+pub(crate) fn run(options: ResultsOptions) -> anyhow::Result<ExitCode> {
+    let mut config = configure(ROLE, &options.bus, |mut layers| {
+        if let Some(address) = options.api {
+            layers = layers.flag("--api", "api.listen.address", address.to_string());
+        }
+        if let Some(data) = &options.data {
+            layers = layers.flag("--data", "data", data.display().to_string());
+        }
+        layers
+    })?;
+    if !options.single {
+        let message =
+            "results keeps its store in SQLite, which one process owns: say --single, and start no second one";
+        return Err(Usage(message.to_owned()).into());
+    }
+    if config.results.path == Path::new("results.db") {
+        config.results.path = config.data.join("results.db");
+    }
+    config.api.listen.check("api.listen").map_err(|error| Usage(error.to_string()))?;
+    run_role(ROLE, config, serve)
+}
+
+async fn serve(mut process: Process) -> anyhow::Result<ExitCode> {
+    let deps = ::results::Deps { bus: process.kafka.clone() };
+    let results = ::results::Service::new(process.config.results.clone(), deps)?;
+    let handle = results.handle();
+    let api = Bound::bind("api.listen", &process.config.api.listen).await?;
+    let facts = vec![
+        ("API", format!("http://{}", api.address())),
+        ("store", process.config.results.path.display().to_string()),
+    ];
+    let check = process.health.register("results");
+    let single = Single::new(process.kafka.clone(), &process.told, expiry(&process.config.bus.kafka), check);
+    process.also = Some(single.alone.clone());
+    let gate = process.stages.gate.clone();
+    process.supervisor.add(Task::once("results", Phase::Gather, |shutdown| {
+        gate.behind(shutdown, |shutdown| single.run(results, shutdown))
+    }));
+    process.supervisor.add(process.stages.follow());
+    process.supervisor.add(process.stages.api(api, handle, process.health.clone()));
+    process.run(facts).await
+}

@@ -1,0 +1,116 @@
+//! What a process needs before its stages begin: the bus, and its topics. Until then they wait, and it is said why.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use bus::{Bus, TopicSpec};
+use runtime::health::Check;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// How long until a bus that is away, or a topic that is missing, is looked for again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Opened once, when what stages wait for is there. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate(watch::Sender<bool>);
+
+impl Gate {
+    /// One that is open already.
+    pub(crate) fn open() -> Self {
+        Self(watch::Sender::new(true))
+    }
+
+    /// One that [`Gate::pass`] opens.
+    pub(crate) fn closed() -> Self {
+        Self(watch::Sender::new(false))
+    }
+
+    /// Opens it.
+    pub(crate) fn pass(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Ends once it is open.
+    pub(crate) async fn opened(&self) {
+        // The sender lives as long as this value.
+        let _ = self.0.subscribe().wait_for(|open| *open).await;
+    }
+
+    /// Runs a stage once it is open; one that is told to end before has ended.
+    pub(crate) async fn behind<E, F>(
+        self,
+        shutdown: CancellationToken,
+        stage: impl FnOnce(CancellationToken) -> F,
+    ) -> Result<(), E>
+    where
+        F: Future<Output = Result<(), E>>,
+    {
+        match shutdown.run_until_cancelled(self.opened()).await {
+            Some(()) => stage(shutdown).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The topics that a process needs.
+pub(crate) struct Topics {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) specs: Vec<TopicSpec>,
+    /// Whether those that are missing are created, or awaited.
+    pub(crate) create: bool,
+    pub(crate) check: Check,
+}
+
+impl Topics {
+    /// Makes sure of the topics, opens the gate, and waits for the shutdown.
+    ///
+    /// # Errors
+    /// The bus has stopped for good.
+    pub(crate) async fn keep(self, gate: Gate, shutdown: CancellationToken) -> Result<(), bus::Error> {
+        if let Some(there) = shutdown.run_until_cancelled(self.there()).await {
+            there?;
+            self.check.ready();
+            gate.pass();
+            shutdown.cancelled().await;
+        }
+        Ok(())
+    }
+
+    /// Ends once all of them are there. What is in the way is said once, until it is something else.
+    async fn there(&self) -> Result<(), bus::Error> {
+        let mut said = String::new();
+        loop {
+            let in_the_way = match self.look().await {
+                Ok(None) => return Ok(()),
+                Ok(Some(missing)) => missing,
+                Err(error @ bus::Error::Stopped(_)) => return Err(error),
+                Err(error) => error.to_string(),
+            };
+            if said != in_the_way {
+                tracing::warn!(reason = in_the_way, "waiting until the bus can be used; trying again every second");
+                self.check.not_ready(in_the_way.clone());
+                said = in_the_way;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// What is missing, and what to do about it.
+    async fn look(&self) -> Result<Option<String>, bus::Error> {
+        let there: HashSet<_> = self.bus.topics().await?.into_iter().map(|info| info.topic).collect();
+        let missing: Vec<TopicSpec> = self.specs.iter().filter(|spec| !there.contains(&spec.topic)).cloned().collect();
+        if missing.is_empty() {
+            return Ok(None);
+        }
+        if self.create {
+            self.bus.create(missing).await?;
+            return Ok(None);
+        }
+        let names: Vec<String> = missing.iter().map(|spec| format!("`{}`", spec.topic)).collect();
+        Ok(Some(format!(
+            "the topics {} are missing, and `bus.kafka.create-topics` is off: run `herald topics apply`, or create them \
+             as `herald topics plan` shows",
+            names.join(", ")
+        )))
+    }
+}

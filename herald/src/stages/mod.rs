@@ -1,0 +1,117 @@
+//! The stages as tasks of a process: wired here once, for `dev`, which has all of them, and for the roles, which have one.
+
+mod follow;
+mod gate;
+mod log;
+mod publish;
+mod schemas;
+
+use std::{convert::Infallible, error::Error, sync::Arc, time::Duration};
+
+use bus::{Bus, TopicSpec};
+use contracts::topics;
+use job_runner::Registry;
+use runtime::{
+    health::Health,
+    listener::Bound,
+    supervise::{OnFailure, Phase, Task},
+};
+
+pub(crate) use self::{
+    follow::{Catalogs, Followed},
+    gate::{Gate, Topics},
+    publish::{Applied, Draft, Publisher, Writers, on_the_bus},
+};
+use crate::config::Config;
+
+/// A stage that fails is started again: what it was doing is in the log.
+const AGAIN: OnFailure = OnFailure::Restart { initial: Duration::from_millis(200), max: Duration::from_secs(30) };
+
+/// What the stages of a process share.
+#[derive(Clone)]
+pub(crate) struct Stages {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) registry: Registry,
+    pub(crate) catalogs: Catalogs,
+    /// What every stage waits for.
+    pub(crate) gate: Gate,
+    /// Which errors starting a stage again cannot mend.
+    pub(crate) is_final: fn(&(dyn Error + 'static)) -> bool,
+}
+
+impl Stages {
+    /// Takes webhooks. It does not wait for the gate: until then it answers that they are to come again.
+    pub(crate) fn ingest(&self, ingest: ingest::Service) -> Task {
+        Task::once("ingest", Phase::Intake, |shutdown| ingest.run(shutdown))
+    }
+
+    /// Follows the catalog for whoever asks [`Catalogs`].
+    pub(crate) fn follow(&self) -> Task {
+        let stages = self.clone();
+        let follow = move |shutdown| {
+            let Self { bus, registry, catalogs, gate, .. } = stages.clone();
+            gate.behind(shutdown, |shutdown| follow::run(bus, registry, catalogs, shutdown))
+        };
+        Task::new("catalog", Phase::Gather, follow).on_failure(AGAIN).final_if(self.is_final)
+    }
+
+    /// Turns changes into events, whose schemas are at that address.
+    pub(crate) fn detector(&self, schemas_url: String) -> Task {
+        let stages = self.clone();
+        let config = detector::Config { schemas_url, ..self.config.detector.clone() };
+        let detect = move |shutdown| {
+            let deps = detector::Deps { bus: stages.bus.clone(), catalog: stages.catalogs.for_detector() };
+            let detector = detector::Service::new(config.clone(), deps);
+            stages.gate.clone().behind(shutdown, |shutdown| detector.run(shutdown))
+        };
+        Task::new("detector", Phase::Detect, detect).on_failure(AGAIN).final_if(self.is_final)
+    }
+
+    /// Runs jobs.
+    pub(crate) fn job_runner(&self) -> Task {
+        let stages = self.clone();
+        let budget = self.config.job_runner.grace.get() + Duration::from_secs(5);
+        let run = move |shutdown| {
+            let Self { bus, registry, .. } = stages.clone();
+            let deps = job_runner::Deps { bus, catalog: stages.catalogs.for_runner(), registry };
+            let runner = job_runner::Service::new(stages.config.job_runner.clone(), deps);
+            stages.gate.clone().behind(shutdown, |shutdown| runner.run(shutdown))
+        };
+        Task::new("job-runner", Phase::Run, run).on_failure(AGAIN).final_if(self.is_final).budget(budget)
+    }
+
+    /// Answers over HTTP what became of something.
+    pub(crate) fn api(&self, bound: Bound, handle: results::Handle, health: Health) -> Task {
+        let (stages, auth) = (self.clone(), self.config.api.listen.auth.clone());
+        Task::once("api", Phase::Gather, move |shutdown| async move {
+            let groups = stages.groups();
+            let asked = results::api::Api { handle, bus: stages.bus, groups, shutdown: shutdown.clone() };
+            let router = results::api::router(asked).merge(schemas::router(stages.catalogs)).fallback(schemas::nowhere);
+            let router = runtime::auth::bearer(router, &auth).merge(health.router());
+            bound.serve(router, shutdown).await;
+            Ok::<(), Infallible>(())
+        })
+    }
+
+    /// The consumer groups whose lag is shown: every stage's and every job's.
+    fn groups(&self) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
+        let catalogs = self.catalogs.follow();
+        Arc::new(move || {
+            let mut groups = vec![detector::GROUP.to_owned(), results::GROUP.to_owned()];
+            if let Some(followed) = &*catalogs.borrow() {
+                let jobs = followed.catalog.jobs().chain(followed.catalog.retired());
+                groups.extend(jobs.map(|job| job.group().to_string()));
+            }
+            groups
+        })
+    }
+}
+
+/// Every topic that does not belong to an event.
+pub(crate) fn base_topics() -> Vec<TopicSpec> {
+    let logs = [topics::RAW, topics::REJECTED, topics::PROGRESS, topics::COMPLETED, topics::SEEN];
+    let mut specs: Vec<TopicSpec> = logs.map(TopicSpec::new).to_vec();
+    specs.push(TopicSpec::table(topics::CATALOG));
+    specs
+}

@@ -1,0 +1,90 @@
+use bus::embedded::{Config, Embedded};
+
+use super::*;
+
+const EVENT: &str = "from: { table: public.moves }\nsample: { id: 1 }\ndata: { id: new.id }\n";
+
+struct Fixture {
+    folder: tempfile::TempDir,
+    bus: Arc<dyn Bus>,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bus: Arc<dyn Bus> = Arc::new(Embedded::open(&Config::new(folder.path().join("bus"))).expect("a bus"));
+        bus.create(vec![TopicSpec::table(topics::CATALOG)]).await.expect("a topic");
+        Self { folder, bus }
+    }
+
+    /// A publisher of a folder of its own, in which one event has that description.
+    fn publisher(&self, name: &str, description: &str) -> Publisher {
+        let folder = self.folder.path().join(name);
+        std::fs::create_dir_all(folder.join("events")).expect("a folder");
+        let text = format!("description: {description}\n{EVENT}");
+        std::fs::write(folder.join("events/move.changed.yaml"), text).expect("written");
+        Publisher {
+            bus: self.bus.clone(),
+            registry: Registry::standard(&job_runner::Config::default()),
+            folder,
+            writers: Writers::Others,
+            create_topics: true,
+        }
+    }
+
+    /// The description that counts, with its number, for whoever reads the topic from its begin; and how many records are
+    /// not deleted.
+    async fn counts(&self) -> (u64, String, usize) {
+        let (mut log, mut newest) = (Log::new(&*self.bus), Newest::default());
+        newest.catch_up(&mut log).await.expect("a topic");
+        let record = newest.record.expect("a catalog");
+        let text = record.sources.text("events/move.changed.yaml").expect("the event").to_owned();
+        let description = text.lines().next().unwrap_or_default().trim_start_matches("description: ").to_owned();
+        (record.number, description, log.live().count())
+    }
+}
+
+/// Plans on what is there now, and writes later.
+async fn begun<'b>(publisher: &'b Publisher, log: &mut Log<'b>) -> CatalogRecord {
+    let draft = publisher.draft(log).await.expect("a bus").ok().expect("files that can be used");
+    publisher.record(&draft).await.expect("a record")
+}
+
+#[tokio::test]
+async fn of_two_writers_of_one_number_the_first_counts_and_the_other_is_refused() {
+    let fixture = Fixture::new().await;
+    let (first, second) = (fixture.publisher("a", "first"), fixture.publisher("b", "second"));
+    let (mut log_a, mut log_b) = (Log::new(&*fixture.bus), Log::new(&*fixture.bus));
+    let (a, b) = (begun(&first, &mut log_a).await, begun(&second, &mut log_b).await);
+    assert_eq!((a.number, b.number), (1, 1));
+    first.write(&a, &mut log_a).await.expect("it is first");
+    let refused = second.write(&b, &mut log_b).await.expect_err("it is second").to_string();
+    assert!(refused.contains("version 1") && refused.contains("yours does not count"), "{refused}");
+    assert_eq!(fixture.counts().await, (1, "first".to_owned(), 1));
+    // Applied again, it is planned on what counts.
+    assert!(matches!(second.apply().await.expect("a bus"), Applied::Published(draft) if draft.number() == 2));
+    assert_eq!(fixture.counts().await, (2, "second".to_owned(), 1), "records that no longer count are deleted");
+}
+
+#[tokio::test]
+async fn a_writer_that_died_before_it_took_its_own_back_changes_nothing() {
+    let fixture = Fixture::new().await;
+    let (first, second) = (fixture.publisher("a", "first"), fixture.publisher("b", "second"));
+    let mut log = Log::new(&*fixture.bus);
+    let b = begun(&second, &mut log).await;
+    first.apply().await.expect("a bus");
+    let late = Outgoing::new(topics::CATALOG, "1/of-one-that-died", b.encode());
+    fixture.bus.publish(vec![late]).await.expect("published");
+    assert_eq!(fixture.counts().await, (1, "first".to_owned(), 2));
+    assert!(matches!(first.apply().await.expect("a bus"), Applied::Unchanged(1, _)));
+}
+
+#[tokio::test]
+async fn a_look_changes_nothing_and_needs_no_topic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bus: Arc<dyn Bus> = Arc::new(Embedded::open(&Config::new(folder.path().join("bus"))).expect("a bus"));
+    let fixture = Fixture { folder, bus };
+    let draft = fixture.publisher("a", "first").look().await.expect("a bus").ok().expect("files that can be used");
+    assert_eq!((draft.number(), draft.missing.len()), (1, 1));
+    assert!(fixture.bus.topics().await.expect("a bus").is_empty());
+}
