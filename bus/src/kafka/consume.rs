@@ -143,23 +143,43 @@ impl ConsumerContext for Rebalances {
     }
 }
 
+/// How lively a member is. A process has as many as it has jobs: the first are quick, the many take little, idle or not.
+pub(crate) struct Pace {
+    heartbeat: Duration,
+    fetch_wait: Duration,
+    pub(crate) fetch_ahead: usize,
+}
+
+impl Pace {
+    /// How many members are quick.
+    const QUICK: usize = 12;
+
+    pub(crate) fn of(config: &Config, slot: &Slot) -> Self {
+        let session = config.session_timeout;
+        if slot.crowd < Self::QUICK {
+            let fetch_wait = Duration::from_millis(250);
+            return Self { heartbeat: session / 6, fetch_wait, fetch_ahead: config.fetch_ahead };
+        }
+        let fetch_ahead = (config.fetch_ahead / 16).max(64 * 1024);
+        Self { heartbeat: session / 3, fetch_wait: Duration::from_millis(1500), fetch_ahead }
+    }
+}
+
 /// Creates a consumer of a group. `wake` is called whenever there may be something to poll.
-pub(crate) fn consumer(
-    config: &Config,
-    group: &str,
-    slot: u32,
-    wake: Arc<Notify>,
-) -> Result<BaseConsumer<Rebalances>, Error> {
-    let names = Names::new(&config.prefix);
+pub(crate) fn consumer(config: &Config, slot: &Slot, wake: Arc<Notify>) -> Result<BaseConsumer<Rebalances>, Error> {
+    let (names, pace) = (Names::new(&config.prefix), Pace::of(config, slot));
     let session = config.session_timeout;
-    let heartbeat = (session / 6).max(Duration::from_millis(100));
-    let mut preferred = reading(config.fetch_ahead);
-    preferred.push(("heartbeat.interval.ms", heartbeat.as_millis().to_string()));
+    let mut preferred = reading(pace.fetch_ahead);
+    // The broker sends a record that is larger than what is asked for, so that this bounds memory and nothing else.
+    preferred.push(("message.max.bytes", "65536".to_owned()));
+    preferred.push(("fetch.max.bytes", pace.fetch_ahead.to_string()));
+    preferred.push(("fetch.wait.max.ms", pace.fetch_wait.as_millis().to_string()));
+    preferred.push(("heartbeat.interval.ms", pace.heartbeat.as_millis().max(50).to_string()));
     let mut required = strict();
     required.extend([
-        ("group.id", names.outer(group)),
+        ("group.id", names.outer(&slot.group)),
         // Static membership: a restarted process has its partitions back at once.
-        ("group.instance.id", format!("{}-{slot}", config.instance)),
+        ("group.instance.id", format!("{}-{}", config.instance, slot.number)),
         ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
         ("session.timeout.ms", session.as_millis().to_string()),
         ("isolation.level", "read_committed".to_owned()),
@@ -188,13 +208,13 @@ pub(crate) fn start(
     inbox: mpsc::UnboundedReceiver<Command>,
 ) -> Result<Arc<Shared>, Error> {
     let wake = Arc::new(Notify::new());
-    let consumer = consumer(config, &slot.group, slot.number, wake.clone())?;
+    let consumer = consumer(config, &slot, wake.clone())?;
     let shared = Arc::new(Shared {
         group: slot.group.clone(),
         names: Names::new(&config.prefix),
         consumer: Mutex::new(Arc::new(consumer)),
         owned: Mutex::default(),
-        outbox: Outbox::new(config.fetch_ahead),
+        outbox: Outbox::new(Pace::of(config, &slot).fetch_ahead),
         commands,
     });
     tokio::spawn(Task::new(config.clone(), cluster, shared.clone(), slot, topics, inbox, wake).run());

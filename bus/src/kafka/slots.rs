@@ -18,16 +18,19 @@ pub(crate) struct Slot {
     slots: Arc<Slots>,
     pub(crate) group: String,
     pub(crate) number: u32,
+    /// How many members the process had when this one came.
+    pub(crate) crowd: usize,
 }
 
 impl Slots {
     /// The lowest number that no member of the group has.
     pub(crate) fn take(self: &Arc<Self>, group: &str) -> Slot {
-        let mut used = lock(&self.0);
-        let used = used.entry(group.to_owned()).or_default();
+        let mut groups = lock(&self.0);
+        let crowd = groups.values().map(BTreeSet::len).sum();
+        let used = groups.entry(group.to_owned()).or_default();
         let number = (1..).find(|number| !used.contains(number)).unwrap_or(u32::MAX);
         used.insert(number);
-        Slot { slots: self.clone(), group: group.to_owned(), number }
+        Slot { slots: self.clone(), group: group.to_owned(), number, crowd }
     }
 }
 
@@ -52,6 +55,7 @@ mod tests {
         let slots = Arc::new(Slots::default());
         let (first, second, other) = (slots.take("a"), slots.take("a"), slots.take("b"));
         assert_eq!((first.number, second.number, other.number), (1, 2, 1));
+        assert_eq!((first.crowd, second.crowd, other.crowd), (0, 1, 2));
         drop(first);
         assert_eq!(slots.take("a").number, 1);
     }

@@ -163,6 +163,7 @@ impl Admin {
             }
             if Instant::now() > deadline {
                 let names: Vec<&str> = awaited.iter().map(|topic| topic.name.as_str()).collect();
+                eprintln!("DEBUG {existing:?} {done:?}");
                 let reason = format!("the cluster does not show it: {}", names.join(", "));
                 return Err(self.refused("waiting for what was changed", &reason));
             }

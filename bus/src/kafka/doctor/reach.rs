@@ -130,11 +130,9 @@ pub(crate) fn told(troubles: &[Trouble]) -> Finding {
         return Finding::problem("authentication", format!("no TLS: {}", trouble.reason), advice);
     }
     let reason = troubles.last().map_or("it says nothing", |trouble| trouble.reason.as_str());
-    let advice = if reason.contains("ApiVersion") || reason.contains("isconnected") {
-        "it hangs up: does this port want TLS or SASL (`security.protocol` in `bus.kafka.properties`), and is it Kafka at all?"
-    } else {
-        "see the broker's log"
-    };
+    // A broker that wants another protocol just hangs up, in one of many words.
+    let advice = "does this port want TLS or SASL (`security.protocol` in `bus.kafka.properties`), and is it Kafka at all? \
+                  Else see the broker's log";
     Finding::problem(CHECK, format!("it takes the connection, but does not answer: {reason}"), advice)
 }
 

@@ -62,7 +62,8 @@ pub(crate) struct Task {
     config: Config,
     cluster: Arc<Cluster>,
     shared: Arc<Shared>,
-    slot: Slot,
+    /// Shared only with what runs for moments, so that it is free once we have left.
+    slot: Arc<Slot>,
     inbox: mpsc::UnboundedReceiver<Command>,
     wake: Arc<Notify>,
     known: watch::Receiver<Known>,
@@ -95,7 +96,7 @@ impl Task {
             config,
             cluster,
             shared,
-            slot,
+            slot: Arc::new(slot),
             inbox,
             wake,
             known,

@@ -68,9 +68,8 @@ impl Task {
         }
         self.replaced = Some(Instant::now());
         tracing::warn!(group = self.shared.group, %error, "a consumer has failed for good and is replaced");
-        let (config, group, number, wake) =
-            (self.config.clone(), self.shared.group.clone(), self.slot.number, self.wake.clone());
-        let new = blocking(move || consume::consumer(&config, &group, number, wake)).await.and_then(|new| new);
+        let (config, slot, wake) = (self.config.clone(), self.slot.clone(), self.wake.clone());
+        let new = blocking(move || consume::consumer(&config, &slot, wake)).await.and_then(|new| new);
         match new {
             Ok(new) => {
                 let old = std::mem::replace(&mut *lock(&self.shared.consumer), Arc::new(new));
