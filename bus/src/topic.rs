@@ -65,6 +65,6 @@ pub struct Lag {
     pub position: Offset,
     /// The partition's end.
     pub end: Offset,
-    /// How many records lie between, at most (holes count).
+    /// How many records lie between, at most (holes count); 0 only if there is none.
     pub records: u64,
 }

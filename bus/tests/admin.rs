@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bus::{
@@ -63,6 +63,11 @@ async fn create(config: &Config, topic: &str, partitions: i32, settings: &[(&str
     let new = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
     let new = settings.iter().fold(new, |new, (key, value)| new.set(key, value));
     admin.create_topics(&[new], &AdminOptions::new()).await.unwrap().pop().unwrap().unwrap();
+    // It is known a little later; until then a plan would find it missing.
+    let ours = Admin::open(config).unwrap();
+    while !ours.cluster().await.unwrap().topics.contains_key(&name) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn settings(config: &Config, topic: &str) -> HashMap<String, String> {
@@ -97,7 +102,12 @@ fn commit(config: &Config, group: &str, topic: &str, positions: &[(i32, i64)]) {
     for (partition, next) in positions {
         list.add_partition_offset(&format!("{}{topic}", config.prefix), *partition, Offset::Offset(*next)).unwrap();
     }
-    consumer.commit(&list, CommitMode::Sync).unwrap();
+    let begun = Instant::now();
+    while let Err(error) = consumer.commit(&list, CommitMode::Sync) {
+        // A coordinator that begins says so for a moment.
+        assert!(begun.elapsed() < PATIENCE, "{error}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 #[tokio::test]
@@ -114,6 +124,16 @@ async fn what_is_missing_is_created_as_laid_out_and_then_nothing_is_to_be_done()
     assert_eq!((catalog["cleanup.policy"].as_str(), catalog["retention.ms"].as_str()), ("compact", "-1"));
     let existing = admin.existing(&specs()).await.unwrap();
     assert_eq!(existing[&Topic::from("seen")].count(), 6);
+}
+
+#[tokio::test]
+async fn a_topic_that_somebody_else_creates_meanwhile_is_told_and_planned_again() {
+    let config = config();
+    let admin = Admin::open(&config).unwrap();
+    let plan = admin.plan(&[TopicSpec::new("raw")], &[]).await.unwrap();
+    create(&config, "raw", 2, &[]).await;
+    let done = admin.apply(&plan).await.unwrap();
+    assert!(done[0].failed.as_ref().is_some_and(|why| why.contains("plan again")), "{done:?}");
 }
 
 #[tokio::test]

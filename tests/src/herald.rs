@@ -1,31 +1,15 @@
-//! One Herald under test: its life, its folders and what it prints.
+//! One Herald under test: all its processes, its folders and what it prints.
 
 mod ask;
 mod end;
 
-use std::{
-    collections::VecDeque,
-    fs,
-    net::SocketAddr,
-    path::PathBuf,
-    process::Command,
-    sync::Mutex,
-    time::{Duration, Instant},
-};
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use contracts::ids::{CorrelationId, InvocationId};
-use rustix::process::Signal;
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use crate::{Builder, Ended, Engine, Log, Tool, binary, client, client::Request, home, process::Process, tool::clean};
-
-/// Where a running Herald listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Addresses {
-    webhook: SocketAddr,
-    api: SocketAddr,
-}
+use crate::{Builder, Ended, Engine, FIRST, Fleet, Log, Role, fleet};
 
 /// What the webhook answers.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -37,115 +21,85 @@ pub struct Accepted {
     pub invocation_id: InvocationId,
 }
 
-/// One Herald under test.
+/// One Herald under test: `dev` on the embedded bus, one process of each role on Kafka.
 #[derive(Debug)]
 pub struct Herald {
-    given: Builder,
-    process: Option<Process>,
-    addresses: Option<Addresses>,
+    fleet: Fleet,
     webhooks: watch::Sender<Option<SocketAddr>>,
-    /// What earlier processes on the same folder printed.
-    before: String,
-    history: Mutex<VecDeque<String>>,
     may_leave_work: bool,
 }
 
 impl Herald {
     /// A Herald with folders of its own, on the bus of this run of the suite.
     pub fn build() -> Builder {
-        Builder::new(Engine::of_suite())
+        Self::on(Engine::of_suite())
+    }
+
+    /// A Herald with folders of its own, on that bus.
+    pub fn on(engine: Engine) -> Builder {
+        Builder::new(engine)
     }
 
     pub(crate) fn new(given: Builder) -> Self {
-        Self {
-            given,
-            process: None,
-            addresses: None,
-            webhooks: watch::Sender::new(None),
-            before: String::new(),
-            history: Mutex::default(),
-            may_leave_work: false,
-        }
+        Self { fleet: Fleet::new(given), webhooks: watch::Sender::new(None), may_leave_work: false }
     }
 
     // ---- Its life ----------------------------------------------------------------------------------------------------
 
-    /// Starts the process, and waits for nothing.
+    /// Starts its processes, and waits for nothing. The folder of its catalog is applied.
     pub fn launch(&mut self) {
-        assert!(self.process.is_none(), "it is running already");
-        let home = self.given.home.path();
-        let mut command = Command::new(binary());
-        command.arg("dev").arg(home::catalog(home)).arg("--data").arg(self.data());
-        for (flag, value) in [("--listen", "127.0.0.1:0"), ("--api", "127.0.0.1:0")] {
-            if !self.given.flags.iter().any(|given| given == flag) {
-                command.args([flag, value]);
-            }
+        assert!(self.fleet.running().is_empty(), "it is running already");
+        self.fleet.move_away();
+        for role in self.engine().roles() {
+            self.fleet.launch(*role, FIRST);
         }
-        command.args(&self.given.flags).current_dir(home).stdin(std::process::Stdio::null());
-        // For the scripts of jobs: a folder to leave marks in, and the tool to send with.
-        clean(&mut command).env("SCRATCH", self.scratch()).env("SENDER", binary());
-        command.env("EVENT_LOG", self.scratch().join("event-log.jsonl"));
-        command.envs(self.given.variables.iter().cloned());
-        self.process = Some(Process::spawn(command));
+        if self.engine() != &Engine::Embedded {
+            self.fleet.launch_apply();
+        }
     }
 
-    /// Starts the process, and waits until its webhook and its API answer.
+    /// Starts its processes, and waits until its webhook and its API answer and its catalog counts.
     pub async fn start(&mut self) {
         self.launch();
         self.ready().await;
     }
 
-    /// Waits until its webhook and its API answer.
+    /// Waits until its webhook and its API answer and its catalog counts.
     pub async fn ready(&mut self) {
-        let addresses = self.wait_for("the addresses that it prints", async || addresses(&self.stdout())).await;
-        self.addresses = Some(addresses);
-        self.wait_for("the webhook", async || {
-            client::send(addresses.webhook, &Request::get("/hasura")).await.ok().filter(|a| a.status != 503)
-        })
-        .await;
-        self.wait_for("the API", async || {
-            client::send(addresses.api, &Request::get("/readyz")).await.ok().filter(|a| a.status == 200)
-        })
-        .await;
-        fs::write(self.scratch().join("webhook"), addresses.webhook.to_string()).expect("a mark");
-        self.webhooks.send_replace(Some(addresses.webhook));
+        // One that is refused is told by whoever asks for the complaint; the roles may have a catalog of before.
+        let applied = self.fleet.applied().await;
+        for (role, instance) in self.fleet.running() {
+            self.fleet.ready(role, &instance).await;
+        }
+        if let Some(number) = applied.and_then(|output| version(&output.stdout)) {
+            self.fleet.follow(number).await;
+        }
+        fs::write(self.scratch().join("webhook"), self.webhook().to_string()).expect("a mark");
+        self.webhooks.send_replace(Some(self.webhook()));
     }
 
-    /// kill -9.
+    /// kill -9 of every process.
     pub fn kill9(&mut self) {
         self.webhooks.send_replace(None);
-        let mut process = self.process.take().expect("it is running");
-        assert!(process.ended().is_none(), "it had died before it was killed\n{}", self.story());
-        process.kill();
-        self.bury(process);
+        self.fleet.kill9_all();
     }
 
     /// Asks it to stop, and waits until it has, which must be without an error. Tells how long it took.
     pub async fn sigterm(&mut self) -> Duration {
-        let begun = Instant::now();
         self.webhooks.send_replace(None);
-        let mut process = self.process.take().expect("it is running");
-        process.signal(Signal::TERM);
-        let status = process.end().await;
-        self.bury(process);
-        assert_eq!(status.code(), Some(0), "a graceful end with {status}\n{}", self.before);
-        begun.elapsed()
+        self.fleet.sigterm_all().await
     }
 
-    /// Waits until it has ended by itself, and tells how.
+    /// Waits until one of its processes has ended by itself, and tells how; the others are ended.
     pub async fn death(&mut self) -> Ended {
-        let mut process = self.process.take().expect("it is running");
-        let status = process.end().await;
+        let ended = self.fleet.death().await;
         self.webhooks.send_replace(None);
-        process.last_words();
-        let printed = format!("{}{}", process.printed.stdout(), process.printed.stderr());
-        self.bury(process);
-        Ended { code: status.code(), printed }
+        ended
     }
 
     /// Starts it again on the same folders, and waits until it answers.
     pub async fn restart(&mut self) {
-        if self.process.is_some() {
+        if !self.fleet.running().is_empty() {
             self.sigterm().await;
         }
         self.start().await;
@@ -156,35 +110,37 @@ impl Herald {
         self.may_leave_work = true;
     }
 
-    /// Starts a second process on the same data folder, which must end.
-    pub async fn second(&self) -> Ended {
-        let home = self.given.home.path();
-        let (data, catalog) = (self.data(), home::catalog(home));
-        let arguments: Vec<String> =
-            [catalog.display().to_string(), "--data".into(), data.display().to_string()].into();
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let always = ["dev", "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0"];
-        let output = Tool::start(&[&always, arguments.as_slice()].concat(), &[], None).output().await;
-        Ended { code: output.code, printed: format!("{}{}", output.stdout, output.stderr) }
-    }
-
-    fn bury(&mut self, mut process: Process) {
-        process.last_words();
-        let (stdout, stderr) = (process.printed.stdout(), process.printed.stderr());
-        self.before.push_str(&format!("--- process {}\n{stdout}{stderr}", process.id()));
-        self.addresses = None;
+    /// Starts a second process where there may be only one; it must end.
+    pub async fn second(&mut self) -> Ended {
+        const SECOND: &str = "2";
+        let role = match self.engine() {
+            Engine::Embedded => Role::Dev,
+            Engine::Kafka(_) => Role::Results,
+        };
+        self.fleet.launch(role, SECOND);
+        self.fleet.end(role, SECOND).await
     }
 
     // ---- What it has -------------------------------------------------------------------------------------------------
 
-    /// Its data folder.
-    pub fn data(&self) -> PathBuf {
-        self.given.home.path().join("data")
+    /// Its bus.
+    pub fn engine(&self) -> &Engine {
+        &self.fleet.given.engine
+    }
+
+    /// Its processes, to be looked at one by one.
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// Its processes, to be started and ended one by one. What this Herald itself asks stays the first instance of a role.
+    pub fn fleet_mut(&mut self) -> &mut Fleet {
+        &mut self.fleet
     }
 
     /// A folder for the marks of jobs: `$SCRATCH` to their scripts.
     pub fn scratch(&self) -> PathBuf {
-        self.given.home.path().join("scratch")
+        self.fleet.scratch()
     }
 
     /// Leaves a mark for jobs that wait for it.
@@ -194,51 +150,90 @@ impl Herald {
 
     /// The lines of a mark that jobs write; none if there is no such mark.
     pub fn marks(&self, name: &str) -> Vec<String> {
-        let text = fs::read_to_string(self.scratch().join(name)).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
+        self.fleet.marks(name)
     }
+
+    /// What it has on its bus; on the embedded one it must have stopped.
+    pub fn log(&self) -> Log {
+        self.fleet.log()
+    }
+
+    /// What the running processes have printed.
+    pub fn stdout(&self) -> String {
+        self.fleet.running().iter().map(|(role, instance)| self.fleet.stdout_of(*role, instance)).collect()
+    }
+
+    /// What the running processes have logged.
+    pub fn stderr(&self) -> String {
+        self.fleet.running().iter().map(|(role, instance)| self.fleet.stderr_of(*role, instance)).collect()
+    }
+
+    // ---- Its catalog -------------------------------------------------------------------------------------------------
 
     /// Its catalog's folder.
     pub fn catalog(&self) -> PathBuf {
-        home::catalog(self.given.home.path())
+        self.fleet.catalog()
     }
 
-    /// Writes a file of its catalog while it runs.
-    pub fn edit(&self, path: &str, text: &str) {
-        home::write(&self.catalog(), path, text);
+    /// Writes files of its catalog, and does with them what a user does: nothing beside `dev`, which sees them; on Kafka they
+    /// are applied, if anything runs that follows them.
+    pub async fn edit(&self, files: &[(&str, &str)]) {
+        for (path, text) in files {
+            self.fleet.write(path, text);
+        }
+        self.edited().await;
     }
 
-    /// Writes a file of its catalog while it runs, and waits until it counts.
-    pub async fn apply(&self, path: &str, text: &str) {
-        let versions = || self.stdout().matches("Catalog version").count();
-        let before = versions();
-        self.edit(path, text);
-        self.wait_for("the next version of the catalog", async || (versions() > before).then_some(())).await;
+    /// Writes a file of its catalog while it runs, and waits until it counts. Tells the catalog's version.
+    pub async fn apply(&self, path: &str, text: &str) -> u64 {
+        let before = self.told_of_catalogs();
+        self.edit(&[(path, text)]).await;
+        self.counts(&before).await
     }
 
-    /// What the running process has printed.
-    pub fn stdout(&self) -> String {
-        self.process.as_ref().map(|process| process.printed.stdout()).unwrap_or_default()
+    /// Removes a file of its catalog while it runs, and waits until that counts. Tells the catalog's version.
+    pub async fn remove(&self, path: &str) -> u64 {
+        let before = self.told_of_catalogs();
+        fs::remove_file(self.catalog().join(path)).expect("a file that is there");
+        self.edited().await;
+        self.counts(&before).await
     }
 
-    /// What the running process has logged.
-    pub fn stderr(&self) -> String {
-        self.process.as_ref().map(|process| process.printed.stderr()).unwrap_or_default()
+    /// Waits until it says that the files of its catalog cannot be used, and tells what it says.
+    pub async fn complaint(&self) -> String {
+        self.wait_for("the complaint about the files", async || {
+            Some(self.told_of_catalogs()).filter(|told| told.contains("The catalog has errors"))
+        })
+        .await
     }
 
-    /// What it left on its bus. It must have stopped.
-    pub fn log(&self) -> Log {
-        assert!(self.process.is_none(), "the log is read after it has stopped");
-        Log::open(self.given.engine, &self.data())
+    async fn edited(&self) {
+        if self.engine() != &Engine::Embedded && !self.fleet.running().is_empty() {
+            self.fleet.apply().await;
+        }
+    }
+
+    /// What was said of the files of the catalog, by whoever reads them.
+    fn told_of_catalogs(&self) -> String {
+        match self.engine() {
+            Engine::Embedded => self.stdout(),
+            Engine::Kafka(_) => self.fleet.said_of_catalogs(),
+        }
+    }
+
+    /// Waits for a version of the catalog that is told of after what was told before.
+    async fn counts(&self, before: &str) -> u64 {
+        let number = self.wait_for("the next version of the catalog", async || {
+            let told = self.told_of_catalogs();
+            version(told.get(before.len()..)?)
+        });
+        let number = number.await;
+        self.fleet.follow(number).await;
+        number
     }
 }
 
-/// The addresses in what it prints once it is ready.
-fn addresses(stdout: &str) -> Option<Addresses> {
-    let banner = &stdout[stdout.find("Herald is listening")?..];
-    let after = |label: &str| {
-        let line = banner.lines().find_map(|line| line.trim().strip_prefix(label))?;
-        line.trim().strip_prefix("http://")?.split('/').next()?.parse().ok()
-    };
-    Some(Addresses { webhook: after("webhook")?, api: after("API")? })
+/// The last version of the catalog that counts, as `dev` and `catalog apply` say it.
+fn version(text: &str) -> Option<u64> {
+    fleet::version("Catalog version ", text)
 }

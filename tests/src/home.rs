@@ -7,7 +7,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Engine, Herald, root};
+use crate::{Engine, Fleet, Herald, root};
 
 /// A Herald that is not started yet.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Builder {
     pub(crate) engine: Engine,
     pub(crate) home: TempDir,
     pub(crate) variables: Vec<(String, String)>,
-    pub(crate) flags: Vec<String>,
+    pub(crate) flags: Vec<(String, String)>,
     pub(crate) secret: Option<String>,
     pub(crate) token: Option<String>,
 }
@@ -68,23 +68,21 @@ impl Builder {
     /// Sets a setting, as in `ingest.max-body`, by its variable.
     #[must_use]
     pub fn setting(self, key: &str, value: &str) -> Self {
-        let name = format!("HERALD__{}", key.replace('.', "__").replace('-', "_").to_ascii_uppercase());
-        self.variable(&name, value)
+        self.variable(&variable(key), value)
     }
 
     /// Gives it a configuration file.
     #[must_use]
-    pub fn config(mut self, text: &str) -> Self {
+    pub fn config(self, text: &str) -> Self {
         let path = self.home.path().join("herald.toml");
         fs::write(&path, text).expect("a file in a temporary folder");
-        self.flags.extend(["--config".to_owned(), path.display().to_string()]);
-        self
+        self.flag("--config", &path.display().to_string())
     }
 
-    /// Adds a flag, which overrides those of the harness.
+    /// Adds a flag, which overrides those of the harness, to each process that takes it.
     #[must_use]
     pub fn flag(mut self, name: &str, value: &str) -> Self {
-        self.flags.extend([name.to_owned(), value.to_owned()]);
+        self.flags.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -95,11 +93,16 @@ impl Builder {
         self.setting("ingest.listen.auth", &format!("{secrets:?}"))
     }
 
-    /// Gives the API a token; the harness sends it.
+    /// Gives the API a token; the harness sends it, and so does whoever asks the API for a caller who waits.
     #[must_use]
     pub fn token(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
-        self.setting("api.listen.auth", &format!("[{token:?}]"))
+        self.setting("api.listen.auth", &format!("[{token:?}]")).setting("ingest.results.token", token)
+    }
+
+    /// Its processes, none of them started yet.
+    pub fn fleet(self) -> Fleet {
+        Fleet::new(self)
     }
 
     /// Starts it, and waits until its webhook and its API answer.
@@ -109,7 +112,7 @@ impl Builder {
         herald
     }
 
-    /// Starts the process, and waits for nothing.
+    /// Starts its processes, and waits for nothing.
     pub fn launch(self) -> Herald {
         let mut herald = Herald::new(self);
         herald.launch();
@@ -120,6 +123,11 @@ impl Builder {
     pub async fn refused(self) -> Ended {
         self.launch().death().await
     }
+}
+
+/// The variable of a setting, as in `ingest.max-body`.
+pub(crate) fn variable(key: &str) -> String {
+    format!("HERALD__{}", key.replace('.', "__").replace('-', "_").to_ascii_uppercase())
 }
 
 pub(crate) fn catalog(home: &Path) -> PathBuf {

@@ -1,4 +1,4 @@
-//! What a pipeline left on its bus, read after it is gone.
+//! What a pipeline left on its bus.
 
 use std::{path::Path, sync::Arc};
 
@@ -12,12 +12,17 @@ use contracts::{
 
 use crate::Engine;
 
-/// The log of a stopped pipeline.
+/// The log of a pipeline: of a stopped one on the embedded bus, of any on Kafka.
 pub struct Log(Arc<dyn Bus>);
 
 impl Log {
-    pub(crate) fn open(engine: Engine, data: &Path) -> Self {
-        Self(engine.open(data))
+    pub(crate) fn open(engine: &Engine, data: &Path, prefix: &str) -> Self {
+        Self(engine.open(data, prefix))
+    }
+
+    /// The bus itself.
+    pub fn bus(&self) -> &Arc<dyn Bus> {
+        &self.0
     }
 
     /// Every record of a topic, partition by partition.

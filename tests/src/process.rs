@@ -58,6 +58,11 @@ impl Process {
         self.child.stdin.take()
     }
 
+    /// Whether it is there and runs, or is frozen.
+    pub(crate) fn exists(&self) -> bool {
+        i32::try_from(self.id()).is_ok_and(exists)
+    }
+
     /// How it ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be asked for its end")

@@ -145,6 +145,9 @@ impl Cluster {
     }
 
     async fn places(&self, of: &[TopicPartition], place: RawOffset) -> Result<HashMap<TopicPartition, Offset>, Error> {
+        if of.is_empty() {
+            return Ok(HashMap::new());
+        }
         let (observer, names, of) = (self.observer.clone(), self.names.clone(), of.to_vec());
         blocking(move || {
             let mut list = TopicPartitionList::with_capacity(of.len());

@@ -127,7 +127,10 @@ impl Work {
         let mut aside = VecDeque::new();
         let mut wait = BACK_OFF.0;
         loop {
-            batch = batch.into_iter().filter_map(still_ours).collect();
+            let (sure, unsure): (Vec<_>, Vec<_>) =
+                batch.into_iter().partition(|request| request.member.make_sure(&request.shares));
+            aside.extend(unsure.into_iter().filter_map(still_ours));
+            batch = sure.into_iter().filter_map(still_ours).collect();
             if batch.is_empty() {
                 return aside;
             }
@@ -137,6 +140,7 @@ impl Work {
             }
             match self.attempt(&batch) {
                 Attempt::Done => {
+                    batch.iter().for_each(|request| request.member.committed(&request.shares));
                     batch.into_iter().for_each(done);
                     return aside;
                 }
@@ -251,17 +255,9 @@ impl Work {
     }
 }
 
-/// The positions of each request. The group's metadata is taken *before* it is made sure that every share is still ours: what
-/// is ours then was ours in that generation, and a later one makes the broker refuse.
+/// The positions of each request; none when one of its shares is no longer ours, or there was a rebalance since that was sure.
 fn positions(batch: &[Request]) -> Option<Vec<Positions>> {
-    batch
-        .iter()
-        .map(|request| {
-            let group = request.member.metadata()?;
-            let list = request.member.positions(&request.shares)?;
-            Some(Positions { list, group })
-        })
-        .collect()
+    batch.iter().map(|request| request.member.positions(&request.shares)).collect()
 }
 
 fn size(request: &Request) -> usize {

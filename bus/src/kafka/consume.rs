@@ -5,7 +5,7 @@
 //! until it is told that the partitions were let go.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -16,7 +16,7 @@ use std::{
 use rdkafka::{
     ClientContext, Offset as RawOffset, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata},
     error::{KafkaError, KafkaResult},
     types::RDKafkaRespErr,
 };
@@ -26,15 +26,15 @@ use crate::{
     Error,
     kafka::{
         client::{self, configured, reading, strict},
-        cluster::{Cluster, lock, unavailable},
-        codec::Names,
+        cluster::{Cluster, add, lock, unavailable},
+        codec::{self, Names},
         config::Config,
         member::{Command, Shared},
         outbox::Outbox,
         slots::Slot,
         task::Task,
     },
-    record::{Topic, TopicPartition},
+    record::{Offset, Topic, TopicPartition},
 };
 
 /// How long leaving may take before the broker finds out by itself.
@@ -55,11 +55,34 @@ pub(crate) struct Rebalances {
     events: Mutex<VecDeque<Event>>,
     open: Mutex<HashSet<TopicPartition>>,
     closing: AtomicBool,
+    standing: Mutex<Option<Standing>>,
     /// Something else than a message was polled: more may be waiting.
     served: AtomicBool,
 }
 
+/// Who this member was in its group when a rebalance was told.
+#[derive(Clone)]
+pub(crate) struct Standing {
+    /// Counts the rebalances.
+    pub(crate) epoch: u64,
+    pub(crate) group: Arc<ConsumerGroupMetadata>,
+}
+
 impl Rebalances {
+    /// Who we are, as of the last rebalance that was told; none before the first. What librdkafka would say now may be ahead of it:
+    /// a member that was evicted while it waited to join joins anew under another id, keeps what it had, and tells nobody.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        lock(&self.standing).clone()
+    }
+
+    fn stand(&self, consumer: &BaseConsumer<Self>) {
+        let mut standing = lock(&self.standing);
+        let epoch = standing.as_ref().map_or(0, |standing| standing.epoch) + 1;
+        if let Some(group) = consumer.group_metadata() {
+            *standing = Some(Standing { epoch, group: Arc::new(group) });
+        }
+    }
+
     pub(crate) fn take(&self) -> Option<Event> {
         lock(&self.events).pop_front()
     }
@@ -69,17 +92,18 @@ impl Rebalances {
         self.served.swap(false, Ordering::AcqRel)
     }
 
-    /// Lets librdkafka fetch a partition from an offset.
+    /// Lets librdkafka fetch partitions, each from an offset.
     pub(crate) fn assign(
         &self,
         consumer: &BaseConsumer<Self>,
-        at: &TopicPartition,
-        from: RawOffset,
-    ) -> KafkaResult<()> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&self.names.outer(at.topic.as_str()), at.partition.0.cast_signed(), from)?;
-        consumer.incremental_assign(&list)?;
-        lock(&self.open).insert(at.clone());
+        partitions: &HashMap<TopicPartition, Offset>,
+    ) -> Result<(), Error> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for (at, from) in partitions {
+            add(&mut list, &self.names, at, RawOffset::Offset(codec::raw(*from)))?;
+        }
+        consumer.incremental_assign(&list).map_err(|error| unavailable(&error))?;
+        lock(&self.open).extend(partitions.keys().cloned());
         Ok(())
     }
 
@@ -119,6 +143,7 @@ impl ConsumerContext for Rebalances {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
         self.served.store(true, Ordering::Release);
         let (partitions, closing) = (self.partitions(list), self.closing.load(Ordering::Acquire));
+        self.stand(consumer);
         if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             // Nothing yet: a partition is assigned when it is opened. So no rebalance ever waits for a position.
             if let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
@@ -189,6 +214,7 @@ pub(crate) fn consumer(config: &Config, slot: &Slot, wake: Arc<Notify>) -> Resul
         events: Mutex::default(),
         open: Mutex::default(),
         closing: AtomicBool::new(false),
+        standing: Mutex::default(),
         served: AtomicBool::new(false),
     };
     let created: KafkaResult<BaseConsumer<Rebalances>> =

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use rdkafka::{
     Offset as RawOffset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
@@ -17,6 +18,8 @@ use crate::{
         cluster::{Cluster, add, blocking, lock, unavailable},
         codec::{self, Names},
         config::Config,
+        read::Readers,
+        watch::Watch,
     },
     record::{Offset, TopicPartition},
     topic::Lag,
@@ -24,19 +27,25 @@ use crate::{
 
 /// How many clients are kept.
 const KEPT: usize = 8;
+/// Up to how many offsets it is looked whether there are records.
+const LITTLE: u64 = 1000;
+/// How many partitions are looked into at once.
+const AT_ONCE: usize = 4;
 
 /// Asks for the positions of any group.
 pub(crate) struct Lags {
     config: Config,
     names: Names,
     cluster: Arc<Cluster>,
+    readers: Arc<Readers>,
+    watch: Arc<Watch>,
     clients: Mutex<VecDeque<(String, Arc<BaseConsumer<Quiet>>)>>,
 }
 
 impl Lags {
-    pub(crate) fn new(config: &Config, cluster: Arc<Cluster>) -> Self {
+    pub(crate) fn new(config: &Config, cluster: Arc<Cluster>, readers: Arc<Readers>, watch: Arc<Watch>) -> Self {
         let names = Names::new(&config.prefix);
-        Self { config: config.clone(), names, cluster, clients: Mutex::default() }
+        Self { config: config.clone(), names, cluster, readers, watch, clients: Mutex::default() }
     }
 
     /// By partition; those without a position are left out.
@@ -54,11 +63,30 @@ impl Lags {
             return Ok(Vec::new());
         }
         let ends = self.cluster.ends(&places).await?;
-        let lag = |(partition, position): (TopicPartition, Offset)| {
+        let lags = futures_util::stream::iter(positions).map(|(partition, position)| {
             let end = ends.get(&partition).copied().unwrap_or(position).max(position);
-            Lag { partition, position, end, records: end.0 - position.0 }
-        };
-        Ok(positions.into_iter().map(lag).collect())
+            self.lag(partition, position, end)
+        });
+        lags.buffered(AT_ONCE).try_collect().await
+    }
+
+    /// Where little is left it may be markers of transactions alone, and then it is nothing.
+    async fn lag(&self, partition: TopicPartition, position: Offset, end: Offset) -> Result<Lag, Error> {
+        let mut records = end.0 - position.0;
+        if (1..=LITTLE).contains(&records) {
+            let mut quiet = self.watch.is_quiet(&partition, position, end);
+            if !quiet {
+                let (until, found) = self.readers.read(&partition, position, 1).await?;
+                quiet = found.is_empty();
+                if quiet {
+                    self.watch.quiet(&partition, position, until);
+                }
+            }
+            if quiet {
+                records = 0;
+            }
+        }
+        Ok(Lag { partition, position, end, records })
     }
 
     async fn positions(&self, group: &str, all: Vec<TopicPartition>) -> Result<Vec<(TopicPartition, Offset)>, Error> {

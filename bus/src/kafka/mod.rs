@@ -120,11 +120,13 @@ impl Kafka {
         let cluster = Arc::new(Cluster::open(config)?);
         let stop = CancellationToken::new();
         tokio::spawn(upkeep(cluster.clone(), stop.clone()));
+        let readers = Arc::new(Readers::new(config, cluster.clone()));
+        let watch = Watch::start(cluster.clone(), stop.clone());
         Ok(Self {
             publisher: Publisher::open(config, cluster.clone())?,
-            readers: Arc::new(Readers::new(config, cluster.clone())),
-            watch: Watch::start(cluster.clone(), stop.clone()),
-            lags: Lags::new(config, cluster.clone()),
+            lags: Lags::new(config, cluster.clone(), readers.clone(), watch.clone()),
+            readers,
+            watch,
             slots: Arc::default(),
             committer: OnceLock::new(),
             config: config.clone(),

@@ -63,7 +63,12 @@ pub(crate) async fn fetch(
     }
 }
 
-fn ask(consumer: &BaseConsumer<Rebalances>, names: &Names, wanted: &[TopicPartition]) -> Result<Vec<Fetched>, Error> {
+/// Asks once; what is not stable is left out. Blocks.
+pub(crate) fn ask(
+    consumer: &BaseConsumer<Rebalances>,
+    names: &Names,
+    wanted: &[TopicPartition],
+) -> Result<Vec<Fetched>, Error> {
     let mut list = TopicPartitionList::with_capacity(wanted.len());
     for at in wanted {
         add(&mut list, names, at, RawOffset::Invalid)?;

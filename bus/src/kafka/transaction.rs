@@ -1,6 +1,9 @@
 //! One transaction at a time: the producer behind the hops, and what each of its errors means for who must act.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     TopicPartitionList,
@@ -40,7 +43,7 @@ pub(crate) enum Failure {
 /// The positions of one member.
 pub(crate) struct Positions {
     pub(crate) list: TopicPartitionList,
-    pub(crate) group: ConsumerGroupMetadata,
+    pub(crate) group: Arc<ConsumerGroupMetadata>,
 }
 
 /// A transactional producer.

@@ -65,6 +65,11 @@ impl Watch {
         state.quiet.insert(at.clone(), (from, end));
     }
 
+    /// Whether it is known that there is no record from one offset to another.
+    pub(crate) fn is_quiet(&self, at: &TopicPartition, from: Offset, end: Offset) -> bool {
+        lock(&self.state).quiet.get(at).is_some_and(|(begin, known)| *begin <= from && end <= *known)
+    }
+
     /// Ends when the partition has grown beyond what is known to be quiet from there, or after a while.
     pub(crate) async fn changed(&self, at: &TopicPartition, from: Offset) {
         let (done, waiting) = oneshot::channel();

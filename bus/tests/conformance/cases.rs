@@ -325,6 +325,34 @@ pub(crate) async fn lag_is_told_and_advice_counts(bus: Arc<dyn Bus>) {
     drop(assignments);
 }
 
+pub(crate) async fn who_has_read_everything_has_no_lag(bus: Arc<dyn Bus>) {
+    create(&bus, &["in", "out"]).await;
+    publish_to(&bus, "in", 0, &["a"]).await;
+    let member = bus.join("first", vec!["in".into()]).await.unwrap();
+    let assignments = assigned_count(&*member, 4).await;
+    open_all(&*member, &assignments);
+    let read = records(&*member, 1).await;
+    let generation = assignments.iter().find(|a| a.partition == read[0].at()).unwrap().generation;
+    let outputs = vec![Outgoing::new("out", "k", "A").to_partition(Partition(1))];
+    let share = Share { partition: read[0].at(), generation, outputs, position: position_after(&read[0]) };
+    member.commit(vec![share]).await.unwrap();
+    let second = bus.join("second", vec!["out".into()]).await.unwrap();
+    let assignments = assigned_count(&*second, 4).await;
+    open_all(&*second, &assignments);
+    let read = records(&*second, 1).await;
+    let at_first = Share {
+        partition: read[0].at(),
+        generation: assignments.iter().find(|a| a.partition == read[0].at()).unwrap().generation,
+        outputs: vec![],
+        position: Position::at(read[0].offset),
+    };
+    let records = async || bus.lag("second").await.unwrap().iter().map(|lag| lag.records).sum::<u64>();
+    second.commit(vec![at_first.clone()]).await.unwrap();
+    assert!(records().await > 0);
+    second.commit(vec![Share { position: position_after(&read[0]), ..at_first }]).await.unwrap();
+    assert_eq!(records().await, 0);
+}
+
 pub(crate) async fn a_forgotten_group_starts_anew(bus: Arc<dyn Bus>) {
     create(&bus, &["in"]).await;
     publish_to(&bus, "in", 0, &["a"]).await;

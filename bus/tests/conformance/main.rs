@@ -54,6 +54,7 @@ macro_rules! every_case {
                 cases::null_values_and_explicit_partitions_are_kept,
                 cases::a_deleted_topic_stops_its_readers,
                 cases::lag_is_told_and_advice_counts,
+                cases::who_has_read_everything_has_no_lag,
                 cases::a_forgotten_group_starts_anew,
                 cases::the_last_record_of_a_table_is_followed,
                 cases::who_gives_up_joining_is_no_member,

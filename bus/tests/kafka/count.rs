@@ -22,8 +22,8 @@ pub(crate) struct Count {
     pub(crate) inputs: usize,
     /// Inputs without a copy.
     pub(crate) lost: Vec<String>,
-    /// Inputs with more than one copy, and how many.
-    pub(crate) repeated: BTreeMap<String, usize>,
+    /// Inputs with more than one copy, and what those say.
+    pub(crate) repeated: BTreeMap<String, Vec<String>>,
     /// Copies that stand before a copy of an earlier record of the same partition.
     pub(crate) disordered: usize,
 }
@@ -45,19 +45,19 @@ pub(crate) fn count(given: &Given, accepted: u64) -> Count {
     for number in 0..accepted {
         assert!(numbers.contains(number.to_string().as_str()), "{number} was accepted and is not in the log");
     }
-    let mut copies: BTreeMap<String, usize> = BTreeMap::new();
+    let mut copies: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let (mut last, mut disordered) = (BTreeMap::new(), 0);
     for copy in read(given, "out") {
         let (partition, offset) = copy.key.split_once('@').unwrap();
         let before = last.insert(partition.to_owned(), offset.parse::<i64>().unwrap());
         disordered += usize::from(before > last.get(partition).copied());
-        *copies.entry(copy.key).or_default() += 1;
+        copies.entry(copy.key).or_default().push(format!("{} ({}@{})", copy.value, copy.partition, copy.offset));
     }
     let places: Vec<String> = inputs.iter().map(|input| format!("in/{}@{}", input.partition, input.offset)).collect();
     let lost = places.iter().filter(|place| !copies.contains_key(*place)).cloned().collect();
     let known: HashSet<&String> = places.iter().collect();
     assert!(copies.keys().all(|place| known.contains(place)), "there are copies of nothing");
-    copies.retain(|_, times| *times > 1);
+    copies.retain(|_, copies| copies.len() > 1);
     Count { inputs: inputs.len(), lost, repeated: copies, disordered }
 }
 
@@ -66,6 +66,7 @@ struct Counted {
     partition: i32,
     offset: i64,
     key: String,
+    value: String,
 }
 
 /// Everything committed in a topic, once no transaction is open in it.
@@ -86,6 +87,7 @@ fn read(given: &Given, topic: &str) -> Vec<Counted> {
                 partition: message.partition(),
                 offset: message.offset(),
                 key: String::from_utf8(message.key().unwrap_or_default().to_vec()).unwrap(),
+                value: String::from_utf8(message.payload().unwrap_or_default().to_vec()).unwrap(),
             }),
             Some(Err(KafkaError::PartitionEOF(partition))) => drop(ended.insert(partition)),
             Some(Err(error)) => panic!("{name}: {error}"),

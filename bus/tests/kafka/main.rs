@@ -9,6 +9,7 @@
 mod count;
 mod given;
 mod harness;
+mod positions;
 mod process;
 mod storm;
 mod worker;

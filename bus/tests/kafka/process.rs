@@ -41,7 +41,8 @@ impl Worker {
 
     /// Everything that it has said so far.
     pub(crate) fn said(&self) -> Vec<String> {
-        self.said.lock().unwrap().clone()
+        let text = |line: &String| line.split('\t').next().unwrap_or_default().to_owned();
+        self.said.lock().unwrap().iter().map(text).collect()
     }
 
     /// How often it has said something that begins so.
@@ -60,7 +61,7 @@ impl Worker {
         loop {
             let line = self.said.lock().unwrap().iter().filter(|line| line.starts_with(beginning)).nth(before).cloned();
             if let Some(line) = line {
-                return line;
+                return line.split('\t').next().unwrap_or_default().to_owned();
             }
             let ended = self.ended();
             assert!(ended.is_none() && begun.elapsed() < PATIENCE, "no `{beginning}` ({ended:?})\n{}", self.story());
@@ -137,6 +138,11 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        if let Ok(folder) = std::env::var("HERALD_TEST_STORIES") {
+            let text =
+                format!("{}\n====\n{}", self.said.lock().unwrap().join("\n"), self.logged.lock().unwrap().join("\n"));
+            std::fs::write(format!("{folder}/{}-{}.log", self.given.instance, self.child.id()), text).unwrap();
+        }
         // One that has ended cannot be killed, nor need it be.
         let _ended = (self.child.kill(), self.child.wait());
     }

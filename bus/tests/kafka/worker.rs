@@ -17,7 +17,11 @@ use crate::given::{Given, Kind, VARIABLE};
 fn a_process_of_another_test() {
     let Ok(text) = std::env::var(VARIABLE) else { return };
     let given = Given::read(&text);
-    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter("bus=info").with_ansi(false).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(std::env::var("RUST_LOG").unwrap_or("bus=info".into()))
+        .with_ansi(false)
+        .try_init();
     let commands = commands();
     let ended = match given.kind {
         Kind::Ours => ours::run(&given, commands),
@@ -36,7 +40,7 @@ fn a_process_of_another_test() {
 fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     // Without a test there is nobody to hear it.
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    let _ = writeln!(out, "{line}\t{}", jiff::Timestamp::now()).and_then(|()| out.flush());
 }
 
 fn commands() -> mpsc::Receiver<String> {

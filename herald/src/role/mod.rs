@@ -28,7 +28,7 @@ use crate::{
     config::{self, Config, Kind},
     exit::Usage,
     print,
-    stages::{Catalogs, Gate, Stages, Topics, base_topics},
+    stages::{Catalogs, Followed, Gate, Stages, Topics, base_topics},
 };
 
 /// How many threads may block at once: questions to the brokers, and the results' store.
@@ -195,9 +195,25 @@ impl Ready {
             }
         };
         check.ready();
-        let (events, jobs) = (followed.catalog.events().len(), followed.catalog.jobs().count());
-        print::line(&format!("{}   catalog version {}, {events} events, {jobs} jobs", self.line, followed.number))
+        print::line(&format!("{}   catalog version {}, {}", self.line, followed.number, counted(&followed)))?;
+        self.tell_next(followed.number).await
     }
+
+    /// Says each version of the catalog that is followed from then on.
+    async fn tell_next(&self, mut told: u64) -> io::Result<()> {
+        let mut catalogs = self.catalogs.follow();
+        loop {
+            // The sender lives as long as this value.
+            let next = catalogs.wait_for(|next| next.as_ref().is_some_and(|next| next.number > told)).await;
+            let Some(next) = next.ok().and_then(|next| next.clone()) else { return Ok(()) };
+            told = next.number;
+            print::line(&format!("📖 Catalog version {told}: {}", counted(&next)))?;
+        }
+    }
+}
+
+fn counted(followed: &Followed) -> String {
+    format!("{} events, {} jobs", followed.catalog.events().len(), followed.catalog.jobs().count())
 }
 
 /// Whether the bus has stopped for good, wherever it was met: the process must be started again, if at all.

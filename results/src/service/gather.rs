@@ -37,7 +37,7 @@ impl Gathered {
             limit,
             paused: false,
             ours: BTreeMap::new(),
-            unadvised: positions.clone(),
+            unadvised: BTreeMap::new(),
             positions,
         }
     }
@@ -49,7 +49,10 @@ impl Gathered {
     /// A partition is ours; nothing of it may be gathered or under way.
     pub(super) fn assign(&mut self, partition: u32, generation: Generation) {
         self.drop_records(&[partition]);
-        self.ours.insert(partition, Ours { generation, next: self.position(partition) });
+        let next = self.position(partition);
+        self.ours.insert(partition, Ours { generation, next });
+        // The bus may not have been told when we were here before, and listens only to whom a partition is assigned.
+        self.unadvised.extend(next.map(|next| (partition, next)));
     }
 
     pub(super) fn drop_partitions(&mut self, partitions: &[TopicPartition]) {

@@ -4,10 +4,10 @@
 //! - [`Cluster`] is a broker, or three, of one's own, stopped, killed, frozen and started again [`Node`] by node.
 //! - [`Proxy`] stands between clients and a node, and cuts the network.
 //!
-//! All of it blocks; asynchronous tests call it from `spawn_blocking` where it takes long (start, stop). Java 17 and Maven
-//! are needed, and `./run test` installs them. A node never outlives the process that started it, however that ends: its
-//! keeper (`keeper.sh`) sees the end of a pipe, kills Java and removes the folder; `a_broker_dies_with_its_process` tests
-//! it.
+//! All of it blocks; asynchronous tests call what takes long (start, stop) from `spawn_blocking`. Java 17 and Maven are
+//! needed, and `./run test` installs them. A node never outlives the process that started it, however that ends:
+//! its keeper (`keeper.sh`) sees the end of a pipe, kills Java and removes the folder; the test
+//! `a_broker_dies_with_its_process` keeps this.
 
 mod artifacts;
 mod cluster;
@@ -23,6 +23,7 @@ pub use artifacts::fetch;
 pub use cluster::{Builder, Cluster};
 pub use error::Error;
 pub use node::Node;
+pub use ports::Port;
 pub use proxy::Proxy;
 pub use shared::{VARIABLE, shared};
 

@@ -1,8 +1,8 @@
 //! Ports that stay ours while nothing listens on them.
 //!
 //! A node that is stopped must find its port free when it comes back. So ports are not taken from the range out of
-//! which the system serves outgoing connections (a client that dials a stopped node from there can even meet itself), and a
-//! locked file per port keeps other test processes away from it.
+//! which the system serves outgoing connections (a client that dials a stopped node from there can even meet itself),
+//! and a locked file per port keeps other test processes away from it.
 
 use std::{
     fs::{self, File},
@@ -14,14 +14,17 @@ use crate::{Error, artifacts::target, error::io};
 
 /// A port of 127.0.0.1, ours until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Port {
+pub struct Port {
     number: u16,
     _lock: File,
 }
 
 impl Port {
     /// A port on which nothing listens.
-    pub(crate) fn free() -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// There is none, or the lock files cannot be written.
+    pub fn free() -> Result<Self, Error> {
         Ok(Self::listening()?.0)
     }
 
@@ -46,7 +49,8 @@ impl Port {
         Err(Error::Ports { from, to })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// It, on 127.0.0.1.
+    pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.number).into()
     }
 }

@@ -80,14 +80,15 @@ impl Turn {
             let topics: Vec<_> = [self.input(), self.output()].into_iter().chain(self.progress()).collect();
             return stage.probe.create(&topics);
         }
-        let mut apply = self.herald(stage, &["catalog", "apply"]);
-        let output = apply.arg(&stage.programs.catalog).output()?;
-        anyhow::ensure!(
-            output.status.success(),
-            "`herald catalog apply` failed:\n{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        for what in ["topics", "catalog"] {
+            let output = self.herald(stage, &[what, "apply"]).arg(&stage.programs.catalog).output()?;
+            anyhow::ensure!(
+                output.status.success(),
+                "`herald {what} apply` failed:\n{}{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
         Ok(())
     }
 

@@ -59,6 +59,9 @@ pub(crate) struct Options {
     /// Give Kafka Streams larger polls and batches than its defaults
     #[arg(long)]
     streams_tuned: bool,
+    /// Take the programs as they are built, even if the code has changed since
+    #[arg(long)]
+    no_build: bool,
     /// Have the copy loop leave out the headers of records
     #[arg(long)]
     copy_bare: bool,
@@ -89,9 +92,18 @@ impl Stage {
     }
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    let options = Options::parse();
-    let programs = Programs::build(&options.only)?;
+fn main() -> ExitCode {
+    match measure(Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(options: Options) -> anyhow::Result<()> {
+    let programs = Programs::get(&options)?;
     let scratch = tempfile::Builder::new().prefix("herald-compare-").tempdir().context("cannot create a folder")?;
     let (brokers, _cluster) = kafka()?;
     let probe = Probe::new(&programs, &brokers);

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::contestant::Contestant;
+use crate::{Options, contestant::Contestant};
 
 /// Where they are.
 #[derive(Debug, Clone)]
@@ -22,24 +22,18 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Builds what these contestants need.
+    /// Where they are, built unless the options say not to.
     ///
     /// # Errors
     /// One does not build; what the compiler says is on stderr.
-    pub(crate) fn build(contestants: &[Contestant]) -> anyhow::Result<Self> {
+    pub(crate) fn get(options: &Options) -> anyhow::Result<Self> {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = here.ancestors().nth(2).context("invariant: this package is two folders below the workspace")?;
         let target = target()?;
-        eprintln!("building the contestants …");
-        cargo(root, &target, &["-p", "bus", "--example", "copy", "--example", "probe"])?;
-        if contestants.contains(&Contestant::Herald) {
-            cargo(root, &target, &["-p", "herald", "--bin", "herald"])?;
+        let (release, java) = (target.join("release"), target.join("streams"));
+        if !options.no_build {
+            build(&options.only, root, &target, &java)?;
         }
-        let java = target.join("streams");
-        if contestants.iter().any(|contestant| contestant.is_java()) {
-            maven(&root.join("tests/streams/pom.xml"), &java)?;
-        }
-        let release = target.join("release");
         Ok(Self {
             herald: release.join("herald"),
             copy: release.join("examples/copy"),
@@ -48,6 +42,19 @@ impl Programs {
             catalog: here.join("catalog"),
         })
     }
+}
+
+/// Builds what these contestants need.
+fn build(contestants: &[Contestant], root: &Path, target: &Path, java: &Path) -> anyhow::Result<()> {
+    eprintln!("building the contestants …");
+    cargo(root, target, &["-p", "bus", "--example", "copy", "--example", "probe"])?;
+    if contestants.contains(&Contestant::Herald) {
+        cargo(root, target, &["-p", "herald", "--bin", "herald"])?;
+    }
+    if contestants.iter().any(|contestant| contestant.is_java()) {
+        maven(&root.join("tests/streams/pom.xml"), java)?;
+    }
+    Ok(())
 }
 
 /// The folder that this program was built into.
@@ -74,7 +81,11 @@ fn cargo(root: &Path, target: &Path, what: &[&str]) -> anyhow::Result<()> {
 
 fn maven(pom: &Path, out: &Path) -> anyhow::Result<()> {
     let mut command = Command::new("mvn");
-    command.args(["-q", "-B", "-f"]).arg(pom).arg(format!("-Dout={}", out.display())).arg("package");
+    command
+        .args(["-q", "-B", "-Dstyle.color=never", "-f"])
+        .arg(pom)
+        .arg(format!("-Dout={}", out.display()))
+        .arg("package");
     succeeds(&mut command, "Kafka Streams needs Java 17 or newer and Maven (Debian: openjdk-17-jdk-headless, maven)")
 }
 

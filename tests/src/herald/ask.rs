@@ -1,6 +1,6 @@
 //! What a test asks of a Herald: its webhook, its API, its tools; and waiting for an answer.
 
-use std::{net::SocketAddr, sync::PoisonError, time::Instant};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use contracts::{
@@ -12,17 +12,14 @@ use tokio::sync::watch;
 
 use super::{Accepted, Herald};
 use crate::{
-    LOOK, Output, PATIENCE, Tool,
+    FIRST, Output, Role, Tool,
     client::{self, Answer, Connection, Events, Request},
 };
-
-/// How many requests the history keeps.
-const HISTORY: usize = 40;
 
 impl Herald {
     /// Where webhooks are taken.
     pub fn webhook(&self) -> SocketAddr {
-        self.addresses.expect("it is running").webhook
+        self.listening(Role::Ingest, "webhook")
     }
 
     /// Where webhooks are taken, over deaths and restarts.
@@ -32,12 +29,27 @@ impl Herald {
 
     /// Where the API is.
     pub fn api(&self) -> SocketAddr {
-        self.addresses.expect("it is running").api
+        self.listening(Role::Results, "API")
+    }
+
+    /// The address that a role's first process printed; on the embedded bus one process has them all.
+    fn listening(&self, role: Role, label: &str) -> SocketAddr {
+        self.printed(role, label).unwrap_or_else(|| panic!("it is not running: {label}"))
+    }
+
+    fn printed(&self, role: Role, label: &str) -> Option<SocketAddr> {
+        let role = if self.fleet.is_running(Role::Dev, FIRST) { Role::Dev } else { role };
+        self.fleet.printed_address(role, FIRST, label)
+    }
+
+    /// Where the API is, if it is ready.
+    pub(super) fn listens(&self) -> Option<SocketAddr> {
+        self.printed(Role::Results, "API")
     }
 
     /// Asks the webhook, with the secret where there is one.
     pub async fn hook(&self, mut request: Request) -> Answer {
-        if let Some(secret) = &self.given.secret {
+        if let Some(secret) = &self.fleet.given.secret {
             request = request.header("x-herald-secret", secret);
         }
         self.ask(self.webhook(), request).await
@@ -55,12 +67,12 @@ impl Herald {
             Ok(answer) => format!("{} {}", answer.status, answer.text()),
             Err(error) => format!("{error:#}"),
         };
-        self.note(format!("{} -> {said}", request.line()));
+        self.fleet.note(&format!("{} -> {said}", request.line()));
         answer.unwrap_or_else(|error| panic!("{}: {error:#}\n{}", request.line(), self.story()))
     }
 
     fn authorised(&self, request: Request) -> Request {
-        match &self.given.token {
+        match &self.fleet.given.token {
             Some(token) => request.header("authorization", &format!("Bearer {token}")),
             None => request,
         }
@@ -110,39 +122,19 @@ impl Herald {
             ("HERALD_URL".to_owned(), format!("http://{}", self.webhook())),
             ("HERALD_API".to_owned(), format!("http://{}", self.api())),
         ];
-        variables.extend(self.given.secret.clone().map(|secret| ("HERALD_SECRET".to_owned(), secret)));
-        variables.extend(self.given.token.clone().map(|token| ("HERALD_API_TOKEN".to_owned(), token)));
+        variables.extend(self.fleet.given.secret.clone().map(|secret| ("HERALD_SECRET".to_owned(), secret)));
+        variables.extend(self.fleet.given.token.clone().map(|token| ("HERALD_API_TOKEN".to_owned(), token)));
         Tool::start(arguments, &variables, None)
     }
 
-    /// Looks until there is something, and gives up with the whole story when there is nothing for long, or when the
-    /// process has died.
-    pub async fn wait_for<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-        let begun = Instant::now();
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}\n{}", self.story());
-            let dead = self.process.as_ref().is_some_and(|process| !crate::process_exists(process.id() as i32));
-            assert!(!dead, "it died while {what} was awaited\n{}", self.story());
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    fn note(&self, line: String) {
-        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        if history.len() == HISTORY {
-            history.pop_front();
-        }
-        history.push_back(line.chars().take(2000).collect());
+    /// Looks until there is something, and gives up with the whole story when there is nothing for long, or when a process
+    /// has died.
+    pub async fn wait_for<T>(&self, what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+        self.fleet.wait_for(what, look).await
     }
 
     /// What was printed and asked, for whoever must find out why.
     pub(super) fn story(&self) -> String {
-        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked: String = history.iter().map(|line| format!("  {line}\n")).collect();
-        let (stdout, stderr) = (self.stdout(), self.stderr());
-        format!("{}--- running\n{stdout}{stderr}--- asked last\n{asked}", self.before)
+        self.fleet.story()
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 use super::Herald;
-use crate::{LOOK, process::Process};
+use crate::LOOK;
 
 /// How long work that a test leaves behind may take to end before it counts as left over.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -17,18 +17,20 @@ const SETTLE: Duration = Duration::from_secs(10);
 impl Herald {
     /// What is unfinished, if anything is. Blocking, for a destructor.
     fn left_over(&self) -> Option<String> {
-        let addresses = self.addresses?;
+        let api = self.listens()?;
         for state in ["pending", "inProcess"] {
-            let found =
-                get_blocking(addresses.api, &format!("/v1/invocations?state={state}&limit=3"), &self.given.token);
+            let found = get_blocking(api, &format!("/v1/invocations?state={state}&limit=3"), &self.fleet.given.token);
             let list = found["invocations"].as_array().map_or(1, Vec::len);
             if list > 0 {
                 return Some(format!("invocations that are {state}: {found}"));
             }
         }
-        let status = get_blocking(addresses.api, "/v1/status", &self.given.token);
+        let status = get_blocking(api, "/v1/status", &self.fleet.given.token);
+        // A group that has not begun yet has no position to be behind with.
+        let has_begun = |group: &Value| group["partitions"].as_array().is_some_and(|each| !each.is_empty());
         let behind = |(name, group): (&String, &Value)| {
-            (group["lag"] != 0).then(|| format!("the group {name} is behind: {group}"))
+            let is_done = group["lag"] == 0 && has_begun(group);
+            (!is_done).then(|| format!("the group {name} is behind: {group}"))
         };
         match status["groups"].as_object() {
             Some(groups) => groups.iter().find_map(behind),
@@ -45,14 +47,14 @@ impl Drop for Herald {
             let _ = writeln!(to, "{}", self.story());
             return;
         }
-        if self.process.is_none() {
+        if self.fleet.running().is_empty() {
             return;
         }
         let begun = Instant::now();
         loop {
             // Looked at each time, since a dying process answers no more questions before it has ended.
-            if let Some(status) = self.process.as_mut().and_then(Process::ended) {
-                panic!("herald died unasked: {status}\n{}", self.story());
+            if let Some(dead) = self.fleet.dead() {
+                panic!("herald died unasked: {dead}\n{}", self.story());
             }
             if self.may_leave_work {
                 return;

@@ -4,7 +4,10 @@ use contracts::ids::CorrelationId;
 use serde_json::{Value, json};
 use tests::{Herald, body, client::Request};
 
-use crate::support::{shell, until};
+use crate::support::{is_kafka, shell, until};
+
+/// Why nothing of this applies to Kafka.
+const HAS_NO_LIMIT: &str = "`bus.max-bytes` is the embedded bus's: how much Kafka holds is the brokers' business";
 
 /// Text that no packing makes smaller.
 fn filler(seed: usize) -> String {
@@ -33,6 +36,9 @@ async fn small(job: &str) -> Herald {
 
 #[tokio::test]
 async fn a_full_bus_answers_503_until_what_holds_it_back_has_been_worked_off() {
+    if is_kafka(HAS_NO_LIMIT) {
+        return;
+    }
     let mut herald = small(&shell("slow", &until("go"), "    timeout: 5m\n    concurrency: 1\n")).await;
     let mut accepted: Vec<CorrelationId> = Vec::new();
     let refused = loop {
@@ -67,6 +73,9 @@ async fn a_full_bus_answers_503_until_what_holds_it_back_has_been_worked_off() {
 
 #[tokio::test]
 async fn a_bus_on_which_everybody_keeps_up_takes_more_than_it_has_room_for() {
+    if is_kafka(HAS_NO_LIMIT) {
+        return;
+    }
     let herald = small("  - id: note\n    log: { message: \"row ${data.id}\" }\n").await;
     // Four times what fits: each is posted until it is taken, as Hasura does.
     for n in 0..256 {

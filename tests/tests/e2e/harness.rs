@@ -11,9 +11,10 @@ use crate::support::{noted, shell, until, with_jobs};
 #[should_panic(expected = "herald died unasked")]
 async fn a_herald_that_dies_unasked_fails_the_test() {
     let herald = Herald::build().event("thing.made", &noted("things")).start().await;
-    let pid = std::fs::read_to_string(herald.data().join("bus.lock")).unwrap().trim().to_owned();
-    assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
-    while process_exists(pid.parse().unwrap()) {
+    let (role, instance) = herald.fleet().running().pop().unwrap();
+    let pid = herald.fleet().process_id(role, &instance);
+    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    while process_exists(pid as i32) {
         tokio::task::yield_now().await;
     }
 }

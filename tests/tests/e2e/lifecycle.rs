@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use contracts::summary::State;
 use serde_json::json;
-use tests::{Herald, body};
+use tests::{Engine, Herald, body};
 
 use crate::support::{job, noted, shell, until, with_jobs};
 
 #[tokio::test]
-async fn a_second_process_on_the_same_folder_is_refused() {
-    let herald = Herald::build().event("thing.made", &noted("things")).start().await;
+async fn a_second_process_where_there_may_be_one_is_refused() {
+    let mut herald = Herald::build().event("thing.made", &noted("things")).start().await;
     let second = herald.second().await;
     assert_eq!(second.code, Some(1), "{}", second.printed);
-    assert!(second.printed.contains("is in use by another herald"), "{}", second.printed);
+    let why = match herald.engine() {
+        Engine::Embedded => "is in use by another herald",
+        Engine::Kafka(_) => "another process gathers results already: instance 1 on ",
+    };
+    assert!(second.printed.contains(why), "{}", second.printed);
     assert_eq!(herald.run(body::insert("a", "things", json!({ "id": 1 }))).await.counters.succeeded, 1);
 }
 
@@ -82,12 +86,8 @@ async fn what_is_known_is_known_after_a_crash_and_a_restart() {
     herald.restart().await;
     let after = herald.summary(&before.correlation).await.unwrap();
     assert_eq!((after.revision, &after.counters), (before.revision, &before.counters));
-    assert_eq!(
-        herald.stdout().matches("version 1").count(),
-        1,
-        "the same files are the same catalog:\n{}",
-        herald.stdout()
-    );
+    let next = herald.run(body::insert("b", "things", json!({ "id": 2 }))).await;
+    assert_eq!(next.invocations[0].catalog, before.invocations[0].catalog, "the same files are the same catalog");
 }
 
 /// Waits until a job runs.

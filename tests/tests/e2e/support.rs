@@ -1,6 +1,7 @@
 //! What the tests share: catalogs, and short ways to ask a summary.
 
 use contracts::summary::{Event, Job, Summary};
+use tests::Engine;
 
 /// An event for every insert into a table, with one job that only logs.
 pub(crate) fn noted(table: &str) -> String {
@@ -51,4 +52,14 @@ pub(crate) fn job<'a>(summary: &'a Summary, name: &str) -> &'a Job {
 /// A job's result as JSON text.
 pub(crate) fn result(job: &Job) -> &str {
     job.result.as_deref().map_or("", |result| result.get())
+}
+
+/// Whether this run of the suite is on Kafka, for what cannot be said of it; tells why a test is passed over.
+#[expect(clippy::print_stderr, reason = "shown with --nocapture")]
+pub(crate) fn is_kafka(why: &str) -> bool {
+    let is_kafka = Engine::of_suite() != Engine::Embedded;
+    if is_kafka {
+        eprintln!("passed over on Kafka: {why}");
+    }
+    is_kafka
 }

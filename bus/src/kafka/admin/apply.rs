@@ -74,8 +74,10 @@ impl Admin {
                 let count = topic.planned.partitions;
                 let what = format!("created with {count} partition{}", if count == 1 { "" } else { "s" });
                 let result = match result {
-                    // Somebody was quicker; the next plan compares.
-                    Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => Ok(()),
+                    Ok(_) => Ok(()),
+                    Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {
+                        Err("somebody else created it just now, perhaps otherwise; plan again".to_owned())
+                    }
                     Err((_, code)) => Err(refusal(code)),
                 };
                 done.push(Done::new(&topic.name, what, result));
@@ -163,7 +165,6 @@ impl Admin {
             }
             if Instant::now() > deadline {
                 let names: Vec<&str> = awaited.iter().map(|topic| topic.name.as_str()).collect();
-                eprintln!("DEBUG {existing:?} {done:?}");
                 let reason = format!("the cluster does not show it: {}", names.join(", "));
                 return Err(self.refused("waiting for what was changed", &reason));
             }

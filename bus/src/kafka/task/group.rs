@@ -11,6 +11,7 @@ use super::{Part, Revocation, Task};
 use crate::{
     kafka::{
         cluster::lock,
+        member::Owned,
         position::{self, Fetched},
     },
     member::{Assignment, Delivery, Generation},
@@ -41,7 +42,8 @@ impl Task {
             let waiting = |part: &&mut Part| part.generation == generation && !part.announced;
             if let Some(part) = self.parts.get_mut(&partition).filter(waiting) {
                 part.announced = true;
-                lock(&self.shared.owned).insert(partition.clone(), generation);
+                let owned = Owned { generation, position: position.clone(), sure: 0 };
+                lock(&self.shared.owned).insert(partition.clone(), owned);
                 assignments.push(Assignment { partition, generation, position });
             }
         }

@@ -119,7 +119,7 @@ impl Task {
         self.resubscribe().await;
         let (mut more, mut tick) = (true, Instant::now() + TICK);
         let room = self.shared.outbox.room.clone();
-        let left = loop {
+        let left = 'life: loop {
             let full = !self.shared.outbox.has_room();
             if self.choked && !full {
                 self.unchoke();
@@ -127,11 +127,16 @@ impl Task {
             let deadline = self.revocation.as_ref().map_or(tick, |revocation| tick.min(revocation.deadline));
             tokio::select! {
                 biased;
-                command = self.inbox.recv() => match command {
-                    Some(Command::Leave(done)) => break Some(done),
-                    None => break None,
-                    Some(command) => self.obey(command),
-                },
+                command = self.inbox.recv() => {
+                    let Some(command) = command else { break None };
+                    let mut next = Some(command);
+                    while let Some(command) = next {
+                        if let Command::Leave(done) = command {
+                            break 'life Some(done);
+                        }
+                        next = self.obey(command);
+                    }
+                }
                 Some((generation, found)) = self.found.1.recv() => self.announce(generation, found),
                 Ok(()) = self.known.changed() => self.resubscribe().await,
                 () = tokio::time::sleep_until(deadline.into()) => {
@@ -168,9 +173,10 @@ impl Task {
 
     // ---- What the stage asks for ---------------------------------------------------------------------------------------
 
-    fn obey(&mut self, command: Command) {
+    /// Does it, and what is alike behind it; the next one, if it was taken from the queue for that.
+    fn obey(&mut self, command: Command) -> Option<Command> {
         match command {
-            Command::Open(at, generation, from) => self.open(&at, generation, from),
+            Command::Open(at, generation, from) => return self.open_all((at, generation, from)),
             // Ends the task before it comes here.
             Command::Leave(_) => {}
             Command::Resume(at) => self.resume(&at),
@@ -196,23 +202,42 @@ impl Task {
             }
             Command::Expel(partitions) => self.expel(partitions),
         }
+        None
     }
 
-    fn open(&mut self, at: &TopicPartition, generation: Generation, from: Offset) {
-        let Some(part) = self.parts.get_mut(at).filter(|part| part.generation == generation && part.announced) else {
-            return;
-        };
+    /// Opens whatever is to be opened now, at once: librdkafka sorts all it has for each change.
+    fn open_all(&mut self, first: (TopicPartition, Generation, Offset)) -> Option<Command> {
+        let (mut all, mut next) = (vec![first], None);
+        while let Ok(command) = self.inbox.try_recv() {
+            match command {
+                Command::Open(at, generation, from) => all.push((at, generation, from)),
+                other => {
+                    next = Some(other);
+                    break;
+                }
+            }
+        }
+        let (mut again, mut opened) = (Vec::new(), HashMap::with_capacity(all.len()));
+        for (at, generation, from) in all {
+            let ours = |part: &&mut Part| part.generation == generation && part.announced;
+            let Some(part) = self.parts.get_mut(&at).filter(ours) else { continue };
+            if part.next.is_some() && !opened.contains_key(&at) {
+                again.push(at.clone());
+            }
+            (part.next, part.stopped) = (Some(from), false);
+            self.shared.outbox.open(&at, generation);
+            self.topics.entry(self.shared.names.outer(at.topic.as_str())).or_insert_with(|| at.topic.clone());
+            opened.insert(at, from);
+        }
         let consumer = self.shared.consumer();
-        if part.next.is_some() {
-            consumer.context().unassign(&consumer, std::slice::from_ref(at));
+        if !again.is_empty() {
+            consumer.context().unassign(&consumer, &again);
         }
-        (part.next, part.stopped) = (Some(from), false);
-        self.shared.outbox.open(at, generation);
-        self.topics.insert(self.shared.names.outer(at.topic.as_str()), at.topic.clone());
-        if let Err(error) = consumer.context().assign(&consumer, at, RawOffset::Offset(codec::raw(from))) {
-            // It is being taken from us: that is told next.
-            tracing::debug!(partition = %at, %error, "a partition could not be opened");
+        if let Err(error) = consumer.context().assign(&consumer, &opened) {
+            // Some are being taken from us: that is told next.
+            tracing::debug!(%error, "partitions could not be opened");
         }
+        next
     }
 
     fn resume(&mut self, at: &TopicPartition) {

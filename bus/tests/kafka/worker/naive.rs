@@ -2,7 +2,7 @@
 //! its copies in a transaction. It is careful in everything else, so that what it repeats is not its own fault.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     error::Error,
     sync::mpsc,
     time::{Duration, Instant},
@@ -70,7 +70,7 @@ pub(super) fn run(given: &Given, commands: &mpsc::Receiver<String>) -> Result<()
             }
             Err(_) => {}
         }
-        let batch = gather(&consumer);
+        let batch = gather(&consumer, holds);
         if batch.is_empty() {
             continue;
         }
@@ -98,9 +98,12 @@ fn consumer(given: &Given) -> Result<BaseConsumer<Told>, KafkaError> {
     Ok(consumer)
 }
 
-fn gather(consumer: &BaseConsumer<Told>) -> Vec<Copied> {
-    let (mut batch, begun) = (Vec::new(), Instant::now());
-    while batch.len() < BATCH && begun.elapsed() < GATHER {
+/// What is there; for one that is to hold a transaction, something of every partition that it has.
+fn gather(consumer: &BaseConsumer<Told>, all: bool) -> Vec<Copied> {
+    let (mut batch, begun): (Vec<Copied>, _) = (Vec::new(), Instant::now());
+    let wanted = if all { consumer.assignment().map_or(0, |list| list.count()) } else { 0 };
+    let partitions = |batch: &[Copied]| batch.iter().map(|copied| copied.partition).collect::<BTreeSet<_>>().len();
+    while batch.len() < BATCH && (begun.elapsed() < GATHER || (!batch.is_empty() && partitions(&batch) < wanted)) {
         if let Some(Ok(message)) = consumer.poll(Duration::from_millis(5)) {
             let value = message.payload().unwrap_or_default().to_vec();
             batch.push(Copied { partition: message.partition(), offset: message.offset(), value });
@@ -128,7 +131,12 @@ fn commit(
     while producer.in_flight_count() > 0 {
         producer.poll(Duration::from_micros(200));
     }
-    let mut list = TopicPartitionList::new();
+    let (memory, mut list) = (format!("{}side", given.prefix), TopicPartitionList::new());
+    for (partition, next) in &positions {
+        let next = next.to_string();
+        let record = BaseRecord::to(&memory).partition(*partition).key("position").payload(&next);
+        producer.send(record).map_err(|(error, _)| error)?;
+    }
     for (partition, next) in &positions {
         list.add_partition_offset(&format!("{}in", given.prefix), *partition, Offset::Offset(*next))?;
     }

@@ -2,7 +2,7 @@
 //! under way, and gives back what is revoked after its last commit.
 //!
 //! Its memory is the position itself, written to `side` in every commit. So what it reads there, up to the barrier, must be
-//! the committed position.
+//! the committed position; unless the partition is another's by now, and then it must not be able to commit.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,10 +16,7 @@ use bus::{
 };
 use tokio::sync::oneshot;
 
-use crate::{
-    given::Given,
-    worker::say,
-};
+use crate::{given::Given, worker::say};
 
 /// How many records may wait for the commit that is under way.
 const WAITING: usize = 5000;
@@ -46,20 +43,21 @@ async fn copy(given: &Given, mut leave: oneshot::Receiver<()>) -> Result<(), Box
             work.release(&*member);
         }
         if under_way.is_none() && !work.waiting.is_empty() {
-            say("committing");
-            let shares: Vec<Share> = std::mem::take(&mut work.waiting).into_values().collect();
-            work.count = 0;
-            under_way = Some(member.commit(shares));
+            let waiting = work.waiting.values();
+            let name =
+                |share: &Share| format!("{} as {} to {}", share.partition, share.generation.0, share.position.next);
+            say(&format!("committing {}", waiting.map(name).collect::<Vec<_>>().join(", ")));
+            under_way = Some(member.commit(work.shares()));
         }
         tokio::select! {
             committed = async { under_way.as_mut().expect("guarded").await }, if under_way.is_some() => {
                 under_way = None;
-                told(&committed?);
+                work.told(&committed?);
             }
             delivery = member.next(), if work.count < WAITING => match delivery? {
                 Delivery::Assigned(assignments) => {
                     for assignment in assignments {
-                        open(&bus, &*member, assignment).await?;
+                        work.open(&bus, &*member, assignment).await?;
                     }
                 }
                 delivery => work.take(delivery),
@@ -68,21 +66,14 @@ async fn copy(given: &Given, mut leave: oneshot::Receiver<()>) -> Result<(), Box
         }
     }
     if let Some(under_way) = under_way {
-        told(&under_way.await?);
+        work.told(&under_way.await?);
     }
     if !work.waiting.is_empty() {
-        told(&member.commit(work.waiting.into_values().collect()).await?);
+        let shares = work.shares();
+        work.told(&member.commit(shares).await?);
     }
     member.leave().await;
     Ok(())
-}
-
-fn told(committed: &Committed) {
-    if *committed == Committed::default() {
-        say("committed");
-    } else {
-        say(&format!("committed but for {committed:?}"));
-    }
 }
 
 /// What was read and is not committed.
@@ -90,11 +81,35 @@ fn told(committed: &Committed) {
 struct Work {
     waiting: HashMap<TopicPartition, Share>,
     count: usize,
+    under_way: Vec<(TopicPartition, Generation)>,
+    /// Assignments whose memory is not what their position says.
+    suspect: Vec<(TopicPartition, Generation)>,
     revoking: BTreeSet<TopicPartition>,
     spread: bool,
 }
 
 impl Work {
+    fn shares(&mut self) -> Vec<Share> {
+        self.count = 0;
+        let shares: Vec<Share> = std::mem::take(&mut self.waiting).into_values().collect();
+        self.under_way = shares.iter().map(|share| (share.partition.clone(), share.generation)).collect();
+        shares
+    }
+
+    fn told(&mut self, committed: &Committed) {
+        if *committed == Committed::default() {
+            say("committed");
+        } else {
+            say(&format!("committed but for {committed:?}"));
+        }
+        for it in &self.under_way {
+            let done = !committed.left_out.contains(&it.0) && !committed.lost.contains(&it.0);
+            if done && self.suspect.contains(it) {
+                say(&format!("WRONG: {} was committed although its memory was not what its position says", it.0));
+            }
+        }
+    }
+
     fn take(&mut self, delivery: Delivery) {
         match delivery {
             Delivery::Assigned(_) => {}
@@ -129,12 +144,31 @@ impl Work {
         share.outputs.retain(|output| output.topic.as_str() != "side");
         for record in records {
             let name = format!("{partition}@{}", record.offset);
-            let copy = Outgoing::new("out", name, record.value.clone().unwrap_or_default());
+            let by = format!(
+                "{} of process {} read from {generation:?}",
+                names(std::slice::from_ref(&partition)),
+                std::process::id()
+            );
+            let copy = Outgoing::new("out", name, by);
             share.outputs.push(if self.spread { copy } else { copy.to_partition(partition.partition) });
         }
         let next = last.offset.next();
         share.outputs.push(Outgoing::new("side", "position", next.to_string()).to_partition(partition.partition));
         share.position = Position::at(next);
+    }
+
+    async fn open(&mut self, bus: &Kafka, member: &dyn Member, assignment: Assignment) -> Result<(), Box<dyn Error>> {
+        let Assignment { partition, generation, position } = assignment;
+        let from = position.map(|position| position.next);
+        let remembered = remembered(bus, &TopicPartition { topic: "side".into(), ..partition.clone() }).await?;
+        if remembered != from {
+            say(&format!("{partition} has position {from:?}, and in the side topic stands {remembered:?}"));
+            self.suspect.push((partition.clone(), generation));
+        }
+        let from = from.unwrap_or(Offset::ZERO);
+        say(&format!("opened {partition} at {from} as {}", generation.0));
+        member.open(&partition, generation, from);
+        Ok(())
     }
 
     /// Gives back what is being revoked, once nothing of it is left to commit.
@@ -150,19 +184,6 @@ impl Work {
 
 fn names(partitions: &[TopicPartition]) -> String {
     partitions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-}
-
-async fn open(bus: &Kafka, member: &dyn Member, assignment: Assignment) -> Result<(), Box<dyn Error>> {
-    let Assignment { partition, generation, position } = assignment;
-    let from = position.map(|position| position.next);
-    let remembered = remembered(bus, &TopicPartition { topic: "side".into(), ..partition.clone() }).await?;
-    if remembered != from {
-        say(&format!("WRONG: {partition} has position {from:?}, and in the side topic stands {remembered:?}"));
-    }
-    let from = from.unwrap_or(Offset::ZERO);
-    say(&format!("opened {partition} at {from}"));
-    member.open(&partition, generation, from);
-    Ok(())
 }
 
 /// The last that an owner of the partition remembered.

@@ -1,0 +1,147 @@
+//! A pipeline under load: what it is, and how it is counted.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tests::{Builder, Engine, FIRST, Herald, Role};
+use tokio::{
+    sync::{Mutex, MutexGuard, watch},
+    task::JoinSet,
+};
+
+use crate::{
+    count,
+    load::{CLIENTS, Load},
+};
+
+/// The second instance of a role.
+pub(crate) const SECOND: &str = "2";
+
+/// Every row is an event whose job only logs; some are also one whose job takes a moment, and a few one that runs a program. What
+/// `count` expects.
+const CATALOG: [(&str, &str); 3] = [
+    (
+        "row.logged",
+        "from: { table: rows, operations: [insert] }\ndata: { n: new.n }\nkey: data.n\nsample: { n: 1 }\n\
+         jobs:\n  - id: note\n    log: { message: \"row ${data.n}\" }\n    attempts: 100\n",
+    ),
+    (
+        "row.simulated",
+        "from: { table: rows, operations: [insert] }\nwhen: |\n  new.n % 5 == 0\ndata: { n: new.n }\nkey: data.n\nsample: { n: 1 }\n\
+         jobs:\n  - id: moment\n    simulate: { delay: 3ms }\n    attempts: 100\n    concurrency: 32\n\
+         \u{20} - id: unordered\n    simulate: {}\n    order: none\n    attempts: 100\n",
+    ),
+    (
+        "row.commanded",
+        "from: { table: rows, operations: [insert] }\nwhen: |\n  new.n % 40 == 0\ndata: { n: new.n }\nkey: data.n % 3\nsample: { n: 1 }\n\
+         jobs:\n  - id: effect\n    attempts: 100\n\
+         \u{20}   command: [sh, -c, 'echo \"$HERALD_RUN_ID\" >> \"$SCRATCH/effects\"']\n",
+    ),
+];
+
+/// Whether the long variants are wanted.
+pub(crate) fn long() -> bool {
+    std::env::var("HERALD_LONG").is_ok_and(|value| !value.is_empty() && value != "0")
+}
+
+/// One test at a time.
+pub(crate) async fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
+}
+
+#[expect(clippy::print_stderr, reason = "shown when a test fails, and with --nocapture")]
+pub(crate) fn report(line: &str) {
+    eprintln!("{line}");
+}
+
+/// A Herald of several instances on a Kafka, and who posts to it.
+pub(crate) struct Pipeline {
+    pub(crate) herald: Herald,
+    pub(crate) load: Arc<Load>,
+    clients: Vec<JoinSet<()>>,
+    // Ends the clients if it goes before them.
+    _webhooks: Vec<watch::Sender<Option<SocketAddr>>>,
+    begun: Instant,
+}
+
+/// A Herald with the catalog of the count.
+pub(crate) fn build(kafka: &str) -> Builder {
+    // A line of log for each row would be kept by the harness.
+    let builder = Herald::on(Engine::Kafka(kafka.to_owned())).setting("telemetry.filter", "warn");
+    CATALOG.iter().fold(builder, |builder, (name, text)| builder.event(name, text))
+}
+
+impl Pipeline {
+    /// Two of every role that may have two, under load.
+    pub(crate) async fn start(builder: Builder) -> Self {
+        let begun = Instant::now();
+        let mut herald = builder.start().await;
+        for role in [Role::Ingest, Role::Detector, Role::JobRunner] {
+            herald.fleet_mut().launch(role, SECOND);
+        }
+        for role in [Role::Ingest, Role::Detector, Role::JobRunner] {
+            herald.fleet().ready(role, SECOND).await;
+        }
+        let load = Arc::new(Load::default());
+        let (mut clients, mut webhooks) = (Vec::new(), Vec::new());
+        for instance in [FIRST, SECOND] {
+            let (sender, receiver) = watch::channel(Some(herald.fleet().address(Role::Ingest, instance)));
+            clients.push(load.start(receiver));
+            webhooks.push(sender);
+        }
+        load.more();
+        Self { herald, load, clients, _webhooks: webhooks, begun }
+    }
+
+    /// Waits until some more were accepted: it goes on.
+    pub(crate) async fn goes_on(&self) {
+        let before = self.load.accepted().len();
+        self.load.more();
+        self.herald
+            .wait_for("more webhooks to be accepted", async || {
+                (self.load.accepted().len() > before + CLIENTS).then_some(())
+            })
+            .await;
+    }
+
+    /// Starts what was ended, and waits until it is ready.
+    pub(crate) async fn restart(&mut self, role: Role, instance: &str) {
+        self.herald.fleet_mut().launch(role, instance);
+        self.herald.fleet().ready(role, instance).await;
+    }
+
+    /// Ends the load, waits for everything that it caused, and counts.
+    pub(crate) async fn count(mut self, what: &str) {
+        self.load.stop();
+        for clients in &mut self.clients {
+            while let Some(client) = clients.join_next().await {
+                client.unwrap();
+            }
+        }
+        let accepted = self.load.accepted();
+        assert!(accepted.len() > CLIENTS * 10, "there was hardly any load: {}", accepted.len());
+        let stopped = Instant::now();
+        let summaries = count::settled(&self.herald, &accepted).await;
+        let settled = stopped.elapsed();
+        let effects = self.herald.marks("effects");
+        self.herald.sigterm().await;
+        let log = count::of_log(&self.herald.log(), &accepted).await;
+        count::of_effects(&effects, &log);
+        count::of_results(&summaries, &log, &accepted);
+        report(&format!(
+            "{what}: {} webhooks, {log}, {} effects; settled {settled:.1?} after the last, {:.1?} in all",
+            accepted.len(),
+            effects.len(),
+            self.begun.elapsed()
+        ));
+    }
+}
+
+/// Waits for something that blocks.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::time::timeout(Duration::from_secs(200), tokio::task::spawn_blocking(work)).await.unwrap().unwrap()
+}
