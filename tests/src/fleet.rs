@@ -4,6 +4,7 @@
 //! embedded bus there is one process, [`Role::Dev`]. All of them have the same catalog, settings and folders.
 
 mod command;
+mod tidy;
 mod wait;
 
 pub(crate) use wait::version;

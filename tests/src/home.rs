@@ -9,6 +9,14 @@ use tempfile::TempDir;
 
 use crate::{Engine, Fleet, Herald, root};
 
+/// How many partitions topics have on Kafka, by their kind; those that are left out have as many as these, or one.
+pub(crate) const PARTITIONS: [&str; 4] = [
+    "bus.kafka.topics.raw.partitions",
+    "bus.kafka.topics.event.partitions",
+    "bus.kafka.topics.progress.partitions",
+    "bus.kafka.topics.log.partitions",
+];
+
 /// A Herald that is not started yet.
 #[derive(Debug)]
 pub struct Builder {
@@ -69,6 +77,13 @@ impl Builder {
     #[must_use]
     pub fn setting(self, key: &str, value: &str) -> Self {
         self.variable(&variable(key), value)
+    }
+
+    /// Gives the topics it creates that many partitions: on Kafka three, and on the embedded bus one, without this.
+    #[must_use]
+    pub fn partitions(self, count: u32) -> Self {
+        let keys = ["bus.partitions"].into_iter().chain(PARTITIONS);
+        keys.fold(self, |builder, key| builder.setting(key, &count.to_string()))
     }
 
     /// Gives it a configuration file.

@@ -31,7 +31,9 @@ pub(crate) fn configured(config: &Config, preferred: &[(&str, String)], required
     for (key, value) in required {
         client.set(*key, value);
     }
-    client.set_log_level(RDKafkaLogLevel::Warning);
+    // What librdkafka tells of itself is told only to who asks for it.
+    let asked = config.properties.contains_key("debug");
+    client.set_log_level(if asked { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Warning });
     client
 }
 

@@ -6,10 +6,15 @@
 //! minutes long; `HERALD_STORM_SEED` repeats the choices of one. `docs/failures.md` says what is tried and what is guaranteed.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod away;
 mod count;
+mod frozen;
 mod given;
 mod harness;
+mod instance;
 mod positions;
 mod process;
+mod stops;
 mod storm;
+mod vanished;
 mod worker;

@@ -9,14 +9,10 @@ use crate::{Engine, FIRST, Output, Role, Tool, binary, home, tool::clean};
 
 /// What tests on Kafka have instead of the defaults: few partitions, and failures that are noticed soon. What a test itself
 /// sets wins.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 4] = [
     ("bus.kafka.session-timeout", "3s"),
     ("bus.kafka.transaction-timeout", "4s"),
     ("bus.kafka.delivery-timeout", "4s"),
-    ("bus.kafka.topics.raw.partitions", "3"),
-    ("bus.kafka.topics.event.partitions", "3"),
-    ("bus.kafka.topics.progress.partitions", "3"),
-    ("bus.kafka.topics.log.partitions", "3"),
     ("ingest.publish-timeout", "5s"),
 ];
 
@@ -82,7 +78,8 @@ impl Fleet {
             ("EVENT_LOG".to_owned(), self.scratch().join("event-log.jsonl").display().to_string()),
         ];
         if self.given.engine != Engine::Embedded {
-            variables.extend(SETTINGS.map(|(key, value)| (home::variable(key), value.to_owned())));
+            let settings = SETTINGS.into_iter().chain(home::PARTITIONS.map(|key| (key, "3")));
+            variables.extend(settings.map(|(key, value)| (home::variable(key), value.to_owned())));
             variables.push((home::variable("detector.schemas-url"), format!("http://{}", self.api_port())));
         }
         variables.extend(self.given.variables.iter().cloned());

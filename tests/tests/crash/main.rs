@@ -74,8 +74,7 @@ async fn crash(partitions: u32) {
     let mut random = Random(seed);
 
     // A line of log for each would be kept by the harness.
-    let mut builder =
-        Herald::build().setting("telemetry.filter", "warn").setting("bus.partitions", &partitions.to_string());
+    let mut builder = Herald::build().setting("telemetry.filter", "warn").partitions(partitions);
     for (name, text) in CATALOG {
         builder = builder.event(name, text);
     }

@@ -23,6 +23,30 @@ static GENERATIONS: AtomicU64 = AtomicU64::new(1);
 
 impl Task {
     pub(super) fn assigned(&mut self, partitions: Vec<TopicPartition>) {
+        // What was being taken when the group went on without our answer is given anew, or gone.
+        self.let_go();
+        self.forget(&partitions);
+        self.find(partitions);
+    }
+
+    /// Drops what the group gives although we have it: the membership that we had it by is over, and nobody said so.
+    fn forget(&mut self, partitions: &[TopicPartition]) {
+        let had: Vec<TopicPartition> = partitions.iter().filter(|at| self.parts.contains_key(at)).cloned().collect();
+        if had.is_empty() {
+            return;
+        }
+        let announced = |at: &&TopicPartition| self.parts.get(at).is_some_and(|part| part.announced);
+        let told: Vec<TopicPartition> = had.iter().filter(announced).cloned().collect();
+        self.drop_parts(&had);
+        if !told.is_empty() {
+            self.shared.outbox.tell(Delivery::Lost(told));
+        }
+        let consumer = self.shared.consumer();
+        consumer.context().unassign(&consumer, &had);
+    }
+
+    /// Finds out the positions of partitions that are ours now, to announce them.
+    pub(super) fn find(&mut self, partitions: Vec<TopicPartition>) {
         if partitions.is_empty() {
             return;
         }
@@ -53,6 +77,7 @@ impl Task {
     }
 
     pub(super) fn revoked(&mut self, partitions: Vec<TopicPartition>, lost: bool) {
+        self.let_go();
         let told: Vec<TopicPartition> =
             partitions.iter().filter(|at| self.parts.get(at).is_some_and(|part| part.announced)).cloned().collect();
         self.shared.outbox.close(&told);

@@ -155,8 +155,9 @@ impl Task {
         self.leave(left).await;
     }
 
-    async fn leave(self, left: Option<oneshot::Sender<()>>) {
+    async fn leave(mut self, left: Option<oneshot::Sender<()>>) {
         lock(&self.shared.owned).clear();
+        self.advise();
         let (consumer, slot) = (self.shared.consumer(), self.slot);
         let closed = blocking(move || {
             consume::farewell(&consumer);
@@ -289,6 +290,6 @@ impl Task {
         self.shared.outbox.tell(Delivery::Lost(ours.clone()));
         // The group's assignment stands; only what was committed must be found out.
         let revoking = self.revocation.as_ref().map(|revocation| revocation.partitions.clone()).unwrap_or_default();
-        self.assigned(ours.into_iter().filter(|at| !revoking.contains(at)).collect());
+        self.find(ours.into_iter().filter(|at| !revoking.contains(at)).collect());
     }
 }
