@@ -44,3 +44,7 @@ doc:
 bench *flags:
     cargo build --release -p herald --locked
     target/release/herald bench --dev {{ flags }}
+
+# The long variants of the failure tests on Kafka: about an hour
+long:
+    HERALD_LONG=1 cargo test -p bus -p tests --test kafka --locked -- --nocapture

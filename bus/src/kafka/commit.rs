@@ -127,10 +127,7 @@ impl Work {
         let mut aside = VecDeque::new();
         let mut wait = BACK_OFF.0;
         loop {
-            let (sure, unsure): (Vec<_>, Vec<_>) =
-                batch.into_iter().partition(|request| request.member.make_sure(&request.shares));
-            aside.extend(unsure.into_iter().filter_map(still_ours));
-            batch = sure.into_iter().filter_map(still_ours).collect();
+            batch = batch.into_iter().filter_map(still_ours).collect();
             if batch.is_empty() {
                 return aside;
             }
@@ -140,7 +137,6 @@ impl Work {
             }
             match self.attempt(&batch) {
                 Attempt::Done => {
-                    batch.iter().for_each(|request| request.member.committed(&request.shares));
                     batch.into_iter().for_each(done);
                     return aside;
                 }
@@ -255,7 +251,7 @@ impl Work {
     }
 }
 
-/// The positions of each request; none when one of its shares is no longer ours, or there was a rebalance since that was sure.
+/// The positions of each request; none when one of its shares is no longer ours.
 fn positions(batch: &[Request]) -> Option<Vec<Positions>> {
     batch.iter().map(|request| request.member.positions(&request.shares)).collect()
 }

@@ -8,7 +8,7 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -42,11 +42,14 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// How long the group is polled on after everything was given back, so that the farewell is sent before the client closes.
 const PARTING: Duration = Duration::from_millis(100);
 
+/// What librdkafka calls it when the group knows us by another name: we joined for the first time, or were evicted.
+const RENAMED: &str = "MEMBERID";
+
 /// What the group did.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Assigned(Vec<TopicPartition>),
-    Revoked { partitions: Vec<TopicPartition>, lost: bool },
+    Assigned { partitions: Vec<TopicPartition>, membership: u64 },
+    Revoked { partitions: Vec<TopicPartition>, lost: bool, membership: u64 },
 }
 
 /// Takes note of rebalances. What librdkafka has been assigned is a part of what the group gave: what is open.
@@ -56,6 +59,10 @@ pub(crate) struct Rebalances {
     open: Mutex<HashSet<TopicPartition>>,
     closing: AtomicBool,
     standing: Mutex<Option<Standing>>,
+    /// Counts the names that the group has known us by.
+    memberships: AtomicU64,
+    /// Whether librdkafka's details were asked for by the operator.
+    talkative: bool,
     /// Something else than a message was polled: more may be waiting.
     served: AtomicBool,
 }
@@ -63,8 +70,8 @@ pub(crate) struct Rebalances {
 /// Who this member was in its group when a rebalance was told.
 #[derive(Clone)]
 pub(crate) struct Standing {
-    /// Counts the rebalances.
-    pub(crate) epoch: u64,
+    /// Which membership: what was ours under an earlier one may have been another's since.
+    pub(crate) membership: u64,
     pub(crate) group: Arc<ConsumerGroupMetadata>,
 }
 
@@ -75,12 +82,13 @@ impl Rebalances {
         lock(&self.standing).clone()
     }
 
-    fn stand(&self, consumer: &BaseConsumer<Self>) {
-        let mut standing = lock(&self.standing);
-        let epoch = standing.as_ref().map_or(0, |standing| standing.epoch) + 1;
+    /// Takes note of who we are now, and tells which membership that is.
+    fn stand(&self, consumer: &BaseConsumer<Self>) -> u64 {
+        let membership = self.memberships.load(Ordering::Acquire);
         if let Some(group) = consumer.group_metadata() {
-            *standing = Some(Standing { epoch, group: Arc::new(group) });
+            *lock(&self.standing) = Some(Standing { membership, group: Arc::new(group) });
         }
+        membership
     }
 
     pub(crate) fn take(&self) -> Option<Event> {
@@ -130,7 +138,14 @@ impl Rebalances {
 
 impl ClientContext for Rebalances {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log(level, facility, message);
+        self.served.store(true, Ordering::Release);
+        // Told before the rebalance that it is about: both come by the same queue.
+        if facility == RENAMED {
+            self.memberships.fetch_add(1, Ordering::AcqRel);
+        }
+        if self.talkative || !matches!(level, RDKafkaLogLevel::Debug | RDKafkaLogLevel::Info) {
+            client::log(level, facility, message);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -143,20 +158,20 @@ impl ConsumerContext for Rebalances {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
         self.served.store(true, Ordering::Release);
         let (partitions, closing) = (self.partitions(list), self.closing.load(Ordering::Acquire));
-        self.stand(consumer);
+        let membership = self.stand(consumer);
         if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             // Nothing yet: a partition is assigned when it is opened. So no rebalance ever waits for a position.
             if let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
                 tracing::debug!(%error, "an assignment was gone before it was taken");
             }
             if !closing {
-                lock(&self.events).push_back(Event::Assigned(partitions));
+                lock(&self.events).push_back(Event::Assigned { partitions, membership });
             }
         } else if closing {
             self.unassign(consumer, &partitions);
         } else {
             let lost = consumer.assignment_lost();
-            lock(&self.events).push_back(Event::Revoked { partitions, lost });
+            lock(&self.events).push_back(Event::Revoked { partitions, lost, membership });
         }
     }
 
@@ -215,10 +230,15 @@ pub(crate) fn consumer(config: &Config, slot: &Slot, wake: Arc<Notify>) -> Resul
         open: Mutex::default(),
         closing: AtomicBool::new(false),
         standing: Mutex::default(),
+        memberships: AtomicU64::new(0),
+        talkative: config.properties.contains_key("debug"),
         served: AtomicBool::new(false),
     };
-    let created: KafkaResult<BaseConsumer<Rebalances>> =
-        configured(config, &preferred, &required).create_with_context(context);
+    let mut client = configured(config, &preferred, &required);
+    // Only in its details does librdkafka tell that the group knows us by another name.
+    let details = client.get("debug").map_or_else(|| "cgrp".to_owned(), |asked| format!("{asked},cgrp"));
+    client.set("debug", details).set_log_level(RDKafkaLogLevel::Debug);
+    let created: KafkaResult<BaseConsumer<Rebalances>> = client.create_with_context(context);
     let mut consumer = created.map_err(|error| Error::Stopped(format!("a consumer cannot be created: {error}")))?;
     consumer.set_nonempty_callback(move || wake.notify_one());
     Ok(consumer)

@@ -20,13 +20,12 @@ use crate::{
         codec::{self, Names},
         commit::Request,
         config::Config,
-        consume::{self, Rebalances, Standing},
+        consume::{self, Rebalances},
         outbox::Outbox,
-        position,
         slots::Slots,
         transaction::Positions,
     },
-    member::{Committed, Delivery, Generation, Member, Position, Share},
+    member::{Committed, Delivery, Generation, Member, Share},
     record::{Offset, Outgoing, Topic, TopicPartition},
 };
 
@@ -46,10 +45,8 @@ pub(crate) enum Command {
 /// A partition that may be committed.
 pub(crate) struct Owned {
     pub(crate) generation: Generation,
-    /// What is committed for it, as far as we know.
-    pub(crate) position: Option<Position>,
-    /// As of which rebalance nobody else has committed anything for it; 0 if that is not known.
-    pub(crate) sure: u64,
+    /// Under which membership it is ours.
+    pub(crate) membership: u64,
 }
 
 /// What the handle, the task and the committing thread have in common.
@@ -74,48 +71,13 @@ impl Shared {
         lock(&self.owned).get(&share.partition).is_some_and(|owned| owned.generation == share.generation)
     }
 
-    /// Makes sure, after a rebalance, that what is committed for the partitions of shares is what we left there. What is not was
-    /// another's meanwhile, although librdkafka does not say so, and is lost. False if it cannot be told yet. Blocks.
-    pub(crate) fn make_sure(&self, shares: &[Share]) -> bool {
-        let consumer = self.consumer();
-        // Before the question: what others commit after it is committed in a later generation, in which we cannot.
-        let Some(Standing { epoch, .. }) = consumer.context().standing() else { return false };
-        let unsure: Vec<TopicPartition> = {
-            let owned = lock(&self.owned);
-            let unsure = |at: &&TopicPartition| owned.get(*at).is_some_and(|owned| owned.sure != epoch);
-            shares.iter().map(|share| &share.partition).filter(unsure).cloned().collect()
-        };
-        if unsure.is_empty() {
-            return true;
-        }
-        let Ok(stable) = position::ask(&consumer, &self.names, &unsure) else { return false };
-        let (mut owned, mut taken) = (lock(&self.owned), Vec::new());
-        let answers = stable.len();
-        for (at, position) in stable {
-            match owned.get_mut(&at) {
-                Some(owned) if owned.position == position => owned.sure = epoch,
-                Some(_) => taken.push(at),
-                None => {}
-            }
-        }
-        drop(owned);
-        if !taken.is_empty() {
-            tracing::info!(
-                group = self.group,
-                "partitions were another's for a while; they are read again from its positions"
-            );
-            self.expel(taken);
-        }
-        answers == unsure.len()
-    }
-
     /// The positions of shares and who we are, if all of them are still ours.
     pub(crate) fn positions(&self, shares: &[Share]) -> Option<Positions> {
         let standing = self.consumer().context().standing()?;
         let owned = lock(&self.owned);
         let mut list = TopicPartitionList::with_capacity(shares.len());
         for share in shares {
-            let ours = |owned: &&Owned| owned.generation == share.generation && owned.sure == standing.epoch;
+            let ours = |owned: &&Owned| owned.generation == share.generation && owned.membership == standing.membership;
             owned.get(&share.partition).filter(ours)?;
             let name = self.names.outer(share.partition.topic.as_str());
             let mut element = list.add_partition(&name, share.partition.partition.0.cast_signed());
@@ -123,16 +85,6 @@ impl Shared {
             element.set_metadata(share.position.note.as_str());
         }
         Some(Positions { list, group: standing.group })
-    }
-
-    /// That these shares are committed.
-    pub(crate) fn committed(&self, shares: &[Share]) {
-        let mut owned = lock(&self.owned);
-        for share in shares {
-            if let Some(owned) = owned.get_mut(&share.partition).filter(|owned| owned.generation == share.generation) {
-                owned.position = Some(share.position.clone());
-            }
-        }
     }
 
     /// That the end of a commit of these is unknown.

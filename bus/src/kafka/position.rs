@@ -64,11 +64,7 @@ pub(crate) async fn fetch(
 }
 
 /// Asks once; what is not stable is left out. Blocks.
-pub(crate) fn ask(
-    consumer: &BaseConsumer<Rebalances>,
-    names: &Names,
-    wanted: &[TopicPartition],
-) -> Result<Vec<Fetched>, Error> {
+fn ask(consumer: &BaseConsumer<Rebalances>, names: &Names, wanted: &[TopicPartition]) -> Result<Vec<Fetched>, Error> {
     let mut list = TopicPartitionList::with_capacity(wanted.len());
     for at in wanted {
         add(&mut list, names, at, RawOffset::Invalid)?;

@@ -17,7 +17,7 @@ use crate::{
     count::{blocking, client, count, partitions},
     given::Given,
     harness::{Input, behind, bus, long, prefix, wait_for},
-    process::Worker,
+    process::{Worker, freeze_in_commit},
     storm::report,
 };
 
@@ -105,6 +105,10 @@ async fn how_long_others_stop_is_told() {
         tokio::time::sleep(Duration::from_secs(4)).await;
         let victim = workers.swap_remove(0);
         let own = has(&victim);
+        if what.starts_with("kill") {
+            // Within a transaction, if it can be helped: its records hold up readers downstream until it is ended.
+            freeze_in_commit(&victim, Duration::from_millis(4)).await;
+        }
         let happened = Instant::now();
         let again = match what {
             "a graceful leave" => victim.leave().await,

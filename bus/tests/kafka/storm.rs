@@ -91,7 +91,7 @@ impl Workers {
         let index = usize::try_from(random.below(self.running.len() as u64)).unwrap();
         let victim = self.running.swap_remove(index);
         let now = Instant::now();
-        match random.below(6) {
+        match random.below(7) {
             0 => {
                 self.gone.push((now, victim.kill()));
                 "kill -9, and a restart"
@@ -110,7 +110,15 @@ impl Workers {
                 self.join();
                 "join"
             }
-            4 => {
+            // Where librdkafka waits to join when it is evicted, it keeps what it had.
+            4 if self.running.len() < 5 => {
+                self.join();
+                tokio::time::sleep(random.millis(100, 900)).await;
+                victim.freeze();
+                self.frozen.push((Instant::now() + SESSION + TRANSACTION / 2 + random.millis(0, 2000), victim));
+                "a join, and a freeze within its rebalance"
+            }
+            5 => {
                 freeze_in_commit(&victim, random.millis(0, 12)).await;
                 self.frozen.push((now + random.millis(100, 900), victim));
                 "a short freeze"

@@ -71,8 +71,8 @@ pub(crate) struct Pipeline {
 /// A Herald with the catalog of the count.
 pub(crate) fn build(kafka: &str) -> Builder {
     // A line of log for each row would be kept by the harness.
-    let builder = Herald::on(Engine::Kafka(kafka.to_owned()))
-        .setting("telemetry.filter", &std::env::var("HERALD_TEST_FILTER").unwrap_or("warn".into()));
+    let filter = std::env::var("HERALD_TEST_FILTER").unwrap_or_else(|_| "warn".to_owned());
+    let builder = Herald::on(Engine::Kafka(kafka.to_owned())).setting("telemetry.filter", &filter);
     CATALOG.iter().fold(builder, |builder, (name, text)| builder.event(name, text))
 }
 

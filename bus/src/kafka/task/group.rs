@@ -22,11 +22,11 @@ use crate::{
 static GENERATIONS: AtomicU64 = AtomicU64::new(1);
 
 impl Task {
-    pub(super) fn assigned(&mut self, partitions: Vec<TopicPartition>) {
+    pub(super) fn assigned(&mut self, partitions: Vec<TopicPartition>, membership: u64) {
         // What was being taken when the group went on without our answer is given anew, or gone.
         self.let_go();
         self.forget(&partitions);
-        self.find(partitions);
+        self.find(partitions, membership);
     }
 
     /// Drops what the group gives although we have it: the membership that we had it by is over, and nobody said so.
@@ -46,13 +46,14 @@ impl Task {
     }
 
     /// Finds out the positions of partitions that are ours now, to announce them.
-    pub(super) fn find(&mut self, partitions: Vec<TopicPartition>) {
+    pub(super) fn find(&mut self, partitions: Vec<TopicPartition>, membership: u64) {
         if partitions.is_empty() {
             return;
         }
         let generation = Generation(GENERATIONS.fetch_add(1, Ordering::Relaxed));
         for at in &partitions {
-            self.parts.insert(at.clone(), Part { generation, announced: false, next: None, stopped: false });
+            self.parts
+                .insert(at.clone(), Part { generation, membership, announced: false, next: None, stopped: false });
         }
         let (consumer, names, found) = (self.shared.consumer(), self.shared.names.clone(), self.found.0.clone());
         tokio::spawn(position::fetch(consumer, names, partitions, move |positions| {
@@ -66,7 +67,7 @@ impl Task {
             let waiting = |part: &&mut Part| part.generation == generation && !part.announced;
             if let Some(part) = self.parts.get_mut(&partition).filter(waiting) {
                 part.announced = true;
-                let owned = Owned { generation, position: position.clone(), sure: 0 };
+                let owned = Owned { generation, membership: part.membership };
                 lock(&self.shared.owned).insert(partition.clone(), owned);
                 assignments.push(Assignment { partition, generation, position });
             }

@@ -37,6 +37,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// One partition that the group gave us.
 struct Part {
     generation: Generation,
+    /// Under which membership the group gave it to us.
+    membership: u64,
     /// What the stage may be told of: its position is known.
     announced: bool,
     /// The next offset to deliver, once it is open.
@@ -284,12 +286,13 @@ impl Task {
         if ours.is_empty() {
             return;
         }
+        let membership = ours.iter().filter_map(|at| self.parts.get(at)).map(|part| part.membership).min();
         self.drop_parts(&ours);
         let consumer = self.shared.consumer();
         consumer.context().unassign(&consumer, &ours);
         self.shared.outbox.tell(Delivery::Lost(ours.clone()));
         // The group's assignment stands; only what was committed must be found out.
         let revoking = self.revocation.as_ref().map(|revocation| revocation.partitions.clone()).unwrap_or_default();
-        self.find(ours.into_iter().filter(|at| !revoking.contains(at)).collect());
+        self.find(ours.into_iter().filter(|at| !revoking.contains(at)).collect(), membership.unwrap_or_default());
     }
 }

@@ -74,8 +74,15 @@ impl Task {
         }
         while let Some(event) = consumer.context().take() {
             match event {
-                Event::Assigned(partitions) => self.assigned(partitions),
-                Event::Revoked { partitions, lost } => self.revoked(partitions, lost),
+                Event::Revoked { partitions, lost: true, .. } => self.revoked(partitions, true),
+                Event::Assigned { membership, .. } | Event::Revoked { membership, .. }
+                    if self.was_evicted(membership) =>
+                {
+                    self.rejoin().await;
+                    return true;
+                }
+                Event::Assigned { partitions, membership } => self.assigned(partitions, membership),
+                Event::Revoked { partitions, .. } => self.revoked(partitions, false),
             }
         }
         for error in polled.errors {

@@ -49,14 +49,7 @@ impl Task {
 
     /// A consumer that has failed for good is replaced once; then it is for whoever runs us.
     pub(super) async fn replace(&mut self, error: &KafkaError) {
-        let lost: Vec<TopicPartition> = self.parts.keys().cloned().collect();
-        let told: Vec<TopicPartition> =
-            self.parts.iter().filter(|(_, part)| part.announced).map(|(at, _)| at.clone()).collect();
-        self.drop_parts(&lost);
-        self.revocation = None;
-        if !told.is_empty() {
-            self.shared.outbox.tell(Delivery::Lost(told));
-        }
+        self.lose_all();
         if self.replaced.is_some_and(|at| at.elapsed() < RELAPSE) {
             let reason = format!(
                 "the consumer of `{}` has failed ({error}); if another process runs as instance `{}`, give each process of a \
@@ -68,8 +61,45 @@ impl Task {
         }
         self.replaced = Some(Instant::now());
         tracing::warn!(group = self.shared.group, %error, "a consumer has failed for good and is replaced");
+        self.renew(false).await;
+    }
+
+    /// Whether what we have was given to us under an earlier membership.
+    pub(super) fn was_evicted(&self, membership: u64) -> bool {
+        self.parts.values().any(|part| part.membership != membership)
+    }
+
+    /// The group had evicted us, and took us in again under another name with what we had; librdkafka does not say so when it
+    /// happens while it waits to join. Others may have had it since, and may just be finishing it. So we leave, with nothing,
+    /// and join anew: until we have it again, they have ended.
+    pub(super) async fn rejoin(&mut self) {
+        tracing::info!(group = self.shared.group, "this member was evicted from its group; it leaves and joins anew");
+        self.lose_all();
+        self.renew(true).await;
+    }
+
+    fn lose_all(&mut self) {
+        let lost: Vec<TopicPartition> = self.parts.keys().cloned().collect();
+        let told: Vec<TopicPartition> =
+            self.parts.iter().filter(|(_, part)| part.announced).map(|(at, _)| at.clone()).collect();
+        self.drop_parts(&lost);
+        self.revocation = None;
+        if !told.is_empty() {
+            self.shared.outbox.tell(Delivery::Lost(told));
+        }
+    }
+
+    /// Goes on with another consumer, after a farewell of the old one where that is still able to.
+    async fn renew(&mut self, farewell: bool) {
         let (config, slot, wake) = (self.config.clone(), self.slot.clone(), self.wake.clone());
-        let new = blocking(move || consume::consumer(&config, &slot, wake)).await.and_then(|new| new);
+        let old = self.shared.consumer();
+        let new = blocking(move || {
+            if farewell {
+                consume::farewell(&old);
+            }
+            consume::consumer(&config, &slot, wake)
+        });
+        let new = new.await.and_then(|new| new);
         match new {
             Ok(new) => {
                 let old = std::mem::replace(&mut *lock(&self.shared.consumer), Arc::new(new));
