@@ -124,6 +124,9 @@ impl Transactor {
                 };
                 flight.refused();
                 let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition) {
+                    self.look_up(&topic.1);
+                }
                 if !full || begun.elapsed() > self.timeout {
                     refused = Some(error.to_string());
                     break 'records;
@@ -143,6 +146,13 @@ impl Transactor {
                 self.abort(begun)?;
                 Err(Failure::Aborted(failed.unwrap_or_else(|| "the brokers did not take the records in time".into())))
             }
+        }
+    }
+
+    /// A topic that was made anew, or has more partitions now, is known to the producer as it was, for a minute by itself.
+    fn look_up(&self, topic: &str) {
+        if let Err(error) = self.producer.client().fetch_metadata(Some(topic), CALL) {
+            tracing::debug!(topic, %error, "a topic could not be looked up");
         }
     }
 

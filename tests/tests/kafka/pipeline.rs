@@ -1,11 +1,17 @@
 //! A pipeline under load: what it is, and how it is counted.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use contracts::{
+    progress::{Fact, Progress},
+    raw::Place,
+    topics,
+};
 use tests::{Builder, Engine, FIRST, Herald, Role};
 use tokio::{
     sync::{Mutex, MutexGuard, watch},
@@ -104,7 +110,7 @@ impl Pipeline {
         self.load.more();
         self.herald
             .wait_for("more webhooks to be accepted", async || {
-                (self.load.accepted().len() > before + CLIENTS).then_some(())
+                (self.load.accepted().len() > before + CLIENTS * 10).then_some(())
             })
             .await;
     }
@@ -130,6 +136,7 @@ impl Pipeline {
         let settled = stopped.elapsed();
         let effects = self.herald.marks("effects");
         self.herald.sigterm().await;
+        tell_doubles(&self.herald).await;
         let log = count::of_log(&self.herald.log(), &accepted).await;
         count::of_effects(&effects, &log);
         count::of_results(&summaries, &log, &accepted);
@@ -138,6 +145,26 @@ impl Pipeline {
             accepted.len(),
             effects.len(),
             self.begun.elapsed()
+        ));
+    }
+}
+
+/// What was decided more than once, and where that stands, for whoever must find out why; the count fails on it next.
+async fn tell_doubles(herald: &Herald) {
+    let mut told: BTreeMap<Place, Vec<String>> = BTreeMap::new();
+    for record in herald.log().records(topics::PROGRESS).await {
+        let progress = Progress::decode(record.value()).unwrap();
+        if matches!(progress.fact, Fact::Detected(_) | Fact::Duplicate(_)) {
+            let what = format!("{}@{} at {}", record.at(), record.offset, record.published);
+            told.entry(progress.occurrence.raw).or_default().push(what);
+        }
+    }
+    told.retain(|_, told| told.len() > 1);
+    if !told.is_empty() {
+        report(&format!(
+            "{} raw records were decided more than once: {told:?}\n{}",
+            told.len(),
+            herald.fleet().story()
         ));
     }
 }
