@@ -177,7 +177,7 @@ impl Work {
             }
             Err(Failure::Fenced(reason)) => {
                 self.fenced(&reason);
-                Attempt::Again
+                Attempt::Lost
             }
             Err(Failure::Unknown(reason)) => {
                 tracing::warn!(reason, "whether a transaction counts is not known; its partitions are read again");

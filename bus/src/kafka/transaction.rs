@@ -34,7 +34,7 @@ pub(crate) enum Failure {
     Refused(usize, String),
     /// Nothing of it counts; the producer is done for.
     Broken(String),
-    /// Another process has the same `transactional.id`; nothing of it counts.
+    /// Another process has the same `transactional.id`; whether it counts is not known.
     Fenced(String),
     /// Whether it counts is not known; the producer is done for.
     Unknown(String),
@@ -179,13 +179,15 @@ impl Transactor {
             if retriable(&error) {
                 continue;
             }
+            // From the first try on it may count, whatever the next ones say; only an abort that succeeds tells that it does not.
+            let unknown = |failure| match failure {
+                Failure::Broken(reason) => Failure::Unknown(reason),
+                other => other,
+            };
             if fatal(&error) {
-                return Err(match self.judge(begun, error) {
-                    Failure::Broken(reason) => Failure::Unknown(reason),
-                    other => other,
-                });
+                return Err(unknown(self.judge(begun, error)));
             }
-            self.abort(begun)?;
+            self.abort(begun).map_err(unknown)?;
             return Err(Failure::Aborted(error.to_string()));
         }
     }

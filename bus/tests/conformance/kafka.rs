@@ -21,8 +21,7 @@ pub(crate) fn prefix() -> String {
 
 /// What the tests have in common.
 pub(crate) fn config(prefix: &str) -> Config {
-    let servers = std::env::var("HERALD_TEST_KAFKA").expect("a broker");
-    let mut config = Config { prefix: prefix.to_owned(), ..Config::new(servers.split(',')) };
+    let mut config = Config { prefix: prefix.to_owned(), ..Config::new(broker::shared().split(',')) };
     for (kind, settings) in &mut config.layout.kinds {
         if *kind != bus::kafka::layout::Kind::Table {
             *settings = Settings { partitions: 4, ..settings.clone() };
