@@ -88,8 +88,8 @@ impl Cluster {
 
     /// Asks for all topics.
     pub(crate) async fn refresh(&self) -> Result<Known, Error> {
-        let (observer, names) = (self.observer.clone(), self.names.clone());
-        let known = blocking(move || known(&observer, &names)).await??;
+        let (observer, names, last) = (self.observer.clone(), self.names.clone(), self.known.borrow().clone());
+        let known = blocking(move || known(&observer, &names, &last)).await??;
         self.known.send_if_modified(|last| {
             let changed = **last != *known;
             *last = known.clone();
@@ -310,15 +310,16 @@ fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(Duration::from_secs(20))).operation_timeout(Some(Duration::from_secs(20)))
 }
 
-fn known(observer: &BaseConsumer<Quiet>, names: &Names) -> Result<Known, Error> {
+fn known(observer: &BaseConsumer<Quiet>, names: &Names, last: &Known) -> Result<Known, Error> {
     let metadata = observer.fetch_metadata(None, QUESTION).map_err(|error| unavailable(&error))?;
     let mut known = HashMap::new();
     for topic in metadata.topics() {
         let Some(name) = names.inner(topic.name()) else { continue };
-        // One that is being created has partitions without a leader: it cannot be used yet.
+        // One that is being created has partitions without a leader: it cannot be used yet. One that we know has lost them only
+        // for now, with its brokers.
         let usable = topic.error().is_none() && !topic.partitions().is_empty();
         let led = topic.partitions().iter().any(|partition| partition.leader() >= 0);
-        if usable && led {
+        if usable && (led || last.contains_key(&name)) {
             known.insert(name, u32::try_from(topic.partitions().len()).unwrap_or(u32::MAX));
         }
     }

@@ -1,6 +1,6 @@
 //! A broker that is away under publications and hops: publishing is refused quickly and works again, hops go on by themselves.
 //!
-//! It is frozen, not stopped: Apache Kafka 4.3 leaves out partitions without a leader when it ends a transaction, so that a
+//! It is frozen, not stopped, and goes on leading: Apache Kafka 4.3 leaves out partitions without a leader when it ends a transaction, so that a
 //! single one that stops can leave a transaction open for ever. Three that stop and die are in the tests of the pipeline.
 
 use std::{
@@ -23,7 +23,15 @@ const REFUSED: Duration = Duration::from_secs(7);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_away_and_comes_back_loses_nothing_and_doubles_nothing() {
-    let cluster = blocking(|| Arc::new(Cluster::single().start().unwrap_or_else(|error| panic!("{error}")))).await;
+    let cluster = blocking(|| {
+        Arc::new(
+            Cluster::single()
+                .property("broker.session.timeout.ms", 120_000)
+                .start()
+                .unwrap_or_else(|error| panic!("{error}")),
+        )
+    })
+    .await;
     let given = Given::new(&cluster.bootstrap(), &prefix("away"));
     let bus = bus(&given).await;
     let input = Input::start(bus.clone(), 1000);

@@ -22,9 +22,11 @@ async fn a_herald_that_dies_unasked_fails_the_test() {
 #[tokio::test]
 #[should_panic(expected = "work was left over")]
 async fn work_that_is_left_over_fails_the_test() {
-    let event = with_jobs("things", &shell("slow", &until("go"), "    timeout: 5m\n"));
+    let event =
+        with_jobs("things", &shell("slow", &format!("touch \"$SCRATCH/begun\"; {}", until("go")), "    timeout: 5m\n"));
     let herald = Herald::build().event("thing.made", &event).start().await;
     herald.post(body::insert("a", "things", json!({ "id": 1 }))).await;
+    herald.wait_for("the job to begin", async || herald.scratch().join("begun").exists().then_some(())).await;
 }
 
 #[tokio::test]

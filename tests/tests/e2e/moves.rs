@@ -34,9 +34,9 @@ async fn the_main_job_of_the_readme_works_and_works_a_second_time() {
         output.has(&[
             "🔔 Detected 2 events from UPDATE public.moves   correlation ",
             "\n   ⭐ move.cancel.pending",
-            "\n      ✅ job-1  Job 1 complete!  (3.",
+            "\n      ✅ job-1  Job 1 complete!  (",
             "\n   ⭐ move.pickup.successful",
-            "\n      ✅ job-1  Job 1 complete!  (3.",
+            "\n      ✅ job-1  Job 1 complete!  (",
             "\n      ✅ publish-event-log  Wrote event log for move.pickup.successful",
             "\n      ❌ rerun-ar  exit status 3: no move 13107",
         ]);

@@ -39,7 +39,8 @@ async fn nodes_of_three_stop_and_die_and_come_back_and_nothing_is_lost_or_double
 async fn a_broker_is_frozen_and_nothing_is_lost_or_doubled() {
     let _turn = turn().await;
     let mut random = Random::of_environment();
-    let cluster = start(Cluster::single()).await;
+    // Its session is longer than it is frozen: else it would stop leading, which is the same as stopping.
+    let cluster = start(Cluster::single().property("broker.session.timeout.ms", 120_000)).await;
     let pipeline = Pipeline::start(build(&cluster.bootstrap())).await;
     for _ in 0..if long() { 20 } else { 1 } {
         pipeline.goes_on().await;
