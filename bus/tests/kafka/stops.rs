@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::{
     count::{blocking, client, count, partitions},
     given::Given,
-    harness::{Input, behind, bus, long, prefix, wait_for},
+    harness::{Input, behind, bus, prefix, wait_for},
     process::{Worker, freeze_in_commit},
     storm::report,
 };
@@ -89,11 +89,8 @@ fn has(worker: &Worker) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "it measures, for a minute: `just long` runs it"]
 async fn how_long_others_stop_is_told() {
-    // It takes a minute, of which most is waiting.
-    if !long() {
-        return;
-    }
     let given = Given { spread: true, ..Given::new(broker::shared(), &prefix("stops")) };
     let bus = bus(&given).await;
     let input = Input::start(bus.clone(), 1000);
