@@ -15,7 +15,7 @@ use crate::{
 /// What `herald topics acl` is told.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Options {
-    /// The team: its principal is User:<team>, and its groups begin with its name and a dot
+    /// The team: its principal is `User:<team>`, and its groups begin with its name and a dot
     #[arg(required_unless_present = "herald", conflicts_with = "herald", value_name = "TEAM")]
     team: Option<String>,
     /// Names of events, as in move.new or move.new.v2, or what names begin with, as in 'move.*'
