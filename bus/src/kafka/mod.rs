@@ -1,10 +1,10 @@
 //! The bus on Apache Kafka, through librdkafka: the same contract for many processes on many machines.
 //!
-//! - [`Cluster`] asks what the cluster has. [`Reader`](read) reads without a group, [`publish`] writes without one.
-//! - A member is a task ([`consume`]) around a consumer of its own: it follows the group's rebalances, fetches positions
-//!   *itself* ([`position`]), and assigns a partition to librdkafka only when its stage opens it, with an explicit offset. So
+//! - `Cluster` asks what the cluster has. `read` reads without a group, `publish` writes without one.
+//! - A member is a task (`consume`) around a consumer of its own: it follows the group's rebalances, fetches positions
+//!   *itself* (`position`), and assigns a partition to librdkafka only when its stage opens it, with an explicit offset. So
 //!   librdkafka never looks up a position, which it can get wrong while a transaction is open.
-//! - All members of a process commit through one thread with one transactional producer ([`commit`]).
+//! - All members of a process commit through one thread with one transactional producer (`commit`).
 //!
 //! Partitions are chosen by us (`contracts::topics::partition_of`), as on every bus.
 
