@@ -31,12 +31,16 @@ use crate::{
 const TRANSACTION_BYTES: usize = 32 * 1024 * 1024;
 /// How long after a failure it is tried again, at first and at most.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// How often that is doubled after refusals: each try writes what it then aborts.
+const DOUBLINGS: u32 = 5;
 
 /// What a member wants committed.
 pub(crate) struct Request {
     pub(crate) member: Arc<Shared>,
     pub(crate) shares: Vec<Share>,
     pub(crate) committed: Committed,
+    /// How often the broker has refused its positions.
+    pub(crate) refusals: u32,
     pub(crate) reply: oneshot::Sender<Result<Committed, Error>>,
 }
 
@@ -58,6 +62,7 @@ impl Committer {
             stopped: None,
             keyless: AtomicU32::new(0),
             waiting: false,
+            missing: false,
         };
         // Without the thread its channel is closed, and every commit says so.
         let spawned = std::thread::Builder::new().name("kafka-commit".into()).spawn(move || work.run(&inbox));
@@ -84,13 +89,15 @@ struct Work {
     keyless: AtomicU32,
     /// It was said that transactions cannot begin.
     waiting: bool,
+    /// It was said that a topic is missing.
+    missing: bool,
 }
 
 /// What became of an attempt.
 enum Attempt {
     Done,
     Again,
-    /// The requests of these numbers wait; the others are tried at once.
+    /// The request of this number waits; the others are tried at once.
     SetAside(usize),
     Lost,
 }
@@ -107,8 +114,11 @@ impl Work {
                     Ok(request) => batch.push(request),
                     Err(mpsc::RecvError) => return,
                 }
-            } else if let Ok(request) = inbox.recv_timeout(BACK_OFF.0) {
-                batch.push(request);
+            } else {
+                let refusals = aside.iter().map(|request| request.refusals).min().unwrap_or_default();
+                let wait = BACK_OFF.0 * 2_u32.pow(refusals.min(DOUBLINGS));
+                // Closed, they are tried again all the same: somebody waits for them.
+                batch.extend(inbox.recv_timeout(wait).ok());
             }
             batch.extend(aside.drain(..));
             let mut bytes: usize = batch.iter().map(size).sum();
@@ -144,7 +154,11 @@ impl Work {
                     batch.into_iter().for_each(lost);
                     return aside;
                 }
-                Attempt::SetAside(index) => aside.push_back(batch.swap_remove(index)),
+                Attempt::SetAside(index) => {
+                    let mut refused = batch.swap_remove(index);
+                    refused.refusals += 1;
+                    aside.push_back(refused);
+                }
                 Attempt::Again => {
                     std::thread::sleep(wait);
                     wait = (wait * 2).min(BACK_OFF.1);
@@ -166,8 +180,14 @@ impl Work {
                 Attempt::Again
             }
             Err(Failure::Refused(index, reason)) => {
-                let group = &batch[index].member.group;
-                tracing::info!(group, reason, "positions were refused; made again if the partitions are still ours");
+                if batch[index].refusals == 0 {
+                    let group = &batch[index].member.group;
+                    tracing::info!(
+                        group,
+                        reason,
+                        "positions were refused; made again if the partitions are still ours"
+                    );
+                }
                 Attempt::SetAside(index)
             }
             Err(Failure::Broken(reason)) => {
@@ -230,7 +250,7 @@ impl Work {
     }
 
     /// Every output with its partition; none while a topic is missing.
-    fn outputs<'r>(&self, batch: &'r [Request]) -> Option<Vec<(&'r Outgoing, Partition)>> {
+    fn outputs<'r>(&mut self, batch: &'r [Request]) -> Option<Vec<(&'r Outgoing, Partition)>> {
         let all = batch.iter().flat_map(|request| &request.shares).flat_map(|share| &share.outputs);
         let mut outputs = Vec::new();
         for record in all {
@@ -239,7 +259,9 @@ impl Work {
                 None => match self.runtime.block_on(self.cluster.expect(&record.topic)) {
                     Ok(partitions) => partitions,
                     Err(error) => {
-                        tracing::warn!(%error, "a hop waits for its topic; `herald topics apply` creates what is missing");
+                        if !std::mem::replace(&mut self.missing, true) {
+                            tracing::warn!(%error, "hops wait for a topic; `herald topics apply` creates what is missing");
+                        }
                         return None;
                     }
                 },
@@ -247,6 +269,7 @@ impl Work {
             let any = || self.keyless.fetch_add(1, Ordering::Relaxed);
             outputs.push((record, place(record, partitions, any)));
         }
+        self.missing = false;
         Some(outputs)
     }
 }

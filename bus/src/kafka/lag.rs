@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -106,6 +107,13 @@ impl Lags {
             Ok(out)
         })
         .await?
+    }
+
+    /// Serves what the clients were told meanwhile, which would gather. Blocks for moments.
+    pub(crate) fn serve(&self) {
+        for (_, client) in lock(&self.clients).iter() {
+            while client.poll(Duration::ZERO).is_some() {}
+        }
     }
 
     fn client(&self, group: &str) -> Result<Arc<BaseConsumer<Quiet>>, Error> {

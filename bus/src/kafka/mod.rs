@@ -103,7 +103,7 @@ pub struct Kafka {
     committer: OnceLock<Committer>,
     readers: Arc<Readers>,
     watch: Arc<Watch>,
-    lags: Lags,
+    lags: Arc<Lags>,
     slots: Arc<Slots>,
     _upkeep: DropGuard,
 }
@@ -119,12 +119,13 @@ impl Kafka {
         }
         let cluster = Arc::new(Cluster::open(config)?);
         let stop = CancellationToken::new();
-        tokio::spawn(upkeep(cluster.clone(), stop.clone()));
         let readers = Arc::new(Readers::new(config, cluster.clone()));
         let watch = Watch::start(cluster.clone(), stop.clone());
+        let lags = Arc::new(Lags::new(config, cluster.clone(), readers.clone(), watch.clone()));
+        tokio::spawn(upkeep(cluster.clone(), readers.clone(), lags.clone(), stop.clone()));
         Ok(Self {
             publisher: Publisher::open(config, cluster.clone())?,
-            lags: Lags::new(config, cluster.clone(), readers.clone(), watch.clone()),
+            lags,
             readers,
             watch,
             slots: Arc::default(),
@@ -165,7 +166,7 @@ impl Kafka {
 }
 
 /// Keeps what is known of the cluster fresh, and serves its clients.
-async fn upkeep(cluster: Arc<Cluster>, stop: CancellationToken) {
+async fn upkeep(cluster: Arc<Cluster>, readers: Arc<Readers>, lags: Arc<Lags>, stop: CancellationToken) {
     let mut away = false;
     loop {
         tokio::select! {
@@ -179,7 +180,15 @@ async fn upkeep(cluster: Arc<Cluster>, stop: CancellationToken) {
             _ => {}
         }
         away = asked.is_err();
-        cluster.serve();
+        let (cluster, readers, lags) = (cluster.clone(), readers.clone(), lags.clone());
+        let served = blocking(move || {
+            cluster.serve();
+            readers.serve();
+            lags.serve();
+        });
+        if let Err(error) = served.await {
+            tracing::debug!(%error, "clients could not be served");
+        }
     }
 }
 

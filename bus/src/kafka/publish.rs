@@ -1,6 +1,7 @@
 //! Publishing outside of a hop: an idempotent producer that waits for all in-sync replicas.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -19,8 +20,8 @@ use crate::{
     Error, MAX_RECORD, PublishError,
     kafka::{
         OpenError,
-        client::configured,
-        cluster::{Cluster, lock},
+        client::{QUESTION, configured},
+        cluster::{Cluster, blocking, lock, unavailable},
         codec::{self, Names},
         config::Config,
         flight::{Flight, Tower},
@@ -66,6 +67,9 @@ impl Publisher {
         let refused = self.give(&producer, &flight, &batch, &places);
         flight.landed().await;
         if let Some(error) = refused {
+            if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition) {
+                self.look_up(&producer, &batch).await;
+            }
             return Err(self.failed(&producer, &error));
         }
         match flight.outcome() {
@@ -74,6 +78,18 @@ impl Publisher {
                 Ok(spots)
             }
             Err((error, _)) => Err(self.failed(&producer, &error)),
+        }
+    }
+
+    /// A topic that was made anew, or has more partitions now, is known to the producer as it was, for a minute by itself.
+    async fn look_up(&self, producer: &Arc<ThreadedProducer<Tower>>, batch: &[Outgoing]) {
+        let topics: BTreeSet<String> = batch.iter().map(|record| self.names.outer(record.topic.as_str())).collect();
+        let producer = producer.clone();
+        let looked = blocking(move || {
+            topics.iter().try_for_each(|topic| producer.client().fetch_metadata(Some(topic), QUESTION).map(drop))
+        });
+        if let Err(error) = looked.await.and_then(|looked| looked.map_err(|error| unavailable(&error))) {
+            tracing::debug!(%error, "topics could not be looked up");
         }
     }
 

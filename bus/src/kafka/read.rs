@@ -89,6 +89,16 @@ impl Readers {
         Ok((end, records.await??))
     }
 
+    /// Lets idle readers rest, and serves what they were told meanwhile, which would gather. Blocks for moments.
+    pub(crate) fn serve(&self) {
+        for reader in lock(&self.idle).iter_mut() {
+            if reader.at.is_some() {
+                reader.rest();
+            }
+            while reader.consumer.poll(Duration::ZERO).is_some() {}
+        }
+    }
+
     /// The reader that is there already, else an idle one, else a new one.
     fn take(&self, question: &Question) -> Result<Reader, Error> {
         let mut idle = lock(&self.idle);

@@ -75,24 +75,31 @@ fn told_of(applied: Applied, created_topics: bool) -> anyhow::Result<ExitCode> {
     match applied {
         Applied::Published(draft) => {
             problems(&draft.report)?;
-            let number = draft.number();
-            let topics = match draft.missing.len() {
-                0 => String::new(),
-                count if created_topics => format!("; {count} topics were created"),
-                _ => String::new(),
-            };
+            let (number, topics) = (draft.number(), created(&draft.missing, created_topics));
             print::line(&format!("📖 Catalog version {number} is on the bus: {}{topics}", counted(&draft)))?;
             if !created_topics {
-                missing(&draft)?;
+                missing(&draft.missing)?;
             }
         }
-        Applied::Unchanged(number, report) => {
+        Applied::Unchanged(number, report, gone) => {
             problems(&report)?;
-            print::line(&format!("📖 Catalog version {number} on the bus says the same; nothing was written"))?;
+            let topics = created(&gone, created_topics);
+            print::line(&format!("📖 Catalog version {number} on the bus says the same; nothing was written{topics}"))?;
+            if !created_topics {
+                missing(&gone)?;
+            }
         }
         Applied::Invalid(_, report) => return invalid(&report),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn created(missing: &[TopicSpec], created: bool) -> String {
+    match missing.len() {
+        0 => String::new(),
+        count if created => format!("; {count} topics were created"),
+        _ => String::new(),
+    }
 }
 
 fn counted(draft: &Draft) -> String {
@@ -108,15 +115,15 @@ fn would_change(draft: &Draft, creates_topics: bool) -> anyhow::Result<ExitCode>
     if creates_topics && !draft.missing.is_empty() {
         print::line(&format!("Topics would be created: {}", listed(&draft.missing)))?;
     } else if !creates_topics {
-        missing(draft)?;
+        missing(&draft.missing)?;
     }
     print::line("Nothing was written")?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn missing(draft: &Draft) -> anyhow::Result<()> {
-    if !draft.missing.is_empty() {
-        let topics = listed(&draft.missing);
+fn missing(topics: &[TopicSpec]) -> anyhow::Result<()> {
+    if !topics.is_empty() {
+        let topics = listed(topics);
         print::line(&format!("⚠️  Topics are missing, and their events wait: {topics}; run: herald topics apply"))?;
     }
     Ok(())

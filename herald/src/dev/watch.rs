@@ -43,7 +43,7 @@ pub(super) async fn run(publisher: Publisher, banner: Banner, shutdown: Cancella
                 banner.applied(draft.number(), &draft.report, !welcomed).await?;
                 (welcomed, usable) = (true, true);
             }
-            Ok(Applied::Unchanged(number, report)) => {
+            Ok(Applied::Unchanged(number, report, _)) => {
                 banner.applied(number, &report, !welcomed).await?;
                 (welcomed, usable) = (true, true);
             }

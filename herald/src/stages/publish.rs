@@ -51,8 +51,8 @@ pub(crate) struct Publisher {
 pub(crate) enum Applied {
     /// They are on the bus now.
     Published(Box<Draft>),
-    /// The last record says the same.
-    Unchanged(u64, Report),
+    /// The record of that number says the same. These of its topics were not there: deleted, or never created.
+    Unchanged(u64, Report, Vec<TopicSpec>),
     /// They cannot be used: what is on the bus, the record of that number, goes on counting.
     Invalid(Option<u64>, Report),
 }
@@ -94,16 +94,27 @@ impl Publisher {
         let mut log = Log::new(&*self.bus);
         let draft = match self.draft(&mut log).await? {
             Ok(draft) => draft,
-            Err(applied) => return Ok(applied),
-        };
-        if self.create_topics {
-            for specs in draft.missing.chunks(TOPICS) {
-                self.bus.create(specs.to_vec()).await.context("cannot create the events' topics")?;
+            Err(applied) => {
+                if let Applied::Unchanged(_, _, missing) = &applied {
+                    self.create(missing).await?;
+                }
+                return Ok(applied);
             }
-        }
+        };
+        self.create(&draft.missing).await?;
         let record = self.record(&draft).await?;
         self.write(&record, &mut log).await?;
         Ok(Applied::Published(Box::new(draft)))
+    }
+
+    /// Creates topics, where that is wanted.
+    async fn create(&self, missing: &[TopicSpec]) -> anyhow::Result<()> {
+        if self.create_topics {
+            for specs in missing.chunks(TOPICS) {
+                self.bus.create(specs.to_vec()).await.context("cannot create the events' topics")?;
+            }
+        }
+        Ok(())
     }
 
     /// What [`Publisher::apply`] would write; nothing is changed.
@@ -121,13 +132,13 @@ impl Publisher {
         let Some(catalog) = outcome.catalog else {
             return Ok(Err(Applied::Invalid(previous.map(|previous| previous.number), outcome.report)));
         };
-        if let Some(previous) = previous.as_ref().filter(|previous| previous.sources == sources) {
-            return Ok(Err(Applied::Unchanged(previous.number, outcome.report)));
-        }
         let topics: HashMap<_, _> =
             self.bus.topics().await?.into_iter().map(|info| (info.topic.as_str().to_owned(), info)).collect();
         let needed = catalog.events().iter().map(|event| event.name().topic());
-        let missing = needed.filter(|topic| !topics.contains_key(topic)).map(TopicSpec::new).collect();
+        let missing: Vec<_> = needed.filter(|topic| !topics.contains_key(topic)).map(TopicSpec::new).collect();
+        if let Some(previous) = previous.as_ref().filter(|previous| previous.sources == sources) {
+            return Ok(Err(Applied::Unchanged(previous.number, outcome.report, missing)));
+        }
         Ok(Ok(Draft { report: outcome.report, sources, catalog, previous, missing, topics }))
     }
 

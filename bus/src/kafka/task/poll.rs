@@ -74,6 +74,11 @@ impl Task {
         }
         while let Some(event) = consumer.context().take() {
             match event {
+                // Not a single one, although the group has named us: what we would not notice would double records.
+                Event::Assigned { membership: 0, .. } => self.shared.outbox.fail(Error::Stopped(
+                    "this librdkafka does not tell when a group renames a member, so that hops would not be exactly once"
+                        .into(),
+                )),
                 Event::Revoked { partitions, lost: true, .. } => self.revoked(partitions, true),
                 Event::Assigned { membership, .. } | Event::Revoked { membership, .. }
                     if self.was_evicted(membership) =>
