@@ -1,5 +1,7 @@
 //! One transaction at a time: the producer behind the hops, and what each of its errors means for who must act.
 
+mod sending;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -12,6 +14,7 @@ use rdkafka::{
     producer::{Producer as _, ThreadedProducer},
 };
 
+use self::sending::{Sending, Sent};
 use crate::{
     kafka::{
         client::configured,
@@ -48,7 +51,8 @@ pub(crate) struct Positions {
 
 /// A transactional producer.
 pub(crate) struct Transactor {
-    producer: ThreadedProducer<Tower>,
+    producer: Arc<ThreadedProducer<Tower>>,
+    sending: Sending,
     names: Names,
     timeout: Duration,
 }
@@ -81,7 +85,9 @@ impl Transactor {
         let tower = Tower { away: Box::new(|_| {}) };
         let producer: ThreadedProducer<Tower> = configured(config, &preferred, &required).create_with_context(tower)?;
         producer.init_transactions(Duration::from_secs(10))?;
-        Ok(Self { producer, names: Names::new(&config.prefix), timeout })
+        let producer = Arc::new(producer);
+        let sending = Sending::start(producer.clone());
+        Ok(Self { producer, sending, names: Names::new(&config.prefix), timeout })
     }
 
     /// Writes outputs and positions as one. `positions` is asked for when all outputs are written, just before it is needed; it
@@ -99,9 +105,7 @@ impl Transactor {
             self.abort(begun)?;
             return Err(Failure::Aborted("a partition went to another member".into()));
         };
-        for (index, member) in positions.iter().enumerate() {
-            self.send_positions(begun, index, member)?;
-        }
+        self.send_positions(begun, positions)?;
         let sent = begun.elapsed();
         self.end(begun)?;
         let ended = begun.elapsed();
@@ -156,20 +160,17 @@ impl Transactor {
         }
     }
 
-    fn send_positions(&self, begun: Instant, index: usize, member: &Positions) -> Result<(), Failure> {
-        loop {
-            let Err(error) = self.producer.send_offsets_to_transaction(&member.list, &member.group, CALL) else {
-                return Ok(());
-            };
-            if retriable(&error) && begun.elapsed() < self.timeout {
-                continue;
+    fn send_positions(&self, begun: Instant, positions: Vec<Positions>) -> Result<(), Failure> {
+        match self.sending.send(positions, self.timeout) {
+            Sent::All => Ok(()),
+            Sent::Failed(_, error) if fatal(&error) => Err(self.judge(begun, error)),
+            Sent::Failed(index, error) => {
+                self.abort(begun)?;
+                // The generation is stale, or the member was evicted: it finds out by itself.
+                Err(Failure::Refused(index, error.to_string()))
             }
-            if fatal(&error) {
-                return Err(self.judge(begun, error));
-            }
-            self.abort(begun)?;
-            // The generation is stale, or the member was evicted: it finds out by itself.
-            return Err(Failure::Refused(index, error.to_string()));
+            // Not committed, and so nothing counts: the next producer's first act is to abort it.
+            Sent::Stuck => Err(Failure::Broken("the call that sends positions does not return".into())),
         }
     }
 
