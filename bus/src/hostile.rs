@@ -8,6 +8,9 @@ use std::{
 
 use jiff::Timestamp;
 
+mod flaky;
+
+pub use self::flaky::Flaky;
 pub use crate::local::chaos::Manners;
 use crate::{
     local::{

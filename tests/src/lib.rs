@@ -7,6 +7,7 @@
 //!   [`Role`], started, killed, frozen and stopped on their own.
 //! - [`client`] speaks HTTP, [`Tool`] runs the command line, [`body`] makes what Hasura sends.
 //! - [`Log`] reads what was written, so that losses and doubles can be counted.
+//! - [`rows`] is a load of webhooks and the count of what became of them.
 //! - [`Engine`] is the bus that all of it runs on: one suite, whatever the bus.
 //!
 //! Nothing here sleeps in hope: a test waits for a condition ([`Herald::wait_for`]), and that nothing happened is shown by
@@ -21,7 +22,9 @@ mod herald;
 mod home;
 mod log;
 mod process;
+mod random;
 mod role;
+pub mod rows;
 mod tool;
 
 pub use binary::{herald as binary, root};
@@ -31,6 +34,7 @@ pub use herald::{Accepted, Herald};
 pub use home::{Builder, Ended};
 pub use log::Log;
 pub use process::exists as process_exists;
+pub use random::Random;
 pub use role::Role;
 pub use tool::{Output, Tool};
 

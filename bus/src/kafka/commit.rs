@@ -2,13 +2,12 @@
 //! next one. It tries until it is done, so that a stage sees no abort and rolls nothing back.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::error::KafkaError;
@@ -41,6 +40,8 @@ pub(crate) struct Request {
     pub(crate) committed: Committed,
     /// How often the broker has refused its positions.
     pub(crate) refusals: u32,
+    /// Not tried again before this.
+    pub(crate) due: Instant,
     pub(crate) reply: oneshot::Sender<Result<Committed, Error>>,
 }
 
@@ -83,7 +84,7 @@ struct Work {
     runtime: tokio::runtime::Handle,
     transactor: Option<Transactor>,
     /// When a producer was last replaced although its transaction was young.
-    replaced: Option<std::time::Instant>,
+    replaced: Option<Instant>,
     /// Why nothing is committed any more.
     stopped: Option<String>,
     keyless: AtomicU32,
@@ -106,21 +107,20 @@ impl Work {
     fn run(mut self, inbox: &mpsc::Receiver<Request>) {
         // A predecessor's open transaction is ended now, not when the first hop is there.
         self.ready();
-        let mut aside: VecDeque<Request> = VecDeque::new();
+        let mut aside: Vec<Request> = Vec::new();
         loop {
+            let next = match aside.iter().map(|request| request.due).min() {
+                None => inbox.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+                Some(due) => inbox.recv_timeout(due.saturating_duration_since(Instant::now())),
+            };
             let mut batch = Vec::new();
-            if aside.is_empty() {
-                match inbox.recv() {
-                    Ok(request) => batch.push(request),
-                    Err(mpsc::RecvError) => return,
-                }
-            } else {
-                let refusals = aside.iter().map(|request| request.refusals).min().unwrap_or_default();
-                let wait = BACK_OFF.0 * 2_u32.pow(refusals.min(DOUBLINGS));
-                // Closed, they are tried again all the same: somebody waits for them.
-                batch.extend(inbox.recv_timeout(wait).ok());
+            match next {
+                Ok(request) => batch.push(request),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
             }
-            batch.extend(aside.drain(..));
+            let now = Instant::now();
+            batch.extend(aside.extract_if(.., |request| request.due <= now));
             let mut bytes: usize = batch.iter().map(size).sum();
             while bytes < TRANSACTION_BYTES
                 && let Ok(request) = inbox.try_recv()
@@ -128,13 +128,13 @@ impl Work {
                 bytes += size(&request);
                 batch.push(request);
             }
-            aside = self.settle(batch);
+            aside.extend(self.settle(batch));
         }
     }
 
     /// Commits; what could not be is returned, to be tried again.
-    fn settle(&mut self, mut batch: Vec<Request>) -> VecDeque<Request> {
-        let mut aside = VecDeque::new();
+    fn settle(&mut self, mut batch: Vec<Request>) -> Vec<Request> {
+        let mut aside = Vec::new();
         let mut wait = BACK_OFF.0;
         loop {
             batch = batch.into_iter().filter_map(still_ours).collect();
@@ -156,8 +156,9 @@ impl Work {
                 }
                 Attempt::SetAside(index) => {
                     let mut refused = batch.swap_remove(index);
+                    refused.due = Instant::now() + BACK_OFF.0 * 2_u32.pow(refused.refusals.min(DOUBLINGS));
                     refused.refusals += 1;
-                    aside.push_back(refused);
+                    aside.push(refused);
                 }
                 Attempt::Again => {
                     std::thread::sleep(wait);
@@ -211,7 +212,7 @@ impl Work {
     fn fenced(&mut self, reason: &str) {
         self.transactor = None;
         let again = self.replaced.is_some_and(|at| at.elapsed() < Duration::from_secs(60));
-        self.replaced = Some(std::time::Instant::now());
+        self.replaced = Some(Instant::now());
         if again {
             let instance = &self.config.instance;
             let role = &self.config.role;

@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, mpsc},
+    time::Instant,
 };
 
 use contracts::outcomes::BoxFuture;
@@ -166,8 +167,8 @@ impl Member for KafkaMember {
                 return Err(Error::TooLarge { topic: topic.clone(), size: large.size(), limit: MAX_RECORD });
             }
             let (reply, answer) = oneshot::channel();
-            let request =
-                Request { member: self.shared.clone(), shares, committed: Committed::default(), refusals: 0, reply };
+            let (member, committed, due) = (self.shared.clone(), Committed::default(), Instant::now());
+            let request = Request { member, shares, committed, refusals: 0, due, reply };
             let gone = || Error::Stopped("the thread that commits has ended".into());
             self.committer.send(request).map_err(|_| gone())?;
             answer.await.unwrap_or_else(|_| Err(gone()))

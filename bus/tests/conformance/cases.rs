@@ -181,6 +181,21 @@ pub(crate) async fn a_paused_partition_delivers_nothing(bus: Arc<dyn Bus>) {
     assert_eq!(texts(&records(&*member, 1).await), ["paused"]);
 }
 
+pub(crate) async fn a_partition_that_was_paused_when_it_went_delivers_when_it_is_back(bus: Arc<dyn Bus>) {
+    create(&bus, &["in", "other"]).await;
+    let member = bus.join("group", vec!["in".into()]).await.unwrap();
+    open_all(&*member, &assigned_count(&*member, 4).await);
+    member.pause(&TopicPartition::new("in", 0));
+    publish_to(&bus, "in", 0, &["paused"]).await;
+    publish_to(&bus, "in", 1, &["sentinel"]).await;
+    assert_eq!(texts(&records(&*member, 1).await), ["sentinel"]);
+    changed_to(&*member, "other").await;
+    open_all(&*member, &changed_to(&*member, "in").await);
+    let mut again = texts(&records(&*member, 2).await);
+    again.sort();
+    assert_eq!(again, ["paused", "sentinel"]);
+}
+
 pub(crate) async fn topics_can_be_added_and_created_later(bus: Arc<dyn Bus>) {
     create(&bus, &["one"]).await;
     let member = bus.join("group", vec!["one".into(), "later".into()]).await.unwrap();

@@ -76,6 +76,23 @@ pub(crate) async fn assigned_count(member: &dyn Member, count: usize) -> Vec<Ass
     out
 }
 
+/// What a member is assigned once it reads another topic, and has given back all else.
+pub(crate) async fn changed_to(member: &dyn Member, topic: &str) -> Vec<Assignment> {
+    member.subscribe(vec![topic.into()]);
+    let (mut gained, mut gone) = (Vec::new(), 0);
+    while gained.len() < 4 || gone < 4 {
+        match member.next().await.unwrap() {
+            Delivery::Assigned(assignments) => gained.extend(assignments),
+            Delivery::Revoking { partitions, .. } => {
+                member.release(&partitions);
+                gone += partitions.len();
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    gained
+}
+
 pub(crate) fn start(assignment: &Assignment) -> Offset {
     assignment.position.as_ref().map_or(Offset::ZERO, |position| position.next)
 }

@@ -47,6 +47,7 @@ macro_rules! every_case {
                 cases::a_revoked_partition_may_still_commit_and_is_then_handed_over,
                 cases::reading_goes_on_while_a_commit_is_under_way,
                 cases::a_paused_partition_delivers_nothing,
+                cases::a_partition_that_was_paused_when_it_went_delivers_when_it_is_back,
                 cases::topics_can_be_added_and_created_later,
                 cases::records_are_read_without_a_group_from_any_place,
                 cases::a_waiting_reader_is_woken,

@@ -7,7 +7,7 @@ use std::{
 
 use bus::{
     Bus, Committed, Delivery, Note, Offset, Outgoing, Partition, Position, Share, TopicPartition, TopicSpec,
-    hostile::{Hostile, Manners},
+    hostile::{Flaky, Hostile, Manners},
 };
 use contracts::{ids::InvocationId, progress::Fact, topics};
 use detector::{CatalogView, Config, Deps, Error, GROUP, Service};
@@ -60,18 +60,18 @@ async fn an_outage_is_waited_for_and_ends_nothing() {
     let inner = mild(2);
     create(&*inner).await;
     let flaky = Arc::new(Flaky::new(inner.clone()));
-    flaky.down.store(true, SeqCst);
+    flaky.fail(true);
     let running = Running::start(flaky.clone());
     inner.publish(vec![raw("1", "done")]).await.unwrap();
     until("joining failed twice", || flaky.failed.load(SeqCst) >= 2).await;
-    flaky.down.store(false, SeqCst);
+    flaky.fail(false);
     settled(&*inner).await;
     // Now while memories are rebuilt: those of a second detector's share.
-    flaky.down.store(true, SeqCst);
+    flaky.fail(true);
     let before = flaky.failed.load(SeqCst);
     let second = Running::start(flaky.clone());
     until("the second failed", || flaky.failed.load(SeqCst) > before).await;
-    flaky.down.store(false, SeqCst);
+    flaky.fail(false);
     for id in 2..20 {
         inner.publish(vec![raw(&id.to_string(), "done")]).await.unwrap();
     }

@@ -1,21 +1,11 @@
 //! A catalog, raw records, and what became of them.
 
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use bus::{
-    Bus, Error, Lag, Member, Offset, Outgoing, PublishError, Record, Spot, Start, Topic, TopicInfo, TopicPartition,
-    TopicSpec,
-};
+use bus::{Bus, Offset, Outgoing, Record, Start, TopicSpec};
 use catalog::{Catalog, Kinds, Sources};
 use contracts::{
     ids::{CorrelationId, InvocationId},
-    outcomes::BoxFuture,
     progress::Progress,
     raw::{Kind, RawHeaders},
     topics,
@@ -130,105 +120,6 @@ pub(crate) async fn settled_count(bus: &dyn Bus, raws: usize) -> Vec<Progress> {
         let lag = bus.lag("detector").await.unwrap();
         assert!(tokio::time::Instant::now() < patience, "{} of {raws} are decided; {lag:?}", progress.len());
         tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// A bus that can be unavailable, and on which reading a partition can hang.
-pub(crate) struct Flaky {
-    pub(crate) inner: Arc<dyn Bus>,
-    /// Joining, reading and asking for offsets fail while it is.
-    pub(crate) down: AtomicBool,
-    /// How often something failed.
-    pub(crate) failed: AtomicUsize,
-    /// Reading this never ends.
-    pub(crate) hangs: Option<TopicPartition>,
-    /// How many reads hang now.
-    pub(crate) hanging: AtomicUsize,
-    /// The times from which somebody wanted to read.
-    pub(crate) times: Mutex<Vec<jiff::Timestamp>>,
-}
-
-impl Flaky {
-    pub(crate) fn new(inner: Arc<dyn Bus>) -> Self {
-        Self {
-            inner,
-            down: AtomicBool::new(false),
-            failed: AtomicUsize::new(0),
-            hangs: None,
-            hanging: AtomicUsize::new(0),
-            times: Mutex::default(),
-        }
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        if self.down.load(SeqCst) {
-            self.failed.fetch_add(1, SeqCst);
-            return Err(Error::Unavailable("no broker answers".into()));
-        }
-        Ok(())
-    }
-}
-
-struct Hanging<'b>(&'b AtomicUsize);
-
-impl Drop for Hanging<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, SeqCst);
-    }
-}
-
-impl Bus for Flaky {
-    fn publish(&self, batch: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Spot>, PublishError>> {
-        self.inner.publish(batch)
-    }
-    fn join(&self, group: &str, topics: Vec<Topic>) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
-        match self.check() {
-            Ok(()) => self.inner.join(group, topics),
-            Err(error) => Box::pin(async { Err(error) }),
-        }
-    }
-    fn read<'a>(
-        &'a self,
-        at: &'a TopicPartition,
-        from: Offset,
-        max_bytes: usize,
-    ) -> BoxFuture<'a, Result<Vec<Record>, Error>> {
-        Box::pin(async move {
-            if self.hangs.as_ref() == Some(at) {
-                self.hanging.fetch_add(1, SeqCst);
-                let _hanging = Hanging(&self.hanging);
-                std::future::pending::<()>().await;
-            }
-            self.check()?;
-            self.inner.read(at, from, max_bytes).await
-        })
-    }
-    fn changed<'a>(&'a self, at: &'a TopicPartition, from: Offset) -> BoxFuture<'a, Result<(), Error>> {
-        self.inner.changed(at, from)
-    }
-    fn offset<'a>(&'a self, at: &'a TopicPartition, place: Start) -> BoxFuture<'a, Result<Offset, Error>> {
-        if let Start::Time(time) = place {
-            self.times.lock().unwrap().push(time);
-        }
-        match self.check() {
-            Ok(()) => self.inner.offset(at, place),
-            Err(error) => Box::pin(async { Err(error) }),
-        }
-    }
-    fn create(&self, topics: Vec<TopicSpec>) -> BoxFuture<'_, Result<(), Error>> {
-        self.inner.create(topics)
-    }
-    fn delete<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), Error>> {
-        self.inner.delete(topic)
-    }
-    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>> {
-        self.inner.topics()
-    }
-    fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
-        self.inner.lag(group)
-    }
-    fn forget<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<(), Error>> {
-        self.inner.forget(group)
     }
 }
 

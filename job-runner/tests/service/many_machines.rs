@@ -2,16 +2,12 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
-    },
+    sync::{Arc, Mutex, atomic::Ordering::SeqCst},
 };
 
 use bus::{
-    Assignment, Bus, Committed, Delivery, Error, Generation, Lag, Member, Offset, Outgoing, Position, PublishError,
-    Record, Share, Spot, Start, Topic, TopicInfo, TopicPartition, TopicSpec,
-    hostile::{Hostile, Manners},
+    Assignment, Committed, Delivery, Error, Generation, Member, Offset, Position, Share, Topic, TopicPartition,
+    hostile::{Flaky, Hostile, Manners},
 };
 use contracts::outcomes::BoxFuture;
 use job_runner::{Config, GroupState, Registry};
@@ -20,88 +16,11 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// A bus that can be unavailable for joining and for asking where a partition begins.
-struct Flaky {
-    inner: Arc<Hostile>,
-    joining_fails: AtomicBool,
-    asking_fails: AtomicBool,
-    failed: AtomicUsize,
-    /// Who joins next gets this member.
-    member: Mutex<Option<Box<dyn Member>>>,
-}
-
-impl Flaky {
-    fn new(inner: Arc<Hostile>) -> Self {
-        Self {
-            inner,
-            joining_fails: AtomicBool::new(false),
-            asking_fails: AtomicBool::new(false),
-            failed: AtomicUsize::new(0),
-            member: Mutex::default(),
-        }
-    }
-
-    fn check(&self, fails: &AtomicBool) -> Result<(), Error> {
-        if fails.load(SeqCst) {
-            self.failed.fetch_add(1, SeqCst);
-            return Err(Error::Unavailable("no broker answers".into()));
-        }
-        Ok(())
-    }
-
-    async fn failed_again(&self) {
-        let (before, begun) = (self.failed.load(SeqCst), std::time::Instant::now());
-        while self.failed.load(SeqCst) < before + 2 {
-            assert!(begun.elapsed().as_secs() < 30, "nobody tries again");
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
-    }
-}
-
-impl Bus for Flaky {
-    fn publish(&self, batch: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Spot>, PublishError>> {
-        self.inner.publish(batch)
-    }
-    fn join(&self, group: &str, topics: Vec<Topic>) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
-        if let Some(member) = self.member.lock().expect("the member").take() {
-            return Box::pin(async { Ok(member) });
-        }
-        match self.check(&self.joining_fails) {
-            Ok(()) => self.inner.join(group, topics),
-            Err(error) => Box::pin(async { Err(error) }),
-        }
-    }
-    fn read<'a>(
-        &'a self,
-        at: &'a TopicPartition,
-        from: Offset,
-        max_bytes: usize,
-    ) -> BoxFuture<'a, Result<Vec<Record>, Error>> {
-        self.inner.read(at, from, max_bytes)
-    }
-    fn changed<'a>(&'a self, at: &'a TopicPartition, from: Offset) -> BoxFuture<'a, Result<(), Error>> {
-        self.inner.changed(at, from)
-    }
-    fn offset<'a>(&'a self, at: &'a TopicPartition, place: Start) -> BoxFuture<'a, Result<Offset, Error>> {
-        match self.check(&self.asking_fails) {
-            Ok(()) => self.inner.offset(at, place),
-            Err(error) => Box::pin(async { Err(error) }),
-        }
-    }
-    fn create(&self, topics: Vec<TopicSpec>) -> BoxFuture<'_, Result<(), Error>> {
-        self.inner.create(topics)
-    }
-    fn delete<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), Error>> {
-        self.inner.delete(topic)
-    }
-    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>> {
-        self.inner.topics()
-    }
-    fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
-        self.inner.lag(group)
-    }
-    fn forget<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<(), Error>> {
-        self.inner.forget(group)
+async fn failed_again(flaky: &Flaky) {
+    let (before, begun) = (flaky.failed.load(SeqCst), std::time::Instant::now());
+    while flaky.failed.load(SeqCst) < before + 2 {
+        assert!(begun.elapsed().as_secs() < 30, "nobody tries again");
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }
 }
 
@@ -109,13 +28,13 @@ impl Bus for Flaky {
 async fn an_outage_is_waited_for_by_every_job_and_ends_none() {
     let inner = mild();
     topics(&*inner, &["a"]).await;
-    let (joining_fails, asking_fails) = (AtomicBool::new(true), AtomicBool::new(true));
-    let flaky = Arc::new(Flaky { joining_fails, asking_fails, ..Flaky::new(inner.clone()) });
+    let flaky = Arc::new(Flaky::new(inner.clone()));
+    flaky.fail(true);
     let config = Config { rejoin_initial: Duration::millis(1), rejoin_max: Duration::millis(5), ..Config::default() };
     let jobs = ["one", "two"].map(|name| job(name, "log", Value::Null, &["a"])).to_vec();
     let runner = Runner::with(flaky.clone(), standard(), view(1, jobs), config);
     publish(&*inner, vec![record(&event("a", 1, &["one", "two"], 1), "k", json!({}))]).await;
-    flaky.failed_again().await;
+    failed_again(&flaky).await;
     runner
         .until("both wait", |all| {
             all.len() == 2
@@ -128,7 +47,7 @@ async fn an_outage_is_waited_for_by_every_job_and_ends_none() {
     flaky.joining_fails.store(false, SeqCst);
     runner.until("both have their partitions", |all| all.values().all(|one| one.partitions == 2)).await;
     flaky.joining_fails.store(true, SeqCst);
-    flaky.failed_again().await;
+    failed_again(&flaky).await;
     flaky.asking_fails.store(false, SeqCst);
     until(&*inner, "both ended", |steps| ended(steps, 2)).await;
     runner.stop().await;
@@ -138,7 +57,8 @@ async fn an_outage_is_waited_for_by_every_job_and_ends_none() {
 async fn a_group_that_cannot_join_stops_at_once_when_it_is_told_to() {
     let inner = mild();
     topics(&*inner, &["a"]).await;
-    let flaky = Arc::new(Flaky { joining_fails: AtomicBool::new(true), ..Flaky::new(inner) });
+    let flaky = Arc::new(Flaky::new(inner));
+    flaky.fail(true);
     let config = Config { rejoin_initial: Duration::secs(600), rejoin_max: Duration::secs(600), ..Config::default() };
     let runner = Runner::with(flaky.clone(), standard(), view(1, vec![job("one", "log", Value::Null, &["a"])]), config);
     runner.until("it waits", |all| all.values().any(|one| matches!(one.state, GroupState::Waiting(_)))).await;

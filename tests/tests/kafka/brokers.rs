@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use broker::{Builder, Cluster};
+use tests::Random;
 
-use crate::{
-    pipeline::{Pipeline, blocking, build, long, turn},
-    random::Random,
-};
+use crate::pipeline::{Pipeline, blocking, build, long, turn};
 
 async fn start(builder: Builder) -> Arc<Cluster> {
     Arc::new(blocking(move || builder.start().unwrap_or_else(|error| panic!("{error}"))).await)

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use tests::{FIRST, Role};
+use tests::{FIRST, Random, Role};
 
-use crate::{
-    pipeline::{Pipeline, SECOND, blocking, build, long, turn},
-    random::Random,
-};
+use crate::pipeline::{Pipeline, SECOND, blocking, build, long, turn};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_role_is_killed_in_turn_and_at_random_and_nothing_is_lost_or_doubled() {

@@ -7,14 +7,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod brokers;
-#[expect(dead_code, reason = "order is counted where progress has one partition")]
-#[path = "../crash/count.rs"]
-mod count;
 mod jobs;
 mod kills;
-#[path = "../crash/load.rs"]
-mod load;
 mod pipeline;
-mod random;
 mod storm;
 mod topics;

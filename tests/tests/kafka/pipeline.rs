@@ -12,41 +12,17 @@ use contracts::{
     raw::Place,
     topics,
 };
-use tests::{Builder, Engine, FIRST, Herald, Role};
+use tests::{
+    Builder, Engine, FIRST, Herald, Role,
+    rows::{self, CATALOG, CLIENTS, Load},
+};
 use tokio::{
     sync::{Mutex, MutexGuard, watch},
     task::JoinSet,
 };
 
-use crate::{
-    count,
-    load::{CLIENTS, Load},
-};
-
 /// The second instance of a role.
 pub(crate) const SECOND: &str = "2";
-
-/// Every row is an event whose job only logs; some are also one whose job takes a moment, and a few one that runs a program. What
-/// `count` expects.
-const CATALOG: [(&str, &str); 3] = [
-    (
-        "row.logged",
-        "from: { table: rows, operations: [insert] }\ndata: { n: new.n }\nkey: data.n\nsample: { n: 1 }\n\
-         jobs:\n  - id: note\n    log: { message: \"row ${data.n}\" }\n    attempts: 100\n",
-    ),
-    (
-        "row.simulated",
-        "from: { table: rows, operations: [insert] }\nwhen: |\n  new.n % 5 == 0\ndata: { n: new.n }\nkey: data.n\nsample: { n: 1 }\n\
-         jobs:\n  - id: moment\n    simulate: { delay: 3ms }\n    attempts: 100\n    concurrency: 32\n\
-         \u{20} - id: unordered\n    simulate: {}\n    order: none\n    attempts: 100\n",
-    ),
-    (
-        "row.commanded",
-        "from: { table: rows, operations: [insert] }\nwhen: |\n  new.n % 40 == 0\ndata: { n: new.n }\nkey: data.n % 3\nsample: { n: 1 }\n\
-         jobs:\n  - id: effect\n    attempts: 100\n\
-         \u{20}   command: [sh, -c, 'echo \"$HERALD_RUN_ID\" >> \"$SCRATCH/effects\"']\n",
-    ),
-];
 
 /// Whether the long variants are wanted.
 pub(crate) fn long() -> bool {
@@ -132,14 +108,14 @@ impl Pipeline {
         let accepted = self.load.accepted();
         assert!(accepted.len() > CLIENTS * 10, "there was hardly any load: {}", accepted.len());
         let stopped = Instant::now();
-        let summaries = count::settled(&self.herald, &accepted).await;
+        let summaries = rows::settled(&self.herald, &accepted).await;
         let settled = stopped.elapsed();
         let effects = self.herald.marks("effects");
         self.herald.sigterm().await;
         tell_doubles(&self.herald).await;
-        let log = count::of_log(&self.herald.log(), &accepted).await;
-        count::of_effects(&effects, &log);
-        count::of_results(&summaries, &log, &accepted);
+        let log = rows::of_log(&self.herald.log(), &accepted).await;
+        rows::of_effects(&effects, &log);
+        rows::of_results(&summaries, &log, &accepted);
         report(&format!(
             "{what}: {} webhooks, {log}, {} effects; settled {settled:.1?} after the last, {:.1?} in all",
             accepted.len(),

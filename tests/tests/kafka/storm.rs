@@ -2,12 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use tests::{FIRST, Role};
+use tests::{FIRST, Random, Role};
 
-use crate::{
-    pipeline::{Pipeline, SECOND, blocking, build, long, report, turn},
-    random::Random,
-};
+use crate::pipeline::{Pipeline, SECOND, blocking, build, long, report, turn};
 
 const ROLES: [Role; 3] = [Role::Ingest, Role::Detector, Role::JobRunner];
 /// The session of these tests, and what it takes to be found out.

@@ -79,6 +79,8 @@ pub(crate) struct Task {
     advised: Option<Instant>,
     /// Everything is stopped, because the stage takes nothing.
     choked: bool,
+    /// What librdkafka was told not to fetch. It still knows when it is assigned the same partition anew.
+    halted: HashSet<TopicPartition>,
     replaced: Option<Instant>,
     said: Vec<RDKafkaErrorCode>,
 }
@@ -111,6 +113,7 @@ impl Task {
             advice: HashMap::new(),
             advised: None,
             choked: false,
+            halted: HashSet::new(),
             replaced: None,
             said: Vec::new(),
         }
@@ -236,6 +239,10 @@ impl Task {
         if !again.is_empty() {
             consumer.context().unassign(&consumer, &again);
         }
+        let halted: Vec<TopicPartition> = opened.keys().filter(|at| self.halted.contains(*at)).cloned().collect();
+        if !halted.is_empty() {
+            self.flow(&halted, true);
+        }
         if let Err(error) = consumer.context().assign(&consumer, &opened) {
             // Some are being taken from us: that is told next.
             tracing::debug!(%error, "partitions could not be opened");
@@ -251,9 +258,14 @@ impl Task {
     }
 
     /// Tells librdkafka to fetch partitions, or not to.
-    fn flow(&self, partitions: &[TopicPartition], on: bool) {
+    fn flow(&mut self, partitions: &[TopicPartition], on: bool) {
         let mut list = TopicPartitionList::with_capacity(partitions.len());
         for at in partitions {
+            if on {
+                self.halted.remove(at);
+            } else {
+                self.halted.insert(at.clone());
+            }
             list.add_partition(&self.shared.names.outer(at.topic.as_str()), at.partition.0.cast_signed());
         }
         let consumer = self.shared.consumer();

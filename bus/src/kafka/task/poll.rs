@@ -37,7 +37,8 @@ impl Task {
         if full && !self.choked {
             // A stage that takes nothing for so long must not keep the group waiting behind its records.
             self.choked = true;
-            self.flow(&self.open_parts(), false);
+            let open = self.open_parts();
+            self.flow(&open, false);
         }
         if !self.advice.is_empty() {
             self.advise();

@@ -106,6 +106,7 @@ impl Task {
                 // Closing takes a while, and nobody waits for it.
                 drop(tokio::task::spawn_blocking(move || drop(old)));
                 self.subscribed.clear();
+                self.halted.clear();
                 self.known.mark_changed();
                 self.wake.notify_one();
             }

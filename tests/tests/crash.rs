@@ -7,53 +7,18 @@
 //! `HERALD_CRASH_CYCLES` makes it longer; `HERALD_CRASH_SEED` repeats the moments of a run.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod count;
-mod load;
-
 use std::{sync::Arc, time::Duration};
 
-use tests::Herald;
-
-use load::{CLIENTS, Load};
+use tests::{
+    Herald, Random,
+    rows::{self, CATALOG, CLIENTS, Load},
+};
 
 /// How often it is killed, unless the environment says otherwise.
 const CYCLES: u64 = 15;
 
-/// Every row is an event whose job only logs; some are also one whose job takes a moment, and a few one that runs a program.
-const CATALOG: [(&str, &str); 3] = [
-    (
-        "row.logged",
-        "from: { table: rows, operations: [insert] }\ndata: { n: new.n }\nkey: data.n\nsample: { n: 1 }\n\
-         jobs:\n  - id: note\n    log: { message: \"row ${data.n}\" }\n",
-    ),
-    (
-        "row.simulated",
-        "from: { table: rows, operations: [insert] }\nwhen: |\n  new.n % 5 == 0\ndata: { n: new.n }\nkey: data.n\nsample: { n: 1 }\n\
-         jobs:\n  - id: moment\n    simulate: { delay: 3ms }\n    attempts: 100\n    concurrency: 32\n\
-         \u{20} - id: unordered\n    simulate: {}\n    order: none\n    attempts: 100\n",
-    ),
-    (
-        "row.commanded",
-        "from: { table: rows, operations: [insert] }\nwhen: |\n  new.n % 40 == 0\ndata: { n: new.n }\nkey: data.n % 3\nsample: { n: 1 }\n\
-         jobs:\n  - id: effect\n    attempts: 100\n\
-         \u{20}   command: [sh, -c, 'echo \"$HERALD_RUN_ID\" >> \"$SCRATCH/effects\"']\n",
-    ),
-];
-
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
-}
-
-/// Numbers that look random, the same ones for the same seed (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % limit
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,11 +33,7 @@ async fn nothing_is_lost_and_nothing_is_doubled_with_several_partitions_either()
 
 #[expect(clippy::print_stderr, reason = "shown when it fails")]
 async fn crash(partitions: u32) {
-    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let seed = number("HERALD_CRASH_SEED").unwrap_or(clock) | 1;
-    eprintln!("HERALD_CRASH_SEED={seed}");
-    let mut random = Random(seed);
-
+    let mut random = Random::of_environment();
     // A line of log for each would be kept by the harness.
     let mut builder = Herald::build().setting("telemetry.filter", "warn").partitions(partitions);
     for (name, text) in CATALOG {
@@ -106,14 +67,14 @@ async fn crash(partitions: u32) {
     let accepted = load.accepted();
     assert!(accepted.len() > CLIENTS * 10, "there was hardly any load: {}", accepted.len());
 
-    let summaries = count::settled(&herald, &accepted).await;
+    let summaries = rows::settled(&herald, &accepted).await;
     let effects = herald.marks("effects");
     herald.sigterm().await;
-    let log = count::of_log(&herald.log(), &accepted).await;
-    count::of_effects(&effects, &log);
+    let log = rows::of_log(&herald.log(), &accepted).await;
+    rows::of_effects(&effects, &log);
     if partitions == 1 {
-        count::of_order(&log);
+        rows::of_order(&log);
     }
-    count::of_results(&summaries, &log, &accepted);
+    rows::of_results(&summaries, &log, &accepted);
     eprintln!("{} webhooks, {log}, {} effects", accepted.len(), effects.len());
 }

@@ -5,6 +5,8 @@ use std::{
     fmt,
 };
 
+use super::load::Sent;
+use crate::{Herald, Log};
 use contracts::{
     envelope::EventHeaders,
     ids::{CorrelationId, EventId, InvocationId, JobRunId},
@@ -13,9 +15,6 @@ use contracts::{
     raw::{Place, RawHeaders},
     summary::{Counters, Outcome, State, Summary},
 };
-use tests::{Herald, Log};
-
-use crate::load::Sent;
 
 /// The events of a row, and the jobs of each.
 fn expected(n: u64) -> BTreeMap<String, Vec<&'static str>> {
@@ -39,8 +38,9 @@ fn runs(sent: &Sent) -> Vec<(JobRunId, &'static str)> {
     runs
 }
 
-/// What the log says.
-pub(crate) struct OfLog {
+/// What the log says, after it was held against what was accepted.
+#[derive(Debug)]
+pub struct OfLog {
     /// How often a run was found finished: once.
     ends: HashMap<JobRunId, (String, u32)>,
     /// The events in order, by the topic and the key.
@@ -66,7 +66,10 @@ impl fmt::Display for OfLog {
 }
 
 /// Waits until everything has ended, and reads each correlation.
-pub(crate) async fn settled(herald: &Herald, accepted: &[Sent]) -> BTreeMap<CorrelationId, Summary> {
+///
+/// # Panics
+/// If it does not end for long.
+pub async fn settled(herald: &Herald, accepted: &[Sent]) -> BTreeMap<CorrelationId, Summary> {
     let mut counts: BTreeMap<CorrelationId, u64> = BTreeMap::new();
     for sent in accepted {
         *counts.entry(sent.correlation.clone()).or_default() += 1;
@@ -136,7 +139,11 @@ impl Told {
     }
 }
 
-pub(crate) async fn of_log(log: &Log, accepted: &[Sent]) -> OfLog {
+/// Reads the log of a Herald that has ended, and holds it against what was accepted.
+///
+/// # Panics
+/// If anything is lost, doubled, or there without a cause.
+pub async fn of_log(log: &Log, accepted: &[Sent]) -> OfLog {
     let raw = log.raw().await;
     let told = Told::of(log.progress().await);
     of_ingest(&raw, accepted);
@@ -204,8 +211,11 @@ fn of_runner(told: &Told, accepted: &[Sent]) {
     assert_eq!(told.ends.len(), wanted, "no other run ended");
 }
 
-/// At least once each, and always under its run's id.
-pub(crate) fn of_effects(effects: &[String], log: &OfLog) {
+/// Effects are there at least once each, and always under their run's id.
+///
+/// # Panics
+/// If that is not so.
+pub fn of_effects(effects: &[String], log: &OfLog) {
     let effects: HashSet<JobRunId> = effects.iter().map(|line| line.parse().unwrap()).collect();
     let wanted: HashSet<JobRunId> =
         log.ends.iter().filter(|(_, (job, _))| job == "effect").map(|(run, _)| *run).collect();
@@ -214,7 +224,10 @@ pub(crate) fn of_effects(effects: &[String], log: &OfLog) {
 
 /// Runs of one key of one event ended in the order of their events, for a job that keeps it. Only where progress has one
 /// partition does its order say so.
-pub(crate) fn of_order(log: &OfLog) {
+///
+/// # Panics
+/// If they did not, or if there was no order to keep.
+pub fn of_order(log: &OfLog) {
     let mut several = 0;
     for ((event, key), events) in log.order.iter().filter(|((event, _), _)| event == "row.commanded") {
         let own: HashSet<EventId> = events.iter().copied().collect();
@@ -226,7 +239,10 @@ pub(crate) fn of_order(log: &OfLog) {
 }
 
 /// The API agrees, correlation by correlation.
-pub(crate) fn of_results(summaries: &BTreeMap<CorrelationId, Summary>, log: &OfLog, accepted: &[Sent]) {
+///
+/// # Panics
+/// If it does not.
+pub fn of_results(summaries: &BTreeMap<CorrelationId, Summary>, log: &OfLog, accepted: &[Sent]) {
     for (correlation, summary) in summaries {
         let own = || accepted.iter().filter(|sent| sent.correlation == *correlation);
         let jobs = own().map(|sent| runs(sent).len() as u64).sum();

@@ -11,17 +11,18 @@ use std::{
 
 use contracts::ids::{CorrelationId, InvocationId};
 use serde_json::json;
-use tests::{
-    Accepted, body,
-    client::{Connection, Request},
-};
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
 };
 
+use crate::{
+    Accepted, body,
+    client::{Connection, Request},
+};
+
 /// How many post at the same time.
-pub(crate) const CLIENTS: usize = 12;
+pub const CLIENTS: usize = 12;
 /// How many webhooks a cycle may have, so that the rest of it is about what is still to be done.
 const EACH_CYCLE: u64 = 2000;
 /// How long a client waits before it tries again.
@@ -29,15 +30,18 @@ const AGAIN: Duration = Duration::from_millis(10);
 
 /// One webhook that was answered with a 2xx.
 #[derive(Debug, Clone)]
-pub(crate) struct Sent {
-    pub(crate) n: u64,
-    pub(crate) invocation: InvocationId,
-    pub(crate) correlation: CorrelationId,
+pub struct Sent {
+    /// The row's number.
+    pub n: u64,
+    /// The id that the webhook was answered with.
+    pub invocation: InvocationId,
+    /// The client that it is from.
+    pub correlation: CorrelationId,
 }
 
 /// What is posted, and what of it was accepted.
 #[derive(Debug, Default)]
-pub(crate) struct Load {
+pub struct Load {
     next: AtomicU64,
     allowed: AtomicU64,
     more: Notify,
@@ -46,7 +50,8 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) fn start(self: &Arc<Self>, webhooks: watch::Receiver<Option<SocketAddr>>) -> JoinSet<()> {
+    /// Starts the clients, which post to whatever address there is.
+    pub fn start(self: &Arc<Self>, webhooks: watch::Receiver<Option<SocketAddr>>) -> JoinSet<()> {
         let mut clients = JoinSet::new();
         for client in 0..CLIENTS {
             let (load, webhooks) = (self.clone(), webhooks.clone());
@@ -56,18 +61,19 @@ impl Load {
     }
 
     /// Lets another cycle's webhooks be posted.
-    pub(crate) fn more(&self) {
+    pub fn more(&self) {
         self.allowed.store(self.next.load(Ordering::SeqCst) + EACH_CYCLE, Ordering::SeqCst);
         self.more.notify_waiters();
     }
 
     /// What is being posted is posted until it is accepted, and nothing after it.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         self.more.notify_waiters();
     }
 
-    pub(crate) fn accepted(&self) -> Vec<Sent> {
+    /// All that was accepted until now.
+    pub fn accepted(&self) -> Vec<Sent> {
         self.accepted.lock().unwrap().clone()
     }
 
