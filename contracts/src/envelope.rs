@@ -3,10 +3,12 @@
 //!
 //! Source: CloudEvents 1.0.2, *Kafka Protocol Binding*, section 3.2 (binary content mode).
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use crate::{
-    headers::{self, HeaderError, Headers, ce, optional, required},
+    headers::{self, HeaderError, Headers, Writer, ce, optional, required},
     ids::{CorrelationId, EventId, InvocationId},
     names::{EventName, EventRef, JobName},
     raw::Place,
@@ -53,27 +55,27 @@ pub(crate) const SOURCE_PREFIX: &str = "/hasura/";
 impl EventHeaders {
     /// The headers as they travel.
     pub fn encode(&self) -> Headers {
-        let mut out = Headers::with_capacity(16);
+        let mut out = Writer::with_capacity(17, 512);
         out.push(ce::SPECVERSION, "1.0");
-        out.push(ce::ID, self.id.to_string());
-        out.push(ce::SOURCE, format!("{SOURCE_PREFIX}{}", self.source));
-        out.push(ce::TYPE, self.event.name.as_str().to_owned());
-        out.push_some(ce::SUBJECT, self.subject.clone());
-        out.push(ce::TIME, self.time.to_string());
-        out.push_some(ce::DATASCHEMA, self.dataschema.clone());
-        out.push(ce::CORRELATION_ID, self.correlation.as_str().to_owned());
-        out.push(ce::CAUSATION_ID, self.causation.to_string());
-        out.push_some(ce::USER_ID, self.user.clone());
-        out.push_some(ce::ORGANISATION_ID, self.organisation.clone());
-        out.push_some(headers::TRACEPARENT, self.traceparent.clone());
+        out.push(ce::ID, self.id);
+        out.push(ce::SOURCE, format_args!("{SOURCE_PREFIX}{}", self.source));
+        out.push(ce::TYPE, self.event.name.as_str());
+        out.push_some(ce::SUBJECT, self.subject.as_ref());
+        out.push(ce::TIME, self.time);
+        out.push_some(ce::DATASCHEMA, self.dataschema.as_ref());
+        out.push(ce::CORRELATION_ID, self.correlation.as_str());
+        out.push(ce::CAUSATION_ID, self.causation);
+        out.push_some(ce::USER_ID, self.user.as_ref());
+        out.push_some(ce::ORGANISATION_ID, self.organisation.as_ref());
+        out.push_some(headers::TRACEPARENT, self.traceparent.as_ref());
         out.push(headers::CONTENT_TYPE, "application/json");
-        out.push(headers::JOBS, join(&self.jobs));
-        out.push(headers::CATALOG, self.catalog.to_string());
+        out.push(headers::JOBS, Joined(&self.jobs));
+        out.push(headers::CATALOG, self.catalog);
         if self.depth > 0 {
-            out.push(headers::DEPTH, self.depth.to_string());
+            out.push(headers::DEPTH, self.depth);
         }
-        out.push(headers::RAW_PLACE, self.raw.to_string());
-        out
+        out.push(headers::RAW_PLACE, self.raw);
+        out.finish()
     }
 
     /// Reads the headers of a record of an event topic.
@@ -113,15 +115,17 @@ pub fn is_stamped(from: &Headers, job: &JobName) -> bool {
     from.text(headers::JOBS).is_some_and(|jobs| jobs.split(',').any(|name| name == job.as_str()))
 }
 
-fn join(jobs: &[JobName]) -> String {
-    let mut out = String::with_capacity(jobs.iter().map(|job| job.as_str().len() + 1).sum());
-    for (index, job) in jobs.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
+/// Names with commas between them.
+struct Joined<'a>(&'a [JobName]);
+
+impl fmt::Display for Joined<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, job) in self.0.iter().enumerate() {
+            f.write_str(if index > 0 { "," } else { "" })?;
+            f.write_str(job.as_str())?;
         }
-        out.push_str(job.as_str());
+        Ok(())
     }
-    out
 }
 
 fn stamp(from: &Headers) -> Result<Vec<JobName>, HeaderError> {

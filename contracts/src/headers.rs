@@ -1,8 +1,11 @@
 //! Headers of records: the type every bus carries, and the name of every header that Herald writes.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    fmt::{Display, Write as _},
+};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 /// `hasura`, `scheduled` or `named`: see [`crate::raw::Kind`].
 pub const KIND: &str = "herald-kind";
@@ -90,6 +93,41 @@ pub fn known(name: &str) -> Option<&'static str> {
     KNOWN.iter().find(|known| **known == name).copied()
 }
 
+/// Writes headers whose values share one allocation.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    values: BytesMut,
+    /// The names, and where the value of each ends.
+    ends: Vec<(&'static str, usize)>,
+}
+
+impl Writer {
+    /// No headers, with room for so many, of so many bytes.
+    pub(crate) fn with_capacity(count: usize, bytes: usize) -> Self {
+        Self { values: BytesMut::with_capacity(bytes), ends: Vec::with_capacity(count) }
+    }
+
+    /// Appends a header.
+    pub(crate) fn push(&mut self, name: &'static str, value: impl Display) {
+        write!(self.values, "{value}").expect("invariant: the buffer grows");
+        self.ends.push((name, self.values.len()));
+    }
+
+    /// Appends a header if there is a value.
+    pub(crate) fn push_some(&mut self, name: &'static str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.push(name, value);
+        }
+    }
+
+    /// The headers.
+    pub(crate) fn finish(self) -> Headers {
+        let (values, mut start) = (self.values.freeze(), 0);
+        let header = |(name, end)| (Cow::Borrowed(name), values.slice(std::mem::replace(&mut start, end)..end));
+        Headers(self.ends.into_iter().map(header).collect())
+    }
+}
+
 /// The headers of one record, in the order they were written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(Cow<'static, str>, Bytes)>);
@@ -103,13 +141,6 @@ impl Headers {
     /// Appends a header.
     pub fn push(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Bytes>) {
         self.0.push((name.into(), value.into()));
-    }
-
-    /// Appends a header if there is a value.
-    pub fn push_some(&mut self, name: &'static str, value: Option<impl Into<Bytes>>) {
-        if let Some(value) = value {
-            self.push(name, value);
-        }
     }
 
     /// The value of the last header of that name.

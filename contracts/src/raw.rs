@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    headers::{self, HeaderError, Headers, optional, required},
+    headers::{self, HeaderError, Headers, Writer, optional, required},
     ids::{CorrelationId, InvocationId},
 };
 
@@ -114,19 +114,19 @@ pub struct RawHeaders {
 impl RawHeaders {
     /// The headers as they travel.
     pub fn encode(&self) -> Headers {
-        let mut out = Headers::with_capacity(9);
+        let mut out = Writer::with_capacity(9, 320);
         out.push(headers::KIND, self.kind.as_str());
-        out.push(headers::SOURCE, self.source.clone());
-        out.push_some(headers::SOURCE_ID, self.source_id.clone());
-        out.push(headers::RECEIVED, self.received.to_string());
-        out.push(headers::INVOCATION, self.invocation.to_string());
-        out.push(headers::CORRELATION, self.correlation.as_str().to_owned());
+        out.push(headers::SOURCE, &self.source);
+        out.push_some(headers::SOURCE_ID, self.source_id.as_ref());
+        out.push(headers::RECEIVED, self.received);
+        out.push(headers::INVOCATION, self.invocation);
+        out.push(headers::CORRELATION, self.correlation.as_str());
         if self.depth > 0 {
-            out.push(headers::DEPTH, self.depth.to_string());
+            out.push(headers::DEPTH, self.depth);
         }
-        out.push_some(headers::RELATED_TO, self.related_to.clone().map(String::from));
-        out.push_some(headers::TRACEPARENT, self.traceparent.clone());
-        out
+        out.push_some(headers::RELATED_TO, self.related_to.as_ref().map(CorrelationId::as_str));
+        out.push_some(headers::TRACEPARENT, self.traceparent.as_ref());
+        out.finish()
     }
 
     /// Reads the headers of a raw record.

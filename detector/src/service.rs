@@ -28,7 +28,7 @@ use crate::{
 /// The detector's consumer group.
 pub const GROUP: &str = "detector";
 /// How many bytes may wait for the commit under way before no more records are taken.
-const PENDING_BYTES: usize = 8 * 1024 * 1024;
+const PENDING_BYTES: usize = 16 * 1024 * 1024;
 
 /// A numbered catalog.
 #[derive(Debug, Clone)]

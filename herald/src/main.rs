@@ -20,6 +20,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// Records are made by one thread and freed by another, which the system's own allocator is slow at. It serves librdkafka and
+/// SQLite, too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     match cmd::run(cli.command) {

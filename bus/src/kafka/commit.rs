@@ -33,6 +33,9 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::fro
 /// How often that is doubled after refusals: each try writes what it then aborts.
 const DOUBLINGS: u32 = 5;
 
+/// How many outputs are not freed in passing.
+const MANY: usize = 1000;
+
 /// What a member wants committed.
 pub(crate) struct Request {
     pub(crate) member: Arc<Shared>,
@@ -147,7 +150,11 @@ impl Work {
             }
             match self.attempt(&batch) {
                 Attempt::Done => {
-                    batch.into_iter().for_each(done);
+                    let shares: Vec<Share> = batch.into_iter().flat_map(done).collect();
+                    if shares.iter().map(|share| share.outputs.len()).sum::<usize>() > MANY {
+                        // Freeing them takes milliseconds, and the next transaction waits.
+                        self.runtime.spawn_blocking(move || drop(shares));
+                    }
                     return aside;
                 }
                 Attempt::Lost => {
@@ -295,9 +302,11 @@ fn still_ours(mut request: Request) -> Option<Request> {
     Some(request)
 }
 
-fn done(request: Request) {
-    let committed = request.committed.clone();
+/// Answers; what was committed is returned.
+fn done(mut request: Request) -> Vec<Share> {
+    let (shares, committed) = (std::mem::take(&mut request.shares), request.committed.clone());
     answer(request, Ok(committed));
+    shares
 }
 
 fn lost(mut request: Request) {

@@ -1,7 +1,13 @@
 //! What producers tell of the records they were given: a *flight* is a batch of records that is under way.
 
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::{
+    marker::PhantomData,
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     ClientContext, Message as _,
@@ -23,6 +29,7 @@ pub(crate) type Fault = (KafkaError, String);
 /// A batch under way: how much of it is, where the rest stands, and what failed first.
 #[derive(Debug)]
 pub(crate) struct Flight {
+    under_way: AtomicUsize,
     state: Mutex<State>,
     landed: Condvar,
     done: Notify,
@@ -30,61 +37,67 @@ pub(crate) struct Flight {
 
 #[derive(Debug)]
 struct State {
-    under_way: usize,
     spots: Vec<Option<Spot>>,
     failed: Option<Fault>,
 }
 
-/// One record of a flight.
+/// One record of a flight, of which it is told where it stands.
 pub(crate) struct Passenger {
     flight: Arc<Flight>,
     index: usize,
 }
 
 impl Flight {
+    /// One of so many records of which it is told where they stand; beside them any number of others.
     pub(crate) fn new(records: usize) -> Arc<Self> {
-        let state = State { under_way: 0, spots: vec![None; records], failed: None };
-        Arc::new(Self { state: Mutex::new(state), landed: Condvar::new(), done: Notify::new() })
+        let state = State { spots: vec![None; records], failed: None };
+        Arc::new(Self {
+            under_way: AtomicUsize::new(0),
+            state: Mutex::new(state),
+            landed: Condvar::new(),
+            done: Notify::new(),
+        })
     }
 
-    /// A record of it, that is given to the producer now.
-    pub(crate) fn board(self: &Arc<Self>, index: usize) -> Box<Passenger> {
-        lock(&self.state).under_way += 1;
-        Box::new(Passenger { flight: self.clone(), index })
+    /// A record that is given to the producer now, and need not be told of.
+    pub(crate) fn board(self: &Arc<Self>) -> Arc<Self> {
+        self.under_way.fetch_add(1, Ordering::AcqRel);
+        self.clone()
+    }
+
+    /// A record that is given to the producer now.
+    pub(crate) fn passenger(self: &Arc<Self>, index: usize) -> Box<Passenger> {
+        Box::new(Passenger { flight: self.board(), index })
     }
 
     /// That the producer did not take one.
     pub(crate) fn refused(&self) {
-        self.land(None);
+        self.land();
     }
 
-    fn land(&self, told: Option<(usize, Result<Spot, Fault>)>) {
-        let mut state = lock(&self.state);
-        state.under_way = state.under_way.saturating_sub(1);
-        match told {
-            Some((index, Ok(spot))) => {
-                if let Some(place) = state.spots.get_mut(index) {
-                    *place = Some(spot);
-                }
-            }
-            Some((_, Err(failed))) => {
-                state.failed.get_or_insert(failed);
-            }
-            None => {}
-        }
-        let empty = state.under_way == 0;
-        drop(state);
-        if empty {
+    /// What became of one, if it failed.
+    fn failed(&self, error: &KafkaError, topic: &str) {
+        lock(&self.state).failed.get_or_insert_with(|| (error.clone(), topic.to_owned()));
+    }
+
+    fn land(&self) {
+        if self.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Who is about to wait has not looked yet, or hears of it.
+            drop(lock(&self.state));
             self.landed.notify_all();
             self.done.notify_one();
         }
+    }
+
+    fn is_landed(&self) -> bool {
+        self.under_way.load(Ordering::Acquire) == 0
     }
 
     /// Blocks until nothing is under way; false if that takes too long.
     pub(crate) fn wait(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let mut state = lock(&self.state);
-        while state.under_way > 0 {
+        while !self.is_landed() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -99,7 +112,7 @@ impl Flight {
 
     /// Waits until nothing is under way.
     pub(crate) async fn landed(&self) {
-        while lock(&self.state).under_way > 0 {
+        while !self.is_landed() {
             self.done.notified().await;
         }
     }
@@ -114,13 +127,20 @@ impl Flight {
     }
 }
 
-/// Leads what a producer tells to its flights.
-pub(crate) struct Tower {
-    /// Called when no broker can be reached.
-    pub(crate) away: Box<dyn Fn(&str) + Send + Sync>,
+/// Leads what a producer tells to its flights; `P` is what goes with a record.
+pub(crate) struct Tower<P> {
+    away: Box<dyn Fn(&str) + Send + Sync>,
+    goes_with: PhantomData<fn() -> P>,
 }
 
-impl ClientContext for Tower {
+impl<P> Tower<P> {
+    /// `away` is called when no broker can be reached.
+    pub(crate) fn new(away: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { away: Box::new(away), goes_with: PhantomData }
+    }
+}
+
+impl<P> ClientContext for Tower<P> {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         client::log(level, facility, message);
     }
@@ -133,17 +153,32 @@ impl ClientContext for Tower {
     }
 }
 
-impl ProducerContext for Tower {
+impl ProducerContext for Tower<Arc<Flight>> {
+    type DeliveryOpaque = Arc<Flight>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, flight: Arc<Flight>) {
+        if let Err((error, message)) = result {
+            flight.failed(error, message.topic());
+        }
+        flight.land();
+    }
+}
+
+impl ProducerContext for Tower<Box<Passenger>> {
     type DeliveryOpaque = Box<Passenger>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, passenger: Box<Passenger>) {
-        let told = match result {
+        let Passenger { flight, index } = *passenger;
+        match result {
             Ok(message) => {
                 let partition = Partition(message.partition().cast_unsigned());
-                Ok(Spot { partition, offset: codec::offset(message.offset()) })
+                let spot = Spot { partition, offset: codec::offset(message.offset()) };
+                if let Some(place) = lock(&flight.state).spots.get_mut(index) {
+                    *place = Some(spot);
+                }
             }
-            Err((error, message)) => Err((error.clone(), message.topic().to_owned())),
-        };
-        passenger.flight.land(Some((passenger.index, told)));
+            Err((error, message)) => flight.failed(error, message.topic()),
+        }
+        flight.land();
     }
 }

@@ -24,7 +24,7 @@ use crate::{
         cluster::{Cluster, blocking, lock, unavailable},
         codec::{self, Names},
         config::Config,
-        flight::{Flight, Tower},
+        flight::{Flight, Passenger, Tower},
     },
     record::{Outgoing, Partition, Spot},
 };
@@ -38,7 +38,7 @@ pub(crate) struct Publisher {
     names: Names,
     cluster: Arc<Cluster>,
     /// Replaced when it fails for good.
-    producer: Mutex<Arc<ThreadedProducer<Tower>>>,
+    producer: Mutex<Arc<ThreadedProducer<Tower<Box<Passenger>>>>>,
     outage: Arc<Outage>,
     keyless: AtomicU32,
 }
@@ -82,7 +82,7 @@ impl Publisher {
     }
 
     /// A topic that was made anew, or has more partitions now, is known to the producer as it was, for a minute by itself.
-    async fn look_up(&self, producer: &Arc<ThreadedProducer<Tower>>, batch: &[Outgoing]) {
+    async fn look_up(&self, producer: &Arc<ThreadedProducer<Tower<Box<Passenger>>>>, batch: &[Outgoing]) {
         let topics: BTreeSet<String> = batch.iter().map(|record| self.names.outer(record.topic.as_str())).collect();
         let producer = producer.clone();
         let looked = blocking(move || {
@@ -95,7 +95,7 @@ impl Publisher {
 
     fn give(
         &self,
-        producer: &ThreadedProducer<Tower>,
+        producer: &ThreadedProducer<Tower<Box<Passenger>>>,
         flight: &Arc<Flight>,
         batch: &[Outgoing],
         places: &[Partition],
@@ -107,7 +107,7 @@ impl Publisher {
                 topic = self.names.outer(record.topic.as_str());
                 last = Some(&record.topic);
             }
-            if let Err((error, _)) = producer.send(codec::outgoing(&topic, *place, record, flight.board(index))) {
+            if let Err((error, _)) = producer.send(codec::outgoing(&topic, *place, record, flight.passenger(index))) {
                 flight.refused();
                 return Some(error);
             }
@@ -129,7 +129,7 @@ impl Publisher {
         Ok(places)
     }
 
-    fn failed(&self, producer: &Arc<ThreadedProducer<Tower>>, error: &KafkaError) -> PublishError {
+    fn failed(&self, producer: &Arc<ThreadedProducer<Tower<Box<Passenger>>>>, error: &KafkaError) -> PublishError {
         let code = error.rdkafka_error_code();
         if code == Some(RDKafkaErrorCode::MessageTimedOut) {
             self.outage.begin(&error.to_string());
@@ -141,7 +141,7 @@ impl Publisher {
         PublishError::Unavailable(error.to_string())
     }
 
-    fn replace(&self, failed: &Arc<ThreadedProducer<Tower>>) {
+    fn replace(&self, failed: &Arc<ThreadedProducer<Tower<Box<Passenger>>>>) {
         let mut current = lock(&self.producer);
         if !Arc::ptr_eq(&current, failed) {
             return;
@@ -160,7 +160,7 @@ impl Drop for Publisher {
     }
 }
 
-fn producer(config: &Config, outage: &Arc<Outage>) -> Result<Arc<ThreadedProducer<Tower>>, KafkaError> {
+fn producer(config: &Config, outage: &Arc<Outage>) -> Result<Arc<ThreadedProducer<Tower<Box<Passenger>>>>, KafkaError> {
     let preferred = [
         ("linger.ms", "1".to_owned()),
         ("batch.size", (1024 * 1024).to_string()),
@@ -174,12 +174,12 @@ fn producer(config: &Config, outage: &Arc<Outage>) -> Result<Arc<ThreadedProduce
         ("request.timeout.ms", (config.delivery_timeout / 2).max(Duration::from_millis(500)).as_millis().to_string()),
     ];
     let outage = Arc::downgrade(outage);
-    let away = Box::new(move |reason: &str| {
+    let tower = Tower::new(move |reason: &str| {
         if let Some(outage) = outage.upgrade() {
             outage.begin(reason);
         }
     });
-    Ok(Arc::new(configured(config, &preferred, &required).create_with_context(Tower { away })?))
+    Ok(Arc::new(configured(config, &preferred, &required).create_with_context(tower)?))
 }
 
 /// The partition of a record: the one it names, the one of its key, or any.

@@ -51,7 +51,7 @@ pub(crate) struct Positions {
 
 /// A transactional producer.
 pub(crate) struct Transactor {
-    producer: Arc<ThreadedProducer<Tower>>,
+    producer: Arc<ThreadedProducer<Tower<Arc<Flight>>>>,
     sending: Sending,
     names: Names,
     timeout: Duration,
@@ -82,8 +82,9 @@ impl Transactor {
             ("enable.idempotence", "true".to_owned()),
             ("acks", "all".to_owned()),
         ];
-        let tower = Tower { away: Box::new(|_| {}) };
-        let producer: ThreadedProducer<Tower> = configured(config, &preferred, &required).create_with_context(tower)?;
+        let tower = Tower::new(|_| {});
+        let producer: ThreadedProducer<Tower<Arc<Flight>>> =
+            configured(config, &preferred, &required).create_with_context(tower)?;
         producer.init_transactions(Duration::from_secs(10))?;
         let producer = Arc::new(producer);
         let sending = Sending::start(producer.clone());
@@ -122,7 +123,7 @@ impl Transactor {
                 topic = (Some(&record.topic), self.names.outer(record.topic.as_str()));
             }
             loop {
-                let Err((error, _)) = self.producer.send(codec::outgoing(&topic.1, *place, record, flight.board(0)))
+                let Err((error, _)) = self.producer.send(codec::outgoing(&topic.1, *place, record, flight.board()))
                 else {
                     break;
                 };
