@@ -20,8 +20,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// Records are made by one thread and freed by another, which the system's own allocator is slow at. It serves librdkafka and
-/// SQLite, too.
+/// Records are made by one thread and freed by another, which the system's own allocator is slow at. librdkafka and SQLite keep
+/// theirs: a thousand threads of librdkafka would each hold on to memory.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
