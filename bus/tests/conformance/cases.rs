@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bus::{
-    Bus, Delivery, Error, InvalidNote, MAX_RECORD, Note, Offset, Outgoing, Partition, Position, PublishError, Share,
-    Start, TopicPartition, TopicSpec,
+    Bus, Delivery, Error, InvalidNote, MAX_RECORD, Member, Note, Offset, Outgoing, Partition, Position, PublishError,
+    Share, Start, TopicPartition, TopicSpec,
 };
 use contracts::topics::partition_of;
 
@@ -169,26 +169,26 @@ pub(crate) async fn reading_goes_on_while_a_commit_is_under_way(bus: Arc<dyn Bus
     assert_eq!(texts(&more), ["b"]);
 }
 
-pub(crate) async fn a_paused_partition_delivers_nothing(bus: Arc<dyn Bus>) {
-    create(&bus, &["in"]).await;
+/// A member that has read everything of `in` but for what stands in the first partition, which it has paused.
+async fn paused(bus: &Arc<dyn Bus>) -> Box<dyn Member> {
+    create(bus, &["in", "other"]).await;
     let member = bus.join("group", vec!["in".into()]).await.unwrap();
     open_all(&*member, &assigned_count(&*member, 4).await);
     member.pause(&TopicPartition::new("in", 0));
-    publish_to(&bus, "in", 0, &["paused"]).await;
-    publish_to(&bus, "in", 1, &["sentinel"]).await;
+    publish_to(bus, "in", 0, &["paused"]).await;
+    publish_to(bus, "in", 1, &["sentinel"]).await;
     assert_eq!(texts(&records(&*member, 1).await), ["sentinel"]);
+    member
+}
+
+pub(crate) async fn a_paused_partition_delivers_nothing(bus: Arc<dyn Bus>) {
+    let member = paused(&bus).await;
     member.resume(&TopicPartition::new("in", 0));
     assert_eq!(texts(&records(&*member, 1).await), ["paused"]);
 }
 
 pub(crate) async fn a_partition_that_was_paused_when_it_went_delivers_when_it_is_back(bus: Arc<dyn Bus>) {
-    create(&bus, &["in", "other"]).await;
-    let member = bus.join("group", vec!["in".into()]).await.unwrap();
-    open_all(&*member, &assigned_count(&*member, 4).await);
-    member.pause(&TopicPartition::new("in", 0));
-    publish_to(&bus, "in", 0, &["paused"]).await;
-    publish_to(&bus, "in", 1, &["sentinel"]).await;
-    assert_eq!(texts(&records(&*member, 1).await), ["sentinel"]);
+    let member = paused(&bus).await;
     changed_to(&*member, "other").await;
     open_all(&*member, &changed_to(&*member, "in").await);
     let mut again = texts(&records(&*member, 2).await);

@@ -88,3 +88,15 @@ async fn a_look_changes_nothing_and_needs_no_topic() {
     assert_eq!((draft.number(), draft.missing.len()), (1, 1));
     assert!(fixture.bus.topics().await.expect("a bus").is_empty());
 }
+
+#[tokio::test]
+async fn files_that_say_the_same_create_topics_that_were_deleted() {
+    let fixture = Fixture::new().await;
+    let publisher = fixture.publisher("a", "first");
+    publisher.apply().await.expect("a bus");
+    let topic = "event.move.changed".into();
+    fixture.bus.delete(&topic).await.expect("it was created");
+    let Applied::Unchanged(1, _, missing) = publisher.apply().await.expect("a bus") else { panic!("nothing changed") };
+    assert_eq!(missing.iter().map(|spec| &spec.topic).collect::<Vec<_>>(), [&topic]);
+    assert!(fixture.bus.topics().await.expect("topics").iter().any(|info| info.topic == topic));
+}
