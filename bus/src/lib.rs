@@ -162,7 +162,8 @@ pub trait Bus: Send + Sync + 'static {
     /// [`Error::Unavailable`].
     fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>>;
 
-    /// How far a group is behind, by partition; partitions without a position are left out.
+    /// How far a group is behind, by partition; partitions without a position are left out. It may be told a moment
+    /// late: a broker answers a commit once it is decided, and shows its positions soon after.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
