@@ -1,8 +1,12 @@
 //! The catalog, compiled: every event and job, with an index by table and operation.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use contracts::names::{EventRef, GroupName};
+use contracts::{
+    hasura,
+    names::{EventRef, GroupName},
+};
+use hashbrown::HashSet;
 use serde_json::Value;
 
 use crate::{change::Operation, detector::Tables, event::Event, files, job::Job, report::Report, sources::Sources};
@@ -36,6 +40,8 @@ pub struct Catalog {
     retired: BTreeMap<GroupName, Job>,
     by_table: HashMap<String, HashMap<String, ByOperation>>,
     all_tables: ByOperation,
+    /// What conditions and data can look at; none if that may be any column.
+    columns: Option<HashSet<String>>,
 }
 
 /// Another event has this name already.
@@ -71,6 +77,9 @@ impl Catalog {
     fn index(&mut self) {
         self.by_table.clear();
         self.all_tables = ByOperation::default();
+        let mut columns = Some(BTreeSet::new());
+        self.events.iter().for_each(|event| event.columns(&mut columns));
+        self.columns = columns.map(|names| names.into_iter().collect());
         for (at, event) in self.events.iter().enumerate() {
             let Some(selector) = event.selector() else { continue };
             let note = |places: &mut ByOperation| {
@@ -108,6 +117,17 @@ impl Catalog {
             let wanted = event.selector().and_then(|selector| selector.source.as_deref());
             wanted.is_none_or(|wanted| wanted == source)
         })
+    }
+
+    /// Parses a body as far as its events can look at it: columns that no condition, data or key names are left out.
+    ///
+    /// # Errors
+    /// The body is no JSON.
+    pub fn parse(&self, body: &[u8]) -> Result<Value, serde_json::Error> {
+        match &self.columns {
+            Some(columns) => hasura::parse_partly(body, &|name| columns.contains(name)),
+            None => hasura::parse(body),
+        }
     }
 
     /// One event.

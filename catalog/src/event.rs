@@ -6,7 +6,7 @@ use contracts::names::{EventRef, GroupName, JobName};
 use serde_json::{Map, Value};
 
 use crate::{
-    cel::{Bindings, Expression, Stop},
+    cel::{Bindings, Columns, Expression, Stop},
     change::Change,
     detector::{Detection, Detector, Mismatch, Selector, Shared},
     report::Place,
@@ -205,6 +205,20 @@ impl Event {
         Place { file: self.file.to_string(), line, column }
     }
 
+    /// Adds the columns that decide about it or become its data.
+    pub(crate) fn columns(&self, into: &mut Columns) {
+        match &self.detect {
+            Detect::Named => {}
+            Detect::Cel { when, data: Some(data), .. } => {
+                when.iter().for_each(|when| when.columns(into));
+                data.columns(into);
+            }
+            // A function may look at all of a change, and without data of its own an event carries all of it.
+            Detect::Cel { data: None, .. } | Detect::Rust { .. } => *into = None,
+        }
+        self.key.iter().for_each(|part| part.columns(into));
+    }
+
     /// Decides whether this event happened in a change.
     pub fn evaluate(&self, change: &Change<'_>) -> Verdict {
         let Some(selector) = self.selector() else { return Verdict::NotDetected(Reason::NamedOnly) };
@@ -292,6 +306,15 @@ fn whole_change(change: &Change<'_>) -> Value {
 }
 
 impl Data {
+    fn columns(&self, into: &mut Columns) {
+        match self {
+            Self::Null => {}
+            Self::Leaf(expression) => expression.columns(into),
+            Self::List(items) => items.iter().for_each(|item| item.columns(into)),
+            Self::Map(entries) => entries.iter().for_each(|(_, data)| data.columns(into)),
+        }
+    }
+
     fn value(&self, bindings: &Bindings<'_>) -> Result<Value, String> {
         Ok(match self {
             Self::Null => Value::Null,

@@ -4,6 +4,8 @@
 //! table's name may be missing or oddly shaped: Hasura v1 to v2.4x, its MSSQL backend and request transforms all differ,
 //! and a body is refused only for what no detector could work without.
 
+mod partly;
+
 use std::{borrow::Cow, fmt};
 
 use schemars::JsonSchema;
@@ -12,6 +14,8 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 use serde_json::{Value, value::RawValue};
+
+pub use partly::parse_partly;
 
 /// What happened to the row (`event.op`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

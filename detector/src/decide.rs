@@ -74,7 +74,7 @@ impl Decider<'_> {
         };
         let occurrence = origin::occurrence(&headers, raw);
         let input = Input { record, headers, occurrence };
-        let body = hasura::parse(record.value());
+        let body = self.catalog.parse(record.value());
         let duplicate = self.recognise(&input, seen, &mut decision);
         match body {
             Err(error) => {

@@ -307,6 +307,7 @@ fn is_null(node: &Node) -> bool {
     matches!(node.kind, Kind::Literal(super::node::Literal::Null))
 }
 
-fn is_row(node: &Node) -> bool {
+/// Whether a node stands for a row.
+pub(crate) fn is_row(node: &Node) -> bool {
     matches!(node.kind, Kind::Var(Var::Old | Var::New | Var::Row))
 }

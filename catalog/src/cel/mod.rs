@@ -11,6 +11,7 @@
 
 mod arguments;
 mod budget;
+mod columns;
 mod compare;
 mod compile;
 mod convert;
@@ -37,6 +38,7 @@ use serde_json::Value as Json;
 use crate::change::{Change, Operation};
 
 pub use budget::MAX_STEPS;
+pub(crate) use columns::Columns;
 pub(crate) use suggest::closest;
 
 use node::{Node, Span};
@@ -157,6 +159,11 @@ impl Expression {
     /// Whether the condition is provably false or without a value for this operation, whatever the rows hold.
     pub(crate) fn never_holds(&self, operation: Operation) -> bool {
         holds::never(&self.root, operation)
+    }
+
+    /// Adds the columns that it can look at.
+    pub(crate) fn columns(&self, into: &mut Columns) {
+        columns::collect(&self.root, into);
     }
 
     fn text(&self, span: Span) -> &str {

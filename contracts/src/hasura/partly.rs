@@ -1,0 +1,186 @@
+//! Reading of a body no more than is asked for: most columns of a wide row are looked at by nobody.
+
+use std::fmt;
+
+use serde::{
+    Deserializer,
+    de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::{Map, Value};
+
+use super::{Key, parse};
+
+/// What a change and a scheduled body are recognised by, beside `event` and `payload`.
+const OF_BODY: [&str; 5] = ["table", "trigger", "scheduled_time", "action", "name"];
+/// What is read of `event`, beside `data`.
+const OF_EVENT: [&str; 2] = ["op", "session_variables"];
+
+/// Parses a recognised body as [`parse`] does, and leaves out the columns of its rows that are not to be kept, and what
+/// says nothing about the change (when it was created, how it was delivered).
+///
+/// A body of another shape, one whose rows are no objects for instance, is parsed whole. What is left out is checked less:
+/// [`super::recognise`] has done that when the body was accepted.
+///
+/// # Errors
+/// The text is no JSON.
+pub fn parse_partly(body: &[u8], keep: &dyn Fn(&str) -> bool) -> Result<Value, serde_json::Error> {
+    let text = str::from_utf8(body).ok().map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
+    let partly = |text| {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let value = Object { part: Part::Body, keep }.deserialize(&mut deserializer).ok()?;
+        deserializer.end().is_ok().then_some(value)
+    };
+    text.and_then(partly).map_or_else(|| parse(body), Ok)
+}
+
+/// The objects on the way to a column.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Body,
+    Event,
+    Data,
+    Row,
+}
+
+/// An object, or null; anything else is refused, and so read whole.
+#[derive(Clone, Copy)]
+struct Object<'k> {
+    part: Part,
+    keep: &'k dyn Fn(&str) -> bool,
+}
+
+/// What becomes of a member of an object.
+enum Member {
+    Inner(Part),
+    Whole,
+    Nothing,
+}
+
+impl Object<'_> {
+    fn member(&self, key: &str) -> Member {
+        let kept = |kept| if kept { Member::Whole } else { Member::Nothing };
+        match (self.part, key) {
+            (Part::Body, "event") => Member::Inner(Part::Event),
+            (Part::Body, "payload") => Member::Inner(Part::Body),
+            (Part::Body, _) => kept(OF_BODY.contains(&key)),
+            (Part::Event, "data") => Member::Inner(Part::Data),
+            (Part::Event, _) => kept(OF_EVENT.contains(&key)),
+            (Part::Data, "old" | "new") => Member::Inner(Part::Row),
+            (Part::Data, _) => Member::Nothing,
+            (Part::Row, _) => kept((self.keep)(key)),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Object<'_> {
+    type Value = Value;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or null")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut out = Map::new();
+        while let Some(Key(key)) = members.next_key()? {
+            // With `arbitrary_precision` a number comes as an object with one member of such a name.
+            if key.starts_with("$serde_json::") {
+                return Err(A::Error::custom("a number"));
+            }
+            let value = match self.member(&key) {
+                Member::Inner(part) => members.next_value_seed(Object { part, ..self })?,
+                Member::Whole => members.next_value()?,
+                Member::Nothing => {
+                    members.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            out.insert(key.into_owned(), value);
+        }
+        Ok(Value::Object(out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is to be left out, taken out of the whole.
+    fn pruned(body: &str, keep: &dyn Fn(&str) -> bool) -> Value {
+        fn prune(value: &mut Value, keep: &dyn Fn(&str) -> bool) {
+            if let Some(wrapped) = value.get_mut("payload") {
+                prune(wrapped, keep);
+            }
+            if let Some(map) = value.as_object_mut() {
+                map.retain(|key, _| ["event", "payload"].contains(&key.as_str()) || OF_BODY.contains(&key.as_str()));
+            }
+            if let Some(map) = value.get_mut("event").and_then(Value::as_object_mut) {
+                map.retain(|key, _| key == "data" || OF_EVENT.contains(&key.as_str()));
+            }
+            if let Some(map) = value.pointer_mut("/event/data").and_then(Value::as_object_mut) {
+                map.retain(|key, _| ["old", "new"].contains(&key.as_str()));
+                for row in map.values_mut() {
+                    row.as_object_mut().expect("a row").retain(|key, _| keep(key));
+                }
+            }
+        }
+        let mut whole = parse(body.as_bytes()).expect("JSON");
+        prune(&mut whole, keep);
+        whole
+    }
+
+    const EVENT: &str = r#"{"created_at":"2023-04-05T12:26:57Z","delivery_info":{"current_retry":0},"event":{"data":{
+        "old":{"id":1.50,"a":"x","b":{"a":[1,{"a":2}]},"\u0061b":3},"new":{"id":1.5e0,"a":null,"id":2,"c":[]}},
+        "op":"UPDATE","session_variables":{"x-hasura-role":"admin"},"trace_context":null},"id":"afcd8c6c",
+        "table":{"name":"t","schema":"public"},"trigger":{"name":"follow"}}"#;
+
+    #[test]
+    fn what_is_kept_is_as_in_the_whole() {
+        let wrapped = format!("\u{feff}{{\"headers\":[],\"payload\":{EVENT}}}");
+        for names in [&[][..], &["id"], &["a", "b", "ab"], &["c", "missing"], &["id", "a", "b", "ab", "c"]] {
+            let keep = |name: &str| names.contains(&name);
+            for body in [EVENT, &wrapped] {
+                assert_eq!(parse_partly(body.as_bytes(), &keep).expect("JSON"), pruned(body, &keep), "{names:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_missing_is_so() {
+        for data in [r#""old":null,"new":{}"#, "", r#""new":null"#] {
+            let body = format!(r#"{{"event":{{"op":"INSERT","data":{{{data}}}}},"table":{{"name":"t"}}}}"#);
+            let found = parse_partly(body.as_bytes(), &|_| false).expect("JSON");
+            assert_eq!(found, parse(body.as_bytes()).expect("JSON"));
+        }
+    }
+
+    #[test]
+    fn what_has_another_shape_is_whole() {
+        let event = |event: &str| format!(r#"{{"event":{event},"id":1,"table":{{"name":"t"}}}}"#);
+        let data = |data: &str| event(&format!(r#"{{"op":"MANUAL","data":{data}}}"#));
+        let bodies = ["7", "[]", "null", r#""x""#]
+            .map(|odd| [odd.to_owned(), event(odd), data(odd), data(&format!(r#"{{"old":{{"id":1}},"new":{odd}}}"#))]);
+        for body in bodies.iter().flatten().filter(|body| !body.contains("null")) {
+            let found = parse_partly(body.as_bytes(), &|_| false).expect("JSON");
+            assert_eq!(found, parse(body.as_bytes()).expect("JSON"), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused_as_ever() {
+        for body in [&b"{\"a\":\n x}"[..], b"\xff{}", b"{} {}", b"", br#"{"event":{"data":{"new":{"a":tru}}}}"#] {
+            let (partly, whole) = (parse_partly(body, &|_| false), parse(body));
+            assert_eq!(partly.expect_err("no JSON").to_string(), whole.expect_err("no JSON").to_string());
+        }
+    }
+}
