@@ -2,7 +2,8 @@
 
 use std::{
     borrow::Cow,
-    fmt::{Display, Write as _},
+    fmt::{self, Display, Write as _},
+    ops::Range,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -93,79 +94,143 @@ pub fn known(name: &str) -> Option<&'static str> {
     KNOWN.iter().find(|known| **known == name).copied()
 }
 
-/// Writes headers whose values share one allocation.
-#[derive(Debug)]
-pub(crate) struct Writer {
+/// The headers of one record, in the order they were written. Their values share one allocation.
+#[derive(Clone, Default)]
+pub struct Headers {
+    values: Bytes,
+    entries: Vec<Entry>,
+}
+
+/// A header, with the place of its value.
+#[derive(Clone)]
+struct Entry {
+    name: Cow<'static, str>,
+    start: u32,
+    end: u32,
+}
+
+impl Headers {
+    /// Headers whose values are parts of something larger.
+    ///
+    /// # Panics
+    /// A part lies outside, or beyond 4 GiB.
+    pub fn of_parts(values: Bytes, parts: impl IntoIterator<Item = (Cow<'static, str>, Range<usize>)>) -> Self {
+        let entry = |(name, part): (_, Range<usize>)| {
+            assert!(part.start <= part.end && part.end <= values.len(), "invariant: a part lies inside");
+            Entry { name, start: place(part.start), end: place(part.end) }
+        };
+        let entries = parts.into_iter().map(entry).collect();
+        Self { values, entries }
+    }
+
+    /// The value of the last header of that name.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.entries.iter().rev().find(|entry| entry.name == name).map(|entry| self.value(entry))
+    }
+
+    /// The value of the last header of that name, if it is UTF-8.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(|value| str::from_utf8(value).ok())
+    }
+
+    /// All headers, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
+        self.entries.iter().map(|entry| (&*entry.name, self.value(entry)))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many bytes their names and values have.
+    pub fn size(&self) -> usize {
+        self.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+
+    fn value(&self, entry: &Entry) -> &[u8] {
+        &self.values[entry.start as usize..entry.end as usize]
+    }
+}
+
+/// No bus carries a record of 4 GiB.
+fn place(at: usize) -> u32 {
+    u32::try_from(at).expect("invariant: headers are smaller than 4 GiB")
+}
+
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Headers {}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(name, value)| (name, value.escape_ascii().to_string()))).finish()
+    }
+}
+
+impl<N: Into<Cow<'static, str>>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(headers: I) -> Self {
+        let mut out = Writer::default();
+        headers.into_iter().for_each(|(name, value)| out.push_bytes(name, value.as_ref()));
+        out.finish()
+    }
+}
+
+/// Writes headers one after another.
+#[derive(Default)]
+pub struct Writer {
     values: BytesMut,
-    /// The names, and where the value of each ends.
-    ends: Vec<(&'static str, usize)>,
+    entries: Vec<Entry>,
 }
 
 impl Writer {
     /// No headers, with room for so many, of so many bytes.
-    pub(crate) fn with_capacity(count: usize, bytes: usize) -> Self {
-        Self { values: BytesMut::with_capacity(bytes), ends: Vec::with_capacity(count) }
+    pub fn with_capacity(count: usize, bytes: usize) -> Self {
+        Self::in_buffer(count, BytesMut::with_capacity(bytes))
+    }
+
+    /// No headers, with room for so many in what a buffer has left.
+    pub fn in_buffer(count: usize, values: BytesMut) -> Self {
+        Self { values, entries: Vec::with_capacity(count) }
     }
 
     /// Appends a header.
-    pub(crate) fn push(&mut self, name: &'static str, value: impl Display) {
+    pub fn push(&mut self, name: impl Into<Cow<'static, str>>, value: impl Display) {
+        let start = self.values.len();
         write!(self.values, "{value}").expect("invariant: the buffer grows");
-        self.ends.push((name, self.values.len()));
+        self.entry(name.into(), start);
+    }
+
+    /// Appends a header of any bytes.
+    pub fn push_bytes(&mut self, name: impl Into<Cow<'static, str>>, value: &[u8]) {
+        let start = self.values.len();
+        self.values.extend_from_slice(value);
+        self.entry(name.into(), start);
     }
 
     /// Appends a header if there is a value.
-    pub(crate) fn push_some(&mut self, name: &'static str, value: Option<impl Display>) {
+    pub fn push_some(&mut self, name: &'static str, value: Option<impl Display>) {
         if let Some(value) = value {
             self.push(name, value);
         }
     }
 
     /// The headers.
-    pub(crate) fn finish(self) -> Headers {
-        let (values, mut start) = (self.values.freeze(), 0);
-        let header = |(name, end)| (Cow::Borrowed(name), values.slice(std::mem::replace(&mut start, end)..end));
-        Headers(self.ends.into_iter().map(header).collect())
-    }
-}
-
-/// The headers of one record, in the order they were written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Headers(Vec<(Cow<'static, str>, Bytes)>);
-
-impl Headers {
-    /// No headers, with room for some.
-    pub fn with_capacity(count: usize) -> Self {
-        Self(Vec::with_capacity(count))
+    pub fn finish(self) -> Headers {
+        Headers { values: self.values.freeze(), entries: self.entries }
     }
 
-    /// Appends a header.
-    pub fn push(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Bytes>) {
-        self.0.push((name.into(), value.into()));
-    }
-
-    /// The value of the last header of that name.
-    pub fn get(&self, name: &str) -> Option<&Bytes> {
-        self.0.iter().rev().find(|(have, _)| have == name).map(|(_, value)| value)
-    }
-
-    /// The value of the last header of that name, if it is UTF-8.
-    pub fn text(&self, name: &str) -> Option<&str> {
-        self.get(name).and_then(|value| std::str::from_utf8(value).ok())
-    }
-
-    /// All headers, in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Cow<'static, str>, &Bytes)> {
-        self.0.iter().map(|(name, value)| (name, value))
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    fn entry(&mut self, name: Cow<'static, str>, start: usize) {
+        self.entries.push(Entry { name, start: place(start), end: place(self.values.len()) });
     }
 }
 
@@ -201,7 +266,7 @@ pub(crate) fn optional<T: std::str::FromStr>(
     expected: &'static str,
 ) -> Result<Option<T>, HeaderError> {
     let Some(value) = headers.get(name) else { return Ok(None) };
-    let text = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    let text = str::from_utf8(value).ok().and_then(|text| text.parse().ok());
     text.map(Some).ok_or_else(|| HeaderError::Malformed {
         name,
         found: String::from_utf8_lossy(value).into_owned(),

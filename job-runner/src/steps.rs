@@ -109,9 +109,7 @@ fn progress_topic() -> Topic {
 }
 
 fn json_headers() -> Headers {
-    let mut headers = Headers::with_capacity(1);
-    headers.push(headers::CONTENT_TYPE, Bytes::from_static(b"application/json"));
-    headers
+    [(headers::CONTENT_TYPE, "application/json")].into_iter().collect()
 }
 
 /// A record of an event's topic that names the job and cannot be read: nothing can be told under a correlation, so it is

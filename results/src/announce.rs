@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bus::{Bus, MAX_RECORD, Outgoing, PublishError, TopicSpec};
 use contracts::{
-    headers::{CONTENT_TYPE, Headers, ce},
+    headers::{CONTENT_TYPE, Writer, ce},
     ids::{CorrelationId, NAMESPACE},
     summary::Summary,
     topics::COMPLETED,
@@ -44,16 +44,16 @@ pub fn record(mut summary: Summary) -> Outgoing {
         summary.next = Some(crate::store::first_page());
         value = encode(&summary);
     }
-    let mut headers = Headers::with_capacity(8);
+    let mut headers = Writer::with_capacity(8, 256);
     headers.push(ce::SPECVERSION, "1.0");
-    headers.push(ce::ID, id(&summary.correlation, summary.revision).to_string());
+    headers.push(ce::ID, id(&summary.correlation, summary.revision));
     headers.push(ce::SOURCE, SOURCE);
     headers.push(ce::TYPE, TYPE);
-    headers.push(ce::SUBJECT, summary.correlation.as_str().to_owned());
-    headers.push(ce::TIME, summary.received.to_string());
-    headers.push(ce::CORRELATION_ID, summary.correlation.as_str().to_owned());
+    headers.push(ce::SUBJECT, summary.correlation.as_str());
+    headers.push(ce::TIME, summary.received);
+    headers.push(ce::CORRELATION_ID, summary.correlation.as_str());
     headers.push(CONTENT_TYPE, "application/json");
-    Outgoing::new(COMPLETED, summary.correlation.as_str().to_owned(), value).with_headers(headers)
+    Outgoing::new(COMPLETED, summary.correlation.as_str().to_owned(), value).with_headers(headers.finish())
 }
 
 fn encode(summary: &Summary) -> Vec<u8> {

@@ -80,7 +80,7 @@ pub(crate) fn sent(sending: Sending<'_>) -> Outcome<bool> {
 
 fn headers(from: &Headers) -> OwnedHeaders {
     let all = OwnedHeaders::new_with_capacity(from.len());
-    from.iter().fold(all, |all, (key, value)| all.insert(Header { key, value: Some(value.as_ref()) }))
+    from.iter().fold(all, |all, (key, value)| all.insert(Header { key, value: Some(value) }))
 }
 
 /// One that answers its own delivery reports, for a steady rate.

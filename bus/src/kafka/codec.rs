@@ -1,7 +1,9 @@
 //! Records as librdkafka has them, and as we have them.
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
-use contracts::headers::Headers;
+use contracts::headers::{Writer, known};
 use jiff::Timestamp;
 use rdkafka::{
     Message,
@@ -47,7 +49,7 @@ pub(crate) fn outgoing<'a, D: IntoOpaque>(
     if !record.headers.is_empty() {
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (key, value) in record.headers.iter() {
-            headers = headers.insert(Header { key, value: Some(value.as_ref()) });
+            headers = headers.insert(Header { key, value: Some(value) });
         }
         out.headers = Some(headers);
     }
@@ -66,13 +68,10 @@ pub(crate) fn incoming(topic: &Topic, message: &BorrowedMessage<'_>) -> Record {
         bytes.split().freeze()
     };
     let (key, value) = (key.map(&mut copy), payload.map(&mut copy));
-    let mut headers = Headers::with_capacity(theirs.map_or(0, |headers| headers.count()));
+    let mut headers = Writer::in_buffer(theirs.map_or(0, |headers| headers.count()), bytes);
     for header in theirs.iter().flat_map(|headers| headers.iter()) {
-        let value = copy(header.value.unwrap_or_default());
-        match contracts::headers::known(header.key) {
-            Some(name) => headers.push(name, value),
-            None => headers.push(header.key.to_owned(), value),
-        }
+        let name = known(header.key).map_or_else(|| Cow::Owned(header.key.to_owned()), Cow::Borrowed);
+        headers.push_bytes(name, header.value.unwrap_or_default());
     }
     let millis = message.timestamp().to_millis().unwrap_or_default();
     Record {
@@ -82,7 +81,7 @@ pub(crate) fn incoming(topic: &Topic, message: &BorrowedMessage<'_>) -> Record {
         published: Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH),
         key,
         value,
-        headers,
+        headers: headers.finish(),
     }
 }
 

@@ -189,8 +189,7 @@ impl Outbox {
 
 /// What a record takes, about.
 fn size(record: &Record) -> usize {
-    let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    256 + headers + record.key.as_ref().map_or(0, bytes::Bytes::len) + record.value().len()
+    256 + record.headers.size() + record.key.as_ref().map_or(0, bytes::Bytes::len) + record.value().len()
 }
 
 #[cfg(test)]

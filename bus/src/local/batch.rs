@@ -4,7 +4,7 @@
 //! it has, these, and its headers; numbers are LEB128 varints. Names of headers that Herald knows are one byte (see
 //! [`contracts::headers::KNOWN`]).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
 use contracts::headers::{Headers, KNOWN};
@@ -54,7 +54,7 @@ impl Builder {
         }
         put(out, record.headers.len() as u64);
         for (name, value) in record.headers.iter() {
-            match KNOWN.iter().position(|known| known == name) {
+            match KNOWN.iter().position(|known| *known == name) {
                 Some(index) => put(out, index as u64 + 1),
                 None => {
                     put(out, 0);
@@ -105,11 +105,11 @@ impl Stored {
                 (0..count).try_for_each(|_| input.skip_header())?;
                 continue;
             }
-            let mut headers = Headers::with_capacity(count.min(64));
+            let mut headers = Vec::with_capacity(count.min(64));
             for _ in 0..count {
-                let name = input.header_name()?;
-                headers.push(name, input.bytes()?);
+                headers.push((input.header_name()?, input.part()?));
             }
+            let headers = Headers::of_parts(self.body.clone(), headers);
             out.push(Record { topic: topic.clone(), partition, offset, published, key, value, headers });
         }
         Ok(())
@@ -154,18 +154,20 @@ impl Input<'_> {
     }
 
     fn bytes(&mut self) -> Result<Bytes, Damaged> {
+        self.part().map(|part| self.body.slice(part))
+    }
+
+    fn part(&mut self) -> Result<Range<usize>, Damaged> {
         let length = self.number()? as usize;
         let end = self.at.checked_add(length).filter(|end| *end <= self.body.len()).ok_or(Damaged("too short"))?;
-        let bytes = self.body.slice(self.at..end);
-        self.at = end;
-        Ok(bytes)
+        Ok(std::mem::replace(&mut self.at, end)..end)
     }
 
     fn header_name(&mut self) -> Result<Cow<'static, str>, Damaged> {
         match self.number()? as usize {
             0 => {
-                let name = self.bytes()?;
-                String::from_utf8(name.to_vec()).map(Cow::Owned).map_err(|_| Damaged("header name"))
+                let name = self.part()?;
+                String::from_utf8(self.body[name].to_vec()).map(Cow::Owned).map_err(|_| Damaged("header name"))
             }
             known => KNOWN.get(known - 1).map(|name| Cow::Borrowed(*name)).ok_or(Damaged("header number")),
         }
@@ -173,7 +175,7 @@ impl Input<'_> {
 
     fn skip_header(&mut self) -> Result<(), Damaged> {
         self.header_name()?;
-        self.bytes().map(drop)
+        self.part().map(drop)
     }
 }
 
@@ -185,11 +187,8 @@ mod tests {
 
     fn headers() -> impl Strategy<Value = Headers> {
         let name = prop_oneof![(0..KNOWN.len()).prop_map(|i| KNOWN[i].to_owned()), "[a-z-]{1,12}"];
-        prop::collection::vec((name, prop::collection::vec(any::<u8>(), 0..20)), 0..5).prop_map(|pairs| {
-            let mut headers = Headers::default();
-            pairs.into_iter().for_each(|(name, value)| headers.push(name, value));
-            headers
-        })
+        prop::collection::vec((name, prop::collection::vec(any::<u8>(), 0..20)), 0..5)
+            .prop_map(|pairs| pairs.into_iter().collect())
     }
 
     fn outgoing() -> impl Strategy<Value = (u64, Outgoing)> {

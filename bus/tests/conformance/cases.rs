@@ -6,7 +6,10 @@ use bus::{
     Bus, Delivery, Error, InvalidNote, MAX_RECORD, Member, Note, Offset, Outgoing, Partition, Position, PublishError,
     Share, Start, TopicPartition, TopicSpec,
 };
-use contracts::topics::partition_of;
+use contracts::{
+    headers::{Headers, KIND},
+    topics::partition_of,
+};
 
 use crate::harness::*;
 
@@ -288,9 +291,7 @@ pub(crate) async fn what_cannot_be_taken_is_refused_by_name(bus: Arc<dyn Bus>) {
 
 pub(crate) async fn null_values_and_explicit_partitions_are_kept(bus: Arc<dyn Bus>) {
     bus.create(vec![TopicSpec::table("table"), TopicSpec::new("in")]).await.unwrap();
-    let mut headers = contracts::headers::Headers::default();
-    headers.push("x-any", "1");
-    headers.push(contracts::headers::KIND, "hasura");
+    let headers: Headers = [("x-any", "1"), (KIND, "hasura")].into_iter().collect();
     let record = Outgoing { value: None, headers: headers.clone(), ..Outgoing::new("table", "k", "") };
     bus.publish(vec![record]).await.unwrap();
     let keyless = Outgoing { key: None, ..Outgoing::new("in", "", "v") };

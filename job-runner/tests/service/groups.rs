@@ -91,8 +91,7 @@ async fn an_event_that_cannot_be_read_is_recorded_and_holds_up_nothing() {
     let bus = mild();
     topics(&*bus, &["a"]).await;
     let runner = Runner::start(bus.clone(), standard(), view(1, vec![job("one", "log", Value::Null, &["a"])]));
-    let mut headers = contracts::headers::Headers::default();
-    headers.push(contracts::headers::JOBS, "one");
+    let headers = [(contracts::headers::JOBS, "one")].into_iter().collect();
     let strange = bus::Outgoing::new("event.a", "k", "{}").with_headers(headers);
     publish(&*bus, vec![strange, record(&event("a", 1, &["one"], 1), "k", json!({}))]).await;
     until(&*bus, "the good one ended", |steps| ended(steps, 1)).await;

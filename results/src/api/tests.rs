@@ -294,8 +294,7 @@ async fn refusals_and_payloads_are_read_from_the_bus() {
     let next = page["next"].as_str().expect("a next page");
     assert_eq!(api.get(&format!("/v1/rejected?limit=2&cursor={next}")).await["rejected"][0]["size"], 0);
 
-    let mut headers = Headers::default();
-    headers.push("herald-source", "default");
+    let headers: Headers = [("herald-source", "default")].into_iter().collect();
     let body = "{ \"as\" : 1.00, \"received\": true }";
     let spots = api.bus.publish(vec![Outgoing::new(RAW, "k", body).with_headers(headers)]).await.expect("published");
     let request = Request::get(format!("/v1/raw/{}/{}", spots[0].partition.0, spots[0].offset));

@@ -42,7 +42,8 @@ struct Spread {
 impl Measured {
     /// In one line.
     pub(crate) fn line(&self) -> String {
-        format!("{:>8.0} records/s", self.rate)
+        let cpu = self.cpu.map(|seconds| format!(", {:.1} µs of CPU per record", seconds * 1e6));
+        format!("{:>8.0} records/s{}", self.rate, cpu.unwrap_or_default())
     }
 }
 
