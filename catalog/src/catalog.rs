@@ -1,15 +1,16 @@
 //! The catalog, compiled: every event and job, with an index by table and operation.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use contracts::{
     hasura,
     names::{EventRef, GroupName},
 };
-use hashbrown::HashSet;
 use serde_json::Value;
 
-use crate::{change::Operation, detector::Tables, event::Event, files, job::Job, report::Report, sources::Sources};
+use crate::{
+    cel::Columns, change::Operation, detector::Tables, event::Event, files, job::Job, report::Report, sources::Sources,
+};
 
 /// The kinds of jobs there are, and what their options may be: the runner's registry.
 pub trait Kinds {
@@ -40,8 +41,8 @@ pub struct Catalog {
     retired: BTreeMap<GroupName, Job>,
     by_table: HashMap<String, HashMap<String, ByOperation>>,
     all_tables: ByOperation,
-    /// What conditions and data can look at; none if that may be any column.
-    columns: Option<HashSet<String>>,
+    /// What conditions, data and keys can look at.
+    columns: Columns,
 }
 
 /// Another event has this name already.
@@ -77,9 +78,8 @@ impl Catalog {
     fn index(&mut self) {
         self.by_table.clear();
         self.all_tables = ByOperation::default();
-        let mut columns = Some(BTreeSet::new());
-        self.events.iter().for_each(|event| event.columns(&mut columns));
-        self.columns = columns.map(|names| names.into_iter().collect());
+        self.columns = Columns::none();
+        self.events.iter().for_each(|event| event.columns(&mut self.columns));
         for (at, event) in self.events.iter().enumerate() {
             let Some(selector) = event.selector() else { continue };
             let note = |places: &mut ByOperation| {
@@ -125,8 +125,8 @@ impl Catalog {
     /// The body is no JSON.
     pub fn parse(&self, body: &[u8]) -> Result<Value, serde_json::Error> {
         match &self.columns {
-            Some(columns) => hasura::parse_partly(body, &|name| columns.contains(name)),
-            None => hasura::parse(body),
+            Columns::Any => hasura::parse(body),
+            columns @ Columns::Named { .. } => hasura::parse_partly(body, &|row, name| columns.has(row, name)),
         }
     }
 

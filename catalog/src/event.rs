@@ -214,7 +214,7 @@ impl Event {
                 data.columns(into);
             }
             // A function may look at all of a change, and without data of its own an event carries all of it.
-            Detect::Cel { data: None, .. } | Detect::Rust { .. } => *into = None,
+            Detect::Cel { data: None, .. } | Detect::Rust { .. } => *into = Columns::Any,
         }
         self.key.iter().for_each(|part| part.columns(into));
     }

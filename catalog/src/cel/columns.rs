@@ -1,75 +1,117 @@
 //! Which columns an expression can look at: what need not be read of a row.
 
-use std::collections::BTreeSet;
+use contracts::hasura::Row;
+use hashbrown::HashSet;
 
 use super::{
-    eval::is_row,
     functions::Function,
     node::{Kind, Literal, Node, Var},
 };
 
-/// Columns by name; none (`None`) if it may be any, or the body as a whole.
-pub(crate) type Columns = Option<BTreeSet<String>>;
+/// The columns of both rows that are looked at, by name; or any, and the body as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Columns {
+    #[default]
+    Any,
+    Named {
+        old: HashSet<String>,
+        new: HashSet<String>,
+    },
+}
+
+impl Columns {
+    pub(crate) fn none() -> Self {
+        Self::Named { old: HashSet::new(), new: HashSet::new() }
+    }
+
+    /// Whether a column of that name is one.
+    pub(crate) fn has(&self, row: Row, name: &str) -> bool {
+        match (self, row) {
+            (Self::Any, _) => true,
+            (Self::Named { old, .. }, Row::Old) => old.contains(name),
+            (Self::Named { new, .. }, Row::New) => new.contains(name),
+        }
+    }
+
+    fn add(&mut self, rows: &[Row], name: &str) {
+        if let Self::Named { old, new } = self {
+            for row in rows {
+                let columns = if *row == Row::Old { &mut *old } else { &mut *new };
+                columns.insert(name.to_owned());
+            }
+        }
+    }
+}
 
 /// Adds what a node can look at.
 pub(crate) fn collect(node: &Node, into: &mut Columns) {
     match &node.kind {
-        Kind::Var(Var::Old | Var::New | Var::Row | Var::Payload) => *into = None,
-        Kind::Select(inner, field) | Kind::Has(inner, field) if is_row(inner) => add(field, into),
-        Kind::Index(pair) if is_row(&pair[0]) => named(&pair[1], into),
-        Kind::Call(Function::Changed | Function::Was | Function::Became, arguments) => {
-            if let Some((column, values)) = arguments.split_first() {
-                named(column, into);
-                values.iter().for_each(|value| collect(value, into));
-            }
-        }
+        Kind::Var(Var::Payload) => *into = Columns::Any,
+        Kind::Var(_) if !rows(node).is_empty() => *into = Columns::Any,
+        Kind::Select(inner, field) | Kind::Has(inner, field) if !rows(inner).is_empty() => into.add(rows(inner), field),
+        Kind::Index(pair) if !rows(&pair[0]).is_empty() => named(rows(&pair[0]), &pair[1], into),
+        Kind::Call(Function::Changed | Function::Became, arguments) => call(&[Row::Old, Row::New], arguments, into),
+        Kind::Call(Function::Was, arguments) => call(&[Row::Old], arguments, into),
         _ => node.children().into_iter().for_each(|child| collect(child, into)),
     }
 }
 
-/// The column that a node names; any, if the name is computed.
-fn named(node: &Node, into: &mut Columns) {
-    match &node.kind {
-        Kind::Literal(Literal::String(name)) => add(name, into),
-        _ => *into = None,
+/// The rows that a variable stands for.
+fn rows(node: &Node) -> &'static [Row] {
+    match node.kind {
+        Kind::Var(Var::Old) => &[Row::Old],
+        Kind::Var(Var::New) => &[Row::New],
+        // The row after, or where there is none, the row before.
+        Kind::Var(Var::Row) => &[Row::Old, Row::New],
+        _ => &[],
     }
 }
 
-fn add(name: &str, into: &mut Columns) {
-    if let Some(names) = into {
-        names.insert(name.to_owned());
+/// A function whose first argument names a column.
+fn call(rows: &[Row], arguments: &[Node], into: &mut Columns) {
+    if let Some((column, values)) = arguments.split_first() {
+        named(rows, column, into);
+        values.iter().for_each(|value| collect(value, into));
+    }
+}
+
+/// The column that a node names; any, if the name is computed.
+fn named(rows: &[Row], node: &Node, into: &mut Columns) {
+    match &node.kind {
+        Kind::Literal(Literal::String(name)) => into.add(rows, name),
+        _ => *into = Columns::Any,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Expression, Scope};
+    use super::{
+        super::{Expression, Scope},
+        *,
+    };
 
-    fn columns(expression: &str) -> Option<Vec<String>> {
+    fn columns(expression: &str) -> Columns {
         let compiled = Expression::compile(expression, Scope::Change).expect("compiles");
-        let mut columns = Some(Default::default());
+        let mut columns = Columns::none();
         compiled.columns(&mut columns);
-        columns.map(|names| names.into_iter().collect())
+        columns
     }
 
     #[test]
     fn columns_are_those_that_are_named() {
-        for (expression, expected) in [
-            ("true", &[][..]),
-            ("op == 'INSERT' && user == 'me' && table.name == 't'", &[]),
-            ("new.a > 1 && old.b == row.c", &["a", "b", "c"]),
-            ("has(new.a) || 'x' in session", &["a"]),
-            ("new['a'] == 1 && new.b['c'].d == 2", &["a", "b"]),
-            ("changed('a') && was('b', new.c) && became('d', 1)", &["a", "b", "c", "d"]),
-            ("new.a.exists(x, x == old.b)", &["a", "b"]),
-            ("new.a in [new.b, {'k': new.c}] ? new.d : coalesce(new.e, 1)", &["a", "b", "c", "d", "e"]),
-            ("new.name.matches('x') && timestamp(new.at).getHours('UTC') > 1", &["at", "name"]),
+        for (expression, old, new) in [
+            ("true", "", ""),
+            ("op == 'INSERT' && user == 'me' && table.name == 't'", "", ""),
+            ("new.a > 1 && old.b == row.c", "b c", "a c"),
+            ("has(new.a) || 'x' in session", "", "a"),
+            ("new['a'] == 1 && old.b['c'].d == 2", "b", "a"),
+            ("changed('a') && was('b', new.c) && became('d', old.e)", "a b d e", "a c d"),
+            ("new.a.exists(x, x == old.b)", "b", "a"),
+            ("new.a in [new.b, {'k': new.c}] ? new.d : coalesce(new.e, 1)", "", "a b c d e"),
+            ("new.name.matches('x') && timestamp(new.at).getHours('UTC') > 1", "", "at name"),
         ] {
-            assert_eq!(
-                columns(expression).as_deref(),
-                Some(&expected.iter().map(ToString::to_string).collect::<Vec<_>>()[..]),
-                "{expression}"
-            );
+            let names = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(columns(expression), Columns::Named { old: names(old), new: names(new) }, "{expression}");
         }
     }
 
@@ -84,7 +126,7 @@ mod tests {
             "payload.id == 'x'",
             "new.all(k, k != 'a')",
         ] {
-            assert_eq!(columns(expression), None, "{expression}");
+            assert_eq!(columns(expression), Columns::Any, "{expression}");
         }
     }
 }

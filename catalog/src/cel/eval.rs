@@ -307,7 +307,6 @@ fn is_null(node: &Node) -> bool {
     matches!(node.kind, Kind::Literal(super::node::Literal::Null))
 }
 
-/// Whether a node stands for a row.
-pub(crate) fn is_row(node: &Node) -> bool {
+fn is_row(node: &Node) -> bool {
     matches!(node.kind, Kind::Var(Var::Old | Var::New | Var::Row))
 }

@@ -15,6 +15,15 @@ const OF_BODY: [&str; 5] = ["table", "trigger", "scheduled_time", "action", "nam
 /// What is read of `event`, beside `data`.
 const OF_EVENT: [&str; 2] = ["op", "session_variables"];
 
+/// The rows of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Row {
+    /// As it was.
+    Old,
+    /// As it is now.
+    New,
+}
+
 /// Parses a recognised body as [`parse`] does, and leaves out the columns of its rows that are not to be kept, and what
 /// says nothing about the change (when it was created, how it was delivered).
 ///
@@ -23,7 +32,7 @@ const OF_EVENT: [&str; 2] = ["op", "session_variables"];
 ///
 /// # Errors
 /// The text is no JSON.
-pub fn parse_partly(body: &[u8], keep: &dyn Fn(&str) -> bool) -> Result<Value, serde_json::Error> {
+pub fn parse_partly(body: &[u8], keep: &dyn Fn(Row, &str) -> bool) -> Result<Value, serde_json::Error> {
     let text = str::from_utf8(body).ok().map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
     let partly = |text| {
         let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -39,14 +48,14 @@ enum Part {
     Body,
     Event,
     Data,
-    Row,
+    Row(Row),
 }
 
 /// An object, or null; anything else is refused, and so read whole.
 #[derive(Clone, Copy)]
 struct Object<'k> {
     part: Part,
-    keep: &'k dyn Fn(&str) -> bool,
+    keep: &'k dyn Fn(Row, &str) -> bool,
 }
 
 /// What becomes of a member of an object.
@@ -65,9 +74,10 @@ impl Object<'_> {
             (Part::Body, _) => kept(OF_BODY.contains(&key)),
             (Part::Event, "data") => Member::Inner(Part::Data),
             (Part::Event, _) => kept(OF_EVENT.contains(&key)),
-            (Part::Data, "old" | "new") => Member::Inner(Part::Row),
+            (Part::Data, "old") => Member::Inner(Part::Row(Row::Old)),
+            (Part::Data, "new") => Member::Inner(Part::Row(Row::New)),
             (Part::Data, _) => Member::Nothing,
-            (Part::Row, _) => kept((self.keep)(key)),
+            (Part::Row(row), _) => kept((self.keep)(row, key)),
         }
     }
 }
@@ -116,8 +126,8 @@ mod tests {
     use super::*;
 
     /// What is to be left out, taken out of the whole.
-    fn pruned(body: &str, keep: &dyn Fn(&str) -> bool) -> Value {
-        fn prune(value: &mut Value, keep: &dyn Fn(&str) -> bool) {
+    fn pruned(body: &str, keep: &dyn Fn(Row, &str) -> bool) -> Value {
+        fn prune(value: &mut Value, keep: &dyn Fn(Row, &str) -> bool) {
             if let Some(wrapped) = value.get_mut("payload") {
                 prune(wrapped, keep);
             }
@@ -129,8 +139,9 @@ mod tests {
             }
             if let Some(map) = value.pointer_mut("/event/data").and_then(Value::as_object_mut) {
                 map.retain(|key, _| ["old", "new"].contains(&key.as_str()));
-                for row in map.values_mut() {
-                    row.as_object_mut().expect("a row").retain(|key, _| keep(key));
+                for (name, row) in map.iter_mut() {
+                    let which = if name == "old" { Row::Old } else { Row::New };
+                    row.as_object_mut().expect("a row").retain(|key, _| keep(which, key));
                 }
             }
         }
@@ -148,7 +159,7 @@ mod tests {
     fn what_is_kept_is_as_in_the_whole() {
         let wrapped = format!("\u{feff}{{\"headers\":[],\"payload\":{EVENT}}}");
         for names in [&[][..], &["id"], &["a", "b", "ab"], &["c", "missing"], &["id", "a", "b", "ab", "c"]] {
-            let keep = |name: &str| names.contains(&name);
+            let keep = |row, name: &str| names.contains(&name) && (row == Row::New || name != "a");
             for body in [EVENT, &wrapped] {
                 assert_eq!(parse_partly(body.as_bytes(), &keep).expect("JSON"), pruned(body, &keep), "{names:?}");
             }
@@ -159,7 +170,7 @@ mod tests {
     fn a_row_that_is_missing_is_so() {
         for data in [r#""old":null,"new":{}"#, "", r#""new":null"#] {
             let body = format!(r#"{{"event":{{"op":"INSERT","data":{{{data}}}}},"table":{{"name":"t"}}}}"#);
-            let found = parse_partly(body.as_bytes(), &|_| false).expect("JSON");
+            let found = parse_partly(body.as_bytes(), &|_, _| false).expect("JSON");
             assert_eq!(found, parse(body.as_bytes()).expect("JSON"));
         }
     }
@@ -171,7 +182,7 @@ mod tests {
         let bodies = ["7", "[]", "null", r#""x""#]
             .map(|odd| [odd.to_owned(), event(odd), data(odd), data(&format!(r#"{{"old":{{"id":1}},"new":{odd}}}"#))]);
         for body in bodies.iter().flatten().filter(|body| !body.contains("null")) {
-            let found = parse_partly(body.as_bytes(), &|_| false).expect("JSON");
+            let found = parse_partly(body.as_bytes(), &|_, _| false).expect("JSON");
             assert_eq!(found, parse(body.as_bytes()).expect("JSON"), "{body}");
         }
     }
@@ -179,7 +190,7 @@ mod tests {
     #[test]
     fn what_is_no_json_is_refused_as_ever() {
         for body in [&b"{\"a\":\n x}"[..], b"\xff{}", b"{} {}", b"", br#"{"event":{"data":{"new":{"a":tru}}}}"#] {
-            let (partly, whole) = (parse_partly(body, &|_| false), parse(body));
+            let (partly, whole) = (parse_partly(body, &|_, _| false), parse(body));
             assert_eq!(partly.expect_err("no JSON").to_string(), whole.expect_err("no JSON").to_string());
         }
     }
