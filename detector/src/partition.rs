@@ -16,6 +16,8 @@ pub(crate) struct Partition {
     generation: Generation,
     seen: Seen,
     outputs: Vec<Outgoing>,
+    /// How many there were last time: room for so many is made at once.
+    before: usize,
     ids: Vec<Entry>,
     next: Option<Offset>,
     /// The newest catalog that has decided here.
@@ -30,7 +32,7 @@ impl Partition {
         // A group that never committed anything commits its start: from then on retention keeps what it has yet to read.
         let next = assignment.position.is_none().then_some(start);
         let (at, generation, catalog) = (assignment.partition.clone(), assignment.generation, memo.catalog);
-        Self { at, generation, seen, outputs: vec![], ids: vec![], next, catalog, bytes: 0, cut_said: false }
+        Self { at, generation, seen, outputs: vec![], before: 0, ids: vec![], next, catalog, bytes: 0, cut_said: false }
     }
 
     /// The oldest catalog that may decide: that which decided last, perhaps in another process.
@@ -47,6 +49,9 @@ impl Partition {
         let mut counts = Counts::default();
         self.seen.written(now);
         self.catalog = self.catalog.max(decider.number);
+        if self.outputs.is_empty() {
+            self.outputs.reserve(self.before);
+        }
         for record in records {
             let decision = decider.decide(record, &mut self.seen);
             self.bytes += decision.outputs.iter().map(Outgoing::size).sum::<usize>();
@@ -77,6 +82,7 @@ impl Partition {
     pub(crate) fn share(&mut self) -> Option<Share> {
         let next = self.next.take()?;
         let mut outputs = std::mem::take(&mut self.outputs);
+        self.before = outputs.len() + 1;
         if !self.ids.is_empty() {
             let side = Outgoing::new(topics::SEEN, "", seen::encode(&self.ids)).to_partition(self.at.partition);
             outputs.push(Outgoing { key: None, ..side });

@@ -14,7 +14,9 @@ use crate::{
     record::{Record, TopicPartition},
 };
 
-/// About how many bytes one delivery carries.
+/// How many records one delivery carries at most: a vector of a few kilobytes, whose memory is at hand.
+pub(crate) const DELIVERY_RECORDS: usize = 64;
+/// Up to about how many bytes what comes in pieces is delivered at once.
 const DELIVERY_BYTES: usize = 1024 * 1024;
 
 /// Between the task that polls and the stage that asks.
@@ -42,8 +44,29 @@ struct State {
 struct Queue {
     generation: Generation,
     paused: bool,
-    records: VecDeque<Record>,
+    deliveries: VecDeque<Records>,
     bytes: usize,
+}
+
+/// What is delivered at once.
+struct Records {
+    records: Vec<Record>,
+    bytes: usize,
+}
+
+impl Queue {
+    fn push(&mut self, records: Vec<Record>, bytes: usize) {
+        self.bytes += bytes;
+        match self.deliveries.back_mut() {
+            Some(last)
+                if last.records.len() + records.len() <= DELIVERY_RECORDS && last.bytes + bytes <= DELIVERY_BYTES =>
+            {
+                last.records.extend(records);
+                last.bytes += bytes;
+            }
+            _ => self.deliveries.push_back(Records { records, bytes }),
+        }
+    }
 }
 
 impl State {
@@ -79,7 +102,7 @@ impl Outbox {
         let mut state = lock(&self.state);
         let paused = state.paused.contains(at);
         state.drop_records(at);
-        state.queues.insert(at.clone(), Queue { generation, paused, records: VecDeque::new(), bytes: 0 });
+        state.queues.insert(at.clone(), Queue { generation, paused, deliveries: VecDeque::new(), bytes: 0 });
     }
 
     /// Drops what is undelivered of partitions, and lets no more in.
@@ -100,14 +123,15 @@ impl Outbox {
         let State { queues, ready, bytes, .. } = &mut *state;
         let Some(queue) = queues.get_mut(at) else { return false };
         let size: usize = records.iter().map(size).sum();
-        let was_empty = queue.records.is_empty();
-        queue.bytes += size;
-        queue.records.extend(records);
+        let was_empty = queue.deliveries.is_empty();
+        if !records.is_empty() {
+            queue.push(records, size);
+        }
         if queue.paused {
             return true;
         }
         *bytes += size;
-        if was_empty && !queue.records.is_empty() {
+        if was_empty && !queue.deliveries.is_empty() {
             ready.push_back(at.clone());
         }
         drop(state);
@@ -138,7 +162,7 @@ impl Outbox {
         let Some(queue) = queues.get_mut(at).filter(|queue| queue.paused) else { return };
         queue.paused = false;
         *bytes += queue.bytes;
-        if !queue.records.is_empty() {
+        if !queue.deliveries.is_empty() {
             ready.push_back(at.clone());
         }
         drop(state);
@@ -166,16 +190,10 @@ impl Outbox {
         let at = state.ready.pop_front()?;
         let State { queues, ready, bytes, .. } = &mut *state;
         let queue = queues.get_mut(&at)?;
-        let (mut taken, mut records) = (0, Vec::new());
-        while taken < DELIVERY_BYTES
-            && let Some(record) = queue.records.pop_front()
-        {
-            taken += size(&record);
-            records.push(record);
-        }
+        let Records { records, bytes: taken } = queue.deliveries.pop_front()?;
         queue.bytes -= taken;
         *bytes = bytes.saturating_sub(taken);
-        if !queue.records.is_empty() {
+        if !queue.deliveries.is_empty() {
             ready.push_back(at.clone());
         }
         let (generation, room) = (queue.generation, *bytes < self.limit);

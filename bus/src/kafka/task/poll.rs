@@ -15,6 +15,7 @@ use crate::{
     kafka::{
         codec,
         consume::{Event, Rebalances},
+        outbox::DELIVERY_RECORDS,
     },
     record::{Offset, Record, TopicPartition},
 };
@@ -125,8 +126,11 @@ impl Task {
         let Some(topic) = self.topics.get(message.topic()) else { return };
         let partition = message.partition().cast_unsigned();
         // Records come in runs of one partition.
-        if records.last().is_none_or(|(at, _)| at.partition.0 != partition || at.topic != *topic) {
-            records.push((TopicPartition::new(topic.clone(), partition), Vec::new()));
+        let goes_on = |(at, run): &(TopicPartition, Vec<Record>)| {
+            run.len() < DELIVERY_RECORDS && at.partition.0 == partition && at.topic == *topic
+        };
+        if !records.last().is_some_and(goes_on) {
+            records.push((TopicPartition::new(topic.clone(), partition), Vec::with_capacity(DELIVERY_RECORDS)));
         }
         let Some((at, records)) = records.last_mut() else { return };
         let Some(next) = self.parts.get_mut(at).and_then(|part| part.next.as_mut()) else { return };
