@@ -12,7 +12,13 @@ fn body(table: &str, op: &str, old: Value, new: Value) -> Value {
 
 fn verdict(file: &str, body: &Value) -> Verdict {
     let catalog = catalog(&[("events/a.yaml", file)]);
-    catalog.events()[0].evaluate(&change(body, "default"))
+    let event = &catalog.events()[0];
+    let verdict = event.evaluate(&change(body, "default"));
+    // What was not read decides nothing.
+    let partly = catalog.parse(body.to_string().as_bytes()).expect("JSON");
+    assert_eq!(event.evaluate(&change(&partly, "default")), verdict);
+    assert_eq!(event.why_not(&change(&partly, "default")), event.why_not(&change(body, "default")));
+    verdict
 }
 
 #[test]

@@ -8,9 +8,10 @@ mod functions;
 mod numbers;
 mod operators;
 
+use contracts::hasura::parse_partly;
 use serde_json::{Value as Json, json};
 
-use super::{Bindings, Expression, Scope, Stop};
+use super::{Bindings, Columns, Expression, Scope, Stop};
 use crate::change::{Change, ChangeParts};
 
 /// A change of `public.moves` with these rows.
@@ -36,6 +37,17 @@ fn change(body: &Json) -> Change<'_> {
 fn evaluate(expression: &str, body: &Json) -> Result<Json, String> {
     let compiled = Expression::compile(expression, Scope::Change)
         .unwrap_or_else(|errors| panic!("{expression} does not compile: {errors:?}"));
+    let value = value(&compiled, body);
+    let mut columns = Columns::none();
+    compiled.columns(&mut columns);
+    if columns != Columns::Any {
+        let partly = parse_partly(body.to_string().as_bytes(), &|row, name| columns.has(row, name)).expect("JSON");
+        assert_eq!(self::value(&compiled, &partly), value, "{expression} looks at more than {columns:?}");
+    }
+    value
+}
+
+fn value(compiled: &Expression, body: &Json) -> Result<Json, String> {
     let change = change(body);
     let bindings = Bindings { change: Some(&change), ..Bindings::default() };
     compiled.value(&bindings).map_err(|stop| match &stop {
