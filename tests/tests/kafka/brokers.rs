@@ -1,4 +1,4 @@
-//! Brokers that stop, die and come back; and, in the long variants, a network that is cut and a disk that is full.
+//! Brokers that stop, die and come back; and, in the long variants, a network that is cut.
 
 use std::sync::Arc;
 

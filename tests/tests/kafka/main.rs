@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod brokers;
+mod disk;
 mod jobs;
 mod kills;
 mod pipeline;
