@@ -1,9 +1,13 @@
 //! Records, and the newtypes of where they stand.
 
-use std::{borrow::Borrow, fmt, sync::Arc};
+use std::{
+    borrow::Borrow,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
-use contracts::headers::Headers;
+use contracts::{headers::Headers, topics};
 use jiff::Timestamp;
 
 /// A topic's name, without the configured prefix.
@@ -11,6 +15,12 @@ use jiff::Timestamp;
 pub struct Topic(Arc<str>);
 
 impl Topic {
+    /// The topic of progress, whose name is not allocated for each record.
+    pub fn progress() -> Self {
+        static PROGRESS: OnceLock<Topic> = OnceLock::new();
+        PROGRESS.get_or_init(|| Self::from(topics::PROGRESS)).clone()
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -20,6 +30,12 @@ impl Topic {
 impl From<&str> for Topic {
     fn from(name: &str) -> Self {
         Self(name.into())
+    }
+}
+
+impl From<Arc<str>> for Topic {
+    fn from(name: Arc<str>) -> Self {
+        Self(name)
     }
 }
 

@@ -102,6 +102,7 @@ pub(crate) enum Data {
 #[derive(Debug, Clone)]
 pub struct Event {
     pub(crate) name: EventRef,
+    pub(crate) topic: Arc<str>,
     pub(crate) description: Option<String>,
     pub(crate) detect: Detect,
     pub(crate) key: Vec<Expression>,
@@ -123,6 +124,7 @@ impl Event {
 
     pub(crate) fn new(name: EventRef, detect: Detect, file: Arc<str>) -> Self {
         Self {
+            topic: name.topic().into(),
             name,
             description: None,
             detect,
@@ -141,6 +143,11 @@ impl Event {
     /// Its name and version.
     pub fn name(&self) -> &EventRef {
         &self.name
+    }
+
+    /// Its topic without prefix, to be shared by its records.
+    pub fn topic(&self) -> &Arc<str> {
+        &self.topic
     }
 
     /// What it means, for people.

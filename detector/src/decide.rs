@@ -55,7 +55,9 @@ impl Decider<'_> {
     /// Decides about a record, and remembers its id.
     pub fn decide(&self, record: &Record, seen: &mut Seen) -> Decision {
         let raw = Place { partition: record.partition.0, offset: record.offset.0 };
-        let mut decision = Decision { counts: Counts { records: 1, ..Counts::default() }, ..Decision::default() };
+        // Most often an event and its progress.
+        let outputs = Vec::with_capacity(2);
+        let mut decision = Decision { outputs, counts: Counts { records: 1, ..Counts::default() }, seen: None };
         let headers = match RawHeaders::decode(&record.headers) {
             Ok(headers) => headers,
             Err(error) => {
@@ -210,7 +212,7 @@ impl Decider<'_> {
             depth: headers.depth,
             raw: input.occurrence.raw,
         };
-        outputs.push(publish::event(&envelope, key, data.to_string().into_bytes()));
+        outputs.push(publish::event(event.topic().clone().into(), &envelope, key, data.to_string().into_bytes()));
         DetectedEvent { id, event: name.clone(), jobs: envelope.jobs }
     }
 }

@@ -1,6 +1,6 @@
 //! How a decision becomes records.
 
-use bus::Outgoing;
+use bus::{Outgoing, Topic};
 use bytes::Bytes;
 use contracts::{
     envelope::EventHeaders,
@@ -13,12 +13,12 @@ use contracts::{
 /// A progress record, keyed by its correlation.
 pub(crate) fn progress(occurrence: Occurrence, fact: Fact) -> Outgoing {
     let key = occurrence.correlation.as_str().to_owned();
-    Outgoing::new(topics::PROGRESS, key, Progress { occurrence, fact }.encode())
+    Outgoing::new(Topic::progress(), key, Progress { occurrence, fact }.encode())
 }
 
 /// An event: its data as the value, its attributes as headers, keyed by its subject.
-pub(crate) fn event(headers: &EventHeaders, key: Option<Bytes>, data: Vec<u8>) -> Outgoing {
-    let record = Outgoing::new(headers.event.topic(), Bytes::new(), data).with_headers(headers.encode());
+pub(crate) fn event(topic: Topic, headers: &EventHeaders, key: Option<Bytes>, data: Vec<u8>) -> Outgoing {
+    let record = Outgoing::new(topic, Bytes::new(), data).with_headers(headers.encode());
     Outgoing { key, ..record }
 }
 

@@ -98,18 +98,13 @@ impl<'a> Attempt<'a> {
             }),
         };
         let key = Bytes::copy_from_slice(event.correlation.as_str().as_bytes());
-        Outgoing::new(progress_topic(), key, progress.encode()).with_headers(json_headers())
+        Outgoing::new(Topic::progress(), key, progress.encode()).with_headers(json_headers())
     }
 }
 
-/// The name is shared, not allocated for each record.
-fn progress_topic() -> Topic {
-    static TOPIC: OnceLock<Topic> = OnceLock::new();
-    TOPIC.get_or_init(|| Topic::from(topics::PROGRESS)).clone()
-}
-
 fn json_headers() -> Headers {
-    [(headers::CONTENT_TYPE, "application/json")].into_iter().collect()
+    static HEADERS: OnceLock<Headers> = OnceLock::new();
+    HEADERS.get_or_init(|| [(headers::CONTENT_TYPE, "application/json")].into_iter().collect()).clone()
 }
 
 /// A record of an event's topic that names the job and cannot be read: nothing can be told under a correlation, so it is
