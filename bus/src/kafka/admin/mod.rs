@@ -60,7 +60,7 @@ pub enum Error {
     #[error("the configuration of Kafka cannot be used: {0}")]
     Config(String),
     /// No broker answers.
-    #[error("no broker of {brokers} answers: {reason}")]
+    #[error("no broker of {brokers} answers: {reason}; `herald doctor` looks into it")]
     Unreachable {
         /// Who was asked.
         brokers: String,
