@@ -319,74 +319,6 @@ pub(crate) async fn a_deleted_topic_stops_its_readers(bus: Arc<dyn Bus>) {
     assert_eq!(texts(&all(&bus, "in").await), Vec::<String>::new());
 }
 
-pub(crate) async fn lag_is_told_and_advice_counts(bus: Arc<dyn Bus>) {
-    create(&bus, &["in"]).await;
-    publish_to(&bus, "in", 0, &["a", "b", "c"]).await;
-    let member = bus.join("group", vec!["in".into()]).await.unwrap();
-    let assignments = assigned_count(&*member, 4).await;
-    assert_eq!(bus.lag("group").await.unwrap(), []);
-    let third = all(&bus, "in").await[2].offset;
-    let at = TopicPartition::new("in", 0);
-    member.advise(&at, third);
-    until(async || !bus.lag("group").await.unwrap().is_empty()).await;
-    let lag = bus.lag("group").await.unwrap();
-    assert_eq!((&lag[0].partition, lag[0].position), (&at, third));
-    assert!(lag[0].records >= 1 && lag[0].end > third);
-    drop(assignments);
-}
-
-pub(crate) async fn who_has_read_everything_has_no_lag(bus: Arc<dyn Bus>) {
-    create(&bus, &["in", "out"]).await;
-    publish_to(&bus, "in", 0, &["a"]).await;
-    let member = bus.join("first", vec!["in".into()]).await.unwrap();
-    let assignments = assigned_count(&*member, 4).await;
-    open_all(&*member, &assignments);
-    let read = records(&*member, 1).await;
-    let generation = assignments.iter().find(|a| a.partition == read[0].at()).unwrap().generation;
-    let outputs = vec![Outgoing::new("out", "k", "A").to_partition(Partition(1))];
-    let share = Share { partition: read[0].at(), generation, outputs, position: position_after(&read[0]) };
-    member.commit(vec![share]).await.unwrap();
-    let second = bus.join("second", vec!["out".into()]).await.unwrap();
-    let assignments = assigned_count(&*second, 4).await;
-    open_all(&*second, &assignments);
-    let read = records(&*second, 1).await;
-    let at_first = Share {
-        partition: read[0].at(),
-        generation: assignments.iter().find(|a| a.partition == read[0].at()).unwrap().generation,
-        outputs: vec![],
-        position: Position::at(read[0].offset),
-    };
-    let behind = async || bus.lag("second").await.unwrap().iter().map(|lag| lag.records).sum::<u64>();
-    second.commit(vec![at_first.clone()]).await.unwrap();
-    until(async || behind().await > 0).await;
-    second.commit(vec![Share { position: position_after(&read[0]), ..at_first }]).await.unwrap();
-    until(async || behind().await == 0).await;
-}
-
-/// Lag may be told a moment late; the case's own patience bounds it.
-async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    while !holds().await {
-        tokio::task::yield_now().await;
-    }
-}
-
-pub(crate) async fn a_forgotten_group_starts_anew(bus: Arc<dyn Bus>) {
-    create(&bus, &["in"]).await;
-    publish_to(&bus, "in", 0, &["a"]).await;
-    let member = bus.join("group", vec!["in".into()]).await.unwrap();
-    let assignments = assigned_count(&*member, 4).await;
-    open_all(&*member, &assignments);
-    let read = records(&*member, 1).await;
-    let generation = assignments.iter().find(|a| a.partition == read[0].at()).unwrap().generation;
-    let share = Share { partition: read[0].at(), generation, outputs: vec![], position: position_after(&read[0]) };
-    member.commit(vec![share]).await.unwrap();
-    assert!(bus.forget("group").await.is_err());
-    member.leave().await;
-    bus.forget("group").await.unwrap();
-    let again = bus.join("group", vec!["in".into()]).await.unwrap();
-    assert!(assigned_count(&*again, 4).await.iter().all(|assignment| assignment.position.is_none()));
-}
-
 pub(crate) async fn the_last_record_of_a_table_is_followed(bus: Arc<dyn Bus>) {
     bus.create(vec![TopicSpec::table("table")]).await.unwrap();
     let mut last = bus::Last::of(&*bus, "table");
@@ -397,19 +329,4 @@ pub(crate) async fn the_last_record_of_a_table_is_followed(bus: Arc<dyn Bus>) {
     let (changed, _) = tokio::join!(last.changed(), publish(&bus, "table", "k", ["c".into()]));
     assert_eq!(text(&changed.unwrap()), "c");
     assert_eq!(bus::Last::of(&*bus, "table").current().await.unwrap().map(|record| text(&record)), Some("c".into()));
-}
-
-pub(crate) async fn who_gives_up_joining_is_no_member(bus: Arc<dyn Bus>) {
-    create(&bus, &["in"]).await;
-    for _ in 0..20 {
-        // Polled once, so that the request is out, then dropped.
-        let mut joining = Box::pin(bus.join("group", vec!["in".into()]));
-        let polled = futures_util::FutureExt::now_or_never(&mut joining);
-        drop((joining, polled));
-    }
-    let member = bus.join("group", vec!["in".into()]).await.unwrap();
-    let assignments = assigned_count(&*member, 4).await;
-    open_all(&*member, &assignments);
-    publish_to(&bus, "in", 3, &["ours"]).await;
-    assert_eq!(texts(&records(&*member, 1).await), ["ours"]);
 }

@@ -119,3 +119,10 @@ pub(crate) async fn records(member: &dyn Member, count: usize) -> Vec<Record> {
 pub(crate) fn position_after(record: &Record) -> Position {
     Position::at(record.offset.next())
 }
+
+/// Asks until it holds; the case's own patience bounds it.
+pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    while !holds().await {
+        tokio::task::yield_now().await;
+    }
+}

@@ -4,6 +4,7 @@
 mod cases;
 mod embedded;
 mod exactly_once;
+mod groups;
 mod harness;
 mod kafka;
 
@@ -54,11 +55,11 @@ macro_rules! every_case {
                 cases::what_cannot_be_taken_is_refused_by_name,
                 cases::null_values_and_explicit_partitions_are_kept,
                 cases::a_deleted_topic_stops_its_readers,
-                cases::lag_is_told_and_advice_counts,
-                cases::who_has_read_everything_has_no_lag,
-                cases::a_forgotten_group_starts_anew,
+                groups::lag_is_told_and_advice_counts,
+                groups::who_has_read_everything_has_no_lag,
+                groups::a_forgotten_group_starts_anew,
                 cases::the_last_record_of_a_table_is_followed,
-                cases::who_gives_up_joining_is_no_member,
+                groups::who_gives_up_joining_is_no_member,
                 exactly_once::members_come_and_go_and_each_record_is_copied_once,
             ]
         );

@@ -47,23 +47,14 @@ impl Columns {
 pub(crate) fn collect(node: &Node, into: &mut Columns) {
     match &node.kind {
         Kind::Var(Var::Payload) => *into = Columns::Any,
-        Kind::Var(_) if !rows(node).is_empty() => *into = Columns::Any,
-        Kind::Select(inner, field) | Kind::Has(inner, field) if !rows(inner).is_empty() => into.add(rows(inner), field),
-        Kind::Index(pair) if !rows(&pair[0]).is_empty() => named(rows(&pair[0]), &pair[1], into),
+        Kind::Var(_) if !node.rows().is_empty() => *into = Columns::Any,
+        Kind::Select(inner, field) | Kind::Has(inner, field) if !inner.rows().is_empty() => {
+            into.add(inner.rows(), field)
+        }
+        Kind::Index(pair) if !pair[0].rows().is_empty() => named(pair[0].rows(), &pair[1], into),
         Kind::Call(Function::Changed | Function::Became, arguments) => call(&[Row::Old, Row::New], arguments, into),
         Kind::Call(Function::Was, arguments) => call(&[Row::Old], arguments, into),
         _ => node.children().into_iter().for_each(|child| collect(child, into)),
-    }
-}
-
-/// The rows that a variable stands for.
-fn rows(node: &Node) -> &'static [Row] {
-    match node.kind {
-        Kind::Var(Var::Old) => &[Row::Old],
-        Kind::Var(Var::New) => &[Row::New],
-        // The row after, or where there is none, the row before.
-        Kind::Var(Var::Row) => &[Row::Old, Row::New],
-        _ => &[],
     }
 }
 

@@ -111,7 +111,7 @@ impl<'a> Evaluator<'a> {
             Value::Map(_) => object.get(&Value::String(field)).ok_or_else(|| Stop::missing(span)),
             Value::Null => Err(Stop::null(inner.span)),
             // The columns of a row that is no object are missing: a manual invocation may carry anything.
-            _ if is_row(inner) => Err(Stop::missing(span)),
+            _ if !inner.rows().is_empty() => Err(Stop::missing(span)),
             other => Err(Stop::failed(inner.span, format!("is {}, and has no `{field}`", other.kind()))),
         }
     }
@@ -137,7 +137,7 @@ impl<'a> Evaluator<'a> {
                 ));
             }
             (Value::JsonMap(_) | Value::Map(_), _) => object.get(&key),
-            _ if is_row(&pair[0]) => None,
+            _ if !pair[0].rows().is_empty() => None,
             (other, _) => return Err(Stop::failed(pair[0].span, format!("is {}, and has no elements", other.kind()))),
         };
         found.ok_or_else(|| Stop::missing(span))
@@ -305,8 +305,4 @@ impl<'a> Evaluator<'a> {
 
 fn is_null(node: &Node) -> bool {
     matches!(node.kind, Kind::Literal(super::node::Literal::Null))
-}
-
-fn is_row(node: &Node) -> bool {
-    matches!(node.kind, Kind::Var(Var::Old | Var::New | Var::Row))
 }

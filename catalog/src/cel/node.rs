@@ -1,5 +1,6 @@
 //! The compiled tree: names resolved, literals prepared, patterns and zones checked.
 
+use contracts::hasura::Row;
 use regex::Regex;
 
 use super::functions::Function;
@@ -125,6 +126,17 @@ pub(crate) struct Macro {
 }
 
 impl Node {
+    /// The rows that it stands for, if it is a variable of them.
+    pub(crate) fn rows(&self) -> &'static [Row] {
+        match self.kind {
+            Kind::Var(Var::Old) => &[Row::Old],
+            Kind::Var(Var::New) => &[Row::New],
+            // The row after, or where there is none, the row before.
+            Kind::Var(Var::Row) => &[Row::Old, Row::New],
+            _ => &[],
+        }
+    }
+
     /// The parts of this node, in the order of the text.
     pub(crate) fn children(&self) -> Vec<&Node> {
         match &self.kind {

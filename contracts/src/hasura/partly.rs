@@ -103,7 +103,7 @@ impl<'de> Visitor<'de> for Object<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut out = Map::new();
         while let Some(Key(key)) = members.next_key()? {
-            // With `arbitrary_precision` a number comes as an object with one member of such a name.
+            // With `arbitrary_precision` a number that is no integer comes as an object with one member of such a name.
             if key.starts_with("$serde_json::") {
                 return Err(A::Error::custom("a number"));
             }
@@ -179,9 +179,9 @@ mod tests {
     fn what_has_another_shape_is_whole() {
         let event = |event: &str| format!(r#"{{"event":{event},"id":1,"table":{{"name":"t"}}}}"#);
         let data = |data: &str| event(&format!(r#"{{"op":"MANUAL","data":{data}}}"#));
-        let bodies = ["7", "[]", "null", r#""x""#]
+        let bodies = ["7", "7.50", "[]", r#""x""#]
             .map(|odd| [odd.to_owned(), event(odd), data(odd), data(&format!(r#"{{"old":{{"id":1}},"new":{odd}}}"#))]);
-        for body in bodies.iter().flatten().filter(|body| !body.contains("null")) {
+        for body in bodies.iter().flatten() {
             let found = parse_partly(body.as_bytes(), &|_, _| false).expect("JSON");
             assert_eq!(found, parse(body.as_bytes()).expect("JSON"), "{body}");
         }

@@ -35,7 +35,7 @@ pub(crate) struct Options {
     /// Who takes part
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "copy,herald,streams,streams-bare")]
     only: Vec<Contestant>,
-    /// How often each has its turn [default: 3, with --latency 1]
+    /// How often each has its turn, after one for throughput that does not count [default: 3, with --latency 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
     /// Records of a turn

@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
     sync::Arc,
-    time::Duration,
 };
 
 use broker::Cluster;
@@ -77,16 +76,12 @@ async fn a_node_of_three_runs_out_of_disk_and_nothing_is_lost_or_doubled() {
     let pipeline = Pipeline::start(build(&cluster.bootstrap())).await;
     for _ in 0..if long() { 6 } else { 1 } {
         pipeline.goes_on().await;
-        let (full, nodes) = (disk.clone(), cluster.clone());
-        blocking(move || {
-            full.fill();
-            while nodes.node(1).is_running() {
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            // What it had left is gone with it: its end is unclean.
-            nodes.node(1).kill();
-        })
-        .await;
+        let full = disk.clone();
+        blocking(move || full.fill()).await;
+        pipeline
+            .herald
+            .wait_for("the node without room to end", async || (!cluster.node(1).is_running()).then_some(()))
+            .await;
         pipeline.goes_on().await;
         let (empty, nodes) = (disk.clone(), cluster.clone());
         blocking(move || {

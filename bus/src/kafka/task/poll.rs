@@ -130,7 +130,7 @@ impl Task {
             run.len() < DELIVERY_RECORDS && at.partition.0 == partition && at.topic == *topic
         };
         if !records.last().is_some_and(goes_on) {
-            records.push((TopicPartition::new(topic.clone(), partition), Vec::with_capacity(DELIVERY_RECORDS)));
+            records.push((TopicPartition::new(topic.clone(), partition), Vec::new()));
         }
         let Some((at, records)) = records.last_mut() else { return };
         let Some(next) = self.parts.get_mut(at).and_then(|part| part.next.as_mut()) else { return };
