@@ -119,9 +119,11 @@ pub struct EventBody<'a> {
 }
 
 impl EventBody<'_> {
-    /// A session variable that is a string; names are lower-case on the wire.
+    /// A session variable that is a string. Names are the same in any case, as Hasura's are; it sends small letters.
     pub fn session_variable(&self, name: &str) -> Option<String> {
-        text_of(Fields::of(self.session?)?.get(name)?)
+        let variables = Fields::of(self.session?)?;
+        let mut named = variables.0.iter().rev().filter(|(have, _)| have.eq_ignore_ascii_case(name));
+        text_of(named.next()?.1)
     }
 
     /// `schema.table`.
@@ -168,12 +170,27 @@ pub fn unwrap(body: &Value) -> &Value {
     }
 }
 
-/// Parses a recognised body whole, byte order mark and all.
+/// Parses a recognised body whole, byte order mark and all. Names of session variables become lower-case, as Hasura
+/// itself sends them.
 ///
 /// # Errors
 /// The text is no JSON; a body that [`recognise`] took never is.
 pub fn parse(body: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice(body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body))
+    serde_json::from_slice(body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)).map(with_lower_case_session)
+}
+
+/// The body with the names of its session variables in lower case; of two that differ only in case the last counts.
+fn with_lower_case_session(mut body: Value) -> Value {
+    for event in ["/event", "/payload/event"] {
+        let variables = body.pointer_mut(event).and_then(|event| event.get_mut("session_variables"));
+        if let Some(Value::Object(variables)) = variables
+            && variables.keys().any(|name| name.bytes().any(|b| b.is_ascii_uppercase()))
+        {
+            let named = std::mem::take(variables).into_iter();
+            variables.extend(named.map(|(name, value)| (name.to_ascii_lowercase(), value)));
+        }
+    }
+    body
 }
 
 /// Reading lazily passes over lone surrogates and deep nesting; a body that could have either is read whole first.
@@ -328,6 +345,14 @@ mod tests {
             (Some("afcd8c6c"), Op::Delete, "public.follower", Some("follow"))
         );
         assert_eq!(body.session_variable("x-hasura-role").as_deref(), Some("admin"));
+        let in_capitals = EVENT.replace("x-hasura-role", "X-Hasura-Role");
+        assert_eq!(event(&in_capitals).session_variable("x-hasura-role").as_deref(), Some("admin"));
+        for body in [in_capitals.clone(), format!(r#"{{"payload":{in_capitals}}}"#)] {
+            let partly = parse_partly(body.as_bytes(), &|_, _| true).expect("JSON");
+            for parsed in [parse(body.as_bytes()).expect("JSON"), partly] {
+                assert_eq!(unwrap(&parsed)["event"]["session_variables"]["x-hasura-role"], "admin", "{body}");
+            }
+        }
         assert_eq!(body.old.map(RawValue::get), Some(r#"{"id":1}"#));
     }
 

@@ -42,6 +42,14 @@ impl Base {
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
+
+    /// The same without that end of the prefix, if it has it.
+    pub(crate) fn without(mut self, end: &str) -> Self {
+        if let Some(before) = self.prefix.strip_suffix(end) {
+            self.prefix = before.to_owned();
+        }
+        self
+    }
 }
 
 impl FromStr for Base {

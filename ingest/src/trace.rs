@@ -5,7 +5,7 @@ use hyper::{HeaderMap, header::HeaderValue};
 use runtime::telemetry::TraceParent;
 use serde_json::value::RawValue;
 
-/// The request's `traceparent`; else Hasura's B3 headers; else `event.trace_context` in the body; else a new one.
+/// The request's `traceparent`; else B3 in one header or in several, as Hasura sends them; else `event.trace_context` in the body; else a new one.
 pub(crate) fn traceparent(headers: &HeaderMap, body: &[u8]) -> TraceParent {
     text(headers, "traceparent")
         .and_then(|text| text.trim().parse().ok())
@@ -19,7 +19,13 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 fn from_b3(headers: &HeaderMap) -> Option<TraceParent> {
-    TraceParent::from_b3(text(headers, "x-b3-traceid")?, text(headers, "x-b3-spanid")?, text(headers, "x-b3-sampled"))
+    if let Some(trace) = text(headers, "b3").and_then(TraceParent::from_b3_single) {
+        return Some(trace);
+    }
+    // The debug flag implies the decision to sample.
+    let debug = text(headers, "x-b3-flags").is_some_and(|flags| flags.trim() == "1").then_some("d");
+    let sampled = debug.or_else(|| text(headers, "x-b3-sampled").map(str::trim));
+    TraceParent::from_b3(text(headers, "x-b3-traceid")?.trim(), text(headers, "x-b3-spanid")?.trim(), sampled)
 }
 
 /// Read only where no header tells. Hasura always sends one, so this is not the hot path.
@@ -58,6 +64,18 @@ mod tests {
         let from_body = "00-c74abd6e9ebbedf2ee5c232e79afdf73-d609edaf610bade9-01";
         assert_eq!(trace(&b3[..1], &body), from_body);
         assert_eq!(trace(&[], &format!(r#"{{"payload":{body}}}"#)), from_body);
+    }
+
+    #[test]
+    fn both_encodings_of_b3_are_read() {
+        let (trace_id, span_id) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        let one = format!("{trace_id}-{span_id}-1");
+        let other = ("x-b3-traceid", "c74abd6e9ebbedf2ee5c232e79afdf73");
+        assert_eq!(trace(&[("b3", &one), other, ("x-b3-spanid", span_id)], "{}"), W3C);
+        let several = [("x-b3-traceid", trace_id), ("x-b3-spanid", span_id)];
+        assert_eq!(trace(&[several[0], several[1], ("x-b3-flags", "1")], "{}"), W3C);
+        assert_eq!(trace(&[several[0], several[1], ("x-b3-flags", "1"), ("x-b3-sampled", "0")], "{}"), W3C);
+        assert_eq!(trace(&[("b3", "0"), several[0], several[1], ("x-b3-sampled", "1")], "{}"), W3C);
     }
 
     #[test]

@@ -269,6 +269,7 @@ impl Compiler<'_> {
             operators::IN => self.membership(call),
             operators::INDEX => {
                 let mut node = pair(Kind::Index, self);
+                lower_session(&mut node);
                 node.span.end = self.closing(token.start);
                 node
             }
@@ -295,7 +296,8 @@ impl Compiler<'_> {
     }
 
     fn membership(&mut self, call: &CallExpr) -> Node {
-        let node = self.binary(call, Kind::In);
+        let mut node = self.binary(call, Kind::In);
+        lower_session(&mut node);
         if let Kind::In(pair) = &node.kind
             && let [var, Node { kind: Kind::List(items), .. }] = pair.as_ref()
         {
@@ -391,4 +393,15 @@ fn json_number(text: &str, negative: bool) -> String {
     let whole = if whole.is_empty() { "0" } else { whole };
     let fraction = if fraction.is_empty() { "0" } else { fraction };
     format!("{}{whole}.{fraction}{exponent}", if negative { "-" } else { "" })
+}
+
+/// Names of session variables are the same in any case: `session["X-Hasura-Role"]` and `"X-Hasura-Role" in session`.
+fn lower_session(node: &mut Node) {
+    let (Kind::Index(pair) | Kind::In(pair)) = &mut node.kind else { return };
+    if let [Node { kind: Kind::Var(Var::Session), .. }, name] | [name, Node { kind: Kind::Var(Var::Session), .. }] =
+        pair.as_mut()
+        && let Kind::Literal(Literal::String(text)) = &mut name.kind
+    {
+        text.make_ascii_lowercase();
+    }
 }

@@ -98,7 +98,7 @@ fn change(file: &mut File<'_>, node: &Yaml) -> Option<TestChange> {
         table.map(|table| table.to_string())
     });
     let session = match json("session") {
-        Value::Object(map) => Some(map),
+        Value::Object(map) => Some(map.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect()),
         _ => None,
     };
     Some(TestChange { operation, old: json("old"), new: json("new"), session, table, trigger, source, received })

@@ -39,7 +39,7 @@ pub fn parse_partly(body: &[u8], keep: &dyn Fn(Row, &str) -> bool) -> Result<Val
         let value = Object { part: Part::Body, keep }.deserialize(&mut deserializer).ok()?;
         deserializer.end().is_ok().then_some(value)
     };
-    text.and_then(partly).map_or_else(|| parse(body), Ok)
+    text.and_then(partly).map_or_else(|| parse(body), |value| Ok(super::with_lower_case_session(value)))
 }
 
 /// The objects on the way to a column.

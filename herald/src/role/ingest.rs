@@ -5,7 +5,11 @@ use std::{process::ExitCode, sync::Arc};
 use contracts::{outcomes::Outcomes, topics};
 
 use super::{Process, Role, configure, health, outcomes::Remote, run as run_role};
-use crate::{cli::IngestOptions, config::Config, exit::Usage, http::Base};
+use crate::{
+    cli::{self, IngestOptions},
+    config::Config,
+    exit::Usage,
+};
 
 const ROLE: Role = Role { name: "ingest", topics: &[topics::RAW, topics::REJECTED], needs_catalog: false };
 
@@ -32,7 +36,7 @@ pub(crate) fn run(options: IngestOptions) -> anyhow::Result<ExitCode> {
 fn remote(config: &Config) -> Result<Option<Remote>, Usage> {
     let results = &config.ingest.results;
     let Some(api) = &results.api else { return Ok(None) };
-    let base: Base = api.parse().map_err(|error| Usage(format!("`ingest.results.api`: {error}")))?;
+    let base = cli::api(api).map_err(|error| Usage(format!("`ingest.results.api`: {error}")))?;
     Ok(Some(Remote::new(base, results.token.clone())))
 }
 

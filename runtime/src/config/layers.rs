@@ -80,7 +80,8 @@ pub fn load<C: DeserializeOwned>(layers: Layers) -> Result<C, ConfigError> {
     if let Some(path) = &layers.file {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-        stack.push(Layer::toml(path.display().to_string(), &text)?);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        stack.push(Layer::toml(path.display().to_string(), text)?);
     }
     for (name, value) in &layers.env {
         stack.push(Layer::variable(name, value)?);

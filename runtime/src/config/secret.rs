@@ -7,6 +7,7 @@ use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, value::MapAccessDeserializer, value::SeqAccessDeserializer},
 };
+use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 /// What is shown instead of a secret.
@@ -14,14 +15,14 @@ const REDACTED: &str = "***";
 
 /// A secret, which never shows itself. Written as it is, `{ env = "NAME" }`, or `{ file = "path" }`.
 ///
-/// White space around it is no part of it: no header could carry it.
+/// White space around it, and a byte order mark before it, are no part of it: no header could carry them.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
 impl Secret {
     /// A secret of that text; none if it is empty or white space.
     pub fn new(text: &str) -> Option<Self> {
-        let text = text.trim();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
         (!text.is_empty()).then(|| Self(SecretString::from(text)))
     }
 
@@ -30,8 +31,9 @@ impl Secret {
         self.0.expose_secret()
     }
 
+    /// Compares hashes, so that the time taken does not tell the length either.
     fn equals(&self, candidate: &[u8]) -> Choice {
-        self.expose().as_bytes().ct_eq(candidate)
+        Sha256::digest(self.expose()).ct_eq(&Sha256::digest(candidate))
     }
 }
 
@@ -136,7 +138,7 @@ impl Secrets {
     }
 
     /// Whether the candidate is one of them. Each is compared whole, whatever the others say, so that the time taken tells
-    /// nothing beyond their lengths.
+    /// nothing of them.
     pub fn matches(&self, candidate: &[u8]) -> bool {
         self.0.iter().fold(Choice::from(0), |found, secret| found | secret.equals(candidate)).into()
     }
@@ -287,9 +289,11 @@ mod tests {
     fn a_secret_is_read_from_a_file_or_the_environment() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("secret");
-        std::fs::write(&path, "from-file\n").expect("written");
-        let secrets: Secrets = read(&serde_json::json!({ "file": path }).to_string()).expect("secrets");
-        assert!(secrets.matches(b"from-file"));
+        for text in ["from-file\n", "\u{feff}from-file\r\n"] {
+            std::fs::write(&path, text).expect("written");
+            let secrets: Secrets = read(&serde_json::json!({ "file": path }).to_string()).expect("secrets");
+            assert!(secrets.matches(b"from-file"), "{text:?}");
+        }
         let secret: Secret = read(r#"{ "env": "PATH" }"#).expect("a secret");
         assert_eq!(Some(secret.expose().to_owned()), std::env::var("PATH").ok());
         std::fs::write(&path, " \n").expect("written");

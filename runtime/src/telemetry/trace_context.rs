@@ -61,6 +61,15 @@ impl TraceParent {
             flags: if matches!(sampled, Some("1" | "true" | "d")) { SAMPLED } else { 0 },
         })
     }
+
+    /// From the one header `b3`: `<trace>-<span>`, then, where they are told, `-<sampled>` and `-<parent>`. The lone
+    /// decision `0` names no trace.
+    ///
+    /// Source: <https://github.com/openzipkin/b3-propagation#single-header>.
+    pub fn from_b3_single(text: &str) -> Option<Self> {
+        let mut parts = text.trim().splitn(4, '-');
+        Self::from_b3(parts.next()?, parts.next()?, parts.next())
+    }
 }
 
 impl FromStr for TraceParent {
@@ -116,6 +125,22 @@ mod tests {
         assert_eq!(parsed.to_string(), VALID);
         let later = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-the-future-will-be-like";
         assert_eq!(later.parse(), Ok(parsed));
+    }
+
+    #[test]
+    fn b3_is_read_in_one_header() {
+        let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        let read = |text: &str| TraceParent::from_b3_single(text).map(|trace| trace.to_string());
+        for sampled in ["1", "d", "1-05e3ac9a4f6e3b90"] {
+            assert_eq!(read(&format!(" {trace}-{span}-{sampled} ")).as_deref(), Some(VALID), "{sampled}");
+        }
+        for unsampled in ["", "-0", "-0-05e3ac9a4f6e3b90"] {
+            assert_eq!(read(&format!("{trace}-{span}{unsampled}")), Some(VALID.replace("-01", "-00")), "{unsampled}");
+        }
+        assert_eq!(read(&format!("{}-{span}-1", &trace[16..])), Some(VALID.replace(&trace[..16], &"0".repeat(16))));
+        for wrong in ["0", "", "-", trace, &format!("{trace}-{trace}-1"), &format!("{}-{span}", "0".repeat(32))] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

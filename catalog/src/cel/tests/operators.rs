@@ -73,6 +73,8 @@ fn variables_are_what_the_change_says() {
             "source == \"default\"",
             "trigger == \"moves_changed\"",
             "session[\"x-hasura-role\"] == \"driver\"",
+            "session[\"X-Hasura-Role\"] == \"driver\"",
+            "\"X-Hasura-Role\" in session",
             "role == \"driver\"",
             "user == \"7\"",
             "received == timestamp(\"2024-05-06T07:08:09Z\")",
