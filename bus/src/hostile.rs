@@ -60,6 +60,21 @@ impl Hostile {
         lock(&self.memory.state).full = full;
     }
 
+    /// From now on a topic takes records of at most so many bytes, as a topic with a limit of its own does.
+    pub fn limit(&self, topic: &str, bytes: usize) {
+        self.chaos.limit(topic.into(), Some(bytes));
+    }
+
+    /// From now on nothing may be written to a topic, as without an ACL for it.
+    pub fn forbid(&self, topic: &str) {
+        self.chaos.limit(topic.into(), None);
+    }
+
+    /// Takes back what [`Hostile::limit`] and [`Hostile::forbid`] said.
+    pub fn allow(&self) {
+        self.chaos.unlimit();
+    }
+
     /// Stops the bus for good, as closing it does.
     pub fn stop(&self) {
         self.local.stop();

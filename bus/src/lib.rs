@@ -13,11 +13,13 @@ pub mod kafka;
 mod local;
 mod member;
 mod record;
+mod refusal;
 mod table;
 mod topic;
 
 pub use member::{Assignment, Committed, Delivery, Generation, InvalidNote, Member, Note, Position, Share};
 pub use record::{Offset, Outgoing, Partition, Record, Spot, Topic, TopicPartition};
+pub use refusal::{Refusal, RefusalCode, RefusedShare};
 pub use table::Last;
 pub use topic::{Lag, Start, TopicInfo, TopicSpec};
 
@@ -42,31 +44,9 @@ pub enum PublishError {
         /// The configured limit in bytes.
         limit: u64,
     },
-    /// One record is beyond [`MAX_RECORD`].
-    #[error("a record for `{topic}` has {size} bytes; at most {limit} are possible")]
-    TooLarge {
-        /// Its topic.
-        topic: Topic,
-        /// Its size in bytes.
-        size: usize,
-        /// [`MAX_RECORD`].
-        limit: usize,
-    },
-    /// There is no such topic.
-    #[error("there is no topic `{0}`")]
-    UnknownTopic(Topic),
-}
-
-impl PublishError {
-    /// The label for metrics.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Unavailable(_) => "unavailable",
-            Self::Full { .. } => "full",
-            Self::TooLarge { .. } => "too-large",
-            Self::UnknownTopic(_) => "unknown-topic",
-        }
-    }
+    /// One record of it will never be taken as it is.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
 }
 
 /// Why reading, joining or committing failed.
@@ -94,16 +74,6 @@ pub enum Error {
         position: Offset,
         /// Where the partition begins.
         begins: Offset,
-    },
-    /// A record of a commit is beyond [`MAX_RECORD`].
-    #[error("a record for `{topic}` has {size} bytes; at most {limit} are possible")]
-    TooLarge {
-        /// Its topic.
-        topic: Topic,
-        /// Its size in bytes.
-        size: usize,
-        /// [`MAX_RECORD`].
-        limit: usize,
     },
 }
 

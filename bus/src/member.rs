@@ -7,6 +7,7 @@ use contracts::outcomes::BoxFuture;
 use crate::{
     Error,
     record::{Offset, Outgoing, Record, Topic, TopicPartition},
+    refusal::RefusedShare,
 };
 
 /// Which assignment of a partition this is. A share of an older one is left out of a commit.
@@ -102,7 +103,7 @@ pub enum Delivery {
 }
 
 /// What is committed for one partition, all or nothing: outputs and the new position.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
     /// The input partition.
     pub partition: TopicPartition,
@@ -114,13 +115,23 @@ pub struct Share {
     pub position: Position,
 }
 
-/// What became of the shares of a commit. Those not named are done.
+impl Share {
+    /// The assignment it is of.
+    pub fn assigned(&self) -> (TopicPartition, Generation) {
+        (self.partition.clone(), self.generation)
+    }
+}
+
+/// What became of the shares of a commit, by assignment: what is said of one says nothing of a later one of the same
+/// partition. Those not named are done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Committed {
     /// Not ours any more: nothing of these was written.
-    pub left_out: Vec<TopicPartition>,
+    pub left_out: Vec<(TopicPartition, Generation)>,
     /// Their end is unknown: they will be [`Delivery::Lost`], and whoever is assigned next finds out.
-    pub lost: Vec<TopicPartition>,
+    pub lost: Vec<(TopicPartition, Generation)>,
+    /// The bus will never take these as they are: nothing of them was written, and they are still ours.
+    pub refused: Vec<RefusedShare>,
 }
 
 /// One member of a consumer group. Dropping it leaves the group at once, as a crash would.
@@ -145,10 +156,11 @@ pub trait Member: Send + Sync {
     /// Replaces the set of topics.
     fn subscribe(&self, topics: Vec<Topic>);
 
-    /// Commits shares, each all or nothing, tried again until it is done.
+    /// Commits shares, each all or nothing, tried again until it is done or refused for good: what can never be taken is in
+    /// [`Committed::refused`], and the other shares are done all the same.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] (nothing was written), or [`Error::Stopped`].
+    /// [`Error::Stopped`] alone.
     fn commit(&self, shares: Vec<Share>) -> BoxFuture<'_, Result<Committed, Error>>;
 
     /// Tells a position that is kept elsewhere, for lag and retention alone. Not awaited, and not durable at once.

@@ -8,6 +8,9 @@ pub enum Error {
     /// The bus refused.
     #[error("the detector cannot go on: {0}")]
     Bus(#[from] bus::Error),
+    /// What it writes is refused for good.
+    #[error("the detector cannot go on: {0}")]
+    Refused(#[from] bus::Refusal),
     /// The recent ids of a partition cannot be rebuilt.
     #[error("the recent ids of {partition} cannot be rebuilt: {source}")]
     Memory {

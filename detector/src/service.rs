@@ -62,8 +62,6 @@ struct Partitions {
     closed: Vec<(TopicPartition, Offset)>,
     /// Assigned, and not rebuilt yet.
     rebuilding: HashMap<TopicPartition, (Generation, AbortHandle)>,
-    /// What the commit under way is about: what is said of its shares concerns these assignments alone.
-    committing: HashMap<TopicPartition, Generation>,
     /// The newest catalog that was said to be waited for.
     awaited: u64,
     /// To be given back as soon as what is decided about them is committed.
@@ -148,7 +146,7 @@ impl Service {
                 // What is done comes first, so that the next commit starts before more is read.
                 done = finished(&mut commit) => {
                     commit = None;
-                    partitions.committed(&done?);
+                    partitions.committed(done?)?;
                 }
                 Some(rebuilt) = partitions.rebuilds.join_next() => partitions.rebuilt(rebuilt)?,
                 // A follower that is gone gives no catalog any more; what there is goes on counting.
@@ -165,10 +163,10 @@ impl Service {
             }
         }
         if let Some(commit) = commit {
-            partitions.committed(&commit.await?);
+            partitions.committed(commit.await?)?;
         }
         if let Some(last) = partitions.begin_commit(member) {
-            last.await?;
+            partitions.committed(last.await?)?;
         }
         Ok(())
     }
@@ -211,7 +209,6 @@ impl Partitions {
             open: HashMap::new(),
             closed: Vec::new(),
             rebuilding: HashMap::new(),
-            committing: HashMap::new(),
             awaited: 0,
             revoking: HashSet::new(),
             rebuilder,
@@ -273,16 +270,18 @@ impl Partitions {
 
     fn begin_commit<'m>(&mut self, member: &'m dyn Member) -> Option<Commit<'m>> {
         let shares: Vec<_> = self.open.values_mut().filter_map(Partition::share).collect();
-        self.committing = shares.iter().map(|share| (share.partition.clone(), share.generation)).collect();
         (!shares.is_empty()).then(|| member.commit(shares))
     }
 
-    fn committed(&mut self, committed: &Committed) {
-        for at in committed.left_out.iter().chain(&committed.lost) {
-            let current = self.open.get(at).map(Partition::generation);
-            if current.is_some() && current == self.committing.get(at).copied() {
+    fn committed(&mut self, committed: Committed) -> Result<(), Error> {
+        for (at, generation) in committed.left_out.iter().chain(&committed.lost) {
+            if self.open.get(at).is_some_and(|open| open.generation() == *generation) {
                 self.forget(std::slice::from_ref(at));
             }
+        }
+        match committed.refused.into_iter().flat_map(|refused| refused.refusals).next() {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok(()),
         }
     }
 

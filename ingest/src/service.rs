@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use bus::{Bus, Outgoing, PublishError, Topic};
+use bus::{Bus, Outgoing, PublishError, RefusalCode, Topic};
 use bytes::{Bytes, BytesMut};
 use contracts::{
     hasura::Refusal,
@@ -314,14 +314,14 @@ impl Webhook {
             Err(_) => PublishError::Unavailable(format!("it did not answer within {:?}", self.publish_timeout)),
         };
         match error {
-            PublishError::TooLarge { .. } => {
+            PublishError::Refused(bus::Refusal { code: RefusalCode::TooLarge, .. }) => {
                 let detail = format!("with its key and headers, {error}");
                 let size = Some(body.len() as u64);
                 let read = &body;
                 self.record(Refused { reason: "too-large", detail: detail.clone(), source, at: received, size, read });
                 Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
             }
-            PublishError::UnknownTopic(_) => {
+            PublishError::Refused(_) => {
                 tracing::error!(%error, "webhooks cannot be taken; create the topics");
                 Err(answer::unavailable(self.rules.retry_after, error.to_string()))
             }

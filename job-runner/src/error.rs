@@ -21,6 +21,9 @@ pub enum GroupError {
     /// The bus failed.
     #[error(transparent)]
     Bus(#[from] bus::Error),
+    /// What it writes, or its position, is refused for good.
+    #[error(transparent)]
+    Refused(#[from] bus::Refusal),
     /// The position of a partition holds a note that this version cannot read.
     #[error("the position of `{partition}` cannot be understood: {source}")]
     Note {
@@ -58,12 +61,10 @@ pub(crate) enum Remedy {
 impl GroupError {
     pub(crate) fn remedy(&self) -> Remedy {
         match self {
-            Self::Bus(bus::Error::Unavailable(_) | bus::Error::UnknownTopic(_)) => Remedy::Rejoin,
+            Self::Bus(bus::Error::Unavailable(_) | bus::Error::UnknownTopic(_)) | Self::Refused(_) => Remedy::Rejoin,
             Self::Bus(bus::Error::Stopped(_)) => Remedy::Restart,
             Self::UnknownKind { .. } => Remedy::NextCatalog,
-            Self::Bus(bus::Error::PositionLost { .. } | bus::Error::TooLarge { .. })
-            | Self::Note { .. }
-            | Self::Panicked(_) => Remedy::Operator,
+            Self::Bus(bus::Error::PositionLost { .. }) | Self::Note { .. } | Self::Panicked(_) => Remedy::Operator,
         }
     }
 
@@ -74,7 +75,7 @@ impl GroupError {
             Self::Bus(bus::Error::Stopped(_)) => "stopped",
             Self::Bus(bus::Error::UnknownTopic(_)) => "unknown-topic",
             Self::Bus(bus::Error::PositionLost { .. }) => "position-lost",
-            Self::Bus(bus::Error::TooLarge { .. }) => "too-large",
+            Self::Refused(refusal) => refusal.code.as_str(),
             Self::Note { .. } => "note",
             Self::UnknownKind { .. } => "unknown-kind",
             Self::Panicked(_) => "panicked",

@@ -149,7 +149,7 @@ impl Group<'_> {
             let is_end = matches!(happened, Happened::Stop);
             let is_word = matches!(happened, Happened::Delivered(_));
             let failure = self.handle(happened, drafts, stopping.is_some()).err();
-            if let Some(GroupError::Bus(bus::Error::Stopped(_) | bus::Error::TooLarge { .. })) = failure {
+            if let Some(GroupError::Bus(bus::Error::Stopped(_))) = failure {
                 return failure.map_or(Ok(()), Err);
             }
             // A failure of one partition is no reason to cut off what runs of the others: it ends as at a shutdown.
@@ -179,7 +179,7 @@ impl Group<'_> {
             }
             Happened::Committed(committed) => {
                 self.commit = None;
-                self.core.committed(&committed?);
+                self.core.committed(committed?)?;
             }
             Happened::Ended(key, ended) => {
                 self.stops.remove(&key);

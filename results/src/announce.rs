@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{Bus, MAX_RECORD, Outgoing, PublishError, TopicSpec};
+use bus::{Bus, MAX_RECORD, Outgoing, PublishError, Refusal, RefusalCode, TopicSpec};
 use contracts::{
     headers::{CONTENT_TYPE, Writer, ce},
     ids::{CorrelationId, NAMESPACE},
@@ -79,7 +79,7 @@ async fn publish_chunk(bus: &dyn Bus, chunk: Vec<Outgoing>) {
     loop {
         match bus.publish(chunk.clone()).await {
             Ok(_) => return,
-            Err(PublishError::UnknownTopic(topic)) => {
+            Err(PublishError::Refused(Refusal { topic, code: RefusalCode::UnknownTopic, .. })) => {
                 if let Err(error) = bus.create(vec![TopicSpec::new(topic)]).await {
                     tracing::warn!(%error, "`{COMPLETED}` cannot be created yet");
                 }
@@ -87,7 +87,7 @@ async fn publish_chunk(bus: &dyn Bus, chunk: Vec<Outgoing>) {
             Err(error @ (PublishError::Unavailable(_) | PublishError::Full { .. })) => {
                 tracing::warn!(%error, records = chunk.len(), "summaries are held back until the bus takes them");
             }
-            Err(error @ PublishError::TooLarge { .. }) => {
+            Err(error @ PublishError::Refused(_)) => {
                 // Their lists were cut to fit, so what is too large is an id or a count: a bug, and no reason to stop.
                 tracing::error!(%error, "a summary cannot be published; it is left to the API");
                 return;

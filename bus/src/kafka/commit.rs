@@ -14,7 +14,7 @@ use rdkafka::error::KafkaError;
 use tokio::sync::oneshot;
 
 use crate::{
-    Error,
+    Error, MAX_RECORD,
     kafka::{
         cluster::Cluster,
         config::Config,
@@ -23,7 +23,8 @@ use crate::{
         transaction::{Failure, Positions, Transactor},
     },
     member::{Committed, Share},
-    record::{Outgoing, Partition},
+    record::{Outgoing, Partition, Topic},
+    refusal::{Refusal, RefusedShare},
 };
 
 /// About how many bytes of outputs one transaction carries at most.
@@ -140,7 +141,7 @@ impl Work {
         let mut aside = Vec::new();
         let mut wait = BACK_OFF.0;
         loop {
-            batch = batch.into_iter().filter_map(still_ours).collect();
+            batch = batch.into_iter().filter_map(still_ours).filter_map(|request| self.possible(request)).collect();
             if batch.is_empty() {
                 return aside;
             }
@@ -257,22 +258,56 @@ impl Work {
         }
     }
 
-    /// Every output with its partition; none while a topic is missing.
+    /// Sets aside the shares that can never be committed; a request of which nothing is left is answered.
+    fn possible(&self, mut request: Request) -> Option<Request> {
+        for share in std::mem::take(&mut request.shares) {
+            let refusals: Vec<_> =
+                share.outputs.iter().enumerate().filter_map(|(at, record)| self.refusal(at, record)).collect();
+            if refusals.is_empty() {
+                request.shares.push(share);
+            } else {
+                request.committed.refused.push(RefusedShare { share, refusals });
+            }
+        }
+        left(request)
+    }
+
+    /// Why a record can never be written, as far as that is known without trying.
+    fn refusal(&self, at: usize, record: &Outgoing) -> Option<Refusal> {
+        let size = record.size();
+        if size > MAX_RECORD {
+            return Some(Refusal::too_large(at, &record.topic, size));
+        }
+        let partitions = match self.partitions(&record.topic) {
+            Ok(partitions) => partitions,
+            Err(Error::UnknownTopic(topic)) => return Some(Refusal::unknown(at, &topic)),
+            // It is found out when it is written.
+            Err(_) => return None,
+        };
+        let number = record.partition.filter(|Partition(number)| *number >= partitions)?;
+        Some(Refusal::no_partition(at, &record.topic, number.0, partitions))
+    }
+
+    fn partitions(&self, topic: &Topic) -> Result<u32, Error> {
+        match self.cluster.partitions(topic) {
+            Some(partitions) => Ok(partitions),
+            None => self.runtime.block_on(self.cluster.expect(topic)),
+        }
+    }
+
+    /// Every output with its partition; none while it cannot be learned how many a topic has.
     fn outputs<'r>(&mut self, batch: &'r [Request]) -> Option<Vec<(&'r Outgoing, Partition)>> {
         let all = batch.iter().flat_map(|request| &request.shares).flat_map(|share| &share.outputs);
         let mut outputs = Vec::new();
         for record in all {
-            let partitions = match self.cluster.partitions(&record.topic) {
-                Some(partitions) => partitions,
-                None => match self.runtime.block_on(self.cluster.expect(&record.topic)) {
-                    Ok(partitions) => partitions,
-                    Err(error) => {
-                        if !std::mem::replace(&mut self.missing, true) {
-                            tracing::warn!(%error, "hops wait for a topic; `herald topics apply` creates what is missing");
-                        }
-                        return None;
+            let partitions = match self.partitions(&record.topic) {
+                Ok(partitions) => partitions,
+                Err(error) => {
+                    if !std::mem::replace(&mut self.missing, true) {
+                        tracing::warn!(%error, "hops wait until it is known where their records belong");
                     }
-                },
+                    return None;
+                }
             };
             let any = || self.keyless.fetch_add(1, Ordering::Relaxed);
             outputs.push((record, place(record, partitions, any)));
@@ -294,7 +329,12 @@ fn size(request: &Request) -> usize {
 /// Leaves out what is no longer ours; a request of which nothing is left is answered.
 fn still_ours(mut request: Request) -> Option<Request> {
     let gone: Vec<Share> = request.shares.extract_if(.., |share| !request.member.owns(share)).collect();
-    request.committed.left_out.extend(gone.into_iter().map(|share| share.partition));
+    request.committed.left_out.extend(gone.iter().map(Share::assigned));
+    left(request)
+}
+
+/// The request, if anything is left of it; else it is answered.
+fn left(request: Request) -> Option<Request> {
     if request.shares.is_empty() {
         done(request);
         return None;
@@ -304,15 +344,14 @@ fn still_ours(mut request: Request) -> Option<Request> {
 
 /// Answers; what was committed is returned.
 fn done(mut request: Request) -> Vec<Share> {
-    let (shares, committed) = (std::mem::take(&mut request.shares), request.committed.clone());
+    let (shares, committed) = (std::mem::take(&mut request.shares), std::mem::take(&mut request.committed));
     answer(request, Ok(committed));
     shares
 }
 
 fn lost(mut request: Request) {
-    let partitions: Vec<_> = request.shares.drain(..).map(|share| share.partition).collect();
-    request.member.expel(partitions.clone());
-    request.committed.lost = partitions;
+    request.committed.lost = request.shares.drain(..).map(|share| share.assigned()).collect();
+    request.member.expel(request.committed.lost.iter().map(|(partition, _)| partition.clone()).collect());
     done(request);
 }
 

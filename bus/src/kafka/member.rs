@@ -15,7 +15,7 @@ use rdkafka::{
 use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 
 use crate::{
-    Error, MAX_RECORD,
+    Error,
     kafka::{
         cluster::{Cluster, lock},
         codec::{self, Names},
@@ -27,7 +27,7 @@ use crate::{
         transaction::Positions,
     },
     member::{Committed, Delivery, Generation, Member, Share},
-    record::{Offset, Outgoing, Topic, TopicPartition},
+    record::{Offset, Topic, TopicPartition},
 };
 
 /// What the task is asked to do.
@@ -161,11 +161,6 @@ impl Member for KafkaMember {
 
     fn commit(&self, shares: Vec<Share>) -> BoxFuture<'_, Result<Committed, Error>> {
         Box::pin(async move {
-            let outputs = shares.iter().flat_map(|share| &share.outputs);
-            if let Some(large) = outputs.into_iter().find(|record| record.size() > MAX_RECORD) {
-                let Outgoing { topic, .. } = large;
-                return Err(Error::TooLarge { topic: topic.clone(), size: large.size(), limit: MAX_RECORD });
-            }
             let (reply, answer) = oneshot::channel();
             let (member, committed, due) = (self.shared.clone(), Committed::default(), Instant::now());
             let request = Request { member, shares, committed, refusals: 0, due, reply };

@@ -17,7 +17,7 @@ use rdkafka::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
-    Error, MAX_RECORD, PublishError,
+    Error, PublishError,
     kafka::{
         OpenError,
         client::{QUESTION, configured},
@@ -27,6 +27,7 @@ use crate::{
         flight::{Flight, Passenger, Tower},
     },
     record::{Outgoing, Partition, Spot},
+    refusal::{Refusal, check_sizes},
 };
 
 /// The most that may wait for the brokers; beyond it publications are refused at once instead of late.
@@ -118,12 +119,17 @@ impl Publisher {
     /// The partition of each record. All topics are known before the first record is given away.
     async fn places(&self, batch: &[Outgoing]) -> Result<Vec<Partition>, PublishError> {
         let mut places = Vec::with_capacity(batch.len());
-        for record in batch {
+        for (at, record) in batch.iter().enumerate() {
             let partitions = match self.cluster.expect(&record.topic).await {
                 Ok(partitions) => partitions,
-                Err(Error::UnknownTopic(topic)) => return Err(PublishError::UnknownTopic(topic)),
+                Err(Error::UnknownTopic(topic)) => return Err(Refusal::unknown(at, &topic).into()),
                 Err(error) => return Err(PublishError::Unavailable(error.to_string())),
             };
+            if let Some(Partition(number)) = record.partition
+                && number >= partitions
+            {
+                return Err(Refusal::no_partition(at, &record.topic, number, partitions).into());
+            }
             places.push(place(record, partitions, || self.keyless.fetch_add(1, Ordering::Relaxed)));
         }
         Ok(places)
@@ -190,15 +196,6 @@ pub(crate) fn place(record: &Outgoing, partitions: u32, any: impl FnOnce() -> u3
             None => any() % partitions.max(1),
         })
     })
-}
-
-fn check_sizes(batch: &[Outgoing]) -> Result<(), PublishError> {
-    match batch.iter().find(|record| record.size() > MAX_RECORD) {
-        Some(large) => {
-            Err(PublishError::TooLarge { topic: large.topic.clone(), size: large.size(), limit: MAX_RECORD })
-        }
-        None => Ok(()),
-    }
 }
 
 impl Outage {

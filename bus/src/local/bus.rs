@@ -10,7 +10,7 @@ use contracts::outcomes::BoxFuture;
 use tokio::sync::oneshot;
 
 use crate::{
-    Bus, Error, MAX_RECORD, PublishError,
+    Bus, Error, PublishError,
     local::{
         broker::{Broker, Request},
         chaos::Chaos,
@@ -20,6 +20,7 @@ use crate::{
     },
     member::Member,
     record::{Offset, Outgoing, Record, Spot, Topic, TopicPartition},
+    refusal::check_sizes,
     topic::{Lag, Start, TopicInfo, TopicSpec},
 };
 
@@ -70,7 +71,7 @@ impl Local {
     }
 
     async fn publish_batch(&self, batch: Vec<Outgoing>) -> Result<Vec<Spot>, PublishError> {
-        check_sizes(&batch).map_err(|(topic, size)| PublishError::TooLarge { topic, size, limit: MAX_RECORD })?;
+        check_sizes(&batch)?;
         let bytes: usize = batch.iter().map(Outgoing::size).sum();
         if self.queued.fetch_add(bytes, Ordering::AcqRel) > QUEUE_BYTES {
             self.queued.fetch_sub(bytes, Ordering::AcqRel);
@@ -87,12 +88,6 @@ impl Drop for Local {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// The first record that is too large for any bus.
-pub(crate) fn check_sizes<'a>(records: impl IntoIterator<Item = &'a Outgoing>) -> Result<(), (Topic, usize)> {
-    let too_large = records.into_iter().map(|record| (record, record.size())).find(|(_, size)| *size > MAX_RECORD);
-    too_large.map_or(Ok(()), |(record, size)| Err((record.topic.clone(), size)))
 }
 
 /// A bus that is one within this process, whatever stores it.

@@ -1,11 +1,18 @@
 //! What the hostile bus does to its stages: all that the contract allows, decided by a seeded generator.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use crate::local::log::{Chunk, lock};
+use crate::{
+    local::log::{Chunk, lock},
+    record::{Outgoing, Topic},
+    refusal::{Refusal, RefusalCode},
+};
 
 /// How likely each unpleasantness is, in thousandths per occasion.
 #[derive(Debug, Clone, Copy)]
@@ -40,15 +47,41 @@ pub(crate) struct Chaos {
     pub(crate) manners: Manners,
     calm: AtomicBool,
     state: Mutex<u64>,
+    /// The largest record that a topic takes, in bytes; none where nothing may be written.
+    limits: Mutex<HashMap<Topic, Option<usize>>>,
 }
 
 impl Chaos {
     pub(crate) fn new(seed: u64, manners: Manners) -> Self {
-        Self { manners, calm: AtomicBool::new(false), state: Mutex::new(seed.wrapping_mul(2).wrapping_add(1)) }
+        let state = Mutex::new(seed.wrapping_mul(2).wrapping_add(1));
+        Self { manners, calm: AtomicBool::new(false), state, limits: Mutex::default() }
     }
 
     pub(crate) fn calm(&self) {
         self.calm.store(true, Ordering::Release);
+    }
+
+    /// Sets what a topic takes from now on: records of at most so many bytes, or none.
+    pub(crate) fn limit(&self, topic: Topic, bytes: Option<usize>) {
+        lock(&self.limits).insert(topic, bytes);
+    }
+
+    /// Takes back every [`Chaos::limit`].
+    pub(crate) fn unlimit(&self) {
+        lock(&self.limits).clear();
+    }
+
+    /// Why the topic of a record does not take it.
+    pub(crate) fn refusal(&self, at: usize, record: &Outgoing) -> Option<Refusal> {
+        let limits = lock(&self.limits);
+        let (code, reason) = match limits.get(&record.topic)? {
+            None => (RefusalCode::Forbidden, "nothing may be written there".to_owned()),
+            Some(limit) if record.size() > *limit => {
+                (RefusalCode::TooLarge, format!("the record has {} bytes, and {limit} are possible", record.size()))
+            }
+            Some(_) => return None,
+        };
+        Some(Refusal { record: Some(at), topic: record.topic.clone(), code, reason })
     }
 
     /// A number below `limit` (SplitMix64).

@@ -9,6 +9,7 @@ use contracts::topics::partition_of;
 use jiff::Timestamp;
 
 use crate::{
+    MAX_RECORD,
     local::{
         batch::Builder,
         chaos::Chaos,
@@ -17,6 +18,7 @@ use crate::{
     },
     member::Position,
     record::{Offset, Outgoing, Partition, Spot, Topic, TopicPartition},
+    refusal::Refusal,
 };
 
 /// A transaction in the making.
@@ -51,9 +53,26 @@ impl<'a> Commit<'a> {
         self.batches.is_empty() && self.positions.is_empty()
     }
 
-    /// The first topic among the records that does not exist.
-    pub(crate) fn unknown<'r>(&mut self, records: impl IntoIterator<Item = &'r Outgoing>) -> Option<Topic> {
-        records.into_iter().find(|record| self.place(&record.topic).is_none()).map(|record| record.topic.clone())
+    /// What of these can never be appended.
+    pub(crate) fn refusals(&mut self, records: &[Outgoing]) -> Vec<Refusal> {
+        let each = records.iter().enumerate().filter_map(|(at, record)| self.refusal(at, record));
+        each.collect()
+    }
+
+    fn refusal(&mut self, at: usize, record: &Outgoing) -> Option<Refusal> {
+        let size = record.size();
+        if size > MAX_RECORD {
+            return Some(Refusal::too_large(at, &record.topic, size));
+        }
+        let chaos = self.chaos;
+        let Some(place) = self.place(&record.topic) else { return Some(Refusal::unknown(at, &record.topic)) };
+        let partitions = place.log.info.partitions;
+        match record.partition {
+            Some(Partition(number)) if number >= partitions => {
+                Some(Refusal::no_partition(at, &record.topic, number, partitions))
+            }
+            _ => chaos?.refusal(at, record),
+        }
     }
 
     fn place(&mut self, topic: &Topic) -> Option<&mut TopicPlaces> {
@@ -65,14 +84,14 @@ impl<'a> Commit<'a> {
         self.places.get_mut(topic)
     }
 
-    /// Appends a record whose topic is known.
+    /// Appends a record of which there was no refusal.
     pub(crate) fn append(&mut self, record: &Outgoing) -> Option<Spot> {
         self.turn = self.turn.wrapping_add(1);
         let turn = self.turn;
         let place = self.place(&record.topic)?;
         let count = place.log.info.partitions;
         let partition = match (&record.partition, &record.key) {
-            (Some(partition), _) => Partition(partition.0 % count.max(1)),
+            (Some(partition), _) => *partition,
             (None, Some(key)) => Partition(partition_of(key, count)),
             (None, None) => Partition(turn % count.max(1)),
         };

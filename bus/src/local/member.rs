@@ -13,7 +13,6 @@ use crate::{
     Error,
     local::{
         broker::Request,
-        bus::check_sizes,
         chaos::Chaos,
         log::{Log, TopicLog, lock},
     },
@@ -264,11 +263,6 @@ impl Member for LocalMember {
 
     fn commit(&self, shares: Vec<Share>) -> BoxFuture<'_, Result<Committed, Error>> {
         Box::pin(async move {
-            check_sizes(shares.iter().flat_map(|share| &share.outputs)).map_err(|(topic, size)| Error::TooLarge {
-                topic,
-                size,
-                limit: crate::MAX_RECORD,
-            })?;
             let (reply, answer) = oneshot::channel();
             self.send(Request::Hop { group: self.group.clone(), member: self.id, shares, reply });
             answer.await.unwrap_or_else(|_| Err(Error::Stopped("the bus was closed".into())))

@@ -7,6 +7,7 @@ mod exactly_once;
 mod groups;
 mod harness;
 mod kafka;
+mod refusals;
 
 use std::sync::Arc;
 
@@ -52,7 +53,9 @@ macro_rules! every_case {
                 cases::topics_can_be_added_and_created_later,
                 cases::records_are_read_without_a_group_from_any_place,
                 cases::a_waiting_reader_is_woken,
-                cases::what_cannot_be_taken_is_refused_by_name,
+                cases::what_is_not_there_cannot_be_read,
+                refusals::a_share_that_can_never_be_taken_is_given_back_alone,
+                refusals::a_publication_that_can_never_be_taken_says_which_record,
                 cases::null_values_and_explicit_partitions_are_kept,
                 cases::a_deleted_topic_stops_its_readers,
                 groups::lag_is_told_and_advice_counts,

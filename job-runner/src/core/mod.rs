@@ -262,7 +262,8 @@ impl Core {
             // It may be gone, or be another one by now that has nothing to commit, or said twice.
             let Some(part) = self.parts.get_mut(&partition).filter(|part| part.dirty) else { continue };
             part.dirty = false;
-            flight.generations.insert(partition.clone(), part.generation);
+            part.flies = true;
+            flight.shares.push((partition.clone(), part.generation));
             shares.push(Share {
                 partition,
                 generation: part.generation,
@@ -294,18 +295,22 @@ impl Core {
         key
     }
 
-    /// The commit is done: what it started is launched, what it opened is read.
-    pub(crate) fn committed(&mut self, committed: &Committed) {
-        let Some(flight) = self.flight.take() else { return };
-        for gone in committed.left_out.iter().chain(&committed.lost) {
-            if self.parts.get(gone).is_some_and(|part| flight.generations.get(gone) == Some(&part.generation)) {
-                self.lose(gone);
+    /// The commit is done: what it started is launched, what it opened is read. A partition of which it was refused is
+    /// given up, and the first refusal told.
+    pub(crate) fn committed(&mut self, committed: Committed) -> Result<(), GroupError> {
+        let Some(flight) = self.flight.take() else { return Ok(()) };
+        let refused = committed.refused.iter().map(|refused| refused.share.assigned());
+        for (gone, generation) in committed.left_out.into_iter().chain(committed.lost).chain(refused) {
+            if self.part(&gone, generation).is_some() {
+                self.lose(&gone);
             }
         }
-        for (partition, generation) in &flight.generations {
-            let Some(part) = self.part(partition, *generation).filter(|part| part.phase == Phase::Starting) else {
+        for (partition, generation) in &flight.shares {
+            let Some(part) = self.part(partition, *generation) else { continue };
+            part.flies = false;
+            if part.phase != Phase::Starting {
                 continue;
-            };
+            }
             part.phase = Phase::Open;
             let from = part.ledger.position().next;
             self.effects.push(Effect::Open(partition.clone(), *generation, from));
@@ -314,6 +319,10 @@ impl Core {
             self.launch(key);
         }
         self.release_idle();
+        match committed.refused.into_iter().flat_map(|refused| refused.refusals).next() {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok(()),
+        }
     }
 
     fn launch(&mut self, key: RunKey) {
@@ -358,16 +367,10 @@ impl Core {
 
     /// Releases partitions that leave and of which nothing is left to do.
     fn release_idle(&mut self) {
-        let flight = self.flight.as_ref();
-        let idle: Vec<TopicPartition> = self
-            .leaving
-            .iter()
-            .filter(|partition| {
-                let flies = flight.is_some_and(|flight| flight.generations.contains_key(*partition));
-                !flies && self.parts.get(*partition).is_some_and(|part| part.running == 0 && !part.dirty)
-            })
-            .cloned()
-            .collect();
+        let is_idle = |part: &Part| part.running == 0 && !part.dirty && !part.flies;
+        let leaving = self.leaving.iter();
+        let idle: Vec<TopicPartition> =
+            leaving.filter(|partition| self.parts.get(*partition).is_some_and(is_idle)).cloned().collect();
         idle.iter().for_each(|partition| self.lose(partition));
         if !idle.is_empty() {
             self.effects.push(Effect::Release(idle));

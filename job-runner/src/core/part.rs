@@ -1,6 +1,6 @@
 //! What a group remembers of one partition, of one attempt, and of the commit under way.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use bus::{Generation, Outgoing, Record, TopicPartition};
 use jiff::Timestamp;
@@ -30,6 +30,8 @@ pub(super) struct Part {
     pub(super) running: usize,
     pub(super) outputs: Vec<Outgoing>,
     pub(super) dirty: bool,
+    /// A share of it is in the commit under way.
+    pub(super) flies: bool,
 }
 
 impl Part {
@@ -44,6 +46,7 @@ impl Part {
             running: 0,
             outputs: Vec::new(),
             dirty: false,
+            flies: false,
         }
     }
 
@@ -65,6 +68,7 @@ pub(super) struct Running {
 /// A commit under way.
 #[derive(Default)]
 pub(super) struct Flight {
-    pub(super) generations: HashMap<TopicPartition, Generation>,
+    /// The assignments whose shares it carries.
+    pub(super) shares: Vec<(TopicPartition, Generation)>,
     pub(super) starting: Vec<RunKey>,
 }

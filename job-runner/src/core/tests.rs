@@ -81,7 +81,7 @@ fn a_start_is_committed_before_anything_is_read() {
     let shares = core.gather(NOW).expect("a commit");
     assert_eq!(shares[0].position, Position { next: Offset(40), note: Note::new("2").expect("short") });
     assert!(core.effects().is_empty(), "opened before its start was in the log");
-    core.committed(&Committed::default());
+    core.committed(Committed::default()).expect("nothing is refused");
     assert!(matches!(core.effects()[..], [Effect::Open(_, Generation(1), Offset(40))]));
 }
 
@@ -96,7 +96,7 @@ fn an_attempt_is_launched_when_its_start_is_in_the_log_and_one_commit_is_under_w
     assert!(launched(&mut core).is_empty());
     delivered(&mut core, 0, 1, &[8]);
     assert!(core.gather(NOW).is_none(), "a second commit");
-    core.committed(&Committed::default());
+    core.committed(Committed::default()).expect("nothing is refused");
     let runs = launched(&mut core);
     assert_eq!(runs.iter().map(|(_, offset)| *offset).collect::<Vec<_>>(), [5, 7]);
     core.ended(runs[0].0, done(), NOW);
@@ -113,7 +113,8 @@ fn what_is_left_out_of_a_commit_is_never_launched() {
     delivered(&mut core, 0, 1, &[0]);
     delivered(&mut core, 1, 1, &[1]);
     core.gather(NOW).expect("a commit");
-    core.committed(&Committed { left_out: vec![at(0)], lost: Vec::new() });
+    let left_out = vec![(at(0), Generation(1))];
+    core.committed(Committed { left_out, ..Committed::default() }).expect("nothing is refused");
     assert_eq!(launched(&mut core).into_iter().map(|(_, offset)| offset).collect::<Vec<_>>(), [1]);
     assert_eq!((core.partitions(), core.in_flight()), (1, 1));
 }
@@ -128,10 +129,11 @@ fn a_share_left_out_says_nothing_of_a_later_assignment() {
     assigned(&mut core, 0, 2, Some(Position::at(Offset(0))));
     delivered(&mut core, 0, 2, &[0]);
     core.effects();
-    core.committed(&Committed { left_out: vec![at(0)], lost: Vec::new() });
+    let left_out = vec![(at(0), Generation(1))];
+    core.committed(Committed { left_out, ..Committed::default() }).expect("nothing is refused");
     assert!(launched(&mut core).is_empty());
     core.gather(NOW).expect("the attempt starts under the new assignment");
-    core.committed(&Committed::default());
+    core.committed(Committed::default()).expect("nothing is refused");
     assert_eq!(launched(&mut core).len(), 1);
 }
 
@@ -145,11 +147,11 @@ fn a_partition_that_leaves_is_released_when_its_last_commit_is_done() {
     // It is revoked while the commit that starts its attempts is under way: they are given back.
     core.revoke(&[at(0)]);
     assert!(core.effects().is_empty());
-    core.committed(&Committed::default());
+    core.committed(Committed::default()).expect("nothing is refused");
     assert!(core.effects().is_empty(), "launched or released too early");
     let shares = core.gather(NOW).expect("a last commit");
     assert_eq!(shares[0].position, Position { next: Offset(0), note: Note::new("2").expect("short") });
-    core.committed(&Committed::default());
+    core.committed(Committed::default()).expect("nothing is refused");
     assert!(matches!(core.effects()[..], [Effect::Release(_)]));
     assert_eq!((core.partitions(), core.in_flight(), core.queued()), (0, 0, 0));
 }
@@ -163,12 +165,12 @@ fn inline_kinds_take_no_more_than_a_commit_should_carry() {
     let offsets: Vec<u64> = (1..3000).collect();
     delivered(&mut core, 0, 1, &offsets);
     assert!(!core.wants_more());
-    core.committed(&Committed::default());
+    core.committed(Committed::default()).expect("nothing is refused");
     let shares = core.gather(NOW).expect("a commit");
     assert_eq!((shares[0].outputs.len(), shares[0].position.next), (2000, Offset(2001)));
     core.admit(NOW);
     assert!(core.wants_more());
-    core.committed(&Committed::default());
+    core.committed(Committed::default()).expect("nothing is refused");
     let shares = core.gather(NOW).expect("a commit");
     assert_eq!((shares[0].outputs.len(), shares[0].position.next), (999, Offset(3000)));
     assert!(!core.effects().iter().any(|effect| matches!(effect, Effect::Pause(_))));

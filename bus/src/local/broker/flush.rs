@@ -9,11 +9,12 @@ use tokio::sync::oneshot;
 
 use super::{BUSY, Broker, Reply, Work, answer};
 use crate::{
-    Error, PublishError,
+    PublishError,
     local::{commit::Commit, member::MemberId, storage::StorageError},
     member::{Committed, Share},
     now,
     record::Spot,
+    refusal::RefusedShare,
 };
 
 /// What is answered once the commit is durable.
@@ -49,20 +50,15 @@ impl Broker {
                     self.queued.fetch_sub(bytes, Ordering::AcqRel);
                     if usage.is_full() {
                         reply_publish(reply, Err(PublishError::Full { used: usage.used, limit: usage.limit }));
-                    } else if let Some(topic) = commit.unknown(&batch) {
-                        reply_publish(reply, Err(PublishError::UnknownTopic(topic)));
+                    } else if let Some(refusal) = commit.refusals(&batch).into_iter().next() {
+                        reply_publish(reply, Err(refusal.into()));
                     } else {
                         let spots = batch.iter().filter_map(|record| commit.append(record)).collect();
                         answers.push(Answer::Publish(spots, reply));
                     }
                 }
-                Work::Hop { group, member, shares, reply } => {
-                    let outputs = shares.iter().flat_map(|share| &share.outputs);
-                    if let Some(topic) = commit.unknown(outputs) {
-                        answer(reply, Err(Error::UnknownTopic(topic)));
-                        continue;
-                    }
-                    let committed = self.hop(&mut commit, &group, member, &shares);
+                Work::Hop { group, member, mut shares, reply } => {
+                    let committed = self.hop(&mut commit, &group, member, &mut shares);
                     hops.push((group, member, shares));
                     answers.push(Answer::Hop(committed, reply));
                 }
@@ -76,11 +72,23 @@ impl Broker {
         }
     }
 
-    fn hop(&mut self, commit: &mut Commit<'_>, group: &Arc<str>, member: MemberId, shares: &[Share]) -> Committed {
+    fn hop(
+        &mut self,
+        commit: &mut Commit<'_>,
+        group: &Arc<str>,
+        member: MemberId,
+        shares: &mut Vec<Share>,
+    ) -> Committed {
         let mut committed = Committed::default();
-        for share in shares {
+        for share in std::mem::take(shares) {
             if !self.groups.owns(group, member, &share.partition, share.generation) {
-                committed.left_out.push(share.partition.clone());
+                committed.left_out.push(share.assigned());
+                shares.push(share);
+                continue;
+            }
+            let refusals = commit.refusals(&share.outputs);
+            if !refusals.is_empty() {
+                committed.refused.push(RefusedShare { share, refusals });
                 continue;
             }
             let unknown = self.chaos.as_ref().is_some_and(|chaos| chaos.strikes(chaos.manners.unknown));
@@ -92,8 +100,9 @@ impl Broker {
                 commit.position(group, &share.partition, share.position.clone());
             }
             if unknown {
-                committed.lost.push(share.partition.clone());
+                committed.lost.push(share.assigned());
             }
+            shares.push(share);
         }
         committed
     }
@@ -147,8 +156,9 @@ impl Broker {
         for answered in answers {
             match answered {
                 Answer::Publish(_, reply) => reply_publish(reply, Err(PublishError::Unavailable(error.to_string()))),
-                Answer::Hop(_, reply) => {
-                    if let Some((group, member, shares)) = hops.next() {
+                Answer::Hop(committed, reply) => {
+                    if let Some((group, member, mut shares)) = hops.next() {
+                        shares.extend(committed.refused.into_iter().map(|refused| refused.share));
                         self.work.push(Work::Hop { group, member, shares, reply });
                     }
                 }

@@ -6,7 +6,7 @@ use super::{
     Broker, Work,
     flush::{Answer, Hop},
 };
-use crate::record::TopicPartition;
+use crate::{member::Generation, record::TopicPartition};
 
 impl Broker {
     pub(super) fn misbehave_before(&mut self, work: &[Work]) {
@@ -24,14 +24,14 @@ impl Broker {
 
     pub(super) fn misbehave_after(&mut self, hops: &[Hop], answers: &[Answer]) {
         let Some(chaos) = self.chaos.clone() else { return };
-        let lost: Vec<&TopicPartition> = answers
+        let lost: Vec<&(TopicPartition, Generation)> = answers
             .iter()
             .filter_map(|answer| if let Answer::Hop(committed, _) = answer { Some(&committed.lost) } else { None })
             .flatten()
             .collect();
         for (group, _, shares) in hops {
             for share in shares {
-                if lost.contains(&&share.partition) || chaos.strikes(chaos.manners.lose) {
+                if lost.contains(&&share.assigned()) || chaos.strikes(chaos.manners.lose) {
                     self.groups.evict(group, &share.partition);
                 } else if chaos.strikes(chaos.manners.revoke) {
                     self.groups.revoke(

@@ -103,7 +103,7 @@ impl Work {
             say(&format!("committed but for {committed:?}"));
         }
         for it in &self.under_way {
-            let done = !committed.left_out.contains(&it.0) && !committed.lost.contains(&it.0);
+            let done = !committed.left_out.contains(it) && !committed.lost.contains(it);
             if done && self.suspect.contains(it) {
                 say(&format!("WRONG: {} was committed although its memory was not what its position says", it.0));
             }
