@@ -183,6 +183,11 @@ impl Record {
         TopicPartition { topic: self.topic.clone(), partition: self.partition }
     }
 
+    /// Its size in bytes: key, value and headers.
+    pub fn size(&self) -> usize {
+        self.headers.size() + self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len)
+    }
+
     /// The value's bytes; none counts as empty.
     pub fn value(&self) -> &[u8] {
         self.value.as_deref().unwrap_or_default()

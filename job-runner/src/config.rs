@@ -17,9 +17,10 @@ pub struct Config {
     /// How long running jobs may go on at shutdown, or when their partition moves to another process, before they are
     /// cancelled and their attempt is given back.
     pub grace: Duration,
-    /// How many records of one job may wait in memory, at least; twice its concurrency, if that is more.
+    /// How many records of one job may be ready to run or run, at least; twice its concurrency, if that is more. As many may
+    /// be held behind their keys, and of 64 times as many only the place is kept.
     pub queue_records: usize,
-    /// How many bytes of event data of one job may wait in memory.
+    /// How many bytes of records of one job may wait in memory, over all its partitions together; one record may go beyond.
     pub queue_bytes: Size,
     /// How long a job whose bus failed waits before it joins again; doubled each time.
     pub rejoin_initial: Duration,

@@ -1,6 +1,6 @@
 //! What ends the stage, and what stops a single job; the latter never ends the former.
 
-use bus::TopicPartition;
+use bus::{Offset, TopicPartition};
 
 use crate::ledger::NoteError;
 
@@ -31,6 +31,14 @@ pub enum GroupError {
         partition: TopicPartition,
         /// What is wrong with its note.
         source: NoteError,
+    },
+    /// A record that was read once is gone before it was run.
+    #[error("the record {offset} of `{partition}` was deleted before it was run: going on would skip it")]
+    Vanished {
+        /// The partition.
+        partition: TopicPartition,
+        /// The record's place.
+        offset: Offset,
     },
     /// The catalog names a kind of job that this process does not have.
     #[error("there is no kind of job `{kind}` in this process; it has {known}; upgrade it, or correct the catalog")]
@@ -64,7 +72,10 @@ impl GroupError {
             Self::Bus(bus::Error::Unavailable(_) | bus::Error::UnknownTopic(_)) | Self::Refused(_) => Remedy::Rejoin,
             Self::Bus(bus::Error::Stopped(_)) => Remedy::Restart,
             Self::UnknownKind { .. } => Remedy::NextCatalog,
-            Self::Bus(bus::Error::PositionLost { .. }) | Self::Note { .. } | Self::Panicked(_) => Remedy::Operator,
+            Self::Bus(bus::Error::PositionLost { .. })
+            | Self::Note { .. }
+            | Self::Vanished { .. }
+            | Self::Panicked(_) => Remedy::Operator,
         }
     }
 
@@ -77,6 +88,7 @@ impl GroupError {
             Self::Bus(bus::Error::PositionLost { .. }) => "position-lost",
             Self::Refused(refusal) => refusal.code.as_str(),
             Self::Note { .. } => "note",
+            Self::Vanished { .. } => "vanished",
             Self::UnknownKind { .. } => "unknown-kind",
             Self::Panicked(_) => "panicked",
         }

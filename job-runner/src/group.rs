@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bus::{Bus, Committed, Delivery, Generation, Member, Offset, Start, TopicPartition};
-use contracts::outcomes::BoxFuture;
+use bus::{Bus, Committed, Delivery, Generation, Member, Offset, Record, Start, TopicPartition};
+use contracts::{names::GroupName, outcomes::BoxFuture};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use jiff::Timestamp;
 use tokio::{
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     attempt::{self, Ended},
     config::Config,
-    core::{Core, Counts, Effect, Launch, Limits, RunKey},
+    core::{Core, Counts, Effect, Launch, Limits, Reading, RunKey},
     error::GroupError,
     handle::Cell,
     outage::Outage,
@@ -47,6 +47,46 @@ pub(crate) struct Context {
     pub(crate) outage: Arc<Outage>,
 }
 
+impl Context {
+    /// Reads again what was delivered once, however long the bus is away.
+    fn read(&self, group: GroupName, reading: Reading) -> BoxFuture<'_, Result<Vec<Record>, bus::Error>> {
+        Box::pin(async move {
+            let mut wait = Duration::ZERO;
+            loop {
+                match reread(&*self.bus, &group, &reading).await {
+                    Err(error @ bus::Error::Unavailable(_)) => self.outage.begins(&group, &error),
+                    records => {
+                        self.outage.ends(&group);
+                        return records;
+                    }
+                }
+                wait = (wait * 2).max(self.config.rejoin_initial.get()).min(self.config.rejoin_max.get());
+                sleep(wait).await;
+            }
+        })
+    }
+}
+
+async fn reread(bus: &dyn Bus, group: &GroupName, reading: &Reading) -> Result<Vec<Record>, bus::Error> {
+    let Reading { partition, from, max_bytes, .. } = reading;
+    let records = bus.read(partition, *from, *max_bytes).await?;
+    if records.first().is_some_and(|first| first.offset == *from) {
+        return Ok(records);
+    }
+    // What begins there is a hole, or was deleted.
+    let begins = bus.offset(partition, Start::Earliest).await?;
+    if begins > *from {
+        let (group, partition) = (group.to_string(), partition.clone());
+        return Err(bus::Error::PositionLost { group, partition, position: *from, begins });
+    }
+    if records.is_empty() {
+        return Err(bus::Error::Unavailable(format!(
+            "nothing to be read at {from} of `{partition}`, where records are"
+        )));
+    }
+    Ok(records)
+}
+
 /// Where a partition begins is to be asked, after a wait.
 struct Lookup {
     partition: TopicPartition,
@@ -63,6 +103,7 @@ struct Group<'m> {
     /// Lookups that have to wait for others.
     asked: VecDeque<Lookup>,
     lookups: FuturesUnordered<BoxFuture<'m, (Lookup, Result<Offset, bus::Error>)>>,
+    reading: Option<BoxFuture<'m, Result<Vec<Record>, bus::Error>>>,
     runs: JoinSet<(RunKey, Ended)>,
     stops: HashMap<RunKey, CancellationToken>,
     /// When those that leave are cancelled.
@@ -79,6 +120,7 @@ enum Happened {
     Committed(Result<Committed, bus::Error>),
     Ended(RunKey, Ended),
     Found(Lookup, Result<Offset, bus::Error>),
+    Read(Result<Vec<Record>, bus::Error>),
     Replanned,
     Delivered(Result<Delivery, bus::Error>),
 }
@@ -105,6 +147,7 @@ pub(crate) async fn run(
         commit: None,
         asked: VecDeque::new(),
         lookups: FuturesUnordered::new(),
+        reading: None,
         runs: JoinSet::new(),
         stops: HashMap::new(),
         grace: None,
@@ -186,6 +229,10 @@ impl Group<'_> {
                 self.core.ended(key, ended, Timestamp::now());
             }
             Happened::Found(lookup, found) => self.found(lookup, found)?,
+            Happened::Read(records) => {
+                self.reading = None;
+                self.core.read_again(records?)?;
+            }
             Happened::Replanned => self.replan(drafts)?,
             Happened::Delivered(delivery) => self.delivered(delivery?, is_stopping)?,
         }
@@ -194,6 +241,9 @@ impl Group<'_> {
 
     /// Takes, commits and carries out whatever is possible now.
     fn advance(&mut self) {
+        if self.core.abandon_reading() {
+            self.reading = None;
+        }
         self.core.admit(Timestamp::now());
         if let Some(shares) = self.core.gather(Timestamp::now()) {
             self.commit = Some(self.member.commit(shares));
@@ -232,13 +282,14 @@ impl Group<'_> {
         tokio::select! {
             biased;
             () = shutdown.cancelled(), if !is_stopping => Happened::Stop,
-            committed = pending_commit(&mut self.commit), if self.commit.is_some() => Happened::Committed(committed),
+            committed = pending(&mut self.commit), if self.commit.is_some() => Happened::Committed(committed),
             Some(ended) = self.runs.join_next(), if !self.runs.is_empty() => {
                 let (key, ended) = ended.expect("invariant: an attempt catches its panics and is never aborted");
                 Happened::Ended(key, ended)
             }
             () = until(self.grace), if self.grace.is_some() => Happened::GraceOver,
             Some((lookup, found)) = self.lookups.next(), if !self.lookups.is_empty() => Happened::Found(lookup, found),
+            records = pending(&mut self.reading), if self.reading.is_some() => Happened::Read(records),
             Ok(()) = drafts.changed() => Happened::Replanned,
             delivery = self.member.next(), if wants_more => Happened::Delivered(delivery),
         }
@@ -294,6 +345,7 @@ impl Group<'_> {
             }
             Effect::Pause(partition) => self.member.pause(&partition),
             Effect::Resume(partition) => self.member.resume(&partition),
+            Effect::Read(reading) => self.reading = Some(self.context.read(self.core.plan().group.clone(), reading)),
             Effect::Release(partitions) => self.member.release(&partitions),
             Effect::Launch(launch) => self.launch(launch),
             Effect::Cancel(key) => {
@@ -349,11 +401,9 @@ impl Group<'_> {
     }
 }
 
-async fn pending_commit(
-    commit: &mut Option<BoxFuture<'_, Result<Committed, bus::Error>>>,
-) -> Result<Committed, bus::Error> {
-    match commit {
-        Some(commit) => commit.await,
+async fn pending<T>(future: &mut Option<BoxFuture<'_, T>>) -> T {
+    match future {
+        Some(future) => future.await,
         None => std::future::pending().await,
     }
 }

@@ -1,8 +1,11 @@
 //! Which record of a job is started next: first come, first served, but with `order: key` those of one key of one event one
 //! after another. Pure.
+//!
+//! What waits behind its key is no ready work: a few such records are held, of the others only the place is kept (they are
+//! *parked*), and they are read again when their turn comes. So a key with many records holds back none but its own.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
+    collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -11,6 +14,9 @@ use bytes::Bytes;
 use contracts::envelope::EventHeaders;
 
 use crate::ledger::Begun;
+
+/// How many records of one key are held behind the one that is ready or runs.
+const HELD: usize = 16;
 
 /// Those of one key wait for each other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,98 +35,231 @@ pub(crate) struct Item {
     pub(crate) key: Option<OrderKey>,
     pub(crate) event: Arc<EventHeaders>,
     pub(crate) data: Bytes,
+    /// How many bytes the record has, its key and headers included.
+    pub(crate) size: usize,
     pub(crate) begun: Begun,
 }
 
-/// Records that wait to be started.
+/// The place of a record that was taken and waits behind its key, to be read again.
+#[derive(Debug, Clone)]
+pub(crate) struct Parked {
+    pub(crate) partition: TopicPartition,
+    pub(crate) generation: Generation,
+    pub(crate) offset: Offset,
+    pub(crate) begun: Begun,
+}
+
+/// What waits behind a key: first what is held, then what is parked.
 #[derive(Debug, Default)]
+struct Behind {
+    held: VecDeque<Item>,
+    parked: VecDeque<Parked>,
+}
+
+/// Records that wait to be started.
+#[derive(Debug)]
 pub(crate) struct Queue {
     ready: VecDeque<Item>,
-    /// Keys of which one is ready or was popped and not released, with those that wait for it.
-    keys: HashMap<OrderKey, VecDeque<Item>>,
-    len: usize,
+    /// Keys of which one is ready, wanted, or was popped and not released, with those that wait for it.
+    keys: HashMap<OrderKey, Behind>,
+    /// Keys whose next record is to be read again.
+    wanted: VecDeque<OrderKey>,
+    /// How many records are held behind their keys, and may be.
+    held: Load,
+    most_held: Load,
+    parked: usize,
     bytes: usize,
 }
 
+/// A number of records, and of their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+}
+
 impl Queue {
-    /// How many wait.
-    pub(crate) fn len(&self) -> usize {
-        self.len
+    /// A queue that holds at most so much behind all keys together.
+    pub(crate) fn new(most_held: Load) -> Self {
+        Self {
+            ready: VecDeque::new(),
+            keys: HashMap::new(),
+            wanted: VecDeque::new(),
+            held: Load::default(),
+            most_held,
+            parked: 0,
+            bytes: 0,
+        }
     }
 
-    /// How many bytes of data wait.
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.ready.len() + self.held.records + self.parked
+    }
+
+    /// How many could be started now.
+    pub(crate) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Of how many only the place is kept.
+    pub(crate) fn parked(&self) -> usize {
+        self.parked
+    }
+
+    /// How many bytes of records are held.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    pub(crate) fn push(&mut self, item: Item) {
-        self.len += 1;
-        self.bytes += item.data.len();
-        match item.key.clone().map(|key| self.keys.entry(key)) {
-            Some(Entry::Occupied(mut waiting)) => waiting.get_mut().push_back(item),
-            Some(Entry::Vacant(free)) => {
-                free.insert(VecDeque::new());
-                self.ready.push_back(item);
-            }
-            None => self.ready.push_back(item),
+    /// Whether a record of that key would wait behind another.
+    pub(crate) fn is_busy(&self, key: &OrderKey) -> bool {
+        self.keys.contains_key(key)
+    }
+
+    /// Takes a record in; false if only its place is kept.
+    pub(crate) fn push(&mut self, item: Item) -> bool {
+        let Some(key) = &item.key else {
+            self.push_ready(item);
+            return true;
+        };
+        let Some(behind) = self.keys.get(key) else {
+            self.keys.insert(key.clone(), Behind::default());
+            self.push_ready(item);
+            return true;
+        };
+        if behind.parked.is_empty() && self.may_hold(behind, item.size) {
+            self.hold(item);
+            return true;
         }
+        let Item { partition, generation, offset, begun, .. } = item;
+        if let Some(behind) = item.key.as_ref().and_then(|key| self.keys.get_mut(key)) {
+            behind.parked.push_back(Parked { partition, generation, offset, begun });
+            self.parked += 1;
+        }
+        false
+    }
+
+    fn may_hold(&self, behind: &Behind, size: usize) -> bool {
+        let Load { records, bytes } = self.held;
+        behind.held.len() < HELD && records < self.most_held.records && bytes + size <= self.most_held.bytes
+    }
+
+    fn push_ready(&mut self, item: Item) {
+        self.bytes += item.size;
+        self.ready.push_back(item);
+    }
+
+    fn hold(&mut self, item: Item) {
+        let Some(behind) = item.key.as_ref().and_then(|key| self.keys.get_mut(key)) else { return };
+        self.bytes += item.size;
+        self.held.records += 1;
+        self.held.bytes += item.size;
+        behind.held.push_back(item);
     }
 
     /// The next to be started. Its key is held until it is released.
     pub(crate) fn pop(&mut self) -> Option<Item> {
         let item = self.ready.pop_front()?;
-        self.len -= 1;
-        self.bytes -= item.data.len();
+        self.bytes -= item.size;
         Some(item)
     }
 
     /// Lets the next of a key go.
     pub(crate) fn release(&mut self, key: Option<&OrderKey>) {
         let Some(key) = key else { return };
-        let Some(waiting) = self.keys.get_mut(key) else { return };
-        match waiting.pop_front() {
-            Some(next) => self.ready.push_back(next),
-            None => {
-                self.keys.remove(key);
-            }
+        let Some(behind) = self.keys.get_mut(key) else { return };
+        if let Some(next) = behind.held.pop_front() {
+            self.held.records -= 1;
+            self.held.bytes -= next.size;
+            self.ready.push_back(next);
+        } else if behind.parked.is_empty() {
+            self.keys.remove(key);
+        } else {
+            self.wanted.push_back(key.clone());
         }
     }
 
-    /// Forgets all that waits. What was popped keeps its key.
+    /// A key whose next record is to be read again, and where that is. The key is ours until it is wanted again, or
+    /// released.
+    pub(crate) fn next_wanted(&mut self) -> Option<(OrderKey, Parked)> {
+        while let Some(key) = self.wanted.pop_front() {
+            let behind = self.keys.get(&key).filter(|behind| behind.held.is_empty());
+            match behind.and_then(|behind| behind.parked.front()).cloned() {
+                Some(parked) => return Some((key, parked)),
+                None => self.release(Some(&key)),
+            }
+        }
+        None
+    }
+
+    /// The first that is parked behind a key.
+    pub(crate) fn first_parked(&self, key: &OrderKey) -> Option<&Parked> {
+        self.keys.get(key)?.parked.front()
+    }
+
+    /// A key is wanted again.
+    pub(crate) fn want(&mut self, key: OrderKey) {
+        self.wanted.push_back(key);
+    }
+
+    /// The first that is parked behind a key was read again: it is ready, or held behind those that were read with it.
+    /// False if there is no room to hold it.
+    pub(crate) fn unpark(&mut self, item: Item, is_next: bool) -> bool {
+        let Some(behind) = item.key.as_ref().and_then(|key| self.keys.get(key)) else { return false };
+        if !is_next && !self.may_hold(behind, item.size) {
+            return false;
+        }
+        let behind = item.key.as_ref().and_then(|key| self.keys.get_mut(key));
+        if behind.and_then(|behind| behind.parked.pop_front()).is_some() {
+            self.parked -= 1;
+        }
+        if is_next {
+            self.push_ready(item);
+        } else {
+            self.hold(item);
+        }
+        true
+    }
+
+    /// Forgets all that waits. What was popped, or is being read again, keeps its key.
     pub(crate) fn clear(&mut self) {
-        for item in self.ready.drain(..) {
-            if let Some(key) = &item.key {
-                self.keys.remove(key);
-            }
+        for key in self.ready.drain(..).filter_map(|item| item.key).chain(self.wanted.drain(..)) {
+            self.keys.remove(&key);
         }
-        self.keys.values_mut().for_each(VecDeque::clear);
-        (self.len, self.bytes) = (0, 0);
+        self.keys.values_mut().for_each(|behind| *behind = Behind::default());
+        (self.held, self.parked, self.bytes) = (Load::default(), 0, 0);
     }
 
-    /// Forgets what waits of a partition. What was popped keeps its key.
+    /// Forgets what waits of a partition. What was popped, or is being read again, keeps its key.
     pub(crate) fn forget(&mut self, partition: &TopicPartition) {
-        let mut gone = Vec::new();
-        for waiting in self.keys.values_mut() {
-            waiting.retain(|item| {
+        if self.len() == 0 {
+            return;
+        }
+        for behind in self.keys.values_mut() {
+            behind.held.retain(|item| {
                 let stays = item.partition != *partition;
                 if !stays {
-                    gone.push((item.data.len(), None));
+                    self.bytes -= item.size;
+                    self.held.records -= 1;
+                    self.held.bytes -= item.size;
                 }
                 stays
             });
+            let before = behind.parked.len();
+            behind.parked.retain(|parked| parked.partition != *partition);
+            self.parked -= before - behind.parked.len();
         }
+        let mut free = Vec::new();
         self.ready.retain(|item| {
             let stays = item.partition != *partition;
             if !stays {
-                gone.push((item.data.len(), item.key.clone()));
+                self.bytes -= item.size;
+                free.push(item.key.clone());
             }
             stays
         });
-        for (bytes, key) in gone {
-            self.len -= 1;
-            self.bytes -= bytes;
-            self.release(key.as_ref());
-        }
+        free.iter().for_each(|key| self.release(key.as_ref()));
     }
 }
 
@@ -128,6 +267,8 @@ impl Queue {
 mod tests {
     use super::*;
     use crate::steps::tests::event;
+
+    const ROOMY: Load = Load { records: 64, bytes: 1024 };
 
     fn item(partition: u32, offset: u64, key: Option<&'static str>) -> Item {
         Item {
@@ -137,6 +278,7 @@ mod tests {
             key: key.map(|key| OrderKey { topic: "event.a".into(), key: Bytes::from_static(key.as_bytes()) }),
             event: Arc::new(event("a", 1)),
             data: Bytes::from_static(b"{}"),
+            size: 2,
             begun: Begun::default(),
         }
     }
@@ -147,7 +289,7 @@ mod tests {
 
     #[test]
     fn those_of_one_key_run_one_after_another_and_others_pass_them() {
-        let mut queue = Queue::default();
+        let mut queue = Queue::new(ROOMY);
         for (offset, key) in [(1, Some("a")), (2, Some("a")), (3, Some("b")), (4, None), (5, None), (6, Some("a"))] {
             queue.push(item(0, offset, key));
         }
@@ -164,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_partition_that_is_forgotten_leaves_nothing_behind() {
-        let mut queue = Queue::default();
+        let mut queue = Queue::new(ROOMY);
         for (partition, offset, key) in
             [(0, 1, Some("a")), (0, 2, Some("a")), (1, 3, Some("b")), (0, 4, None), (1, 5, Some("a"))]
         {
@@ -177,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_key_whose_run_goes_on_after_its_partition_went_still_holds_back() {
-        let mut queue = Queue::default();
+        let mut queue = Queue::new(ROOMY);
         queue.push(item(0, 1, Some("a")));
         let running = queue.pop().expect("one");
         queue.forget(&TopicPartition::new("event.a", 0));
@@ -185,5 +327,28 @@ mod tests {
         assert!(queue.pop().is_none());
         queue.release(running.key.as_ref());
         assert_eq!(popped(&mut queue), [1]);
+    }
+
+    #[test]
+    fn behind_a_key_a_few_are_held_and_of_the_others_the_place_is_kept() {
+        let mut queue = Queue::new(Load { records: 20, bytes: 1024 });
+        let kept: Vec<bool> = (0..40).map(|offset| queue.push(item(0, offset, Some("a")))).collect();
+        assert_eq!(kept.iter().filter(|kept| **kept).count(), 1 + HELD);
+        (100..110).for_each(|offset| assert_eq!(queue.push(item(0, offset, Some("b"))), offset < 105));
+        assert_eq!((queue.len(), queue.ready(), queue.parked(), queue.bytes()), (50, 2, 23 + 5, 22 * 2));
+        let first = queue.pop().expect("the first");
+        for offset in 1..=HELD as u64 {
+            queue.release(first.key.as_ref());
+            assert_eq!(queue.ready.pop_back().map(|item| item.offset.0), Some(offset));
+            queue.bytes -= 2;
+        }
+        queue.release(first.key.as_ref());
+        let (key, parked) = queue.next_wanted().expect("a key");
+        assert_eq!((Some(&key), parked.offset), (first.key.as_ref(), Offset(17)));
+        assert!(queue.next_wanted().is_none(), "wanted twice");
+        assert!(queue.unpark(item(0, 17, Some("a")), true) && queue.unpark(item(0, 18, Some("a")), false));
+        assert_eq!(queue.first_parked(&key).map(|parked| parked.offset), Some(Offset(19)));
+        queue.forget(&TopicPartition::new("event.a", 0));
+        assert_eq!((queue.len(), queue.bytes(), queue.held, queue.keys.len()), (0, 0, Load::default(), 0));
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use bus::{Outgoing, Record, TopicPartition};
+use bus::{Generation, Offset, Outgoing, Record, TopicPartition};
 use catalog::Order;
 use contracts::{
     envelope::{EventHeaders, is_stamped},
@@ -14,7 +14,7 @@ use contracts::{
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{Core, Counts, Effect, Limits, Part, Phase};
+use super::{Core, Counts, Effect, Halt, Limits, Part, Phase};
 use crate::{
     attempt::panicked,
     kind::{Inline, Outcome, Run},
@@ -28,6 +28,9 @@ use crate::{
 const MOST_OUTPUTS: usize = 2_000;
 /// How many bytes of them.
 const MOST_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
+
+/// How many times as many records may be parked as may be ready.
+const PARKED: usize = 64;
 
 /// Outputs that wait for a commit.
 #[derive(Debug, Default)]
@@ -55,12 +58,12 @@ impl Pending {
 /// Why a record is not taken now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Block {
-    /// Too many wait to be started, or the note could grow too long.
+    /// Too many wait to be started, whatever their partition.
     Room,
     /// The outputs wait for a commit: soon over.
     Outputs,
-    /// It was stamped by this catalog, which is newer than ours.
-    Catalog(u64),
+    /// Its partition is not taken.
+    Part(Halt),
 }
 
 impl Core {
@@ -69,62 +72,174 @@ impl Core {
         self.flight.is_none() || !self.outputs.is_full()
     }
 
-    /// Takes what may be taken of the backlogs, partition by partition in turn; pauses and resumes.
-    pub(crate) fn admit(&mut self, now: Timestamp) {
-        self.awaited_catalog = None;
-        for _ in 0..self.backlogged.len() {
-            let Some(partition) = self.backlogged.pop_front() else { break };
-            let busy = self.running.len();
-            let Some(part) = self.parts.get_mut(&partition).filter(|part| part.phase == Phase::Open) else { continue };
-            let mut door = Door {
-                plan: &self.plan,
-                limits: self.limits,
-                busy,
-                queue: &mut self.queue,
-                outputs: &mut self.outputs,
-                counts: &mut self.counts,
-                dirty: &mut self.dirty,
-                part,
-                partition: &partition,
-                now,
-            };
-            let Some(block) = door.take_all() else { continue };
-            if let Block::Catalog(number) = block {
-                self.awaited_catalog = self.awaited_catalog.max(Some(number));
-            }
-            if block != Block::Outputs && !part.paused {
-                part.paused = true;
-                self.paused.push(partition.clone());
-                self.effects.push(Effect::Pause(partition.clone()));
-            }
-            self.backlogged.push_back(partition);
+    /// Records arrived. What there is no room for is left in the log, and read again when there is.
+    pub(crate) fn deliver(&mut self, partition: &TopicPartition, generation: Generation, records: Vec<Record>) {
+        let is_ours = |part: &&mut Part| part.generation == generation && part.phase == Phase::Open;
+        let Some(part) = self.parts.get_mut(partition).filter(is_ours) else { return };
+        let Some(last) = records.last().map(|record| record.offset) else { return };
+        self.delivered.push(partition.clone());
+        if let Some(unread) = &mut part.unread {
+            unread.1 = last;
+        } else {
+            self.keep(partition, records, last, false);
         }
-        self.resume();
     }
 
-    /// Resumes paused partitions whose backlog is taken, once half of what may wait has gone.
+    /// Keeps as many records as there is room for, at least one where that is asked; the rest, up to `last`, is left in the
+    /// log.
+    pub(super) fn keep(&mut self, partition: &TopicPartition, records: Vec<Record>, last: Offset, one: bool) {
+        let Some(part) = self.parts.get_mut(partition) else { return };
+        let was_empty = part.backlog.is_empty();
+        part.unread = None;
+        for record in records {
+            let (held, size) = (self.queue.bytes() + self.backlog_bytes, record.size());
+            let fits = held == 0 || held + size <= self.limits.queue_bytes || (one && part.backlog.is_empty());
+            if !fits || part.halt.is_some() {
+                part.unread = Some((record.offset, last));
+                break;
+            }
+            self.backlog_bytes += size;
+            part.backlog.push_back(record);
+        }
+        if was_empty && part.halt.is_none() {
+            self.enlist(partition);
+        }
+    }
+
+    /// Puts a partition that nothing keeps any more where its turn comes.
+    pub(super) fn enlist(&mut self, partition: &TopicPartition) {
+        let Some(part) = self.parts.get(partition).filter(|part| part.halt.is_none()) else { return };
+        if !part.backlog.is_empty() {
+            self.backlogged.push_back(partition.clone());
+        } else if part.unread.is_some() {
+            self.unread.push_back(partition.clone());
+        } else if part.paused {
+            self.resumable.push(partition.clone());
+        }
+    }
+
+    /// Takes what may be taken of the backlogs, partition by partition in turn; pauses, resumes, and reads again.
+    ///
+    /// A group may have tens of thousands of partitions: what is full for all of them ends the walk, and one that is kept
+    /// by something of its own is not looked at before that has ended.
+    pub(crate) fn admit(&mut self, now: Timestamp) {
+        if !self.crowded.is_empty() && self.queue.parked() <= self.limits.parked() / 4 * 3 {
+            for partition in std::mem::take(&mut self.crowded) {
+                self.end_halt(&partition, |halt| halt == Halt::Parked);
+            }
+        }
+        let mut outputs_are_full = false;
+        for _ in 0..self.backlogged.len() {
+            let Some(partition) = self.backlogged.pop_front() else { break };
+            match self.take_from(&partition, now) {
+                None => self.enlist(&partition),
+                Some(Block::Part(halt)) => self.halt(&partition, halt),
+                Some(block) => {
+                    outputs_are_full = block == Block::Outputs;
+                    self.backlogged.push_back(partition);
+                    break;
+                }
+            }
+        }
+        self.pause(outputs_are_full);
+        self.resume();
+        self.read_next();
+    }
+
+    fn take_from(&mut self, partition: &TopicPartition, now: Timestamp) -> Option<Block> {
+        let busy = self.running.len();
+        let part = self.parts.get_mut(partition).filter(|part| part.phase == Phase::Open && part.halt.is_none())?;
+        let mut door = Door {
+            plan: &self.plan,
+            limits: self.limits,
+            busy,
+            queue: &mut self.queue,
+            outputs: &mut self.outputs,
+            counts: &mut self.counts,
+            dirty: &mut self.dirty,
+            backlog_bytes: &mut self.backlog_bytes,
+            part,
+            partition,
+            now,
+        };
+        door.take_all()
+    }
+
+    /// Keeps a partition from being taken; what was delivered of it is left in the log meanwhile.
+    fn halt(&mut self, partition: &TopicPartition, halt: Halt) {
+        let Some(part) = self.parts.get_mut(partition) else { return };
+        part.halt = Some(halt);
+        self.backlog_bytes -= part.leave_backlog();
+        self.delivered.push(partition.clone());
+        match halt {
+            Halt::Catalog(number) => self.awaited_catalog = self.awaited_catalog.max(Some(number)),
+            Halt::Parked => self.crowded.push(partition.clone()),
+            Halt::Note => {}
+        }
+    }
+
+    /// What kept partitions has ended, for all of them.
+    pub(super) fn end_halts(&mut self, has_ended: impl Fn(Halt) -> bool) {
+        self.awaited_catalog = None;
+        let kept = self.parts.iter().filter(|(_, part)| part.halt.is_some_and(&has_ended));
+        let kept: Vec<TopicPartition> = kept.map(|(partition, _)| partition.clone()).collect();
+        kept.iter().for_each(|partition| self.end_halt(partition, &has_ended));
+    }
+
+    fn end_halt(&mut self, partition: &TopicPartition, has_ended: impl Fn(Halt) -> bool) {
+        let Some(part) = self.parts.get_mut(partition) else { return };
+        if part.halt.take_if(|halt| has_ended(*halt)).is_some() {
+            self.enlist(partition);
+        }
+    }
+
+    /// A record of a partition is finished: its note may have room again, or its first record may be parked.
+    pub(super) fn note_has_room(&mut self, partition: &TopicPartition) {
+        let Some(part) = self.parts.get_mut(partition) else { return };
+        part.stuck.drain(..).for_each(|key| self.queue.want(key));
+        if !part.ledger.is_full() {
+            self.end_halt(partition, |halt| halt == Halt::Note);
+        }
+    }
+
+    /// Pauses what was delivered to and could not be taken whole.
+    fn pause(&mut self, outputs_are_full: bool) {
+        for partition in std::mem::take(&mut self.delivered) {
+            let Some(part) = self.parts.get_mut(&partition).filter(|part| part.phase == Phase::Open) else { continue };
+            let is_behind = part.unread.is_some() || part.halt.is_some();
+            if !part.paused && (is_behind || (!part.backlog.is_empty() && !outputs_are_full)) {
+                part.paused = true;
+                self.effects.push(Effect::Pause(partition));
+            }
+        }
+    }
+
+    /// Resumes paused partitions of which everything is taken, once half of what may wait has gone.
     fn resume(&mut self) {
-        let half = self.limits.records(&self.plan) / 2;
-        if self.paused.is_empty() || self.queue.len() + self.running.len() > half {
+        let held = self.queue.bytes() + self.backlog_bytes;
+        let busy = self.queue.ready() + self.running.len();
+        if busy > self.limits.records(&self.plan) / 2 || held > self.limits.queue_bytes / 2 {
             return;
         }
-        let (parts, effects) = (&mut self.parts, &mut self.effects);
-        self.paused.retain(|partition| {
-            let Some(part) = parts.get_mut(partition) else { return false };
-            let stays = !part.backlog.is_empty() || part.ledger.is_full() || part.phase != Phase::Open;
-            if !stays {
+        for partition in self.resumable.drain(..) {
+            let Some(part) = self.parts.get_mut(&partition) else { continue };
+            if part.paused && part.is_clear() {
                 part.paused = false;
-                effects.push(Effect::Resume(partition.clone()));
+                self.effects.push(Effect::Resume(partition));
             }
-            stays
-        });
+        }
     }
 }
 
 impl Limits {
-    /// How many records may wait or run: at least twice as many as run side by side.
-    fn records(self, plan: &Plan) -> usize {
+    /// How many records may be ready or run: at least twice as many as run side by side.
+    pub(super) fn records(self, plan: &Plan) -> usize {
         self.queue_records.max(plan.concurrency.saturating_mul(2))
+    }
+
+    /// How many records may be parked behind their keys; each takes about 100 bytes.
+    pub(super) fn parked(self) -> usize {
+        self.queue_records.saturating_mul(PARKED)
     }
 }
 
@@ -137,6 +252,7 @@ struct Door<'a> {
     outputs: &'a mut Pending,
     counts: &'a mut Counts,
     dirty: &'a mut Vec<TopicPartition>,
+    backlog_bytes: &'a mut usize,
     part: &'a mut Part,
     partition: &'a TopicPartition,
     now: Timestamp,
@@ -145,6 +261,7 @@ struct Door<'a> {
 impl Door<'_> {
     fn take_all(&mut self) -> Option<Block> {
         while let Some(record) = self.part.backlog.pop_front() {
+            let size = record.size();
             if !is_stamped(&record.headers, &self.plan.name) {
                 self.part.ledger.pass(record.offset);
             } else if let Some(block) = self.block(&record) {
@@ -153,6 +270,7 @@ impl Door<'_> {
             } else {
                 self.take(record);
             }
+            *self.backlog_bytes -= size;
             self.part.touch(self.partition, self.dirty);
         }
         None
@@ -161,7 +279,7 @@ impl Door<'_> {
     fn block(&self, record: &Record) -> Option<Block> {
         let stamped_by = record.headers.text(headers::CATALOG).and_then(|number| number.parse().ok());
         if let Some(number) = stamped_by.filter(|number| *number > self.plan.number) {
-            return Some(Block::Catalog(number));
+            return Some(Block::Part(Halt::Catalog(number)));
         }
         if self.outputs.is_full() {
             return Some(Block::Outputs);
@@ -169,11 +287,22 @@ impl Door<'_> {
         if self.plan.kind.inline().is_some() {
             return None;
         }
-        let waiting = self.queue.len() + self.busy;
-        let is_full = waiting >= self.limits.records(self.plan)
-            || (self.queue.len() > 0 && self.queue.bytes() >= self.limits.queue_bytes)
-            || self.part.ledger.is_full();
+        if self.part.ledger.is_full() {
+            return Some(Block::Part(Halt::Note));
+        }
+        let is_busy = |key: &OrderKey| self.queue.is_busy(key);
+        if self.queue.parked() >= self.limits.parked() && self.key(record).as_ref().is_some_and(is_busy) {
+            return Some(Block::Part(Halt::Parked));
+        }
+        let is_full = self.queue.ready() + self.busy >= self.limits.records(self.plan)
+            || (self.queue.ready() > 0 && self.queue.bytes() >= self.limits.queue_bytes);
         is_full.then_some(Block::Room)
+    }
+
+    /// The key that a record waits for, where the job keeps them in order.
+    fn key(&self, record: &Record) -> Option<OrderKey> {
+        let key = record.key.clone().filter(|_| self.plan.order == Order::Key)?;
+        Some(OrderKey { topic: record.topic.clone(), key })
     }
 
     fn take(&mut self, record: Record) {
@@ -213,19 +342,19 @@ impl Door<'_> {
     }
 
     fn wait(&mut self, record: Record, event: Arc<EventHeaders>, begun: Begun) {
-        let key = match self.plan.order {
-            Order::Key => record.key.map(|key| OrderKey { topic: record.topic, key }),
-            Order::None => None,
-        };
-        self.queue.push(Item {
+        let item = Item {
             partition: self.partition.clone(),
             generation: self.part.generation,
             offset: record.offset,
-            key,
+            key: self.key(&record),
             event,
+            size: record.size(),
             data: record.value.unwrap_or_default(),
             begun,
-        });
+        };
+        if !self.queue.push(item) {
+            self.part.ledger.park(record.offset);
+        }
     }
 
     fn run_inline(&mut self, inline: &dyn Inline, record: &Record, event: Arc<EventHeaders>, begun: Begun) {

@@ -5,7 +5,10 @@
 //! only then is it launched; the second commits its end. Each commit carries whatever has gathered since the last.
 
 mod admit;
+#[cfg(test)]
+mod bounds;
 mod part;
+mod reread;
 #[cfg(test)]
 mod tests;
 
@@ -14,23 +17,26 @@ use std::{
     sync::Arc,
 };
 
-use bus::{Assignment, Committed, Generation, Offset, Position, Record, Share, TopicPartition};
+use bus::{Assignment, Committed, Generation, Offset, Position, Share, TopicPartition};
 use jiff::Timestamp;
-use part::{Flight, Part, Phase, Running};
+use part::{Flight, Halt, Part, Phase, Running};
+pub(crate) use reread::Reading;
 
 use crate::{
     attempt::Ended,
     error::GroupError,
     ledger::Ledger,
     plan::Plan,
-    queue::{Item, Queue},
+    queue::{Item, Load, Queue},
     steps::Attempt,
 };
 
 /// How much may wait in memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
+    /// How many records may be ready or run; as many may be held behind their keys.
     pub(crate) queue_records: usize,
+    /// How many bytes of records that wait may be held, over all partitions.
     pub(crate) queue_bytes: usize,
 }
 
@@ -42,6 +48,8 @@ pub(crate) enum Effect {
     Open(TopicPartition, Generation, Offset),
     Pause(TopicPartition),
     Resume(TopicPartition),
+    /// Read again what was not kept, and tell [`Core::read_again`]. There is one at a time.
+    Read(Reading),
     Release(Vec<TopicPartition>),
     Launch(Launch),
     /// End the attempt soon; [`Core::ended`] is awaited all the same.
@@ -78,10 +86,22 @@ pub(crate) struct Core {
     dirty: Vec<TopicPartition>,
     /// Partitions that leave.
     leaving: HashSet<TopicPartition>,
-    /// Partitions with a backlog, in turn.
+    /// Partitions with a backlog, in turn. As in all lists of partitions, some may be gone, or be another one by now.
     backlogged: VecDeque<TopicPartition>,
-    /// Partitions that are paused.
-    paused: Vec<TopicPartition>,
+    /// Partitions that have something to be read again, in turn.
+    unread: VecDeque<TopicPartition>,
+    /// Partitions that were delivered to and were not looked at since.
+    delivered: Vec<TopicPartition>,
+    /// Partitions that could be resumed, once there is room.
+    resumable: Vec<TopicPartition>,
+    /// Partitions that wait until fewer records are parked.
+    crowded: Vec<TopicPartition>,
+    /// What is being read again.
+    reading: Option<Reading>,
+    /// Whether a key's record was read again last, so that a partition's turn is next.
+    key_was_last: bool,
+    /// How many bytes the backlogs have.
+    backlog_bytes: usize,
     queue: Queue,
     running: HashMap<RunKey, Running>,
     next_run: u64,
@@ -102,8 +122,14 @@ impl Core {
             dirty: Vec::new(),
             leaving: HashSet::new(),
             backlogged: VecDeque::new(),
-            paused: Vec::new(),
-            queue: Queue::default(),
+            unread: VecDeque::new(),
+            delivered: Vec::new(),
+            resumable: Vec::new(),
+            crowded: Vec::new(),
+            reading: None,
+            key_was_last: false,
+            backlog_bytes: 0,
+            queue: Queue::new(Load { records: limits.queue_records, bytes: limits.queue_bytes / 4 }),
             running: HashMap::new(),
             next_run: 0,
             outputs: admit::Pending::default(),
@@ -121,6 +147,7 @@ impl Core {
     /// A newer catalog counts from now on; what runs goes on as it began.
     pub(crate) fn replan(&mut self, plan: Arc<Plan>) {
         self.plan = plan;
+        self.end_halts(|halt| matches!(halt, Halt::Catalog(_)));
     }
 
     pub(crate) fn effects(&mut self) -> Vec<Effect> {
@@ -189,22 +216,12 @@ impl Core {
         part.touch(partition, &mut self.dirty);
     }
 
-    /// Records arrived.
-    pub(crate) fn deliver(&mut self, partition: &TopicPartition, generation: Generation, records: Vec<Record>) {
-        let Some(part) = self.part(partition, generation).filter(|part| part.phase == Phase::Open) else { return };
-        let was_empty = part.backlog.is_empty();
-        part.backlog.extend(records);
-        if was_empty {
-            self.backlogged.push_back(partition.clone());
-        }
-    }
-
     /// Partitions are about to go: they take nothing more, and are released when what runs has ended and is committed.
     pub(crate) fn revoke(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
             let Some(part) = self.parts.get_mut(partition) else { continue };
             part.phase = Phase::Leaving;
-            part.backlog.clear();
+            self.backlog_bytes -= part.leave_backlog();
             self.leaving.insert(partition.clone());
             self.queue.forget(partition);
         }
@@ -215,9 +232,10 @@ impl Core {
     pub(crate) fn revoke_all(&mut self) {
         for (partition, part) in &mut self.parts {
             part.phase = Phase::Leaving;
-            part.backlog.clear();
+            part.leave_backlog();
             self.leaving.insert(partition.clone());
         }
+        (self.backlog_bytes, self.awaited_catalog) = (0, None);
         self.queue.clear();
         self.release_idle();
     }
@@ -234,12 +252,15 @@ impl Core {
 
     /// A partition is no longer ours: all memory of it goes, and what runs of it is cancelled.
     pub(crate) fn lose(&mut self, partition: &TopicPartition) {
-        let Some(part) = self.parts.remove(partition) else { return };
+        let Some(mut part) = self.parts.remove(partition) else { return };
         self.leaving.remove(partition);
+        self.backlog_bytes -= part.leave_backlog();
+        part.stuck.drain(..).for_each(|key| self.queue.want(key));
+        if matches!(part.halt, Some(Halt::Catalog(_))) {
+            self.awaited_catalog = self.parts.values().filter_map(Part::awaited_catalog).max();
+        }
         self.outputs.forget(&part.outputs);
         self.queue.forget(partition);
-        self.paused.retain(|paused| paused != partition);
-        self.backlogged.retain(|backlogged| backlogged != partition);
         for (key, running) in &self.running {
             if running.item.partition == *partition && running.item.generation == part.generation {
                 self.effects.push(Effect::Cancel(*key));
@@ -357,6 +378,7 @@ impl Core {
                 part.ledger.finish(item.offset);
                 part.outputs.push(output);
                 self.counts.add(succeeded);
+                self.note_has_room(&item.partition);
             }
         }
     }

@@ -2,11 +2,14 @@
 
 use std::collections::VecDeque;
 
-use bus::{Generation, Outgoing, Record, TopicPartition};
+use bus::{Generation, Offset, Outgoing, Record, TopicPartition};
 use jiff::Timestamp;
 
 use super::RunKey;
-use crate::{ledger::Ledger, queue::Item};
+use crate::{
+    ledger::Ledger,
+    queue::{Item, OrderKey},
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -19,12 +22,29 @@ pub(super) enum Phase {
     Leaving,
 }
 
+/// What keeps a single partition from being taken, although there is room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// The next record was stamped by this catalog, which is newer than ours.
+    Catalog(u64),
+    /// Its note could grow too long.
+    Note,
+    /// Too many records wait behind their keys.
+    Parked,
+}
+
 pub(super) struct Part {
     pub(super) generation: Generation,
     pub(super) phase: Phase,
     pub(super) ledger: Ledger,
     /// Delivered, and not taken yet.
     pub(super) backlog: VecDeque<Record>,
+    /// What was delivered behind the backlog and not kept, from the first to the last: it is to be read again.
+    pub(super) unread: Option<(Offset, Offset)>,
+    /// Why nothing is taken, as long as it lasts.
+    pub(super) halt: Option<Halt>,
+    /// Keys whose next record is parked here, and has to wait for room in the note.
+    pub(super) stuck: Vec<OrderKey>,
     pub(super) paused: bool,
     /// Attempts under way, or about to be.
     pub(super) running: usize,
@@ -42,6 +62,9 @@ impl Part {
             phase,
             ledger,
             backlog: VecDeque::new(),
+            unread: None,
+            halt: None,
+            stuck: Vec::new(),
             paused: false,
             running: 0,
             outputs: Vec::new(),
@@ -50,7 +73,31 @@ impl Part {
         }
     }
 
-    /// It has something to commit.
+    /// Leaves everything that was delivered and not taken in the log; returns how many bytes were dropped.
+    pub(super) fn leave_backlog(&mut self) -> usize {
+        let bytes = self.backlog.iter().map(Record::size).sum();
+        if let (Some(first), Some(last)) = (self.backlog.front(), self.backlog.back()) {
+            let last = self.unread.map_or(last.offset, |(_, last)| last);
+            self.unread = Some((first.offset, last));
+        }
+        self.backlog.clear();
+        bytes
+    }
+
+    /// Whether it may be read further: nothing waits to be taken, and nothing keeps it.
+    pub(super) fn is_clear(&self) -> bool {
+        self.backlog.is_empty() && self.unread.is_none() && self.halt.is_none() && self.phase == Phase::Open
+    }
+
+    /// The catalog that its next record waits for.
+    pub(super) fn awaited_catalog(&self) -> Option<u64> {
+        match self.halt {
+            Some(Halt::Catalog(number)) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// Notes that there is something to commit.
     pub(super) fn touch(&mut self, partition: &TopicPartition, dirty: &mut Vec<TopicPartition>) {
         if !self.dirty {
             self.dirty = true;

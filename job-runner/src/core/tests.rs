@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Note, Topic};
+use bus::{Note, Record, Topic};
 use catalog::{Kinds as _, Order, Template};
 use contracts::names::{GroupName, JobName};
 use serde_json::{Value, json};
@@ -13,6 +13,11 @@ use crate::{Answer, Config, Registry, plan::Draft, steps::tests::event, view::Jo
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn core(kind: &str) -> Core {
+    with(kind, Limits { queue_records: 16, queue_bytes: 16 << 20 }, 4)
+}
+
+/// A group of a job of that kind.
+pub(super) fn with(kind: &str, limits: Limits, concurrency: usize) -> Core {
     let config = Config::default();
     let mut registry = Registry::standard(&config);
     registry.function("work", |_| async { Ok(Answer::nothing()) });
@@ -25,12 +30,12 @@ fn core(kind: &str) -> Core {
         options: Template::Value(json!({})),
         timeout: Duration::from_secs(1),
         attempts: 2,
-        concurrency: 4,
+        concurrency,
         order: Order::Key,
         events: vec!["a".parse().expect("an event")],
     };
     let plan = Draft { number: 1, job, starts: Arc::default() }.plan(&registry).expect("a kind");
-    Core::new(Arc::new(plan), Limits { queue_records: 16, queue_bytes: 1 << 20 })
+    Core::new(Arc::new(plan), limits)
 }
 
 fn at(partition: u32) -> TopicPartition {

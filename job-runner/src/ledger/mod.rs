@@ -41,6 +41,8 @@ pub(crate) enum Taken {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// It is not to be started before it is unparked.
+    Parked(Begun),
     Waiting(Begun),
     Running(u32),
     Finished,
@@ -49,8 +51,8 @@ enum State {
 impl State {
     fn code(self) -> Option<Code> {
         match self {
-            Self::Waiting(Begun { attempts: 0, .. }) => None,
-            Self::Waiting(begun) => Some(Code::Begun(begun)),
+            Self::Parked(Begun { attempts: 0, .. }) | Self::Waiting(Begun { attempts: 0, .. }) => None,
+            Self::Parked(begun) | Self::Waiting(begun) => Some(Code::Begun(begun)),
             Self::Running(attempts) => Some(Code::Begun(Begun { attempts, told: false })),
             Self::Finished => Some(Code::Finished),
         }
@@ -59,11 +61,16 @@ impl State {
     /// The largest code that it can come to within one more step.
     fn worst(self) -> Code {
         match self {
-            Self::Waiting(Begun { attempts, .. }) | Self::Running(attempts) => {
+            Self::Parked(Begun { attempts, .. }) | Self::Waiting(Begun { attempts, .. }) | Self::Running(attempts) => {
                 Code::Begun(Begun { attempts: attempts.saturating_add(1), told: true })
             }
             Self::Finished => Code::Finished,
         }
+    }
+
+    /// Whether it is in no note before something else becomes of it.
+    fn is_silent(self) -> bool {
+        matches!(self, Self::Parked(Begun { attempts: 0, .. }))
     }
 }
 
@@ -138,6 +145,35 @@ impl Ledger {
                 self.unfinished += 1;
                 Taken::New(begun)
             }
+        }
+    }
+
+    /// Sets a waiting record aside: until it is unparked, it takes no room in the note.
+    pub(crate) fn park(&mut self, offset: Offset) {
+        let index = self.index(offset);
+        if let State::Waiting(begun) = self.entries[index].state {
+            self.become_state(index, State::Parked(begun));
+        }
+    }
+
+    /// Whether a parked record may be started: there is room in the note, or everything waits for this one.
+    pub(crate) fn may_unpark(&self, offset: Offset) -> bool {
+        !self.is_full() || self.frontier() == offset.0
+    }
+
+    /// Lets a parked record be started again.
+    pub(crate) fn unpark(&mut self, offset: Offset) {
+        let index = self.index(offset);
+        if let State::Parked(begun) = self.entries[index].state {
+            self.become_state(index, State::Waiting(begun));
+        }
+    }
+
+    fn become_state(&mut self, index: usize, state: State) {
+        self.entries[index].state = state;
+        self.weigh(index);
+        if index + 1 < self.entries.len() {
+            self.weigh(index + 1);
         }
     }
 
@@ -260,10 +296,20 @@ impl Ledger {
         }
     }
 
+    /// Weighs an entry: at least what it takes in a note, whatever becomes of the others.
     fn weigh(&mut self, index: usize) {
-        let before = if index == 0 { self.entries[0].first } else { self.entries[index - 1].last };
+        let before = match index.checked_sub(1).map(|index| &self.entries[index]) {
+            None => self.entries[0].first,
+            // Nothing may be written of it, so that the gap reaches further back: to the frontier at most.
+            Some(before) if before.state.is_silent() => self.entries[0].first,
+            Some(before) => before.last,
+        };
         let entry = &mut self.entries[index];
-        let weight = note::weight(entry.first - before, entry.last - entry.first, entry.state.worst());
+        let weight = if entry.state.is_silent() {
+            0
+        } else {
+            note::weight(entry.first - before, entry.last - entry.first, entry.state.worst())
+        };
         self.weight = self.weight - entry.weight + weight;
         entry.weight = weight;
     }

@@ -27,12 +27,15 @@ struct World {
     ledger: Ledger,
     reading: usize,
     waiting: Vec<(u64, Begun)>,
+    parked: Vec<(u64, Begun)>,
     running: Vec<u64>,
 }
 
 #[derive(Debug, Clone)]
 enum Step {
     Read(u8),
+    Park(u16),
+    Unpark(u16),
     Start(u16),
     Finish(u16),
     GiveBack(u16),
@@ -51,6 +54,7 @@ impl World {
             records,
             reading: 0,
             waiting: Vec::new(),
+            parked: Vec::new(),
             running: Vec::new(),
         }
     }
@@ -58,6 +62,12 @@ impl World {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Read(count) => (0..*count).for_each(|_| self.read()),
+            Step::Park(pick) if !self.waiting.is_empty() => {
+                let parked = self.waiting.remove(usize::from(*pick) % self.waiting.len());
+                self.ledger.park(Offset(parked.0));
+                self.parked.push(parked);
+            }
+            Step::Unpark(pick) if !self.parked.is_empty() => self.unpark(usize::from(*pick) % self.parked.len()),
             Step::Start(pick) if !self.waiting.is_empty() => {
                 let (at, begun) = self.waiting.remove(usize::from(*pick) % self.waiting.len());
                 self.start(at, begun);
@@ -80,10 +90,19 @@ impl World {
         }
     }
 
+    fn unpark(&mut self, index: usize) {
+        let at = Offset(self.parked[index].0);
+        if self.ledger.may_unpark(at) {
+            self.ledger.unpark(at);
+            self.waiting.push(self.parked.swap_remove(index));
+        }
+    }
+
     fn read(&mut self) {
         let Some(&(at, ours)) = self.records.get(self.reading) else { return };
         if self.ledger.is_full() {
-            assert!(!self.waiting.is_empty() || !self.running.is_empty(), "full, with nothing to do");
+            let may_unpark = self.parked.iter().any(|(at, _)| self.ledger.may_unpark(Offset(*at)));
+            assert!(!self.waiting.is_empty() || !self.running.is_empty() || may_unpark, "full, with nothing to do");
             return;
         }
         self.reading += 1;
@@ -131,6 +150,7 @@ impl World {
         self.ledger = Ledger::open(&self.position).expect("our own note");
         self.staged = self.log.clone();
         self.waiting.clear();
+        self.parked.clear();
         self.running.clear();
         self.reading = self.records.partition_point(|(at, _)| *at < self.position.next.0);
         let skipped = self.records[..self.reading].iter().filter(|(_, ours)| *ours);
@@ -140,6 +160,7 @@ impl World {
     fn drain(&mut self) {
         while self.reading < self.records.len() || self.ledger.unfinished() > 0 {
             self.read();
+            (0..self.parked.len()).rev().for_each(|index| self.unpark(index));
             while let Some((at, begun)) = self.waiting.pop() {
                 self.start(at, begun);
             }
@@ -167,6 +188,8 @@ fn records(most: usize) -> impl Strategy<Value = Vec<(u64, bool)>> {
 fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (1..40_u8).prop_map(Step::Read),
+        2 => any::<u16>().prop_map(Step::Park),
+        2 => any::<u16>().prop_map(Step::Unpark),
         6 => any::<u16>().prop_map(Step::Start),
         6 => any::<u16>().prop_map(Step::Finish),
         1 => any::<u16>().prop_map(Step::GiveBack),
@@ -201,11 +224,15 @@ proptest! {
     }
 
     #[test]
-    fn a_note_never_grows_too_long(records in records(4000), picks in prop::collection::vec(any::<u16>(), 6000), order in 1..4_u8) {
+    fn a_note_never_grows_too_long(records in records(4000), picks in prop::collection::vec(any::<u16>(), 6000), order in 1..4_u8, parks in any::<bool>()) {
         // Reading as much as is possible, and finishing every second or third: as many spans as can be.
         let mut steps = Vec::new();
         for (index, pick) in picks.iter().enumerate() {
             steps.push(Step::Read(2));
+            if parks {
+                // The last that was read: most are parked, and one that is not stands between two that are.
+                steps.push(Step::Park(u16::MAX));
+            }
             steps.push(Step::Start(if order == 1 { 0 } else { *pick }));
             if index % usize::from(order + 1) == 0 {
                 steps.push(Step::Finish(*pick));

@@ -9,6 +9,7 @@ use bus::{
     Assignment, Committed, Delivery, Error, Generation, Member, Offset, Position, Share, Topic, TopicPartition,
     hostile::{Flaky, Hostile, Manners},
 };
+use catalog::Order;
 use contracts::outcomes::BoxFuture;
 use job_runner::{Config, GroupState, Registry};
 use runtime::config::Duration;
@@ -181,7 +182,7 @@ async fn a_pause_that_came_too_late_for_its_assignment_does_not_outlive_it() {
     let mut registry = standard();
     registry.function("stuck", |_| std::future::pending());
     let mut spec = job("one", "stuck", Value::Null, &["a"]);
-    spec.concurrency = 1;
+    (spec.concurrency, spec.order) = (1, Order::None);
     let config = Config { queue_records: 2, ..Config::default() };
     let runner = Runner::with(Arc::new(flaky), registry, view(1, vec![spec]), config);
     let calls = || heard.lock().expect("a list").clone();
