@@ -21,6 +21,9 @@ use note::{Code, Span};
 /// No further records are taken when the note could come to this many characters (75 % of what fits).
 const FULL: usize = Note::MAX / 4 * 3;
 
+/// Over how many entries it is looked for the one before that is written.
+const LOOK_BACK: usize = 32;
+
 /// What has begun of a record that is not running.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Begun {
@@ -148,11 +151,14 @@ impl Ledger {
         }
     }
 
-    /// Sets a waiting record aside: until it is unparked, it takes no room in the note.
+    /// Sets the record that was taken last aside: until it is unparked, it takes no room in the note.
     pub(crate) fn park(&mut self, offset: Offset) {
         let index = self.index(offset);
-        if let State::Waiting(begun) = self.entries[index].state {
-            self.become_state(index, State::Parked(begun));
+        if let State::Waiting(begun) = self.entries[index].state
+            && index + 1 == self.entries.len()
+        {
+            self.entries[index].state = State::Parked(begun);
+            self.weigh(index);
         }
     }
 
@@ -165,15 +171,11 @@ impl Ledger {
     pub(crate) fn unpark(&mut self, offset: Offset) {
         let index = self.index(offset);
         if let State::Parked(begun) = self.entries[index].state {
-            self.become_state(index, State::Waiting(begun));
-        }
-    }
-
-    fn become_state(&mut self, index: usize, state: State) {
-        self.entries[index].state = state;
-        self.weigh(index);
-        if index + 1 < self.entries.len() {
-            self.weigh(index + 1);
+            self.entries[index].state = State::Waiting(begun);
+            self.weigh(index);
+            if index + 1 < self.entries.len() {
+                self.weigh(index + 1);
+            }
         }
     }
 
@@ -298,12 +300,9 @@ impl Ledger {
 
     /// Weighs an entry: at least what it takes in a note, whatever becomes of the others.
     fn weigh(&mut self, index: usize) {
-        let before = match index.checked_sub(1).map(|index| &self.entries[index]) {
-            None => self.entries[0].first,
-            // Nothing may be written of it, so that the gap reaches further back: to the frontier at most.
-            Some(before) if before.state.is_silent() => self.entries[0].first,
-            Some(before) => before.last,
-        };
+        // Over entries of which nothing is written the gap reaches further back: to the frontier at most.
+        let mut before = self.entries.range(..index).rev().take(LOOK_BACK);
+        let before = before.find(|entry| !entry.state.is_silent()).map_or(self.entries[0].first, |entry| entry.last);
         let entry = &mut self.entries[index];
         let weight = if entry.state.is_silent() {
             0
