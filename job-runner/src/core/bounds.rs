@@ -57,7 +57,7 @@ impl World {
     fn advance(&mut self) {
         self.core.admit(NOW);
         if self.core.gather(NOW).is_some() {
-            self.core.committed(&Committed::default());
+            self.core.committed(Committed::default()).expect("nothing is refused");
         }
         self.most_held = self.most_held.max(self.core.queue.bytes() + self.core.backlog_bytes);
         for effect in self.core.effects() {
