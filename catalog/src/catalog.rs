@@ -9,7 +9,7 @@ use contracts::{
 use serde_json::Value;
 
 use crate::{
-    cel::Columns, change::Operation, detector::Tables, event::Event, files, job::Job, report::Report, sources::Sources,
+    cel::Columns, change::{Operation, place}, detector::Tables, event::Event, files, job::Job, report::Report, sources::Sources,
 };
 
 /// The kinds of jobs there are, and what their options may be: the runner's registry.
@@ -83,8 +83,8 @@ impl Catalog {
         for (at, event) in self.events.iter().enumerate() {
             let Some(selector) = event.selector() else { continue };
             let note = |places: &mut ByOperation| {
-                for operation in &selector.operations {
-                    let places = &mut places[*operation as usize];
+                for operation in selector.operations.iter().filter_map(|operation| place(*operation)) {
+                    let places = &mut places[operation];
                     if places.last() != Some(&at) {
                         places.push(at);
                     }
@@ -111,8 +111,8 @@ impl Catalog {
         operation: Operation,
     ) -> impl Iterator<Item = &'c Event> {
         let own = self.by_table.get(schema).and_then(|schema| schema.get(table));
-        let own: &[usize] = own.map_or(&[], |places| &places[operation as usize]);
-        let all: &[usize] = &self.all_tables[operation as usize];
+        let of = |places: &'c ByOperation| place(operation).map_or(&[] as &[usize], |place| &places[place]);
+        let (own, all) = (own.map_or(&[] as &[usize], of), of(&self.all_tables));
         merged(own, all).map(|at| &self.events[at]).filter(move |event| {
             let wanted = event.selector().and_then(|selector| selector.source.as_deref());
             wanted.is_none_or(|wanted| wanted == source)

@@ -15,6 +15,11 @@ pub(crate) fn operation(text: &str) -> Option<Operation> {
     OPERATIONS.into_iter().find(|operation| operation.as_str() == text)
 }
 
+/// The place of an operation among [`OPERATIONS`]; none of one that is not known.
+pub(crate) fn place(operation: Operation) -> Option<usize> {
+    OPERATIONS.iter().position(|known| *known == operation)
+}
+
 /// Whether a change of this kind has an old row.
 pub(crate) fn has_old(operation: Operation) -> bool {
     matches!(operation, Operation::Update | Operation::Delete)
@@ -82,6 +87,11 @@ impl<'a> Change<'a> {
     /// What happened.
     pub fn operation(&self) -> Operation {
         self.operation
+    }
+
+    /// What happened, as Hasura writes it.
+    pub(crate) fn op(&self) -> &str {
+        self.operation.as_str()
     }
 
     /// The table's schema; `public` where the body names none.

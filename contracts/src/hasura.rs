@@ -5,6 +5,7 @@
 //! and a body is refused only for what no detector could work without.
 
 mod partly;
+mod print;
 
 use std::{borrow::Cow, fmt};
 
@@ -16,6 +17,9 @@ use serde::{
 use serde_json::{Value, value::RawValue};
 
 pub use partly::{Row, parse_partly};
+pub use print::print;
+
+use crate::Label;
 
 /// What happened to the row (`event.op`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -29,16 +33,20 @@ pub enum Op {
     Delete,
     /// Somebody invoked the trigger by hand; `old` is null.
     Manual,
+    /// One that this version does not know, as a newer Herald wrote it.
+    #[serde(untagged)]
+    Unknown(Label),
 }
 
 impl Op {
     /// As Hasura writes it.
-    pub fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Insert => "INSERT",
             Self::Update => "UPDATE",
             Self::Delete => "DELETE",
             Self::Manual => "MANUAL",
+            Self::Unknown(label) => label.as_str(),
         }
     }
 

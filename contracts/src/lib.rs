@@ -10,6 +10,7 @@ pub mod hasura;
 pub mod headers;
 pub mod ids;
 pub mod json;
+mod label;
 pub mod names;
 pub mod outcomes;
 pub mod pattern;
@@ -22,3 +23,5 @@ pub mod summary;
 pub mod token;
 pub mod topics;
 pub mod wait;
+
+pub use label::Label;

@@ -4,12 +4,15 @@
 //! them gets the same answer in whatever order, and however often, they arrive. A record is `{v, kind, occurrence, …}`;
 //! a kind that a reader does not know is kept as it is.
 
+use std::cmp::Ordering;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
+    Label,
     hasura::Op,
     ids::{CorrelationId, EventId, InvocationId, JobRunId},
     names::{EventRef, JobName},
@@ -65,6 +68,10 @@ fn is_zero(depth: &u32) -> bool {
     *depth == 0
 }
 
+pub(crate) fn is_none_left(more: &u64) -> bool {
+    *more == 0
+}
+
 /// An event that was detected, with the jobs that will run for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -77,13 +84,14 @@ pub struct DetectedEvent {
     pub jobs: Vec<JobName>,
 }
 
-/// An event that was not detected, and why.
+/// An event of the change's table that was not detected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Undetected {
     /// Name and version.
     pub event: EventRef,
-    /// Why, in a sentence.
+    /// Why, in a sentence: made for whoever asks, never while deciding, so that most often there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub because: String,
 }
 
@@ -93,7 +101,7 @@ pub struct Undetected {
 pub struct FailedEvent {
     /// Name and version.
     pub event: EventRef,
-    /// `when`, `data` or `key`.
+    /// `when`, `data`, `key`, or the header that is too large.
     pub stage: String,
     /// What went wrong.
     pub error: String,
@@ -109,12 +117,18 @@ pub struct Detected {
     pub catalog: u64,
     /// What was detected.
     pub events: Vec<DetectedEvent>,
-    /// Events of the change's table that were not detected; told only when nothing was detected.
+    /// Events of the change's table that were not detected; the first of them, without a reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undetected: Vec<Undetected>,
-    /// Events that failed.
+    /// How many more there were.
+    #[serde(default, skip_serializing_if = "is_none_left")]
+    pub undetected_more: u64,
+    /// Events that failed; the first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FailedEvent>,
+    /// How many more there were.
+    #[serde(default, skip_serializing_if = "is_none_left")]
+    pub failed_more: u64,
 }
 
 /// The occurrence is a duplicate within the window: recorded, not run again.
@@ -127,6 +141,9 @@ pub struct Duplicate {
     pub of: Place,
     /// Whether it came under another correlation than the first, where it completes at once.
     pub elsewhere: bool,
+    /// Whether it is another change under an id that was used before: a mistake of its sender's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reused: bool,
 }
 
 /// The occurrence was refused after it had been accepted: nothing will run for it.
@@ -141,8 +158,8 @@ pub struct Refused {
     pub detail: String,
 }
 
-/// Where an attempt of a job run stands. The order is the rank within one attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+/// Where an attempt of a job run stands. The order is the rank within one attempt; one that is not known is the lowest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AttemptState {
     /// It is about to run: known in the log before it runs.
@@ -157,6 +174,35 @@ pub enum AttemptState {
     Failed,
     /// It succeeded, and the run with it.
     Succeeded,
+    /// One that this version does not know, as a newer Herald wrote it.
+    #[serde(untagged)]
+    Unknown(Label),
+}
+
+impl AttemptState {
+    fn rank(self) -> (u8, Option<Label>) {
+        match self {
+            Self::Unknown(label) => (0, Some(label)),
+            Self::Started => (1, None),
+            Self::Interrupted => (2, None),
+            Self::Retrying => (3, None),
+            Self::Skipped => (4, None),
+            Self::Failed => (5, None),
+            Self::Succeeded => (6, None),
+        }
+    }
+}
+
+impl Ord for AttemptState {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl PartialOrd for AttemptState {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// One step of a job run.
@@ -307,13 +353,16 @@ mod tests {
                 origin: origin.clone(),
                 catalog: 3,
                 events: vec![DetectedEvent { id, event: event.clone(), jobs: vec![job.clone()] }],
-                undetected: vec![Undetected { event: event.clone(), because: "status did not change".into() }],
+                undetected: vec![Undetected { event: event.clone(), because: String::new() }],
+                undetected_more: 3,
                 failed: vec![FailedEvent { event: event.clone(), stage: "data".into(), error: "no `x`".into() }],
+                failed_more: 0,
             }),
             Fact::Duplicate(Duplicate {
                 origin: origin.clone(),
                 of: Place { partition: 1, offset: 3 },
                 elsewhere: true,
+                reused: false,
             }),
             Fact::Refused(Refused { origin, reason: "depth".into(), detail: "17 cascades deep".into() }),
             Fact::Job(JobStep {
@@ -343,5 +392,27 @@ mod tests {
             let again = Progress::decode(line.as_bytes()).expect("what was written");
             assert_eq!(String::from_utf8(again.encode()).expect("UTF-8"), line);
         }
+    }
+
+    #[test]
+    fn words_of_a_newer_writer_are_kept_and_rank_lowest() {
+        let [detected, .., job, _] = &golden()[..] else { panic!("five records") };
+        let newer = |record: &Progress, pairs: &[(&str, &str)]| {
+            let text = String::from_utf8(record.encode()).expect("UTF-8");
+            pairs.iter().fold(text, |text, (from, to)| {
+                assert!(text.contains(from), "{from} in {text}");
+                text.replace(from, to)
+            })
+        };
+        for line in [
+            newer(job, &[(r#""succeeded""#, r#""deadLettered""#)]),
+            newer(detected, &[(r#""hasura""#, r#""walrus""#), (r#""UPDATE""#, r#""TRUNCATE""#)]),
+        ] {
+            let again = Progress::decode(line.as_bytes()).expect("a record of a newer Herald");
+            assert_eq!(String::from_utf8(again.encode()).expect("UTF-8"), line);
+        }
+        let unknown = AttemptState::Unknown(Label::new("deadLettered"));
+        assert!(unknown < AttemptState::Started);
+        assert!(AttemptState::Started < AttemptState::Succeeded);
     }
 }

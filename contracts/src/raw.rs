@@ -1,12 +1,13 @@
 //! The raw record: a body exactly as it was received, and what ingest knows about it in its headers.
 
-use std::{fmt, str::FromStr};
+use std::{convert::Infallible, fmt, str::FromStr};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    Label,
     headers::{self, HeaderError, Headers, Writer, optional, required},
     ids::{CorrelationId, InvocationId},
 };
@@ -21,27 +22,32 @@ pub enum Kind {
     Scheduled,
     /// An event that is already named: published by name, by a schedule, or by a job.
     Named,
+    /// One that this version does not know, as a newer Herald wrote it.
+    #[serde(untagged)]
+    Unknown(Label),
 }
 
 impl Kind {
-    fn as_str(self) -> &'static str {
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Hasura => "hasura",
             Self::Scheduled => "scheduled",
             Self::Named => "named",
+            Self::Unknown(label) => label.as_str(),
         }
     }
 }
 
 impl FromStr for Kind {
-    type Err = ();
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "hasura" => Ok(Self::Hasura),
-            "scheduled" => Ok(Self::Scheduled),
-            "named" => Ok(Self::Named),
-            _ => Err(()),
-        }
+    type Err = Infallible;
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "hasura" => Self::Hasura,
+            "scheduled" => Self::Scheduled,
+            "named" => Self::Named,
+            other => Self::Unknown(Label::new(other)),
+        })
     }
 }
 

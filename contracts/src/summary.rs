@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
+    Label,
     ids::{CorrelationId, EventId, InvocationId, JobRunId},
     names::{EventRef, JobName},
-    progress::{FailedEvent, Origin, Undetected},
+    progress::{FailedEvent, Origin, Undetected, is_none_left},
     raw::Place,
 };
 
@@ -16,7 +17,7 @@ use crate::{
 pub const VERSION: u32 = 1;
 
 /// How far something has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     /// Known, and nothing of it has begun.
@@ -25,6 +26,9 @@ pub enum State {
     InProcess,
     /// Nothing more is expected.
     Complete,
+    /// One that this version does not know, as a newer Herald wrote it.
+    #[serde(untagged)]
+    Unknown(Label),
 }
 
 /// How something ended.
@@ -37,6 +41,9 @@ pub enum Outcome {
     Failure,
     /// Passed over by an order.
     Skipped,
+    /// One that this version does not know, as a newer Herald wrote it.
+    #[serde(untagged)]
+    Unknown(Label),
 }
 
 /// One job run of one event.
@@ -110,6 +117,9 @@ pub struct Invocation {
     /// How many further occurrences there were.
     #[serde(default)]
     pub repeated: u64,
+    /// How many of them were another change under the same id, and so were not looked at.
+    #[serde(default, skip_serializing_if = "is_none_left")]
+    pub reused: u64,
     /// The record that this one repeats under another correlation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicate_of: Option<Place>,
@@ -119,12 +129,21 @@ pub struct Invocation {
     /// Its events, by name.
     #[serde(default)]
     pub events: Vec<Event>,
-    /// Events that were not detected, when none was.
+    /// Events of the change's table that were not detected; the first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undetected: Vec<Undetected>,
-    /// Events that failed.
+    /// How many more there were.
+    #[serde(default, skip_serializing_if = "is_none_left")]
+    pub undetected_more: u64,
+    /// Why nothing was even looked at, or why no reasons are given, in a sentence: made for whoever asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// Events that failed; the first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FailedEvent>,
+    /// How many more there were.
+    #[serde(default, skip_serializing_if = "is_none_left")]
+    pub failed_more: u64,
 }
 
 /// How much there is under a correlation.

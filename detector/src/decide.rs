@@ -6,23 +6,24 @@ use contracts::{
     envelope::EventHeaders,
     hasura,
     ids::EventId,
-    progress::{Detected, DetectedEvent, Duplicate, Fact, FailedEvent, Occurrence, Origin, Refused, Undetected},
+    names::EventRef,
+    progress::{Duplicate, Fact, Occurrence, Origin, Refused},
     raw::{Kind, Place, RawHeaders},
 };
 use serde_json::Value;
 
 use crate::{
     config::Config,
+    found::{Found, WHEN_FAILED},
     handle::Counts,
+    measure::{self, TooLarge},
     origin,
     publish::{self, Refusal},
     seen::{Entry, First, Seen},
 };
 
-/// How many undetected events are explained at most, when nothing was detected.
-const EXPLAINED: usize = 50;
-/// The longest explanation or error, in characters.
-const DETAIL: usize = 1000;
+/// Why a change is not run that came under the id of another.
+const ID_REUSED: &str = "id-reused";
 
 /// Decides with one catalog.
 pub struct Decider<'a> {
@@ -45,10 +46,10 @@ pub struct Decision {
 }
 
 /// A raw record that is known to be one.
-struct Input<'a> {
+pub(crate) struct Input<'a> {
     record: &'a Record,
     headers: RawHeaders,
-    occurrence: Occurrence,
+    pub(crate) occurrence: Occurrence,
 }
 
 impl Decider<'_> {
@@ -64,7 +65,7 @@ impl Decider<'_> {
                 decision.counts.refused = 1;
                 decision.outputs.push(publish::rejected(Refusal {
                     reason: "malformed-headers",
-                    detail: error.to_string(),
+                    detail: measure::detail(&error.to_string()),
                     source: "unknown",
                     at: record.published,
                     occurrence: None,
@@ -81,7 +82,7 @@ impl Decider<'_> {
         match body {
             Err(error) => {
                 let origin = origin::bare(&input.headers);
-                refuse(&input, origin, "malformed", error.to_string(), &mut decision);
+                refuse(&input, origin, "malformed", &error.to_string(), &mut decision);
             }
             Ok(body) => self.decide_body(&input, &body, duplicate, &mut decision),
         }
@@ -89,9 +90,11 @@ impl Decider<'_> {
     }
 
     fn recognise(&self, input: &Input<'_>, seen: &mut Seen, decision: &mut Decision) -> Option<First> {
-        input.headers.source_id.as_ref()?;
-        let RawHeaders { invocation, received, correlation, .. } = &input.headers;
-        match seen.first(Entry::new(*invocation, input.record.offset.0, *received, correlation)) {
+        let RawHeaders { invocation, received, correlation, source_id, .. } = &input.headers;
+        // Without an id of its own an invocation is its record's alone: what repeats it is the same record.
+        let body = source_id.as_ref().map_or(0, |_| hasura::print(input.record.value()));
+        let entry = Entry::new(*invocation, input.record.offset.0, *received, correlation).with_body(body);
+        match seen.first(entry) {
             Ok(entry) => {
                 decision.seen = Some(entry);
                 None
@@ -105,7 +108,7 @@ impl Decider<'_> {
         let parts = ChangeParts { body: hasura::unwrap(body), source: &headers.source, received: headers.received };
         let change = match headers.kind {
             Kind::Hasura => Some(Change::new(parts)),
-            Kind::Scheduled | Kind::Named => None,
+            Kind::Scheduled | Kind::Named | Kind::Unknown(_) => None,
         };
         let origin = match &change {
             Some(Ok(change)) => origin::of_change(headers, change),
@@ -113,88 +116,69 @@ impl Decider<'_> {
             None => origin::of_scheduled(headers, body),
         };
         if let Some(first) = duplicate {
-            decision.counts.duplicates = 1;
-            let of = Place { offset: first.offset, ..input.occurrence.raw };
-            let fact = Fact::Duplicate(Duplicate { origin, of, elsewhere: first.elsewhere });
-            decision.outputs.push(publish::progress(input.occurrence.clone(), fact));
+            repeat(input, origin, first, decision);
         } else if headers.depth > self.config.max_depth {
             let detail = format!(
                 "{} cascades deep under correlation {}, and {} are allowed: do its jobs trigger themselves?",
                 headers.depth, headers.correlation, self.config.max_depth
             );
-            refuse(input, origin, "depth", detail, decision);
+            refuse(input, origin, "depth", &detail, decision);
         } else {
             match change {
                 Some(Ok(change)) => self.detect(input, origin, &change, decision),
-                Some(Err(error)) => refuse(input, origin, "incomplete", error.to_string(), decision),
+                Some(Err(error)) => refuse(input, origin, "incomplete", &error.to_string(), decision),
                 None if headers.kind == Kind::Named => {
-                    let detail = "this herald takes no events that are published by name".to_owned();
-                    refuse(input, origin, "named", detail, decision);
+                    refuse(input, origin, "named", "this herald takes no events that are published by name", decision);
                 }
-                None => self.nothing(input, origin, decision),
+                None if headers.kind == Kind::Scheduled => self.nothing(input, origin, decision),
+                None => {
+                    let detail = format!("this herald knows no records of the kind `{}`", headers.kind.as_str());
+                    refuse(input, origin, "unknown-kind", &detail, decision);
+                }
             }
         }
     }
 
     /// A scheduled body: recorded, and nothing is detected in it.
     fn nothing(&self, input: &Input<'_>, origin: Origin, decision: &mut Decision) {
-        let fact = Detected { origin, catalog: self.number, events: vec![], undetected: vec![], failed: vec![] };
-        decision.outputs.push(publish::progress(input.occurrence.clone(), Fact::Detected(fact)));
+        let fact = Fact::Detected(Found::new(origin, self.number).fact);
+        decision.outputs.push(publish::progress(input.occurrence.clone(), fact));
     }
 
     fn detect(&self, input: &Input<'_>, origin: Origin, change: &Change<'_>, decision: &mut Decision) {
-        let mut fact = Detected { origin, catalog: self.number, events: vec![], undetected: vec![], failed: vec![] };
-        let candidates =
-            || self.catalog.candidates(change.source(), change.schema(), change.table(), change.operation());
-        for event in candidates() {
+        let mut found = Found::new(origin, self.number);
+        for event in self.catalog.candidates(change.source(), change.schema(), change.table(), change.operation()) {
             match event.evaluate(change) {
+                Verdict::NotDetected(_) => found.undetected(event),
                 Verdict::Detected { data, key } => {
-                    fact.events.push(self.publish(input, change, event, &data, key, &mut decision.outputs));
-                }
-                Verdict::NotDetected(_) => {}
-                Verdict::Failed { stage, error } => {
-                    let error = cut(error);
-                    if stage != Stage::When {
-                        decision.outputs.push(publish::rejected(Refusal {
-                            reason: "data-failed",
-                            detail: format!("{}: {error}", stage.as_str()),
-                            source: &input.headers.source,
-                            at: input.headers.received,
-                            occurrence: Some(&input.occurrence),
-                            raw: input.occurrence.raw,
-                            event: Some(event.name().clone()),
-                        }));
+                    let made = self.event(input, change, event, &data, key).and_then(|made| found.detected(event, made));
+                    if let Err(TooLarge { stage, error }) = made {
+                        found.failed(event, "too-large", stage, &error);
                     }
-                    fact.failed.push(FailedEvent { event: event.name().clone(), stage: stage.as_str().into(), error });
+                }
+                Verdict::Failed { stage, error } => {
+                    let reason = if stage == Stage::When { WHEN_FAILED } else { "data-failed" };
+                    found.failed(event, reason, stage.as_str().to_owned(), &error);
                 }
             }
         }
-        if fact.events.is_empty() {
-            let failed = |event: &Event| fact.failed.iter().any(|failed| failed.event == *event.name());
-            let undetected = candidates()
-                .filter(|event| !failed(event))
-                .take(EXPLAINED)
-                .map(|event| Undetected { event: event.name().clone(), because: cut(event.why_not(change)) });
-            fact.undetected = undetected.collect();
-        }
-        decision.counts.events = fact.events.len() as u64;
-        decision.counts.failed = fact.failed.len() as u64;
-        decision.outputs.push(publish::progress(input.occurrence.clone(), Fact::Detected(fact)));
+        found.write(input, decision);
     }
 
-    fn publish(
+    /// The record of an event, if it fits the bus.
+    fn event(
         &self,
         input: &Input<'_>,
         change: &Change<'_>,
         event: &Event,
         data: &Value,
         key: Option<String>,
-        outputs: &mut Vec<Outgoing>,
-    ) -> DetectedEvent {
+    ) -> Result<(EventId, Outgoing), TooLarge> {
         let headers = &input.headers;
         let id = EventId::derived(headers.invocation, event.name());
         let name = event.name();
         let key = key.map(bytes::Bytes::from).or_else(|| input.record.key.clone());
+        measure::key(key.as_deref().unwrap_or_default())?;
         let envelope = EventHeaders {
             id,
             event: name.clone(),
@@ -212,30 +196,58 @@ impl Decider<'_> {
             depth: headers.depth,
             raw: input.occurrence.raw,
         };
-        outputs.push(publish::event(event.topic().clone().into(), &envelope, key, data.to_string().into_bytes()));
-        DetectedEvent { id, event: name.clone(), jobs: envelope.jobs }
+        let made = publish::event(event.topic().clone().into(), &envelope, key, measure::data(data)?);
+        measure::event(&made, data)?;
+        Ok((id, made))
     }
 }
 
-/// The record had been accepted, and nothing can run for it: said in `rejected` and in `progress`.
-fn refuse(input: &Input<'_>, origin: Origin, reason: &'static str, detail: String, decision: &mut Decision) {
+/// The same invocation again, within the window: nothing runs for it.
+fn repeat(input: &Input<'_>, origin: Origin, first: First, decision: &mut Decision) {
+    let First { offset, elsewhere, reused } = first;
+    let of = Place { offset, ..input.occurrence.raw };
+    if !reused {
+        decision.counts.duplicates = 1;
+        let fact = Fact::Duplicate(Duplicate { origin, of, elsewhere, reused });
+        return decision.outputs.push(publish::progress(input.occurrence.clone(), fact));
+    }
+    let id = input.headers.source_id.as_deref().unwrap_or_default();
+    let detail = format!(
+        "raw record {of} came under the id `{}` with another table, operation or data; this one is not run: each change \
+         needs an id of its own",
+        measure::name_of(id)
+    );
+    decision.counts.reused = 1;
+    if elsewhere {
+        return refuse(input, origin, ID_REUSED, &detail, decision);
+    }
+    // The invocation is the first record's: what became of that one stands, and says that this one came.
     decision.counts.refused = 1;
-    decision.outputs.push(publish::rejected(Refusal {
-        reason,
-        detail: cut(detail.clone()),
-        source: &input.headers.source,
-        at: input.headers.received,
-        occurrence: Some(&input.occurrence),
-        raw: input.occurrence.raw,
-        event: None,
-    }));
-    let fact = Fact::Refused(Refused { origin, reason: reason.into(), detail: cut(detail) });
+    decision.outputs.push(input.rejected(ID_REUSED, measure::detail(&detail), None));
+    let fact = Fact::Duplicate(Duplicate { origin, of, elsewhere, reused });
     decision.outputs.push(publish::progress(input.occurrence.clone(), fact));
 }
 
-fn cut(text: String) -> String {
-    match text.char_indices().nth(DETAIL) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+/// The record had been accepted, and nothing can run for it: said in `rejected` and in `progress`.
+fn refuse(input: &Input<'_>, origin: Origin, reason: &'static str, detail: &str, decision: &mut Decision) {
+    decision.counts.refused = 1;
+    let detail = measure::detail(detail);
+    decision.outputs.push(input.rejected(reason, detail.clone(), None));
+    let fact = Fact::Refused(Refused { origin, reason: reason.into(), detail });
+    decision.outputs.push(publish::progress(input.occurrence.clone(), fact));
+}
+
+impl Input<'_> {
+    /// A rejection of this record, or of one event in it.
+    pub(crate) fn rejected(&self, reason: &'static str, detail: String, event: Option<EventRef>) -> Outgoing {
+        publish::rejected(Refusal {
+            reason,
+            detail,
+            source: &self.headers.source,
+            at: self.headers.received,
+            occurrence: Some(&self.occurrence),
+            raw: self.occurrence.raw,
+            event,
+        })
     }
 }

@@ -16,6 +16,8 @@ pub struct Counts {
     pub duplicates: u64,
     /// Records refused.
     pub refused: u64,
+    /// Those of them whose id another change had before.
+    pub reused: u64,
     /// Events that failed.
     pub failed: u64,
 }
@@ -26,6 +28,7 @@ pub(crate) struct Counters {
     events: AtomicU64,
     duplicates: AtomicU64,
     refused: AtomicU64,
+    reused: AtomicU64,
     failed: AtomicU64,
 }
 
@@ -35,6 +38,7 @@ impl Counters {
         self.events.fetch_add(counts.events, Ordering::Relaxed);
         self.duplicates.fetch_add(counts.duplicates, Ordering::Relaxed);
         self.refused.fetch_add(counts.refused, Ordering::Relaxed);
+        self.reused.fetch_add(counts.reused, Ordering::Relaxed);
         self.failed.fetch_add(counts.failed, Ordering::Relaxed);
     }
 }
@@ -52,6 +56,7 @@ impl Handle {
             events: read(&self.0.events),
             duplicates: read(&self.0.duplicates),
             refused: read(&self.0.refused),
+            reused: read(&self.0.reused),
             failed: read(&self.0.failed),
         }
     }

@@ -15,7 +15,9 @@
 mod config;
 mod decide;
 mod error;
+mod found;
 mod handle;
+mod measure;
 mod note;
 mod origin;
 mod outage;
@@ -29,5 +31,6 @@ pub use config::Config;
 pub use decide::{Decider, Decision};
 pub use error::Error;
 pub use handle::{Counts, Handle};
+pub use measure::{MAX_KEY, MAX_OUTPUTS};
 pub use seen::{First, Seen, SeenError};
 pub use service::{CatalogView, Deps, GROUP, Service};

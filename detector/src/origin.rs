@@ -8,6 +8,8 @@ use contracts::{
 };
 use serde_json::Value;
 
+use crate::measure;
+
 pub(crate) fn occurrence(headers: &RawHeaders, raw: Place) -> Occurrence {
     Occurrence {
         invocation: headers.invocation,
@@ -21,7 +23,7 @@ pub(crate) fn occurrence(headers: &RawHeaders, raw: Place) -> Occurrence {
 pub(crate) fn bare(headers: &RawHeaders) -> Origin {
     Origin {
         body: headers.kind,
-        source: headers.source.clone(),
+        source: measure::name_of(&headers.source),
         table: None,
         op: None,
         trigger: None,
@@ -34,10 +36,10 @@ pub(crate) fn bare(headers: &RawHeaders) -> Origin {
 /// What a change adds to it.
 pub(crate) fn of_change(headers: &RawHeaders, change: &Change<'_>) -> Origin {
     Origin {
-        table: Some(format!("{}.{}", change.schema(), change.table())),
+        table: Some(format!("{}.{}", measure::name_of(change.schema()), measure::name_of(change.table()))),
         op: Some(change.operation()),
-        trigger: change.trigger().map(str::to_owned),
-        user: change.user().map(str::to_owned),
+        trigger: change.trigger().map(measure::name_of),
+        user: change.user().map(measure::name_of),
         ..bare(headers)
     }
 }
@@ -45,5 +47,5 @@ pub(crate) fn of_change(headers: &RawHeaders, change: &Change<'_>) -> Origin {
 /// A scheduled body's trigger.
 pub(crate) fn of_scheduled(headers: &RawHeaders, body: &Value) -> Origin {
     let name = hasura::unwrap(body).get("name").and_then(Value::as_str);
-    Origin { trigger: name.map(str::to_owned), ..bare(headers) }
+    Origin { trigger: name.map(measure::name_of), ..bare(headers) }
 }

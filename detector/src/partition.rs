@@ -1,7 +1,9 @@
 //! One assigned partition: its memory, and what waits for the next commit.
 
+use std::collections::VecDeque;
+
 use bus::{Assignment, Generation, Offset, Outgoing, Position, Record, Share, TopicPartition};
-use contracts::topics;
+use contracts::{headers, topics};
 use jiff::Timestamp;
 
 use crate::{
@@ -10,6 +12,9 @@ use crate::{
     note::Memo,
     seen::{self, Entry, Seen},
 };
+
+/// How many ids a record of `seen` lists at most, so that it fits the bus.
+const MAX_IDS: usize = 50_000;
 
 pub(crate) struct Partition {
     at: TopicPartition,
@@ -23,6 +28,8 @@ pub(crate) struct Partition {
     /// The newest catalog that has decided here.
     catalog: u64,
     bytes: usize,
+    /// What was delivered and is not decided yet.
+    waiting: VecDeque<Record>,
     cut_said: bool,
 }
 
@@ -32,7 +39,19 @@ impl Partition {
         // A group that never committed anything commits its start: from then on retention keeps what it has yet to read.
         let next = assignment.position.is_none().then_some(start);
         let (at, generation, catalog) = (assignment.partition.clone(), assignment.generation, memo.catalog);
-        Self { at, generation, seen, outputs: vec![], before: 0, ids: vec![], next, catalog, bytes: 0, cut_said: false }
+        Self {
+            at,
+            generation,
+            seen,
+            outputs: vec![],
+            before: 0,
+            ids: vec![],
+            next,
+            catalog,
+            bytes: 0,
+            waiting: VecDeque::new(),
+            cut_said: false,
+        }
     }
 
     /// The oldest catalog that may decide: that which decided last, perhaps in another process.
@@ -44,16 +63,33 @@ impl Partition {
         self.generation
     }
 
-    /// Decides about records, in order, for the next commit. The clock says when, which decides nothing.
-    pub(crate) fn take(&mut self, decider: &Decider<'_>, records: &[Record], now: Timestamp) -> Counts {
+    /// Takes records to be decided.
+    pub(crate) fn take(&mut self, records: impl IntoIterator<Item = Record>) {
+        self.waiting.extend(records);
+    }
+
+    /// Whether there are records to be decided.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Drops what is not decided yet: whoever owns the partition next decides it.
+    pub(crate) fn stop(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// Decides about what waits, in order, for the next commit, until that has so many bytes or more. The clock says when,
+    /// which decides nothing.
+    pub(crate) fn decide(&mut self, decider: &Decider<'_>, room: usize, now: Timestamp) -> Counts {
         let mut counts = Counts::default();
         self.seen.written(now);
         self.catalog = self.catalog.max(decider.number);
         if self.outputs.is_empty() {
             self.outputs.reserve(self.before);
         }
-        for record in records {
-            let decision = decider.decide(record, &mut self.seen);
+        while self.bytes < room {
+            let Some(record) = self.waiting.pop_front() else { break };
+            let decision = decider.decide(&record, &mut self.seen);
             self.bytes += decision.outputs.iter().map(Outgoing::size).sum::<usize>();
             self.outputs.extend(decision.outputs);
             self.ids.extend(decision.seen);
@@ -63,6 +99,10 @@ impl Partition {
             counts.duplicates += decision.counts.duplicates;
             counts.refused += decision.counts.refused;
             counts.failed += decision.counts.failed;
+            counts.reused += decision.counts.reused;
+            if decision.counts.reused > 0 && counts.reused == 1 {
+                self.say_reused(&record);
+            }
         }
         self.say_cut();
         counts
@@ -83,15 +123,27 @@ impl Partition {
         let next = self.next.take()?;
         let mut outputs = std::mem::take(&mut self.outputs);
         self.before = outputs.len() + 1;
-        if !self.ids.is_empty() {
-            let side = Outgoing::new(topics::SEEN, "", seen::encode(&self.ids)).to_partition(self.at.partition);
+        for ids in self.ids.chunks(MAX_IDS) {
+            let side = Outgoing::new(topics::SEEN, "", seen::encode(ids)).to_partition(self.at.partition);
             outputs.push(Outgoing { key: None, ..side });
-            self.ids.clear();
         }
+        self.ids.clear();
         self.bytes = 0;
         let note = Memo { catalog: self.catalog, since: self.seen.since() }.write();
         let position = Position { next, note };
         Some(Share { partition: self.at.clone(), generation: self.generation, outputs, position })
+    }
+
+    /// The first of those that are decided together: whoever sends one sends many.
+    fn say_reused(&self, record: &Record) {
+        let source = record.headers.text(headers::SOURCE).unwrap_or_default();
+        let id = record.headers.text(headers::SOURCE_ID).unwrap_or_default();
+        tracing::warn!(
+            raw = %format_args!("{}/{}", self.at.partition.0, record.offset),
+            source,
+            id = &id[..id.floor_char_boundary(200)],
+            "id-reused: a change came under the id of another one and is not run; each change needs an id of its own"
+        );
     }
 
     fn say_cut(&mut self) {

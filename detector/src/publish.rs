@@ -10,6 +10,8 @@ use contracts::{
     topics,
 };
 
+use crate::measure;
+
 /// A progress record, keyed by its correlation.
 pub(crate) fn progress(occurrence: Occurrence, fact: Fact) -> Outgoing {
     let key = occurrence.correlation.as_str().to_owned();
@@ -41,7 +43,7 @@ pub(crate) fn rejected(refusal: Refusal<'_>) -> Outgoing {
         reason: refusal.reason.into(),
         detail: refusal.detail,
         at: refusal.at,
-        source: refusal.source.into(),
+        source: measure::name_of(refusal.source),
         size: None,
         sha256: None,
         raw: Some(refusal.raw),
@@ -49,5 +51,5 @@ pub(crate) fn rejected(refusal: Refusal<'_>) -> Outgoing {
         correlation: refusal.occurrence.map(|occurrence| occurrence.correlation.clone()),
         event: refusal.event,
     };
-    Outgoing::new(topics::REJECTED, refusal.source.to_owned(), value.encode()).with_headers(Headers::default())
+    Outgoing::new(topics::REJECTED, value.source.clone(), value.encode()).with_headers(Headers::default())
 }

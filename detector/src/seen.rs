@@ -1,6 +1,6 @@
 //! The memory of recent ids: which invocations a partition has seen, where, and when.
 //!
-//! Six million ids in the standard maps would take 272 MB. Here an id takes 32 bytes in the order of its arrival, in
+//! Six million ids in the standard maps would take 272 MB. Here an id takes 36 bytes in the order of its arrival, in
 //! chunks that never move, and 5 to 11 in a table of numbers into them: at most 48.
 //!
 //! An id names its record: a record is no duplicate of itself or of a later one, so that a replay decides the same.
@@ -13,15 +13,17 @@ use jiff::Timestamp;
 
 /// How many ids a chunk holds.
 const CHUNK: usize = 4096;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Bytes of an id in the side topic.
-const WIRE: usize = 32;
+const WIRE: usize = 36;
+/// The version before, whose ids have no hash of their bodies, and the bytes of one.
+const WITHOUT_BODY: (u8, usize) = (1, 32);
 
 /// A record of the side topic cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SeenError {
     /// It has another version than the one written here.
-    #[error("a record of `seen` has version {0}; this herald reads {VERSION}")]
+    #[error("a record of `seen` has version {0}; this herald reads up to {VERSION}")]
     Version(u8),
     /// It is cut.
     #[error("a record of `seen` is cut")]
@@ -33,6 +35,7 @@ pub enum SeenError {
 
 /// One id, where it was first seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(packed(4))]
 pub(crate) struct Entry {
     id: u128,
     offset: u64,
@@ -40,29 +43,39 @@ pub(crate) struct Entry {
     received: u32,
     /// A hash of the correlation: enough to tell another one.
     correlation: u32,
+    /// A hash of what the body says ([`contracts::hasura::print`]); 0 where it is not known.
+    body: u32,
 }
 
 impl Entry {
     pub(crate) fn new(id: InvocationId, offset: u64, received: Timestamp, correlation: &CorrelationId) -> Self {
-        Self { id: id.0.as_u128(), offset, received: seconds(received), correlation: hash(correlation) }
+        Self { id: id.0.as_u128(), offset, received: seconds(received), correlation: hash(correlation), body: 0 }
+    }
+
+    pub(crate) fn with_body(self, body: u32) -> Self {
+        Self { body, ..self }
     }
 
     fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.id.to_le_bytes());
-        out.extend_from_slice(&self.offset.to_le_bytes());
-        out.extend_from_slice(&self.received.to_le_bytes());
-        out.extend_from_slice(&self.correlation.to_le_bytes());
+        let Self { id, offset, received, correlation, body } = *self;
+        out.extend_from_slice(&id.to_le_bytes());
+        out.extend_from_slice(&offset.to_le_bytes());
+        out.extend_from_slice(&received.to_le_bytes());
+        out.extend_from_slice(&correlation.to_le_bytes());
+        out.extend_from_slice(&body.to_le_bytes());
     }
 
-    fn get(from: &[u8; WIRE]) -> Self {
+    /// Reads 36 bytes, or 32 of the version before.
+    fn get(from: &[u8]) -> Self {
         let part = |range: std::ops::Range<usize>| -> u128 {
-            from[range].iter().rev().fold(0, |number, byte| number << 8 | u128::from(*byte))
+            from.get(range).unwrap_or_default().iter().rev().fold(0, |number, byte| number << 8 | u128::from(*byte))
         };
         Self {
             id: part(0..16),
             offset: part(16..24) as u64,
             received: part(24..28) as u32,
             correlation: part(28..32) as u32,
+            body: part(32..36) as u32,
         }
     }
 }
@@ -84,6 +97,8 @@ pub struct First {
     pub offset: u64,
     /// Whether it came under another correlation.
     pub elsewhere: bool,
+    /// Whether it said something else: the id was used again.
+    pub reused: bool,
 }
 
 /// A part of the memory.
@@ -159,7 +174,11 @@ impl Seen {
             && first.offset < entry.offset
             && entry.received.saturating_sub(first.received) <= self.window
         {
-            return Err(First { offset: first.offset, elsewhere: first.correlation != entry.correlation });
+            return Err(First {
+                offset: first.offset,
+                elsewhere: first.correlation != entry.correlation,
+                reused: first.body != entry.body && first.body != 0 && entry.body != 0,
+            });
         }
         self.remember(entry);
         Ok(entry)
@@ -235,17 +254,19 @@ pub(crate) fn encode(entries: &[Entry]) -> Vec<u8> {
     out
 }
 
-/// Reads what [`encode`] wrote.
+/// Reads what [`encode`] wrote, in this version or the one before.
 pub(crate) fn decode(value: &[u8]) -> Result<impl Iterator<Item = Entry> + '_, SeenError> {
     let (version, rest) = value.split_first().ok_or(SeenError::Cut)?;
-    if *version != VERSION {
-        return Err(SeenError::Version(*version));
-    }
-    let (entries, rest) = rest.as_chunks::<WIRE>();
-    if !rest.is_empty() {
+    let size = match *version {
+        VERSION => WIRE,
+        version if version == WITHOUT_BODY.0 => WITHOUT_BODY.1,
+        other => return Err(SeenError::Version(other)),
+    };
+    let entries = rest.chunks_exact(size);
+    if !entries.remainder().is_empty() {
         return Err(SeenError::Cut);
     }
-    Ok(entries.iter().map(Entry::get))
+    Ok(entries.map(Entry::get))
 }
 
 #[cfg(test)]
@@ -266,7 +287,7 @@ mod tests {
     fn a_later_record_of_the_same_id_is_a_duplicate_within_the_window() {
         let mut seen = Seen::new(Duration::from_secs(60), 10);
         assert!(seen.first(entry(1, 5, 0)).is_ok());
-        assert_eq!(seen.first(entry(1, 9, 60)), Err(First { offset: 5, elsewhere: false }));
+        assert_eq!(seen.first(entry(1, 9, 60)), Err(First { offset: 5, elsewhere: false, reused: false }));
         // The record itself, read again, and an earlier one are none.
         assert!(seen.first(entry(1, 5, 0)).is_ok());
         assert!(seen.first(entry(1, 4, 0)).is_ok());
@@ -285,7 +306,27 @@ mod tests {
             Timestamp::from_second(1_700_000_001).expect("a time"),
             &other,
         );
-        assert_eq!(seen.first(again), Err(First { offset: 5, elsewhere: true }));
+        assert_eq!(seen.first(again), Err(First { offset: 5, elsewhere: true, reused: false }));
+    }
+
+    #[test]
+    fn another_body_under_the_same_id_is_told_where_both_are_known() {
+        for (first, again, reused) in [(7, 8, true), (7, 7, false), (0, 8, false), (7, 0, false)] {
+            let mut seen = Seen::new(Duration::from_secs(60), 10);
+            assert!(seen.first(entry(1, 5, 0).with_body(first)).is_ok());
+            let found = seen.first(entry(1, 6, 0).with_body(again)).map_err(|first| first.reused);
+            assert_eq!(found, Err(reused), "{first} {again}");
+        }
+    }
+
+    #[test]
+    fn what_the_version_before_wrote_is_read() {
+        let entries = [entry(1, 5, 0), entry(2, 6, 1)];
+        let mut old = vec![1];
+        encode(&entries)[1..].chunks_exact(WIRE).for_each(|entry| old.extend_from_slice(&entry[..32]));
+        assert_eq!(decode(&old).expect("version 1").collect::<Vec<_>>(), entries);
+        assert!(decode(&old[..old.len() - 4]).is_err());
+        assert!(matches!(decode(&[3]).map(|_| ()), Err(SeenError::Version(3))));
     }
 
     #[test]
@@ -360,7 +401,8 @@ mod tests {
 
         #[test]
         fn the_side_record_reads_as_it_was_written(ids in prop::collection::vec((any::<u64>(), any::<u64>(), 0..1_000_000i64), 0..50)) {
-            let entries: Vec<Entry> = ids.into_iter().map(|(id, offset, at)| entry(id, offset, at)).collect();
+            let entries: Vec<Entry> =
+                ids.into_iter().map(|(id, offset, at)| entry(id, offset, at).with_body(id as u32)).collect();
             let encoded = encode(&entries);
             prop_assert_eq!(decode(&encoded).expect("whole").collect::<Vec<_>>(), entries.clone());
             if !entries.is_empty() {

@@ -139,6 +139,9 @@ impl Service {
                 partitions.release(member);
                 commit = partitions.begin_commit(member);
             }
+            if self.decide(view.as_ref(), &mut partitions) && commit.is_none() {
+                continue;
+            }
             let awaits_catalog = view.is_none() || !partitions.closed.is_empty();
             tokio::select! {
                 biased;
@@ -151,11 +154,11 @@ impl Service {
                 Some(rebuilt) = partitions.rebuilds.join_next() => partitions.rebuilt(rebuilt)?,
                 // A follower that is gone gives no catalog any more; what there is goes on counting.
                 Ok(()) = self.deps.catalog.changed(), if awaits_catalog => self.adopt_newer(&mut view),
-                told = member.next(), if partitions.bytes() < PENDING_BYTES => {
+                told = member.next(), if partitions.have_room() => {
                     if self.deps.catalog.has_changed().unwrap_or(false) {
                         self.adopt_newer(&mut view);
                     }
-                    self.told(view.as_ref(), &mut partitions, told?);
+                    partitions.told(told?);
                     *waiting = None;
                     // A delivery may take milliseconds; others have their turn.
                     tokio::task::yield_now().await;
@@ -177,21 +180,20 @@ impl Service {
         }
     }
 
-    fn told(&self, view: Option<&CatalogView>, partitions: &mut Partitions, told: Delivery) {
-        match told {
-            Delivery::Records(at, generation, records) => {
-                // Nothing is opened, and so nothing delivered, before there is a catalog.
-                let Some(view) = view else { return };
-                let decider = Decider { catalog: &view.catalog, number: view.number, config: &self.config };
-                let open = partitions.open.get_mut(&at).filter(|open| open.generation() == generation);
-                if let Some(partition) = open {
-                    self.counters.add(partition.take(&decider, &records, Timestamp::now()));
-                }
-            }
-            Delivery::Assigned(assignments) => partitions.assigned(assignments),
-            Delivery::Revoking { partitions: going, .. } => partitions.revoking.extend(going),
-            Delivery::Lost(gone) => partitions.forget(&gone),
+    /// Decides about what was delivered, as far as there is room for what comes of it; tells whether anything was decided.
+    fn decide(&self, view: Option<&CatalogView>, partitions: &mut Partitions) -> bool {
+        // Nothing is opened, and so nothing delivered, before there is a catalog.
+        let Some(view) = view else { return false };
+        let decider = Decider { catalog: &view.catalog, number: view.number, config: &self.config };
+        let mut room = PENDING_BYTES.saturating_sub(partitions.bytes());
+        let mut decided = false;
+        for partition in partitions.open.values_mut().filter(|partition| partition.is_behind()) {
+            let before = partition.bytes();
+            self.counters.add(partition.decide(&decider, before + room, Timestamp::now()));
+            decided |= partition.bytes() > before;
+            room = room.saturating_sub(partition.bytes() - before);
         }
+        decided
     }
 }
 
@@ -218,6 +220,31 @@ impl Partitions {
 
     fn bytes(&self) -> usize {
         self.open.values().map(Partition::bytes).sum()
+    }
+
+    /// Whether more is read: everything that was is decided, and there is room for what comes of it.
+    fn have_room(&self) -> bool {
+        self.bytes() < PENDING_BYTES && !self.open.values().any(Partition::is_behind)
+    }
+
+    fn told(&mut self, told: Delivery) {
+        match told {
+            Delivery::Records(at, generation, records) => {
+                if let Some(partition) = self.open.get_mut(&at).filter(|open| open.generation() == generation) {
+                    partition.take(records);
+                }
+            }
+            Delivery::Assigned(assignments) => self.assigned(assignments),
+            Delivery::Revoking { partitions: going, .. } => {
+                for at in going {
+                    if let Some(partition) = self.open.get_mut(&at) {
+                        partition.stop();
+                    }
+                    self.revoking.insert(at);
+                }
+            }
+            Delivery::Lost(gone) => self.forget(&gone),
+        }
     }
 
     /// Begins to rebuild the memory of each; what is read meanwhile of others goes on.

@@ -72,7 +72,7 @@ pub(crate) fn head(invocation: &Invocation) -> String {
 fn origin(origin: &Origin) -> String {
     let what = match origin.body {
         Kind::Hasura => {
-            let op = origin.op.map_or("a change of", |op| op.as_str());
+            let op = origin.op.as_ref().map_or("a change of", |op| op.as_str());
             format!("{op} {}", clean(origin.table.as_deref().unwrap_or("an unknown table")))
         }
         Kind::Scheduled => match &origin.trigger {
@@ -81,6 +81,7 @@ fn origin(origin: &Origin) -> String {
         },
         Kind::Named if origin.depth > 0 => "a cascade".to_owned(),
         Kind::Named => "a publication".to_owned(),
+        Kind::Unknown(kind) => format!("a record of the kind {}", clean(kind.as_str())),
     };
     let mut notes = Vec::new();
     if origin.source != "default" {
@@ -142,6 +143,8 @@ pub(crate) fn job(job: &Job) -> (&'static str, String) {
     let (sign, text) = match (job.state, job.outcome) {
         (State::Pending, _) => ("⏳", "waiting".to_owned()),
         (State::InProcess, _) => ("🔄", "running".to_owned()),
+        (State::Unknown(state), _) => ("❔", clean(state.as_str())),
+        (State::Complete, Some(Outcome::Unknown(outcome))) => ("❔", clean(outcome.as_str())),
         (State::Complete, Some(Outcome::Failure)) => {
             let error = job.error.as_deref().map(clean).filter(|error| !error.is_empty());
             ("❌", format!("{RED}{}{RED:#}", cut(error.as_deref().unwrap_or("failed"), LONGEST)))

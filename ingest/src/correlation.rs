@@ -73,7 +73,7 @@ fn find_token(columns: &[String], op: Op, rows: &Rows<'_>) -> Option<Found> {
         let is_set = match op {
             Op::Insert | Op::Manual => true,
             Op::Update => value(&rows.old, column).is_none_or(|old| !same(old, text)),
-            Op::Delete => false,
+            Op::Delete | Op::Unknown(_) => false,
         };
         Some(Found { token, is_set })
     })

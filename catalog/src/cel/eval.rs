@@ -78,7 +78,7 @@ impl<'a> Evaluator<'a> {
             _ => {
                 let change = self.bindings.change.ok_or_else(|| Stop::missing(span))?;
                 return Ok(match var {
-                    Var::Op => Value::String(change.operation().as_str()),
+                    Var::Op => Value::String(change.op()),
                     Var::TableSchema => Value::String(change.schema()),
                     Var::TableName => Value::String(change.table()),
                     Var::Table => Value::Map(std::rc::Rc::new(vec![

@@ -42,11 +42,15 @@ fn invocation_of(id: &str, origin: Option<Origin>, events: Vec<Event>) -> Invoca
         origin,
         catalog: Some(1),
         repeated: 0,
+        reused: 0,
         duplicate_of: None,
         rejected: None,
         events,
         undetected: Vec::new(),
+        undetected_more: 0,
+        because: None,
         failed: Vec::new(),
+        failed_more: 0,
     }
 }
 

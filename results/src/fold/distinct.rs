@@ -41,6 +41,16 @@ impl<T: Ord + Copy> Distinct<T> {
         self.known.len() as u64 + self.beyond
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Whether it is remembered, or was counted beyond the bound and so may be any.
+    pub fn may_have(&self, one: &T) -> bool {
+        self.beyond > 0 || self.known.binary_search(one).is_ok()
+    }
+
     /// Whether the bound was reached, so that the count may be too high.
     pub fn is_cut(&self) -> bool {
         self.beyond > 0

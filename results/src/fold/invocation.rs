@@ -30,6 +30,9 @@ pub struct Invocation {
     /// Which raw records there are.
     #[serde(rename = "p")]
     pub(super) places: Distinct<Place>,
+    /// Which of them were another change under the same id.
+    #[serde(rename = "u", default, skip_serializing_if = "Distinct::is_empty")]
+    pub(super) reused: Distinct<Place>,
     /// When the first of them was received, whichever counts.
     #[serde(rename = "r")]
     pub(super) first: Timestamp,
@@ -83,9 +86,17 @@ pub(super) enum Verdict {
         catalog: u64,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         undetected: Vec<Undetected>,
+        #[serde(rename = "um", default, skip_serializing_if = "is_none")]
+        undetected_more: u64,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         failed: Vec<FailedEvent>,
+        #[serde(rename = "fm", default, skip_serializing_if = "is_none")]
+        failed_more: u64,
     },
+}
+
+fn is_none(more: &u64) -> bool {
+    *more == 0
 }
 
 impl Decision {
@@ -141,6 +152,7 @@ impl Invocation {
             known: Known::Waiting { at, origin: None },
             facts: Distinct::default(),
             places: Distinct::default(),
+            reused: Distinct::default(),
             first: at.received,
             ended: None,
             overdue: false,
@@ -164,6 +176,9 @@ impl Invocation {
             Fact::Duplicate(duplicate) => {
                 // Under the same correlation, the record that it repeats is one of this invocation's.
                 self.places.add(duplicate.of);
+                if duplicate.reused {
+                    self.reused.add(at.raw);
+                }
                 self.waits(at, Some((print, duplicate.origin)));
             }
             Fact::Refused(refused) => self.with_run(at, |run| run.refused(print, refused)),
@@ -228,14 +243,15 @@ impl Run {
     }
 
     fn detected(&mut self, print: u64, detected: Detected) {
-        let Detected { origin, catalog, events, undetected, failed } = detected;
+        let Detected { origin, catalog, events, undetected, undetected_more, failed, failed_more } = detected;
         for event in events {
             let have = self.event(event.id, event.event);
             for job in event.jobs {
                 have.job(job);
             }
         }
-        self.decided(Decision { print, origin, verdict: Verdict::Detected { catalog, undetected, failed } });
+        let verdict = Verdict::Detected { catalog, undetected, undetected_more, failed, failed_more };
+        self.decided(Decision { print, origin, verdict });
     }
 
     fn stepped(&mut self, print: u64, told: JobStep) {

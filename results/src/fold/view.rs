@@ -17,6 +17,8 @@ fn state_of(job: &JobRun) -> (State, Option<Outcome>) {
     match job.step.as_ref().map(|step| step.state) {
         None => (State::Pending, None),
         Some(AttemptState::Started | AttemptState::Interrupted | AttemptState::Retrying) => (State::InProcess, None),
+        // What it means is known to a newer version alone: it is shown as it is, and not taken for an end.
+        Some(AttemptState::Unknown(label)) => (State::Unknown(label), None),
         Some(AttemptState::Skipped) => (State::Complete, Some(Outcome::Skipped)),
         Some(AttemptState::Failed) => (State::Complete, Some(Outcome::Failure)),
         Some(AttemptState::Succeeded) => (State::Complete, Some(Outcome::Success)),
@@ -71,7 +73,7 @@ impl Invocation {
         counters.undetected_invocations = u64::from(self.is_undetected());
         counters.errors = match self.run().and_then(|run| run.decision.as_ref()).map(|decision| &decision.verdict) {
             Some(Verdict::Refused { .. }) => 1,
-            Some(Verdict::Detected { failed, .. }) => failed.len() as u64,
+            Some(Verdict::Detected { failed, failed_more, .. }) => failed.len() as u64 + failed_more,
             None => 0,
         };
         for event in self.events() {
@@ -80,7 +82,7 @@ impl Invocation {
                 counters.jobs += 1;
                 match state_of(job) {
                     (State::Pending, _) => counters.pending += 1,
-                    (State::InProcess, _) => counters.in_process += 1,
+                    (State::InProcess | State::Unknown(_), _) => counters.in_process += 1,
                     (State::Complete, Some(Outcome::Skipped)) => counters.skipped += 1,
                     (State::Complete, Some(Outcome::Failure)) => counters.failed += 1,
                     (State::Complete, _) => counters.succeeded += 1,
@@ -122,11 +124,15 @@ impl Invocation {
             origin: None,
             catalog: None,
             repeated: part.counters.repeated,
+            reused: self.reused.count(),
             duplicate_of: None,
             rejected: None,
             events: self.events().iter().map(view_event).collect(),
             undetected: Vec::new(),
+            undetected_more: 0,
+            because: None,
             failed: Vec::new(),
+            failed_more: 0,
         };
         match &self.known {
             Known::Waiting { origin, .. } => out.origin = origin.as_ref().map(|(_, origin)| origin.clone()),
@@ -148,10 +154,12 @@ impl Invocation {
 fn show(verdict: &Verdict, out: &mut summary::Invocation) {
     match verdict {
         Verdict::Refused { reason, detail } => out.rejected = Some(format!("{reason}: {detail}")),
-        Verdict::Detected { catalog, undetected, failed } => {
+        Verdict::Detected { catalog, undetected, undetected_more, failed, failed_more } => {
             out.catalog = Some(*catalog);
             out.undetected.clone_from(undetected);
+            out.undetected_more = *undetected_more;
             out.failed.clone_from(failed);
+            out.failed_more = *failed_more;
         }
     }
 }

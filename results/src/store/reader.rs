@@ -363,7 +363,7 @@ impl Filter {
         let is = |flag| flags & flag != 0;
         let state_fits = self.state.is_none_or(|wanted| match wanted {
             State::Pending => state == 0,
-            State::InProcess => state == 1,
+            State::InProcess | State::Unknown(_) => state == 1,
             State::Complete => state == 2,
         });
         state_fits

@@ -129,7 +129,7 @@ pub(super) fn next(rows: &mut rusqlite::Rows<'_>) -> Result<Option<(i64, Invocat
 pub(super) fn state(part: &Part) -> i64 {
     match part.state {
         State::Pending => 0,
-        State::InProcess => 1,
+        State::InProcess | State::Unknown(_) => 1,
         State::Complete => 2,
     }
 }
