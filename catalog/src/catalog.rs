@@ -9,7 +9,14 @@ use contracts::{
 use serde_json::Value;
 
 use crate::{
-    cel::Columns, change::{Operation, place}, detector::Tables, event::Event, files, job::Job, report::Report, sources::Sources,
+    cel::Columns,
+    change::{Operation, place},
+    detector::Tables,
+    event::Event,
+    files,
+    job::Job,
+    report::Report,
+    sources::Sources,
 };
 
 /// The kinds of jobs there are, and what their options may be: the runner's registry.

@@ -151,7 +151,8 @@ impl Decider<'_> {
             match event.evaluate(change) {
                 Verdict::NotDetected(_) => found.undetected(event),
                 Verdict::Detected { data, key } => {
-                    let made = self.event(input, change, event, &data, key).and_then(|made| found.detected(event, made));
+                    let made =
+                        self.event(input, change, event, &data, key).and_then(|made| found.detected(event, made));
                     if let Err(TooLarge { stage, error }) = made {
                         found.failed(event, "too-large", stage, &error);
                     }
@@ -160,6 +161,12 @@ impl Decider<'_> {
                     let reason = if stage == Stage::When { WHEN_FAILED } else { "data-failed" };
                     found.failed(event, reason, stage.as_str().to_owned(), &error);
                 }
+            }
+        }
+        if found.fact.events.is_empty() {
+            for not in &mut found.fact.undetected {
+                let event = self.catalog.event(&not.event);
+                not.because = event.map(|event| measure::detail(&event.why_not(change))).unwrap_or_default();
             }
         }
         found.write(input, decision);

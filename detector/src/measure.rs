@@ -119,9 +119,11 @@ pub(crate) fn event(event: &Outgoing, data: &Value) -> Result<(), TooLarge> {
     if has <= MAX_RECORD {
         return Ok(());
     }
-    let header = event.headers.iter().max_by_key(|(_, value)| value.len()).filter(|(_, header)| {
-        event.value.as_ref().is_none_or(|value| value.len() < header.len())
-    });
+    let header = event
+        .headers
+        .iter()
+        .max_by_key(|(_, value)| value.len())
+        .filter(|(_, header)| event.value.as_ref().is_none_or(|value| value.len() < header.len()));
     match header {
         None => Err(data_too_large(data, has)),
         Some((name, value)) => Err(TooLarge {
@@ -147,7 +149,9 @@ pub(crate) fn beyond_all() -> TooLarge {
 pub(crate) fn beyond_progress() -> TooLarge {
     TooLarge {
         stage: "jobs".into(),
-        error: format!("the events of this change and their jobs are more than a record of {MAX_RECORD} bytes can name"),
+        error: format!(
+            "the events of this change and their jobs are more than a record of {MAX_RECORD} bytes can name"
+        ),
     }
 }
 

@@ -111,8 +111,18 @@ fn an_event_that_is_too_large_fails_alone_and_names_its_largest_leaf() {
     let doc = "x".repeat(2_600_000);
     let cases = [
         ("data: { a: new.doc, b: new.doc, c: 1 }\nsample: {}", body("t", &json!({ "doc": doc })), "`b`", "data"),
-        ("data: { row: { small: 1, both: [new.doc, new.doc] } }\nsample: {}", body("t", &json!({ "doc": doc })), "`row.both`", "data"),
-        ("data: { id: new.id }\nkey: new.doc\nsample: {}", body("t", &json!({ "id": 1, "doc": doc })), "2600000", "key"),
+        (
+            "data: { row: { small: 1, both: [new.doc, new.doc] } }\nsample: {}",
+            body("t", &json!({ "doc": doc })),
+            "`row.both`",
+            "data",
+        ),
+        (
+            "data: { id: new.id }\nkey: new.doc\nsample: {}",
+            body("t", &json!({ "id": 1, "doc": doc })),
+            "2600000",
+            "key",
+        ),
     ];
     for (rule, body, named, stage) in cases {
         let small = "from: { table: t }\ndata: { id: 1 }\nsample: {}\n".to_owned();
@@ -163,7 +173,6 @@ fn thousands_that_fail_or_do_not_happen_are_counted_beyond_the_first() {
     let fact = detected(&decision);
     assert_eq!((fact.failed.len() as u64 + fact.failed_more, decision.counts.failed), (3000, 3000));
     assert_eq!(fact.undetected.len() as u64 + fact.undetected_more, 3000);
-    assert!(fact.undetected.iter().all(|not| not.because.is_empty()), "no reason is made while deciding");
     assert!(of(&decision, topics::PROGRESS)[0].len() < 100_000);
     let rejected = rejections(&decision);
     assert!(rejected.len() <= 101, "{}", rejected.len());
@@ -173,7 +182,9 @@ fn thousands_that_fail_or_do_not_happen_are_counted_beyond_the_first() {
 #[test]
 fn more_events_than_one_record_can_name_fail_beyond_it() {
     let jobs: String = (0..90).map(|job| format!("  - id: {}{job:03}\n    log: {{}}\n", "j".repeat(37))).collect();
-    let rule = |number| (format!("e{number}"), format!("from: {{ table: t }}\ndata: {{ id: 1 }}\nsample: {{}}\njobs:\n{jobs}"));
+    let rule = |number| {
+        (format!("e{number}"), format!("from: {{ table: t }}\ndata: {{ id: 1 }}\nsample: {{}}\njobs:\n{jobs}"))
+    };
     let decision = decided(&catalog((0..400).map(rule)), &body("t", &json!({ "id": 1 })));
     fits(&decision);
     let fact = detected(&decision);
@@ -192,7 +203,9 @@ fn a_record_is_recognised_by_its_invocation_whether_or_not_its_body_had_an_id() 
         assert_eq!(decide(&catalog, &first, &mut seen).counts.events, 1);
         let again = decide(&catalog, &record(4, 9, id, &body), &mut seen);
         assert_eq!((again.counts.events, again.counts.duplicates), (0, 1), "{id:?}");
-        assert!(matches!(&facts(&again)[..], [Fact::Duplicate(duplicate)] if duplicate.of.offset == 3 && !duplicate.reused));
+        assert!(
+            matches!(&facts(&again)[..], [Fact::Duplicate(duplicate)] if duplicate.of.offset == 3 && !duplicate.reused)
+        );
         assert_eq!(decide(&catalog, &record(5, 10, id, &body), &mut seen).counts.events, 1);
     }
 }

@@ -62,9 +62,10 @@ pub(crate) fn head(invocation: &Invocation) -> String {
     if invocation.origin.is_none() {
         return "⏳ Received, and not looked at yet".to_owned();
     }
-    match (invocation.events.len(), invocation.failed.len()) {
+    let failed = invocation.failed.len() + invocation.failed_more as usize;
+    match (invocation.events.len(), failed) {
         (0, 0) => format!("🔕 Detected no event from {from}"),
-        (0, _) => format!("❌ Detected no event from {from}, since {} failed", count(invocation.failed.len(), "event")),
+        (0, _) => format!("❌ Detected no event from {from}, since {} failed", count(failed, "event")),
         (events, _) => format!("🔔 Detected {} from {from}", count(events, "event")),
     }
 }
@@ -108,18 +109,25 @@ fn invocation(invocation: &Invocation, out: &mut Vec<String>) {
             clean(&failed.stage)
         ));
     }
+    if invocation.failed_more > 0 {
+        out.push(format!("   ❌ and {} failed", count(invocation.failed_more as usize, "other event")));
+    }
     for not in invocation.undetected.iter().take(REASONS) {
         out.push(format!("   {DIM}·{DIM:#} {}: {}", not.event, cut(&clean(&not.because), LONGEST)));
     }
-    if let Some(more) = more(invocation.undetected.len(), REASONS) {
+    let undetected = invocation.undetected.len() + invocation.undetected_more as usize;
+    if let Some(more) = more(undetected, invocation.undetected.len().min(REASONS)) {
         out.push(format!("   {DIM}·{DIM:#} and {} not detected", count(more, "other event")));
     }
-    if invocation.repeated > 0 {
-        let times = if invocation.repeated == 1 {
-            "once more".to_owned()
-        } else {
-            format!("{} more times", invocation.repeated)
-        };
+    if invocation.reused > 0 {
+        let came = if invocation.reused == 1 { "another change" } else { "other changes" };
+        out.push(format!(
+            "   ⚠ id-reused: {came} came under this id and did not run; each change needs an id of its own"
+        ));
+    }
+    let repeated = invocation.repeated.saturating_sub(invocation.reused);
+    if repeated > 0 {
+        let times = if repeated == 1 { "once more".to_owned() } else { format!("{repeated} more times") };
         out.push(format!("   🔁 Received {times}; only the first one counts"));
     }
 }

@@ -42,6 +42,8 @@ fn facts(number: u64) -> [Progress; 2] {
         catalog: 1,
         events: vec![DetectedEvent { id: event_id, event: event.clone(), jobs: vec![job.clone()] }],
         undetected: vec![],
+        undetected_more: 0,
+        failed_more: 0,
         failed: vec![],
     };
     let step = JobStep {

@@ -247,7 +247,8 @@ mod tests {
         assert_eq!(print(first.as_bytes()), print(again.as_bytes()));
         let wrapped = format!("\u{feff}{{\"headers\":[],\"payload\":{again},\"version\":\"2\"}}");
         assert_eq!(print(first.as_bytes()), print(wrapped.as_bytes()));
-        for (from, to) in [("UPDATE", "DELETE"), ("\"t\"", "\"u\""), ("\"s\"", "\"r\""), ("1.0", "1.01"), ("[1", "[2")] {
+        for (from, to) in [("UPDATE", "DELETE"), ("\"t\"", "\"u\""), ("\"s\"", "\"r\""), ("1.0", "1.01"), ("[1", "[2")]
+        {
             assert_ne!(print(first.as_bytes()), print(first.replace(from, to).as_bytes()), "{to}");
         }
         assert_eq!(print(b"{"), 0);
@@ -256,7 +257,10 @@ mod tests {
     #[test]
     fn scheduled_bodies_differ_by_name_and_payload() {
         let body = |name: &str, payload: &str| {
-            print(format!(r#"{{"scheduled_time":"x","id":"{name}{payload}","name":"{name}","payload":{payload}}}"#).as_bytes())
+            print(
+                format!(r#"{{"scheduled_time":"x","id":"{name}{payload}","name":"{name}","payload":{payload}}}"#)
+                    .as_bytes(),
+            )
         };
         assert_eq!(body("nightly", r#"{"event":{}}"#), body("nightly", r#"{ "event": {} }"#));
         assert_ne!(body("nightly", "{}"), body("daily", "{}"));
@@ -265,11 +269,19 @@ mod tests {
 
     #[test]
     fn the_hash_never_changes() {
-        assert_eq!(print(br#"{"event":{"op":"INSERT","data":{"old":null,"new":{"id":7,"n":1.50}}},"table":{"name":"t"}}"#), 2_181_852_560);
+        assert_eq!(
+            print(br#"{"event":{"op":"INSERT","data":{"old":null,"new":{"id":7,"n":1.50}}},"table":{"name":"t"}}"#),
+            2_181_852_560
+        );
     }
 
     fn a_number() -> impl Strategy<Value = String> {
-        ("-?", prop_oneof!["0", "[1-9][0-9]{0,24}"], prop_oneof!["", "\\.[0-9]{1,6}"], prop_oneof!["", "[eE][+-]?[0-9]{1,3}"])
+        (
+            "-?",
+            prop_oneof!["0", "[1-9][0-9]{0,24}"],
+            prop_oneof!["", "\\.[0-9]{1,6}"],
+            prop_oneof!["", "[eE][+-]?[0-9]{1,3}"],
+        )
             .prop_map(|(sign, whole, fraction, power)| format!("{sign}{whole}{fraction}{power}"))
     }
 

@@ -59,7 +59,15 @@ fn detected(n: u64, catalog: u64, events: &[(&str, &[&str])]) -> Told {
             jobs: jobs.iter().map(|job| job.parse().expect("a name")).collect(),
         })
         .collect();
-    let detected = Detected { origin: origin(), catalog, events, undetected: Vec::new(), failed: Vec::new() };
+    let detected = Detected {
+        origin: origin(),
+        catalog,
+        events,
+        undetected: Vec::new(),
+        undetected_more: 0,
+        failed_more: 0,
+        failed: Vec::new(),
+    };
     told(occurrence(n), Fact::Detected(detected))
 }
 
@@ -84,7 +92,7 @@ fn step(n: u64, event: &str, job: &str, attempt: u32, state: AttemptState) -> To
 
 fn duplicate(n: u64, of: u64, elsewhere: bool) -> Told {
     let of = Place { partition: 0, offset: of };
-    told(occurrence(n), Fact::Duplicate(Duplicate { origin: origin(), of, elsewhere }))
+    told(occurrence(n), Fact::Duplicate(Duplicate { origin: origin(), of, elsewhere, reused: false }))
 }
 
 fn fold(facts: impl IntoIterator<Item = Told>) -> Invocation {
@@ -170,7 +178,15 @@ fn refusals_and_failed_events_are_errors_and_unknown_kinds_are_counted() {
     assert_eq!(view.rejected.as_deref(), Some("depth: 17 cascades deep"));
 
     let failed = FailedEvent { event: "move.new".parse().expect("a name"), stage: "data".into(), error: "no x".into() };
-    let detected = Detected { origin: origin(), catalog: 1, events: vec![], undetected: vec![], failed: vec![failed] };
+    let detected = Detected {
+        origin: origin(),
+        catalog: 1,
+        events: vec![],
+        undetected: vec![],
+        undetected_more: 0,
+        failed_more: 0,
+        failed: vec![failed],
+    };
     let part = fold([told(occurrence(1), Fact::Detected(detected))]).part();
     assert_eq!((part.counters.errors, part.outcome()), (1, Some(Outcome::Failure)));
 

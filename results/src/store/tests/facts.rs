@@ -46,14 +46,30 @@ pub(crate) fn detected(occurrence: &Occurrence, jobs: &[&str]) -> Progress {
     let id = EventId::derived(occurrence.invocation, &event);
     let jobs = jobs.iter().map(|job| job.parse().expect("a name")).collect();
     let events = vec![DetectedEvent { id, event, jobs }];
-    let body = Detected { origin: origin(), catalog: 3, events, undetected: Vec::new(), failed: Vec::new() };
+    let body = Detected {
+        origin: origin(),
+        catalog: 3,
+        events,
+        undetected: Vec::new(),
+        undetected_more: 0,
+        failed_more: 0,
+        failed: Vec::new(),
+    };
     Progress { occurrence: occurrence.clone(), fact: Fact::Detected(body) }
 }
 
 /// The detector found nothing.
 pub(crate) fn undetected(occurrence: &Occurrence) -> Progress {
     let because = Undetected { event: EVENT.parse().expect("a name"), because: "`status` did not change".into() };
-    let body = Detected { origin: origin(), catalog: 3, events: vec![], undetected: vec![because], failed: vec![] };
+    let body = Detected {
+        origin: origin(),
+        catalog: 3,
+        events: vec![],
+        undetected: vec![because],
+        undetected_more: 0,
+        failed_more: 0,
+        failed: vec![],
+    };
     Progress { occurrence: occurrence.clone(), fact: Fact::Detected(body) }
 }
 
