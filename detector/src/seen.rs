@@ -35,7 +35,7 @@ pub enum SeenError {
 
 /// One id, where it was first seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(packed(4))]
+#[repr(Rust, packed(4))]
 pub(crate) struct Entry {
     id: u128,
     offset: u64,
