@@ -28,6 +28,24 @@ pub struct Config {
     pub rejoin_max: Duration,
 }
 
+/// How long the last commits may take at shutdown, beyond the grace period.
+const LAST_COMMIT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How long whoever waits for the stage should wait beyond that, so that it ends by itself.
+const MARGIN: std::time::Duration = std::time::Duration::from_secs(2);
+
+impl Config {
+    /// How long the stage takes to end, at most.
+    pub fn longest_end(&self) -> std::time::Duration {
+        self.grace.get() + LAST_COMMIT
+    }
+
+    /// How long whoever told it to end should wait for it.
+    pub fn shutdown_budget(&self) -> std::time::Duration {
+        self.longest_end() + MARGIN
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

@@ -27,6 +27,7 @@ use crate::{
     error::GroupError,
     handle::Cell,
     outage::Outage,
+    patience::Patience,
     plan::Draft,
     registry::Registry,
 };
@@ -51,7 +52,7 @@ impl Context {
     /// Reads again what was delivered once, however long the bus is away.
     fn read(&self, group: GroupName, reading: Reading) -> BoxFuture<'_, Result<Vec<Record>, bus::Error>> {
         Box::pin(async move {
-            let mut wait = Duration::ZERO;
+            let mut patience = Patience::new(self.config.rejoin_initial.get(), self.config.rejoin_max.get());
             loop {
                 match reread(&*self.bus, &group, &reading).await {
                     Err(error @ bus::Error::Unavailable(_)) => self.outage.begins(&group, &error),
@@ -60,8 +61,7 @@ impl Context {
                         return records;
                     }
                 }
-                wait = (wait * 2).max(self.config.rejoin_initial.get()).min(self.config.rejoin_max.get());
-                sleep(wait).await;
+                sleep(patience.next()).await;
             }
         })
     }
@@ -91,7 +91,8 @@ async fn reread(bus: &dyn Bus, group: &GroupName, reading: &Reading) -> Result<V
 struct Lookup {
     partition: TopicPartition,
     generation: Generation,
-    wait: Duration,
+    wait: Option<Duration>,
+    patience: Patience,
 }
 
 /// A group while it is a member.
@@ -222,7 +223,13 @@ impl Group<'_> {
             }
             Happened::Committed(committed) => {
                 self.commit = None;
-                self.core.committed(committed?)?;
+                match committed {
+                    Ok(committed) => self.core.committed(committed)?,
+                    Err(error) => {
+                        self.core.commit_failed();
+                        return Err(error.into());
+                    }
+                }
             }
             Happened::Ended(key, ended) => {
                 self.stops.remove(&key);
@@ -335,7 +342,9 @@ impl Group<'_> {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Find(partition, generation) => {
-                self.asked.push_back(Lookup { partition, generation, wait: Duration::ZERO });
+                let config = &self.context.config;
+                let patience = Patience::new(config.rejoin_initial.get(), config.rejoin_max.get());
+                self.asked.push_back(Lookup { partition, generation, wait: None, patience });
                 self.ask();
             }
             Effect::Open(partition, generation, from) => {
@@ -363,8 +372,8 @@ impl Group<'_> {
         {
             let bus = &self.context.bus;
             self.lookups.push(Box::pin(async move {
-                if !lookup.wait.is_zero() {
-                    sleep(lookup.wait).await;
+                if let Some(wait) = lookup.wait {
+                    sleep(wait).await;
                 }
                 let found = bus.offset(&lookup.partition, Start::Earliest).await;
                 (lookup, found)
@@ -373,16 +382,16 @@ impl Group<'_> {
     }
 
     fn found(&mut self, lookup: Lookup, found: Result<Offset, bus::Error>) -> Result<(), GroupError> {
-        let Lookup { partition, generation, wait } = lookup;
-        let (config, outage) = (&self.context.config, &self.context.outage);
+        let Lookup { partition, generation, mut patience, .. } = lookup;
+        let outage = &self.context.outage;
         let group = self.core.plan().group.clone();
         match found {
             // Meanwhile it may have been lost, and its topic be gone.
             _ if !self.core.is_finding(&partition, generation) => {}
             Err(error @ bus::Error::Unavailable(_)) => {
                 outage.begins(&group, &error);
-                let wait = (wait * 2).max(config.rejoin_initial.get()).min(config.rejoin_max.get());
-                self.asked.push_back(Lookup { partition, generation, wait });
+                let wait = Some(patience.next());
+                self.asked.push_back(Lookup { partition, generation, wait, patience });
             }
             found => {
                 outage.ends(&group);

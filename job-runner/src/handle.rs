@@ -4,14 +4,18 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
 };
 
 use bus::Bus;
 use contracts::names::GroupName;
+use jiff::Timestamp;
 
 use crate::{core::Core, error::GroupError};
+
+/// How many jobs a complaint names.
+const COMPLAINED: usize = 3;
 
 /// Whether a job's group runs.
 #[derive(Debug, Clone)]
@@ -24,7 +28,7 @@ pub enum GroupState {
     AwaitsCatalog(u64),
     /// It failed, and will be tried again by itself.
     Waiting(GroupError),
-    /// It failed, and somebody must act; the error says who and how.
+    /// It failed, and somebody must act; the error says who and how. It is tried again from time to time all the same.
     Stopped(GroupError),
 }
 
@@ -35,6 +39,8 @@ pub struct GroupStatus {
     pub group: GroupName,
     /// Whether it runs.
     pub state: GroupState,
+    /// Since when it has failed, again and again.
+    pub since: Option<Timestamp>,
     /// Whether the job has left the catalog.
     pub retired: bool,
     /// How many partitions are ours.
@@ -55,7 +61,7 @@ pub struct GroupStatus {
 #[derive(Clone)]
 pub struct Handle {
     bus: Arc<dyn Bus>,
-    board: Arc<Board>,
+    board: Board,
 }
 
 impl std::fmt::Debug for Handle {
@@ -65,13 +71,13 @@ impl std::fmt::Debug for Handle {
 }
 
 impl Handle {
-    pub(crate) fn new(bus: Arc<dyn Bus>, board: Arc<Board>) -> Self {
+    pub(crate) fn new(bus: Arc<dyn Bus>, board: Board) -> Self {
         Self { bus, board }
     }
 
     /// Every job that this process runs, by group.
     pub fn status(&self) -> Vec<GroupStatus> {
-        self.board.lock().iter().map(|(group, cell)| cell.status(group)).collect()
+        self.board.status()
     }
 
     /// How many records a job is behind, at most (holes count), over all processes.
@@ -83,11 +89,41 @@ impl Handle {
     }
 }
 
-/// The status of every group.
-#[derive(Debug, Default)]
-pub(crate) struct Board(Mutex<BTreeMap<GroupName, Arc<Cell>>>);
+/// The status of every group of a process. It outlives the service, which may be started again. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Board(Arc<Mutex<BTreeMap<GroupName, Arc<Cell>>>>);
 
 impl Board {
+    /// Every job that this process runs, by group.
+    pub fn status(&self) -> Vec<GroupStatus> {
+        self.lock().iter().map(|(group, cell)| cell.status(group)).collect()
+    }
+
+    /// Which jobs stand still, since when and why, in a few words; none if none does.
+    pub fn complaint(&self) -> Option<String> {
+        let all = self.status();
+        let standing: Vec<(&GroupStatus, &GroupError)> = all
+            .iter()
+            .filter_map(|status| match &status.state {
+                GroupState::Waiting(error) | GroupState::Stopped(error) => Some((status, error)),
+                _ => None,
+            })
+            .collect();
+        if standing.is_empty() {
+            return None;
+        }
+        let mut out = format!("{} of {} jobs stand still", standing.len(), all.len());
+        for (at, (status, error)) in standing.iter().take(COMPLAINED).enumerate() {
+            let since = status.since.map_or(String::new(), |since| format!(" since {since:.0}"));
+            let name = status.group.full_name();
+            out.push_str(&format!("{} `{name}`{since}: {error}", if at == 0 { ":" } else { ";" }));
+        }
+        if standing.len() > COMPLAINED {
+            out.push_str(&format!("; and {} more", standing.len() - COMPLAINED));
+        }
+        Some(out)
+    }
+
     /// The cell of a group that is added.
     pub(crate) fn add(&self, group: &GroupName) -> Arc<Cell> {
         let cell = Arc::new(Cell::default());
@@ -99,6 +135,10 @@ impl Board {
         self.lock().remove(group);
     }
 
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<GroupName, Arc<Cell>>> {
         // Nothing that holds the lock can panic half-way through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -108,8 +148,8 @@ impl Board {
 /// The status of one group: written by its task, read by anyone.
 #[derive(Debug, Default)]
 pub(crate) struct Cell {
-    failure: Mutex<Option<GroupState>>,
-    retired: AtomicUsize,
+    failure: Mutex<Option<(GroupState, Timestamp)>>,
+    retired: AtomicBool,
     partitions: AtomicUsize,
     in_flight: AtomicUsize,
     queued: AtomicUsize,
@@ -135,8 +175,8 @@ impl Cell {
         self.rejected.fetch_add(rejected, Relaxed);
     }
 
-    /// The group failed; none when it is tried again.
-    pub(crate) fn fail(&self, failure: Option<GroupState>) {
+    /// The group fails since then; none when it is tried again.
+    pub(crate) fn fail(&self, failure: Option<(GroupState, Timestamp)>) {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
         for gauge in [&self.partitions, &self.in_flight, &self.queued] {
             gauge.store(0, Relaxed);
@@ -146,13 +186,14 @@ impl Cell {
 
     /// Whether the job has left the catalog.
     pub(crate) fn retire(&self, retired: bool) {
-        self.retired.store(usize::from(retired), Relaxed);
+        self.retired.store(retired, Relaxed);
     }
 
     fn status(&self, group: &GroupName) -> GroupStatus {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let partitions = self.partitions.load(Relaxed);
-        let state = failure.unwrap_or_else(|| match (self.awaits.load(Relaxed), partitions) {
+        let (state, since) = failure.map_or((None, None), |(state, since)| (Some(state), Some(since)));
+        let state = state.unwrap_or_else(|| match (self.awaits.load(Relaxed), partitions) {
             (0, 0) => GroupState::Joining,
             (0, _) => GroupState::Running,
             (number, _) => GroupState::AwaitsCatalog(number),
@@ -160,7 +201,8 @@ impl Cell {
         GroupStatus {
             group: group.clone(),
             state,
-            retired: self.retired.load(Relaxed) > 0,
+            since,
+            retired: self.retired.load(Relaxed),
             partitions,
             in_flight: self.in_flight.load(Relaxed),
             queued: self.queued.load(Relaxed),

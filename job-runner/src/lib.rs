@@ -30,6 +30,7 @@ mod kind;
 mod kinds;
 mod ledger;
 mod outage;
+mod patience;
 mod plan;
 mod queue;
 mod registry;
@@ -40,7 +41,7 @@ mod view;
 
 pub use config::Config;
 pub use error::{Error, GroupError};
-pub use handle::{GroupState, GroupStatus, Handle};
+pub use handle::{Board, GroupState, GroupStatus, Handle};
 pub use kind::{Answer, Failure, Inline, Kind, MAX_RESULT, MAX_TEXT, Outcome, Run};
 pub use ledger::NoteError;
 pub use registry::Registry;

@@ -10,10 +10,11 @@ use std::{
 use bus::Bus;
 use contracts::names::GroupName;
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,7 @@ use crate::{
     group::{self, Context},
     handle::{Board, Cell, GroupState, Handle},
     outage::Outage,
+    patience::Patience,
     plan::Draft,
     registry::Registry,
     selection::Selection,
@@ -33,9 +35,6 @@ use crate::{
 /// How often it is looked whether jobs that the catalog has forgotten are drained, while there are any.
 const LOOK_AT_GONE: Duration = Duration::from_secs(30);
 
-/// How long the last commits may take at shutdown, beyond the grace period.
-const LAST_COMMIT: Duration = Duration::from_secs(5);
-
 /// What the job runner needs of others.
 pub struct Deps {
     /// The bus.
@@ -44,13 +43,14 @@ pub struct Deps {
     pub catalog: watch::Receiver<Option<Arc<CatalogView>>>,
     /// The kinds of jobs that this process has.
     pub registry: Registry,
+    /// Where it is shown how each job is.
+    pub board: Board,
 }
 
 /// The stage. See the crate.
 pub struct Service {
     config: Arc<Config>,
     deps: Deps,
-    board: Arc<Board>,
 }
 
 /// A group that was started.
@@ -62,6 +62,14 @@ struct Kept {
     gone: bool,
 }
 
+/// What was asked of the bus, and has ended.
+enum Chore {
+    /// Groups that have nothing left to read.
+    Drained(Vec<GroupName>),
+    /// A group's positions were forgotten, or not.
+    Forgotten(GroupName, Result<(), bus::Error>),
+}
+
 /// The groups and what the loop over them remembers.
 struct Groups<'s> {
     service: &'s Service,
@@ -70,18 +78,22 @@ struct Groups<'s> {
     outage: Arc<Outage>,
     view: Option<Arc<CatalogView>>,
     kept: HashMap<GroupName, Kept>,
+    /// Groups that are gone and whose positions are to be forgotten: whether that is being done just now.
+    forgotten: HashMap<GroupName, bool>,
+    /// Questions to the bus, of which none holds up the others.
+    chores: JoinSet<Chore>,
     tasks: JoinSet<(GroupName, Result<(), GroupError>)>,
 }
 
 impl Service {
     /// The stage, not started yet.
     pub fn new(config: Config, deps: Deps) -> Self {
-        Self { config: Arc::new(config), deps, board: Arc::default() }
+        Self { config: Arc::new(config), deps }
     }
 
     /// What others may ask while it runs.
     pub fn handle(&self) -> Handle {
-        Handle::new(self.deps.bus.clone(), self.board.clone())
+        Handle::new(self.deps.bus.clone(), self.deps.board.clone())
     }
 
     /// Runs until it is told to stop; then running jobs may finish within the grace period.
@@ -91,6 +103,7 @@ impl Service {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let mut catalog = self.deps.catalog.clone();
         catalog.mark_changed();
+        self.deps.board.clear();
         let mut groups = Groups {
             service: &self,
             shutdown: shutdown.child_token(),
@@ -98,11 +111,13 @@ impl Service {
             outage: Arc::default(),
             view: None,
             kept: HashMap::new(),
+            forgotten: HashMap::new(),
+            chores: JoinSet::new(),
             tasks: JoinSet::new(),
         };
         let ended = groups.keep(&mut catalog, &shutdown).await;
         groups.shutdown.cancel();
-        let limit = self.config.grace.get() + LAST_COMMIT;
+        let limit = self.config.longest_end();
         let left = timeout(limit, async { while groups.tasks.join_next().await.is_some() {} }).await;
         if left.is_err() {
             tracing::warn!(
@@ -120,21 +135,24 @@ impl Groups<'_> {
         catalog: &mut watch::Receiver<Option<Arc<CatalogView>>>,
         shutdown: &CancellationToken,
     ) -> Result<(), Error> {
+        let mut look = interval(LOOK_AT_GONE);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let has_gone = self.kept.values().any(|kept| kept.gone);
+            let has_gone = !self.forgotten.is_empty() || self.kept.values().any(|kept| kept.gone);
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
                 Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => {
                     let (group, ended) = ended.expect("invariant: a group catches its panics and is never aborted");
-                    self.ended(group, ended).await?;
+                    self.ended(group, ended)?;
                 }
+                Some(Ok(chore)) = self.chores.join_next(), if !self.chores.is_empty() => self.done(chore),
                 changed = catalog.changed() => {
                     changed.map_err(|_| Error::CatalogGone)?;
                     self.view = catalog.borrow_and_update().clone();
                     self.follow();
                 }
-                () = sleep(LOOK_AT_GONE), if has_gone => self.look_at_gone().await,
+                _ = look.tick(), if has_gone => self.look_at_gone(),
             }
         }
     }
@@ -167,6 +185,11 @@ impl Groups<'_> {
     fn tell(&mut self, view: &CatalogView, job: &JobSpec, retired: bool) {
         let starts = Arc::new(view.starts.get(&job.group).cloned().unwrap_or_default());
         let draft = Arc::new(Draft { number: view.number, job: job.clone(), starts });
+        if self.forgotten.get(&job.group) == Some(&true) {
+            // It begins anew once its positions are forgotten.
+            return;
+        }
+        self.forgotten.remove(&job.group);
         if let Some(kept) = self.kept.get_mut(&job.group) {
             // One that is leaving begins anew when it has left.
             kept.gone = false;
@@ -176,7 +199,7 @@ impl Groups<'_> {
         }
         let (drafts, receiver) = watch::channel(draft);
         let stop = self.shutdown.child_token();
-        let cell = self.service.board.add(&job.group);
+        let cell = self.service.deps.board.add(&job.group);
         cell.retire(retired);
         let context = Context {
             bus: self.service.deps.bus.clone(),
@@ -195,35 +218,81 @@ impl Groups<'_> {
         self.kept.insert(job.group.clone(), Kept { drafts, stop, cell, gone: false });
     }
 
-    /// Ends the groups of forgotten jobs that have nothing left to run.
-    async fn look_at_gone(&mut self) {
-        for (group, kept) in self.kept.iter().filter(|(_, kept)| kept.gone) {
-            match self.service.handle().lag(group).await {
-                Ok(0) => kept.stop.cancel(),
-                Ok(_) => {}
-                Err(error) => tracing::warn!(job.name = group.full_name(), %error, "cannot see if a job is drained"),
+    /// Asks which groups of jobs that left the catalog have nothing left to run, and has positions forgotten.
+    fn look_at_gone(&mut self) {
+        if !self.chores.is_empty() {
+            return;
+        }
+        let gone: Vec<GroupName> =
+            self.kept.iter().filter(|(_, kept)| kept.gone).map(|(group, _)| group.clone()).collect();
+        let handle = self.service.handle();
+        self.chores.spawn(async move {
+            let mut drained = Vec::new();
+            for group in gone {
+                match handle.lag(&group).await {
+                    Ok(0) => drained.push(group),
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(job.name = group.full_name(), %error, "cannot see if a job is drained")
+                    }
+                }
+            }
+            Chore::Drained(drained)
+        });
+        let again: Vec<GroupName> = self.forgotten.keys().cloned().collect();
+        again.into_iter().for_each(|group| self.forget(group));
+    }
+
+    fn forget(&mut self, group: GroupName) {
+        self.forgotten.insert(group.clone(), true);
+        let bus = self.service.deps.bus.clone();
+        self.chores.spawn(async move {
+            let forgotten = bus.forget(group.as_str()).await;
+            Chore::Forgotten(group, forgotten)
+        });
+    }
+
+    fn done(&mut self, chore: Chore) {
+        match chore {
+            Chore::Drained(groups) => {
+                for kept in groups.iter().filter_map(|group| self.kept.get(group)).filter(|kept| kept.gone) {
+                    kept.stop.cancel();
+                }
+            }
+            Chore::Forgotten(group, Ok(())) => {
+                self.forgotten.remove(&group);
+                self.tell_again(&group);
+            }
+            Chore::Forgotten(group, Err(error)) => {
+                tracing::info!(job.name = group.full_name(), %error, "its positions are not forgotten yet");
+                self.forgotten.insert(group.clone(), false);
+                self.tell_again(&group);
             }
         }
     }
 
+    /// Starts a group anew that came back into the catalog while it was leaving.
+    fn tell_again(&mut self, group: &GroupName) {
+        let view = self.view.clone().unwrap_or_default();
+        if let Some((job, retired)) = view.each().find(|(job, _)| job.group == *group)
+            && self.selection.takes(group)
+        {
+            self.tell(&view, job, retired);
+        }
+    }
+
     /// A group's task has ended: it was told to, or the bus has stopped.
-    async fn ended(&mut self, group: GroupName, ended: Result<(), GroupError>) -> Result<(), Error> {
+    fn ended(&mut self, group: GroupName, ended: Result<(), GroupError>) -> Result<(), Error> {
         if let Err(GroupError::Bus(error @ bus::Error::Stopped(_))) = ended {
             return Err(Error::Bus(error));
         }
-        self.service.board.remove(&group);
+        self.service.deps.board.remove(&group);
         let Some(kept) = self.kept.remove(&group) else { return Ok(()) };
-        if !kept.gone {
-            // It came back into the catalog while it was leaving.
-            let view = self.view.clone().unwrap_or_default();
-            if let Some((job, retired)) = view.each().find(|(job, _)| job.group == group) {
-                self.tell(&view, job, retired);
-            }
-            return Ok(());
-        }
-        tracing::info!(job.name = group.full_name(), "the job is drained and gone");
-        if let Err(error) = self.service.deps.bus.forget(group.as_str()).await {
-            tracing::info!(job.name = group.full_name(), %error, "its positions stay for now");
+        if kept.gone {
+            tracing::info!(job.name = group.full_name(), "the job is drained and gone");
+            self.forget(group);
+        } else {
+            self.tell_again(&group);
         }
         Ok(())
     }
@@ -235,7 +304,9 @@ async fn supervise(
     mut drafts: watch::Receiver<Arc<Draft>>,
     stop: CancellationToken,
 ) -> Result<(), GroupError> {
-    let mut wait = context.config.rejoin_initial.get();
+    let config = &context.config;
+    let mut patience = Patience::new(config.rejoin_initial.get(), config.rejoin_max.get());
+    let mut failing: Option<(Timestamp, String)> = None;
     loop {
         let started = std::time::Instant::now();
         let run = AssertUnwindSafe(group::run(&context, &mut drafts, &stop)).catch_unwind().await;
@@ -244,36 +315,36 @@ async fn supervise(
             Ok(Err(error)) => error,
             Err(panic) => GroupError::Panicked(panicked(panic.as_ref()).error),
         };
+        if started.elapsed() > config.rejoin_max.get() {
+            patience.renew();
+            failing = None;
+        }
         let job = drafts.borrow().job.group.clone();
-        let remedy = error.remedy();
+        let (remedy, text) = (error.remedy(), error.to_string());
+        let is_said = failing.as_ref().is_some_and(|(_, said)| *said == text);
         match &error {
             GroupError::Bus(error @ bus::Error::Unavailable(_)) => context.outage.begins(&job, error),
+            _ if is_said => tracing::debug!(job.name = job.full_name(), %error, "a job's group failed again"),
             error => {
                 let kind = error.kind();
                 tracing::error!(job.name = job.full_name(), error.kind = kind, %error, ?remedy, "a job's group failed");
             }
         }
-        if started.elapsed() > context.config.rejoin_max.get() {
-            wait = context.config.rejoin_initial.get();
-        }
-        let again = match remedy {
+        let since = failing.take().map_or_else(Timestamp::now, |(since, _)| since);
+        failing = Some((since, text));
+        let (state, wait) = match remedy {
             Remedy::Restart => return Err(error),
-            Remedy::Rejoin => {
-                context.cell.fail(Some(GroupState::Waiting(error)));
-                let pause = wait;
-                wait = (wait * 2).min(context.config.rejoin_max.get());
-                pause
-            }
-            Remedy::NextCatalog | Remedy::Operator => {
-                context.cell.fail(Some(GroupState::Stopped(error)));
-                Duration::MAX
-            }
+            Remedy::Rejoin => (GroupState::Waiting(error), Some(patience.next())),
+            Remedy::NextCatalog => (GroupState::Stopped(error), None),
+            // Nobody needs to start the process again, once what is wrong is mended.
+            Remedy::Operator => (GroupState::Stopped(error), Some(patience.longest())),
         };
+        context.cell.fail(Some((state, since)));
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
-            Ok(()) = drafts.changed(), if remedy == Remedy::NextCatalog => {}
-            () = sleep(again), if remedy == Remedy::Rejoin => {}
+            Ok(()) = drafts.changed(), if remedy != Remedy::Rejoin => {}
+            () = sleep(wait.unwrap_or_default()), if wait.is_some() => {}
         }
         context.cell.fail(None);
     }

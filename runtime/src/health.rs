@@ -7,7 +7,20 @@ use serde::Serialize;
 
 /// The checks of a process, by name. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Health(Arc<Mutex<Vec<Entry>>>);
+pub struct Health(Arc<Mutex<Vec<Entry>>>, Arc<Mutex<Vec<Reporter>>>);
+
+/// What says of a part whether something is wrong with it that leaves the process ready.
+#[derive(Clone)]
+struct Reporter {
+    name: &'static str,
+    complaint: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+}
+
+impl std::fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
 
 #[derive(Debug, Clone, Serialize)]
 struct Entry {
@@ -43,21 +56,34 @@ impl Health {
         Check { health: self.clone(), index: entries.len() - 1 }
     }
 
+    /// Adds a part that never keeps the process from being ready: what is wrong with it is told all the same. It is asked
+    /// whenever somebody asks the process.
+    pub fn report(&self, name: &'static str, complaint: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        let mut reporters = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        reporters.push(Reporter { name, complaint: Arc::new(complaint) });
+    }
+
     /// Whether every part is ready.
     pub fn is_ready(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().all(|entry| entry.ready)
     }
 
     /// `/healthz`: 200 while the process answers at all. `/readyz`: 200 if every part is ready, else 503, with each part's
-    /// reason.
+    /// reason; a part that is ready and has one is in trouble that leaves the process ready.
     pub fn router(&self) -> Router {
         Router::new().route("/healthz", get(async || "alive\n")).route("/readyz", get(readyz)).with_state(self.clone())
     }
 }
 
 async fn readyz(State(health): State<Health>) -> impl IntoResponse {
-    let checks = health.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut checks = health.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let ready = checks.iter().all(|entry| entry.ready);
+    let reporters = health.1.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    checks.extend(reporters.iter().map(|Reporter { name, complaint }| Entry {
+        name,
+        ready: true,
+        reason: complaint(),
+    }));
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Answer { ready, checks }))
 }

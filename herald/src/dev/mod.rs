@@ -101,6 +101,7 @@ async fn serve(config: Config, options: DevOptions) -> anyhow::Result<ExitCode> 
         registry: job_runner::Registry::standard(&config.job_runner),
         catalogs: catalogs.clone(),
         gate: Gate::open(),
+        board: job_runner::Board::default(),
         is_final: |_| false,
     };
     let publisher = Publisher {
@@ -118,7 +119,7 @@ async fn serve(config: Config, options: DevOptions) -> anyhow::Result<ExitCode> 
     supervisor.add(stages.follow());
     supervisor.add(Task::once("catalog files", Phase::Intake, |shutdown| watch::run(publisher, banner, shutdown)));
     supervisor.add(stages.detector(schemas_url));
-    supervisor.add(stages.job_runner());
+    supervisor.add(stages.job_runner(&health));
     supervisor.add(Task::once("results", Phase::Gather, |shutdown| results.run(shutdown)));
     supervisor.add(stages.api(api, outcomes, health));
     supervisor.run(stop).await?;

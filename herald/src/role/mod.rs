@@ -110,6 +110,7 @@ impl Process {
             registry: ::job_runner::Registry::standard(&config.job_runner),
             catalogs: Catalogs::new(),
             gate: Gate::closed(),
+            board: ::job_runner::Board::default(),
             is_final,
         };
         let (health, supervisor) = (Health::new(), Supervisor::new());

@@ -2,6 +2,7 @@
 
 mod follow;
 mod gate;
+mod jobs;
 mod log;
 mod publish;
 mod schemas;
@@ -10,7 +11,7 @@ use std::{convert::Infallible, error::Error, sync::Arc, time::Duration};
 
 use bus::{Bus, TopicSpec};
 use contracts::topics;
-use job_runner::Registry;
+use job_runner::{Board, Registry};
 use runtime::{
     health::Health,
     listener::Bound,
@@ -36,6 +37,8 @@ pub(crate) struct Stages {
     pub(crate) catalogs: Catalogs,
     /// What every stage waits for.
     pub(crate) gate: Gate,
+    /// How each job of this process is.
+    pub(crate) board: Board,
     /// Which errors starting a stage again cannot mend.
     pub(crate) is_final: fn(&(dyn Error + 'static)) -> bool,
 }
@@ -68,13 +71,15 @@ impl Stages {
         Task::new("detector", Phase::Detect, detect).on_failure(AGAIN).final_if(self.is_final)
     }
 
-    /// Runs jobs.
-    pub(crate) fn job_runner(&self) -> Task {
+    /// Runs jobs. One that stands still leaves the process ready, since the others go on; its health tells of it.
+    pub(crate) fn job_runner(&self, health: &Health) -> Task {
+        let board = self.board.clone();
+        health.report("jobs", move || board.complaint());
         let stages = self.clone();
-        let budget = self.config.job_runner.grace.get() + Duration::from_secs(5);
+        let budget = self.config.job_runner.shutdown_budget();
         let run = move |shutdown| {
-            let Self { bus, registry, .. } = stages.clone();
-            let deps = job_runner::Deps { bus, catalog: stages.catalogs.for_runner(), registry };
+            let Self { bus, registry, board, .. } = stages.clone();
+            let deps = job_runner::Deps { bus, catalog: stages.catalogs.for_runner(), registry, board };
             let runner = job_runner::Service::new(stages.config.job_runner.clone(), deps);
             stages.gate.clone().behind(shutdown, |shutdown| runner.run(shutdown))
         };
@@ -83,10 +88,12 @@ impl Stages {
 
     /// Answers over HTTP what became of something.
     pub(crate) fn api(&self, bound: Bound, handle: results::Handle, health: Health) -> Task {
+        let board = self.board.clone();
+        let jobs = Arc::new(move || jobs::shown(&board));
         let (stages, auth) = (self.clone(), self.config.api.listen.auth.clone());
         Task::once("api", Phase::Gather, move |shutdown| async move {
             let groups = stages.groups();
-            let asked = results::api::Api { handle, bus: stages.bus, groups, shutdown: shutdown.clone() };
+            let asked = results::api::Api { handle, bus: stages.bus, groups, jobs, shutdown: shutdown.clone() };
             let router = results::api::router(asked).merge(schemas::router(stages.catalogs)).fallback(schemas::nowhere);
             let router = runtime::auth::bearer(router, &auth).merge(health.router());
             bound.serve(router, shutdown).await;

@@ -346,6 +346,19 @@ impl Core {
         }
     }
 
+    /// The commit ended in an error. What became of it is unknown, so that its partitions are given up, and whoever is
+    /// assigned them next finds out.
+    pub(crate) fn commit_failed(&mut self) {
+        let Some(flight) = self.flight.take() else { return };
+        for (partition, generation) in flight.shares {
+            if self.part(&partition, generation).is_some() {
+                self.lose(&partition);
+            }
+        }
+        flight.starting.into_iter().for_each(|key| self.launch(key));
+        self.release_idle();
+    }
+
     fn launch(&mut self, key: RunKey) {
         let Some(running) = self.running.get(&key) else { return };
         let (item, attempt, running_since) = (running.item.clone(), running.attempt, running.started);

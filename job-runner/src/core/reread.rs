@@ -138,7 +138,8 @@ impl Core {
             if record.offset < parked.offset {
                 continue;
             }
-            if record.offset > parked.offset || !part.ledger.may_unpark(parked.offset) {
+            let fits = is_next || self.queue.bytes() + self.backlog_bytes + record.size() <= self.limits.queue_bytes;
+            if record.offset > parked.offset || !fits || !part.ledger.may_unpark(parked.offset) {
                 break;
             }
             let Ok(event) = EventHeaders::decode(record.topic.as_str(), &record.headers) else { break };

@@ -180,3 +180,20 @@ fn inline_kinds_take_no_more_than_a_commit_should_carry() {
     assert_eq!((shares[0].outputs.len(), shares[0].position.next), (999, Offset(3000)));
     assert!(!core.effects().iter().any(|effect| matches!(effect, Effect::Pause(_))));
 }
+
+#[test]
+fn a_commit_that_ends_in_an_error_holds_nothing_up() {
+    let mut core = core("work");
+    assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
+    assigned(&mut core, 1, 1, Some(Position::at(Offset(0))));
+    delivered(&mut core, 0, 1, &[0]);
+    core.gather(NOW).expect("a commit");
+    core.commit_failed();
+    assert!(launched(&mut core).is_empty());
+    assert_eq!((core.partitions(), core.in_flight()), (1, 0));
+    delivered(&mut core, 1, 1, &[1]);
+    core.gather(NOW).expect("the next commit");
+    core.revoke_all();
+    core.commit_failed();
+    assert_eq!((core.partitions(), core.in_flight()), (0, 0), "a group that stops would wait for ever");
+}

@@ -96,7 +96,12 @@ async fn the_end_of_the_bus_is_the_end_of_the_stage() {
     topics(&*bus, &["a"]).await;
     let (sender, receiver) =
         tokio::sync::watch::channel(Some(Arc::new(view(1, vec![job("one", "log", Value::Null, &["a"])]))));
-    let deps = job_runner::Deps { bus: bus.clone(), catalog: receiver, registry: standard() };
+    let deps = job_runner::Deps {
+        bus: bus.clone(),
+        catalog: receiver,
+        registry: standard(),
+        board: job_runner::Board::default(),
+    };
     let service = job_runner::Service::new(Config::default(), deps);
     let task = tokio::spawn(service.run(tokio_util::sync::CancellationToken::new()));
     bus.stop();

@@ -3,11 +3,12 @@
 use std::{collections::HashSet, sync::Arc};
 
 use bus::{
-    Bus, Committed, Delivery, Note, Offset, Position, Share,
+    Assignment, Bus, Committed, Delivery, Note, Offset, Position, Share,
     hostile::{Hostile, Manners},
 };
 use contracts::ids::JobRunId;
 use job_runner::{Answer, Config, GroupState, GroupStatus, Run};
+use runtime::config::Duration;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -132,37 +133,49 @@ async fn what_waits_in_memory_is_bounded_and_reading_goes_on_when_it_has_gone() 
     runner.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_position_that_cannot_be_understood_stops_its_job_alone_and_says_why() {
-    let bus = Arc::new(Hostile::with(1, 1, Manners::MILD));
-    topics(&*bus, &["a"]).await;
+/// Writes the position of `job.one` in `event.a/0`, as a tool would while no process has the group.
+async fn set_position(bus: &dyn Bus, position: Position) -> bool {
     let member = bus.join("job.one", vec!["event.a".into()]).await.expect("a member");
     let assigned = match member.next().await.expect("a delivery") {
         Delivery::Assigned(mut assigned) => assigned.remove(0),
-        other => panic!("{other:?}"),
+        // Its own process had it at this moment.
+        _ => return false,
     };
-    let note = Note::new("999").expect("short");
-    let share = Share {
-        partition: assigned.partition,
-        generation: assigned.generation,
-        outputs: Vec::new(),
-        position: Position { next: Offset(0), note },
-    };
-    assert_eq!(member.commit(vec![share]).await.expect("committed"), Committed::default());
+    let Assignment { partition, generation, .. } = assigned;
+    let share = Share { partition, generation, outputs: Vec::new(), position };
+    let is_done = member.commit(vec![share]).await.expect("an end") == Committed::default();
     member.leave().await;
+    is_done
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_stopped_by_its_position_is_shown_alone_and_goes_on_once_the_position_is_mended() {
+    let bus = Arc::new(Hostile::with(1, 1, Manners::MILD));
+    topics(&*bus, &["a"]).await;
+    let note = Note::new("999").expect("short");
+    assert!(set_position(&*bus, Position { next: Offset(0), note }).await);
     let jobs = vec![job("one", "log", Value::Null, &["a"]), job("two", "log", Value::Null, &["a"])];
-    let runner = Runner::start(bus.clone(), standard(), view(1, jobs));
+    let config = Config { rejoin_initial: Duration::millis(20), rejoin_max: Duration::millis(20), ..Config::default() };
+    let runner = Runner::with(bus.clone(), standard(), view(1, jobs), config);
     publish(&*bus, vec![record(&event("a", 1, &["one", "two"], 1), "k", json!({}))]).await;
     until(&*bus, "the other ended", |steps| ended(steps, 1)).await;
+    let why = "the position of `event.a/0` cannot be understood: its note has format '9'";
     runner
-        .until("it says why", |all| match all.get("one").map(|one| &one.state) {
-            Some(GroupState::Stopped(error)) => error
-                .to_string()
-                .starts_with("the position of `event.a/0` cannot be understood: its note has format '9'"),
+        .until("it says why", |all| match all.get("one").map(|one| (&one.state, one.since)) {
+            Some((GroupState::Stopped(error), Some(_))) => error.to_string().starts_with(why),
             _ => false,
         })
         .await;
+    let complaint = std::iter::repeat_with(|| runner.board.complaint()).flatten().next().expect("a complaint");
+    assert!(complaint.starts_with("1 of 2 jobs stand still: `one` since 2"), "{complaint}");
+    assert!(complaint.contains(why), "{complaint}");
     assert_eq!(steps(&*bus).await.len(), 1);
+    while !set_position(&*bus, Position::at(Offset(0))).await {
+        tokio::task::yield_now().await;
+    }
+    until(&*bus, "it went on without a restart", |steps| ended(steps, 2)).await;
+    runner.until("it runs", |all| all.values().all(|one| matches!(one.state, GroupState::Running))).await;
+    assert_eq!(runner.board.complaint(), None);
     runner.stop().await;
 }
 

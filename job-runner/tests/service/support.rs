@@ -18,7 +18,7 @@ use contracts::{
     progress::{AttemptState, Fact, JobStep, Progress},
     raw::Place,
 };
-use job_runner::{Answer, CatalogView, Config, Deps, Handle, JobSpec, Registry, Run, Service};
+use job_runner::{Answer, Board, CatalogView, Config, Deps, Handle, JobSpec, Registry, Run, Service};
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -194,6 +194,7 @@ impl Diary {
 /// A running service.
 pub(crate) struct Runner {
     pub(crate) handle: Handle,
+    pub(crate) board: Board,
     pub(crate) catalog: watch::Sender<Option<Arc<CatalogView>>>,
     stop: CancellationToken,
     task: JoinHandle<Result<(), job_runner::Error>>,
@@ -206,10 +207,11 @@ impl Runner {
 
     pub(crate) fn with(bus: Arc<dyn Bus>, registry: Registry, view: CatalogView, config: Config) -> Self {
         let (catalog, receiver) = watch::channel(Some(Arc::new(view)));
-        let service = Service::new(config, Deps { bus, catalog: receiver, registry });
+        let board = Board::default();
+        let service = Service::new(config, Deps { bus, catalog: receiver, registry, board: board.clone() });
         let (handle, stop) = (service.handle(), CancellationToken::new());
         let task = tokio::spawn(service.run(stop.clone()));
-        Self { handle, catalog, stop, task }
+        Self { handle, board, catalog, stop, task }
     }
 
     /// Ends as at shutdown.

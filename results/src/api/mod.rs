@@ -40,6 +40,8 @@ pub struct Api {
     pub bus: Arc<dyn Bus>,
     /// Names the consumer groups whose lag `/v1/status` shows.
     pub groups: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// How each job of this process is, for `/v1/status`; none where jobs run in other processes.
+    pub jobs: Arc<dyn Fn() -> Option<serde_json::Value> + Send + Sync>,
     /// Ends the streams.
     pub shutdown: CancellationToken,
 }

@@ -17,6 +17,8 @@ const QUESTIONS: usize = 32;
 struct Answer {
     results: Totals,
     groups: BTreeMap<String, Group>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jobs: Option<serde_json::Value>,
     topics: usize,
 }
 
@@ -53,5 +55,5 @@ pub(super) async fn show(State(api): State<Api>, params: Params) -> Result<Respo
     });
     let groups = stream::iter(asked).buffer_unordered(QUESTIONS).try_collect().await?;
     let topics = api.bus.topics().await.map_err(|error| unavailable(&error))?.len();
-    Ok(json(&Answer { results, groups, topics }))
+    Ok(json(&Answer { results, groups, jobs: (api.jobs)(), topics }))
 }

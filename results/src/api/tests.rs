@@ -44,6 +44,7 @@ impl Fixture {
             handle: service.handle(),
             bus: bus.clone(),
             groups: Arc::new(|| vec![crate::GROUP.to_owned()]),
+            jobs: Arc::new(|| None),
             shutdown: shutdown.clone(),
         };
         tokio::spawn(service.run(shutdown.clone()));

@@ -1,0 +1,39 @@
+//! How the jobs of this process are, as `/v1/status` shows it.
+
+use job_runner::{Board, GroupState, GroupStatus};
+use serde_json::{Map, Value, json};
+
+/// Every job by its full name; none where there are none.
+pub(super) fn shown(board: &Board) -> Option<Value> {
+    let each = board.status().into_iter().map(|status| (status.group.full_name().to_owned(), one(&status)));
+    let each: Map<_, _> = each.collect();
+    (!each.is_empty()).then_some(Value::Object(each))
+}
+
+fn one(status: &GroupStatus) -> Value {
+    let (state, error) = match &status.state {
+        GroupState::Joining => ("joining", None),
+        GroupState::Running => ("running", None),
+        GroupState::AwaitsCatalog(number) => ("awaitsCatalog", Some(format!("its events name catalog {number}"))),
+        GroupState::Waiting(error) => ("waiting", Some(error.to_string())),
+        GroupState::Stopped(error) => ("stopped", Some(error.to_string())),
+    };
+    let mut out = json!({
+        "state": state,
+        "partitions": status.partitions,
+        "inFlight": status.in_flight,
+        "queued": status.queued,
+        "succeeded": status.succeeded,
+        "failed": status.failed,
+        "rejected": status.rejected,
+    });
+    let more = [
+        ("retired", status.retired.then_some(Value::Bool(true))),
+        ("since", status.since.map(|since| Value::String(since.to_string()))),
+        ("error", error.map(Value::String)),
+    ];
+    if let Value::Object(out) = &mut out {
+        out.extend(more.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    }
+    out
+}
