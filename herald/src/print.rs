@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
+use runtime::telemetry::{Flush, Sink};
 
 /// Event names and whatever else is looked for first.
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -21,15 +22,44 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// What a process that serves says on stdout. It serves on when nobody reads that, and waits for no terminal: see [`Sink`].
+#[derive(Debug, Clone)]
+pub(crate) struct Speaker(Sink);
+
+impl Speaker {
+    /// For stdout, and what writes its last lines at the end.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub(crate) fn new() -> io::Result<(Self, Flush)> {
+        let sink = Sink::new(io::stdout(), |lines| format!("({lines} messages were lost here)\n"))?;
+        let flush = sink.flush();
+        Ok((Self(sink), flush))
+    }
+
+    /// Says a line, or several.
+    pub(crate) fn line(&self, text: &str) {
+        self.0.line(format!("{text}\n"));
+    }
+}
+
 /// Writes a line to stderr that tells how things stand, and is no output.
 pub(crate) fn note(text: &str) {
     // Nobody is left to tell when stderr is closed.
     drop(writeln!(anstream::stderr(), "{DIM}{text}{DIM:#}"));
 }
 
-/// Writes `error: …` to stderr.
+/// Writes `error: …` to stderr. The end of a process waits a second for a stderr that nobody reads, and no longer.
 pub(crate) fn error(text: &str) {
-    drop(writeln!(anstream::stderr(), "{RED}error:{RED:#} {text}"));
+    let stderr = io::stderr();
+    let line = match anstream::AutoStream::choice(&stderr) {
+        anstream::ColorChoice::Never => format!("error: {text}\n"),
+        _ => format!("{RED}error:{RED:#} {text}\n"),
+    };
+    if let Ok(sink) = Sink::new(stderr, |_| String::new()) {
+        sink.line(line);
+        drop(sink.flush());
+    }
 }
 
 /// A text from elsewhere as it may stand on a terminal: control characters, which could move the cursor or hide what

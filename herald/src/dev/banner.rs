@@ -8,7 +8,7 @@ use runtime::health::Check;
 
 use crate::{
     config::Config,
-    print,
+    print::Speaker,
     stages::{Catalogs, Followed},
 };
 
@@ -22,33 +22,33 @@ pub(super) struct Banner {
     pub(super) config: Config,
     pub(super) catalogs: Catalogs,
     pub(super) check: Check,
+    pub(super) speaker: Speaker,
 }
 
 impl Banner {
     /// A catalog counts from now on.
-    pub(super) async fn applied(&self, number: u64, report: &Report, first: bool) -> anyhow::Result<()> {
+    pub(super) async fn applied(&self, number: u64, report: &Report, first: bool) {
         let mut followed = self.catalogs.follow();
         let ready = |followed: &Option<Followed>| followed.as_ref().is_some_and(|followed| followed.number >= number);
         // The follower ends only with the process.
         let Some(followed) = followed.wait_for(ready).await.ok().and_then(|followed| followed.clone()) else {
-            return Ok(());
+            return;
         };
         self.check.ready();
         if !report.problems.is_empty() {
-            print::line(report.to_string().trim_end())?;
+            self.speaker.line(report.to_string().trim_end());
         }
         if first {
-            print::line(&self.welcome(&followed))?;
+            self.speaker.line(&self.welcome(&followed));
         } else {
             let (events, jobs) = (followed.catalog.events().len(), followed.catalog.jobs().count());
-            print::line(&format!("📖 Catalog version {number}: {events} events, {jobs} jobs"))?;
+            self.speaker.line(&format!("📖 Catalog version {number}: {events} events, {jobs} jobs"));
         }
-        Ok(())
     }
 
     /// The files cannot be used; the catalog of that number goes on counting, if there is one.
-    pub(super) fn invalid(&self, report: &Report, counting: Option<u64>) -> anyhow::Result<()> {
-        print::line(report.to_string().trim_end())?;
+    pub(super) fn invalid(&self, report: &Report, counting: Option<u64>) {
+        self.speaker.line(report.to_string().trim_end());
         let stays = match counting {
             Some(number) => format!("catalog version {number} stays in force"),
             None => {
@@ -56,8 +56,7 @@ impl Banner {
                 "waiting for files that can be used".to_owned()
             }
         };
-        print::line(&format!("❌ The catalog has errors; {stays}"))?;
-        Ok(())
+        self.speaker.line(&format!("❌ The catalog has errors; {stays}"));
     }
 
     fn welcome(&self, followed: &Followed) -> String {

@@ -24,6 +24,7 @@ use crate::{
     cli::{BusOptions, DevOptions},
     config::{self, Config, Kind},
     exit::Usage,
+    print::Speaker,
     stages::{Catalogs, Gate, Publisher, Stages, Writers, base_topics},
 };
 
@@ -37,13 +38,14 @@ const BLOCKING: usize = 4;
 /// The configuration cannot be used, a stage could not start, or one ended unasked.
 pub(crate) fn run(options: DevOptions) -> anyhow::Result<ExitCode> {
     let config = configure(&options)?;
-    telemetry::init(&config.telemetry)?;
+    let _log = telemetry::init(&config.telemetry)?;
+    let (speaker, _said) = Speaker::new().context("cannot write to stdout")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING)
         .build()
         .context("cannot start a runtime")?;
-    runtime.block_on(serve(config, options))
+    runtime.block_on(serve(config, options, speaker))
 }
 
 fn configure(options: &DevOptions) -> anyhow::Result<Config> {
@@ -77,7 +79,7 @@ fn configure(options: &DevOptions) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-async fn serve(config: Config, options: DevOptions) -> anyhow::Result<ExitCode> {
+async fn serve(config: Config, options: DevOptions, speaker: Speaker) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone()).context("cannot listen for signals")?;
     let embedded = Arc::new(Embedded::open(&config.embedded())?);
@@ -112,7 +114,7 @@ async fn serve(config: Config, options: DevOptions) -> anyhow::Result<ExitCode> 
         create_topics: true,
     };
     let schemas_url = schemas_url(&config, api_address);
-    let banner = banner::Banner { webhook, api: api_address, config, catalogs, check };
+    let banner = banner::Banner { webhook, api: api_address, config, catalogs, check, speaker };
 
     let mut supervisor = Supervisor::new();
     supervisor.add(stages.ingest(ingest));

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::banner::Banner;
 use crate::{
-    exit, print,
+    exit,
     stages::{Applied, Publisher},
 };
 
@@ -40,23 +40,23 @@ pub(super) async fn run(publisher: Publisher, banner: Banner, shutdown: Cancella
         match publisher.apply().await {
             Ok(Applied::Unchanged(..)) if welcomed && usable => {}
             Ok(Applied::Published(draft)) => {
-                banner.applied(draft.number(), &draft.report, !welcomed).await?;
+                banner.applied(draft.number(), &draft.report, !welcomed).await;
                 (welcomed, usable) = (true, true);
             }
             Ok(Applied::Unchanged(number, report, _)) => {
-                banner.applied(number, &report, !welcomed).await?;
+                banner.applied(number, &report, !welcomed).await;
                 (welcomed, usable) = (true, true);
             }
             Ok(Applied::Invalid(counting, report)) => {
-                banner.invalid(&report, counting)?;
+                banner.invalid(&report, counting);
                 usable = false;
                 // A catalog of before goes on counting, so there is something to listen for.
                 if let Some(number) = counting.filter(|_| !welcomed) {
-                    banner.applied(number, &Report::default(), true).await?;
+                    banner.applied(number, &Report::default(), true).await;
                     welcomed = true;
                 }
             }
-            Err(error) => print::error(&format!("the catalog could not be applied: {}", exit::told(&error))),
+            Err(error) => tracing::error!(error = exit::told(&error), "the catalog could not be applied"),
         }
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
@@ -64,7 +64,7 @@ pub(super) async fn run(publisher: Publisher, banner: Banner, shutdown: Cancella
         }
         // The folder may be another one of the same name by now.
         while let Err(error) = watcher.watch(folder, RecursiveMode::Recursive) {
-            print::error(&format!("cannot watch {}: {error}; trying again every second", folder.display()));
+            tracing::error!(folder = %folder.display(), %error, "the catalog's files cannot be watched; trying again every second");
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 () = tokio::time::sleep(AGAIN) => {}

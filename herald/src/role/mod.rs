@@ -10,7 +10,7 @@ mod outcomes;
 pub(crate) mod results;
 mod single;
 
-use std::{error::Error, fmt::Write as _, io, iter, net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{convert::Infallible, error::Error, fmt::Write as _, iter, net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use bus::{TopicSpec, kafka::Kafka};
@@ -27,7 +27,7 @@ use crate::{
     cli::{BusOptions, HealthOptions},
     config::{self, Config, Kind},
     exit::Usage,
-    print,
+    print::Speaker,
     stages::{Catalogs, Followed, Gate, Stages, Topics, base_topics},
 };
 
@@ -56,6 +56,7 @@ struct Process {
     health: Health,
     supervisor: Supervisor,
     stop: CancellationToken,
+    speaker: Speaker,
 }
 
 /// The configuration of a role: its layers, and `change` for what its own flags say.
@@ -86,20 +87,21 @@ fn run(
     serve: impl AsyncFnOnce(Process) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
     let told = config.kafka(role.name)?;
-    telemetry::init(&config.telemetry)?;
+    let _log = telemetry::init(&config.telemetry)?;
+    let (speaker, _said) = Speaker::new().context("cannot write to stdout")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING)
         .build()
         .context("cannot start a runtime")?;
     runtime.block_on(async {
-        let process = Process::open(role, config, told)?;
+        let process = Process::open(role, config, told, speaker)?;
         serve(process).await
     })
 }
 
 impl Process {
-    fn open(role: Role, config: Config, told: bus::kafka::Config) -> anyhow::Result<Self> {
+    fn open(role: Role, config: Config, told: bus::kafka::Config, speaker: Speaker) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
         stop_on_signals(stop.clone()).context("cannot listen for signals")?;
         let kafka = Arc::new(Kafka::open(&told).map_err(|error| Usage(error.to_string()))?);
@@ -114,7 +116,7 @@ impl Process {
             is_final,
         };
         let (health, supervisor) = (Health::new(), Supervisor::new());
-        Ok(Self { role, kafka, told, config, stages, also: None, health, supervisor, stop })
+        Ok(Self { role, kafka, told, config, stages, also: None, health, supervisor, stop, speaker })
     }
 
     /// Serves the health, where that is wanted.
@@ -124,7 +126,7 @@ impl Process {
         let (address, router) = (bound.address(), self.health.router());
         self.supervisor.add(Task::once("health", Phase::Bus, |shutdown| async move {
             bound.serve(router, shutdown).await;
-            Ok::<(), std::convert::Infallible>(())
+            Ok::<(), Infallible>(())
         }));
         Ok(Some(address))
     }
@@ -146,6 +148,7 @@ impl Process {
             gates: iter::once(self.stages.gate.clone()).chain(self.also.clone()).collect(),
             catalogs: self.stages.catalogs.clone(),
             check: self.role.needs_catalog.then(|| self.health.register("catalog")),
+            speaker: self.speaker.clone(),
         };
         self.supervisor.add(Task::once("ready", Phase::Bus, |shutdown| ready.tell(shutdown)));
         self.supervisor.run(self.stop).await?;
@@ -169,46 +172,46 @@ struct Ready {
     gates: Vec<Gate>,
     catalogs: Catalogs,
     check: Option<Check>,
+    speaker: Speaker,
 }
 
 impl Ready {
-    async fn tell(self, shutdown: CancellationToken) -> io::Result<()> {
-        match shutdown.run_until_cancelled(self.wait_and_tell()).await {
-            Some(Ok(())) => shutdown.cancelled().await,
-            Some(Err(error)) => return Err(error),
-            None => {}
+    async fn tell(self, shutdown: CancellationToken) -> Result<(), Infallible> {
+        if shutdown.run_until_cancelled(self.wait_and_tell()).await.is_some() {
+            shutdown.cancelled().await;
         }
         Ok(())
     }
 
-    async fn wait_and_tell(&self) -> io::Result<()> {
+    async fn wait_and_tell(&self) {
         for gate in &self.gates {
             gate.opened().await;
         }
-        let Some(check) = &self.check else { return print::line(&self.line) };
+        let Some(check) = &self.check else { return self.speaker.line(&self.line) };
         let followed = tokio::select! {
             followed = self.catalogs.some() => followed,
             () = self.catalogs.none() => {
                 check.not_ready("no catalog on the bus yet; put one there: herald catalog apply <folder>");
                 let name = self.role.name;
-                print::line(&format!("⏳ Herald {name} waits: no catalog on the bus yet: herald catalog apply <folder>"))?;
+                let waits = "waits: no catalog on the bus yet: herald catalog apply <folder>";
+                self.speaker.line(&format!("⏳ Herald {name} {waits}"));
                 self.catalogs.some().await
             }
         };
         check.ready();
-        print::line(&format!("{}   catalog version {}, {}", self.line, followed.number, counted(&followed)))?;
-        self.tell_next(followed.number).await
+        self.speaker.line(&format!("{}   catalog version {}, {}", self.line, followed.number, counted(&followed)));
+        self.tell_next(followed.number).await;
     }
 
     /// Says each version of the catalog that is followed from then on.
-    async fn tell_next(&self, mut told: u64) -> io::Result<()> {
+    async fn tell_next(&self, mut told: u64) {
         let mut catalogs = self.catalogs.follow();
         loop {
             // The sender lives as long as this value.
             let next = catalogs.wait_for(|next| next.as_ref().is_some_and(|next| next.number > told)).await;
-            let Some(next) = next.ok().and_then(|next| next.clone()) else { return Ok(()) };
+            let Some(next) = next.ok().and_then(|next| next.clone()) else { return };
             told = next.number;
-            print::line(&format!("📖 Catalog version {told}: {}", counted(&next)))?;
+            self.speaker.line(&format!("📖 Catalog version {told}: {}", counted(&next)));
         }
     }
 }
