@@ -27,6 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    runtime::files::raise();
     match cmd::run(cli.command) {
         Ok(code) => code,
         Err(error) => exit::report(&error),

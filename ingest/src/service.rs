@@ -250,9 +250,7 @@ impl Webhook {
             return Err(self.refuse_size(source, Some(size), &[]));
         }
         let mut taken = self.budget.take().ok_or_else(busy)?;
-        let announced_length = announced.and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
-        taken.reach(announced_length).ok_or_else(busy)?;
-        let collected = collect(body, self.rules.max_body, announced_length, &mut taken);
+        let collected = collect(body, self.rules.max_body, &mut taken);
         let collected = tokio::time::timeout(self.body_timeout, collected).await.unwrap_or(Err(Unread::Slow));
         match collected {
             Ok(body) => Ok((body, taken)),
@@ -357,8 +355,9 @@ fn received() -> Timestamp {
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
-/// Reads a body whole, without copying where it comes in one piece.
-async fn collect(mut body: Incoming, limit: usize, announced: usize, taken: &mut Taken) -> Result<Bytes, Unread> {
+/// Reads a body whole, without copying where it comes in one piece. Memory is taken as bytes arrive, at most twice theirs:
+/// to announce a large body and not to send it keeps nobody else out.
+async fn collect(mut body: Incoming, limit: usize, taken: &mut Taken) -> Result<Bytes, Unread> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -369,16 +368,20 @@ async fn collect(mut body: Incoming, limit: usize, announced: usize, taken: &mut
             rest.extend_from_slice(&data);
             return Err(Unread::TooLarge(rest.freeze()));
         }
-        taken.reach(length).ok_or(Unread::NoRoom)?;
         if first.is_empty() {
+            taken.reach(length).ok_or(Unread::NoRoom)?;
             first = data;
-        } else {
-            if rest.is_empty() {
-                rest.reserve(announced.max(length));
-                rest.extend_from_slice(&first);
-            }
-            rest.extend_from_slice(&data);
+            continue;
         }
+        if length > rest.capacity() {
+            let room = (2 * length).min(limit);
+            taken.reach(room).ok_or(Unread::NoRoom)?;
+            rest.reserve(room - rest.len());
+        }
+        if rest.is_empty() {
+            rest.extend_from_slice(&first);
+        }
+        rest.extend_from_slice(&data);
     }
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }

@@ -2,7 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    middleware::map_response,
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use serde::Serialize;
 
 /// The checks of a process, by name. Cheap to clone.
@@ -69,9 +76,12 @@ impl Health {
     }
 
     /// `/healthz`: 200 while the process answers at all. `/readyz`: 200 if every part is ready, else 503, with each part's
-    /// reason; a part that is ready and has one is in trouble that leaves the process ready.
+    /// reason; a part that is ready and has one is in trouble that leaves the process ready. No secret is wanted, so each
+    /// connection ends with its answer: nobody can hold one with them.
     pub fn router(&self) -> Router {
-        Router::new().route("/healthz", get(async || "alive\n")).route("/readyz", get(readyz)).with_state(self.clone())
+        const CLOSE: [(header::HeaderName, HeaderValue); 1] = [(header::CONNECTION, HeaderValue::from_static("close"))];
+        let routes = Router::new().route("/healthz", get(async || "alive\n")).route("/readyz", get(readyz));
+        routes.layer(map_response(async |response: Response| (CLOSE, response))).with_state(self.clone())
     }
 }
 

@@ -1,8 +1,10 @@
 //! Listening for HTTP: where, for whom, and how it ends.
 //!
 //! A process listens beyond loopback only with a secret, or because its configuration spells out `auth = "none"`. Slow
-//! clients cannot pile up: the headers of a request, idle time before them included, have a deadline, and connections have
-//! a limit beyond which further ones wait in the kernel.
+//! clients cannot pile up: the headers of a request, idle time before them included, have a deadline, so has a write that
+//! the other side does not read, and connections have a limit beyond which further ones wait in the kernel.
+
+mod stream;
 
 use std::{
     io,
@@ -25,7 +27,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Auth, Duration};
+use self::stream::Guarded;
+use crate::{
+    config::{Auth, Duration},
+    files,
+};
 
 /// Where and for whom a listener is there.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,6 +45,8 @@ pub struct Listen {
     pub max_connections: usize,
     /// How long a connection may take to send the headers of its next request, idle time included.
     pub header_timeout: Duration,
+    /// How long a client may read nothing of an answer that waits for it.
+    pub write_timeout: Duration,
     /// How long requests under way may take to finish when the process stops.
     pub drain_timeout: Duration,
 }
@@ -50,6 +58,7 @@ impl Default for Listen {
             auth: Auth::Unset,
             max_connections: 4096,
             header_timeout: Duration::secs(60),
+            write_timeout: Duration::secs(30),
             drain_timeout: Duration::secs(10),
         }
     }
@@ -108,10 +117,11 @@ pub struct Bound {
 struct Limits {
     connections: usize,
     header: time::Duration,
+    write: time::Duration,
     drain: time::Duration,
 }
 
-/// How long to wait when the process has no more file descriptors.
+/// How long to wait when the process or the machine can take no more connections for now.
 const EXHAUSTED: time::Duration = time::Duration::from_millis(50);
 
 impl Bound {
@@ -124,9 +134,21 @@ impl Bound {
         let failed = |source| ListenError::Bind { setting, address: listen.address, source };
         let listener = TcpListener::bind(listen.address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let wanted = listen.max_connections.clamp(1, Semaphore::MAX_PERMITS);
+        let connections = files::connections(wanted, files::limit());
+        if connections < wanted {
+            tracing::warn!(
+                setting = format!("{setting}.max-connections"),
+                wanted,
+                connections,
+                files = files::limit(),
+                "fewer connections than configured: this process may not open more files; raise `ulimit -Hn`"
+            );
+        }
         let limits = Limits {
-            connections: listen.max_connections.clamp(1, Semaphore::MAX_PERMITS),
+            connections,
             header: listen.header_timeout.get(),
+            write: listen.write_timeout.get(),
             drain: listen.drain_timeout.get(),
         };
         Ok(Self { listener, address, limits })
@@ -156,9 +178,11 @@ impl Bound {
         B::Error: std::error::Error + Send + Sync,
     {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(self.limits.header);
+        // Who has sent a whole request and closes that side still wants the answer.
+        http.timer(TokioTimer::new()).header_read_timeout(self.limits.header).half_close(true);
         let slots = Arc::new(Semaphore::new(self.limits.connections));
         let mut connections = JoinSet::new();
+        let mut exhausted = false;
         loop {
             // Stopping goes first, so that a flood of connections cannot hold it up.
             let accepted = tokio::select! {
@@ -169,12 +193,20 @@ impl Bound {
             };
             let (stream, slot) = match accepted {
                 Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(address = %self.address, %error, "a connection could not be accepted");
+                Err(error) if files::is_exhausted(&error) => {
+                    if !std::mem::replace(&mut exhausted, true) {
+                        tracing::warn!(address = %self.address, %error, "no further connections for now; trying again");
+                    }
                     tokio::time::sleep(EXHAUSTED).await;
                     continue;
                 }
+                Err(error) => {
+                    tracing::debug!(address = %self.address, %error, "a connection was given up before it was accepted");
+                    continue;
+                }
             };
+            exhausted = false;
+            let stream = Guarded::new(stream, self.limits.write, shutdown.clone());
             let connection = http.serve_connection(TokioIo::new(stream), service.clone());
             let shutdown = shutdown.clone();
             connections.spawn(async move {
@@ -207,6 +239,7 @@ async fn accept(
 ) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await.expect("invariant: the semaphore is never closed");
     let (stream, _) = listener.accept().await?;
-    stream.set_nodelay(true)?;
+    // Without it answers are slower, that is all.
+    let _ = stream.set_nodelay(true);
     Ok((stream, slot))
 }

@@ -153,6 +153,26 @@ async fn more_bytes_than_may_be_under_way_are_503_at_once() {
 }
 
 #[tokio::test]
+async fn bodies_that_are_announced_and_not_sent_keep_nobody_out() {
+    let (bus, mut config) = (bus().await, Config::default());
+    config.max_body = config::Size(1000);
+    config.max_in_flight_bytes = config::Size(2000);
+    let ingest = Ingest::with(config, bus.clone(), bus, None).await;
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(ingest.address).await.expect("connected");
+        // The answer `100 Continue` shows that the body is being read.
+        let head = b"POST /hasura HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\ncontent-length: 1000\r\n\r\n";
+        stream.write_all(head).await.expect("sent");
+        assert_eq!(receive(&mut stream).await.status, 100);
+        silent.push(stream);
+    }
+    assert_eq!(ingest.post("/hasura", &[], INSERT).await.status, 200);
+    drop(silent);
+    ingest.stop().await;
+}
+
+#[tokio::test]
 async fn refusals_that_cannot_be_recorded_delay_nobody_and_are_counted() {
     let ingest = Ingest::start(Config::default()).await;
     ingest.bus.break_store(true);

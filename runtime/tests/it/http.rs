@@ -157,3 +157,58 @@ async fn a_process_is_ready_once_each_of_its_parts_is() {
     assert!(!health.is_ready() && server.get("/readyz", "").await.contains("the disk is full"));
     server.stop().await;
 }
+
+/// Asks again and again on one connection and reads nothing, until no more can be sent.
+async fn ask_and_read_nothing(stream: &mut TcpStream, path: &str) {
+    let asked = format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n").repeat(1000);
+    let sending = async { while stream.write_all(asked.as_bytes()).await.is_ok() {} };
+    let _ = tokio::time::timeout(Duration::from_millis(500), sending).await;
+}
+
+#[tokio::test]
+async fn who_reads_nothing_holds_no_connection() {
+    let write_timeout = config::Duration::millis(100);
+    let listen = Listen { max_connections: 2, write_timeout, ..Listen::default() };
+    let answer = "x".repeat(100_000);
+    let router = Router::new().route("/", get(async move || answer.clone())).merge(Health::new().router());
+    let server = serve(listen, router).await;
+    for path in ["/", "/healthz"] {
+        let mut stalled = [server.connect().await, server.connect().await];
+        for stream in &mut stalled {
+            ask_and_read_nothing(stream, path).await;
+        }
+        assert!(server.get("/healthz", "").await.ends_with("alive\n"), "{path}");
+        drop(stalled);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_who_sends_a_large_body_before_it_reads() {
+    let refuse = async || axum::http::StatusCode::PAYLOAD_TOO_LARGE;
+    let server = serve(Listen::default(), Router::new().route("/", axum::routing::post(refuse))).await;
+    let body = vec![b'x'; 6_000_000];
+    for _ in 0..5 {
+        let mut stream = server.connect().await;
+        let head = format!("POST / HTTP/1.1\r\nhost: h\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        stream.write_all(&body).await.expect("all of it is taken");
+        assert!(rest(&mut stream).await.starts_with("HTTP/1.1 413"));
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_closes_its_side_after_the_request_is_answered() {
+    let slowly = async || {
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        "done"
+    };
+    let server = serve(Listen::default(), Router::new().route("/", get(slowly))).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n").await.expect("sent");
+    stream.shutdown().await.expect("closed on this side");
+    assert!(rest(&mut stream).await.ends_with("done"));
+    server.stop().await;
+}
