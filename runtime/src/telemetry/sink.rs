@@ -63,8 +63,7 @@ impl Sink {
     }
 
     fn to(file: impl Write + Send + 'static, confess: Confess) -> io::Result<Self> {
-        let shared =
-            Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), lost: AtomicU64::new(0) });
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), lost: AtomicU64::new(0) });
         let mut writer = Writer { file, confess, torn: false, shared: Arc::clone(&shared) };
         thread::Builder::new().name("lines".to_owned()).spawn(move || writer.run())?;
         Ok(Self(shared))
