@@ -6,7 +6,7 @@ use contracts::names::{EventRef, GroupName, JobName};
 use serde_json::{Map, Value};
 
 use crate::{
-    cel::{Bindings, Columns, Expression, Stop},
+    cel::{self, Bindings, Columns, Expression, MAX_DATA, MAX_KEY, Room, Stop},
     change::Change,
     detector::{Detection, Detector, Mismatch, Selector, Shared},
     report::Place,
@@ -243,7 +243,10 @@ impl Event {
                 if let Some(verdict) = when.as_ref().and_then(|when| refused(when, &bindings)) {
                     return verdict;
                 }
-                match data.as_ref().map_or_else(|| Ok(whole_change(change)), |data| data.value(&bindings)) {
+                let room = Room::new(MAX_DATA);
+                let data =
+                    data.as_ref().map_or_else(|| whole_change(change, &room), |data| data.value(&bindings, &room));
+                match data {
                     Ok(data) => data,
                     Err(error) => return Verdict::Failed { stage: Stage::Data, error },
                 }
@@ -262,12 +265,17 @@ impl Event {
             return Ok(None);
         }
         let bindings = Bindings { change: Some(change), data: Some(data), event: None };
+        let room = Room::new(MAX_DATA);
         let parts: Vec<Value> = self
             .key
             .iter()
-            .map(|part| part.value(&bindings).map_err(|stop| part.describe(&stop)))
+            .map(|part| part.value(&bindings, &room).map_err(|stop| part.describe(&stop)))
             .collect::<Result<_, _>>()?;
-        Ok(Some(contracts::json::key(&parts)))
+        let key = contracts::json::key(&parts);
+        if key.len() > MAX_KEY {
+            return Err(format!("the key has {} bytes, and at most {MAX_KEY} are possible", key.len()));
+        }
+        Ok(Some(key))
     }
 
     /// Why the event did not happen in a change, in words for people.
@@ -304,12 +312,15 @@ fn refused(when: &Expression, bindings: &Bindings<'_>) -> Option<Verdict> {
 }
 
 /// What an event carries that declares no data.
-fn whole_change(change: &Change<'_>) -> Value {
+fn whole_change(change: &Change<'_>, room: &Room) -> Result<Value, String> {
+    for (name, row) in [("old", change.old()), ("new", change.new_row())] {
+        room.take(cel::length(row)).map_err(|full| format!("{name}: {full}"))?;
+    }
     let mut data = Map::new();
     data.insert("op".into(), change.operation().as_str().into());
     data.insert("old".into(), change.old().clone());
     data.insert("new".into(), change.new_row().clone());
-    Value::Object(data)
+    Ok(Value::Object(data))
 }
 
 impl Data {
@@ -322,14 +333,16 @@ impl Data {
         }
     }
 
-    fn value(&self, bindings: &Bindings<'_>) -> Result<Value, String> {
+    fn value(&self, bindings: &Bindings<'_>, room: &Room) -> Result<Value, String> {
         Ok(match self {
             Self::Null => Value::Null,
-            Self::Leaf(expression) => expression.value(bindings).map_err(|stop| expression.describe(&stop))?,
-            Self::List(items) => Value::Array(items.iter().map(|item| item.value(bindings)).collect::<Result<_, _>>()?),
+            Self::Leaf(expression) => expression.value(bindings, room).map_err(|stop| expression.describe(&stop))?,
+            Self::List(items) => {
+                Value::Array(items.iter().map(|item| item.value(bindings, room)).collect::<Result<_, _>>()?)
+            }
             Self::Map(entries) => {
                 let entries = entries.iter().map(|(key, data)| {
-                    let value = data.value(bindings).map_err(|error| format!("{key}: {error}"))?;
+                    let value = data.value(bindings, room).map_err(|error| format!("{key}: {error}"))?;
                     Ok::<_, String>((key.clone(), value))
                 });
                 Value::Object(entries.collect::<Result<_, _>>()?)

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::cel::{Bindings, CompileError, Expression, Scope};
+use crate::cel::{Bindings, CompileError, Expression, MAX_DATA, Room, Scope};
 
 /// A value with holes in its strings.
 ///
@@ -106,7 +106,7 @@ impl Template {
     /// The value for one event.
     pub fn render(&self, context: &JobContext<'_>) -> Result<Value, RenderError> {
         let bindings = Bindings { change: None, data: Some(context.data), event: Some(context.event) };
-        self.fill(&bindings, "")
+        self.fill(&bindings, "", &Room::new(MAX_DATA))
     }
 
     /// The value of one option, `None` if there is no such key.
@@ -115,37 +115,37 @@ impl Template {
         match self {
             Self::Map(entries) => {
                 let found = entries.iter().find(|(name, _)| name == key);
-                found.map(|(name, template)| template.fill(&bindings, name)).transpose()
+                found.map(|(name, template)| template.fill(&bindings, name, &Room::new(MAX_DATA))).transpose()
             }
             Self::Value(value) => Ok(value.get(key).cloned()),
             _ => Ok(None),
         }
     }
 
-    fn fill(&self, bindings: &Bindings<'_>, path: &str) -> Result<Value, RenderError> {
+    fn fill(&self, bindings: &Bindings<'_>, path: &str, room: &Room) -> Result<Value, RenderError> {
         match self {
             Self::Value(value) => Ok(value.clone()),
-            Self::Expression(expression) => value_of(expression, bindings, path),
+            Self::Expression(expression) => value_of(expression, bindings, path, room),
             Self::Text(parts) => {
                 let mut text = String::new();
                 for part in parts {
                     match part {
                         Part::Text(piece) => text.push_str(piece),
-                        Part::Expression(expression) => text.push_str(&text_of(expression, bindings, path)?),
+                        Part::Expression(expression) => text.push_str(&text_of(expression, bindings, path, room)?),
                     }
                 }
                 Ok(Value::String(text))
             }
             Self::List(items) => {
                 let items = items.iter().enumerate();
-                let filled = items.map(|(index, item)| item.fill(bindings, &format!("{path}[{index}]")));
+                let filled = items.map(|(index, item)| item.fill(bindings, &format!("{path}[{index}]"), room));
                 Ok(Value::Array(filled.collect::<Result<_, _>>()?))
             }
             Self::Map(entries) => {
                 let mut map = Map::new();
                 for (key, template) in entries {
                     let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                    map.insert(key.clone(), template.fill(bindings, &path)?);
+                    map.insert(key.clone(), template.fill(bindings, &path, room)?);
                 }
                 Ok(Value::Object(map))
             }
@@ -153,16 +153,16 @@ impl Template {
     }
 }
 
-fn value_of(expression: &Expression, bindings: &Bindings<'_>, path: &str) -> Result<Value, RenderError> {
+fn value_of(expression: &Expression, bindings: &Bindings<'_>, path: &str, room: &Room) -> Result<Value, RenderError> {
     expression
-        .value(bindings)
+        .value(bindings, room)
         .map_err(|stop| RenderError { path: path.to_owned(), message: expression.describe(&stop) })
 }
 
 /// Within text a null would be an accident that nobody sees: it must be said what stands in its place.
-fn text_of(expression: &Expression, bindings: &Bindings<'_>, path: &str) -> Result<String, RenderError> {
+fn text_of(expression: &Expression, bindings: &Bindings<'_>, path: &str, room: &Room) -> Result<String, RenderError> {
     let fail = |message: String| RenderError { path: path.to_owned(), message };
-    match value_of(expression, bindings, path)? {
+    match value_of(expression, bindings, path, room)? {
         Value::Null => {
             Err(fail(format!("{expression} is null; write coalesce({expression}, \"\") to put a text in its place")))
         }

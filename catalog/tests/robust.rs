@@ -4,7 +4,7 @@ mod common;
 
 use catalog::{
     Template,
-    cel::{Bindings, Expression, Scope},
+    cel::{Bindings, Expression, MAX_DATA, Room, Scope},
 };
 use common::{change, compile};
 use proptest::prelude::*;
@@ -94,7 +94,12 @@ proptest! {
                 let bindings = Bindings { change: Some(&change), ..Bindings::default() };
                 let holds = expression.holds(&bindings);
                 prop_assert_eq!(expression.why_not(&bindings).is_none(), holds == Ok(true));
-                let _ = expression.value(&bindings).map_err(|stop| expression.describe(&stop));
+                for limit in [20, 200, MAX_DATA] {
+                    match expression.value(&bindings, &Room::new(limit)) {
+                        Ok(value) => prop_assert!(value.to_string().len() <= limit, "{} > {}", value, limit),
+                        Err(stop) => drop(expression.describe(&stop)),
+                    }
+                }
             }
             Err(errors) => {
                 prop_assert!(!errors.is_empty());

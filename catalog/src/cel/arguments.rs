@@ -1,5 +1,7 @@
 //! The arguments of a call: evaluated, present, and of the type that the function wants.
 
+use std::rc::Rc;
+
 use super::{
     Stop,
     eval::Evaluator,
@@ -32,6 +34,21 @@ impl<'e, 'a> Arguments<'e, 'a> {
 
     pub(crate) fn text(&self, index: usize) -> Result<&str, Stop> {
         self.values[index].as_str().ok_or_else(|| self.wrong(index, "a string"))
+    }
+
+    /// A text that the call made.
+    pub(crate) fn made(&self, text: impl Into<Rc<str>> + AsRef<str>) -> Result<Value<'a>, Stop> {
+        self.evaluator.budget.make(text.as_ref().len(), self.span)?;
+        Ok(Value::text(text))
+    }
+
+    /// How many at most: all, if the argument is not there or negative.
+    pub(crate) fn limit(&self, index: usize) -> Result<usize, Stop> {
+        match self.values.get(index) {
+            None => Ok(usize::MAX),
+            Some(Value::Int(value)) if *value < 0 => Ok(usize::MAX),
+            Some(_) => self.position(index),
+        }
     }
 
     /// A position or a count: a whole number that is not negative.

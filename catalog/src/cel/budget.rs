@@ -6,10 +6,12 @@ use super::{Stop, node::Span};
 
 /// How many steps one evaluation may take: an operation is one, and looking through something large costs in proportion.
 pub const MAX_STEPS: u32 = 100_000;
-/// How long a text may become that an expression makes, in bytes.
-pub(crate) const MAX_TEXT: usize = 4 * 1024 * 1024;
-/// How many elements a list may have that an expression makes.
-pub(crate) const MAX_ELEMENTS: usize = 100_000;
+/// How many bytes of texts, lists and maps one evaluation may make on its way.
+pub(crate) const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// How many bytes the data of an event, or the options of a job, may have as JSON.
+pub const MAX_DATA: usize = 4 * 1024 * 1024;
+/// How many bytes the key of an event may have.
+pub const MAX_KEY: usize = 1024;
 /// How long the text of an expression may be, in bytes.
 pub(crate) const MAX_SOURCE: usize = 32 * 1024;
 /// How deeply an expression may nest.
@@ -18,41 +20,85 @@ pub(crate) const MAX_DEPTH: usize = 64;
 /// finite.
 pub(crate) const MAX_OPERATORS: usize = 400;
 
-/// The steps that are left.
-pub(crate) struct Budget(Cell<u32>);
+/// How many elements, or words of a text, are compared for one step.
+const LOOKS: u32 = 32;
+
+/// What is left to one evaluation: steps, and bytes to make.
+pub(crate) struct Budget {
+    steps: Cell<u32>,
+    /// Looked at since the last whole step.
+    looks: Cell<u32>,
+    bytes: Cell<usize>,
+}
 
 impl Budget {
     pub(crate) fn new() -> Self {
-        Self(Cell::new(MAX_STEPS))
+        Self { steps: Cell::new(MAX_STEPS), looks: Cell::new(0), bytes: Cell::new(MAX_BYTES) }
     }
 
     #[inline]
     pub(crate) fn spend(&self, steps: usize, span: Span) -> Result<(), Stop> {
-        match u32::try_from(steps).ok().and_then(|steps| self.0.get().checked_sub(steps)) {
+        match u32::try_from(steps).ok().and_then(|steps| self.steps.get().checked_sub(steps)) {
             Some(left) => {
-                self.0.set(left);
+                self.steps.set(left);
                 Ok(())
             }
             None => {
-                self.0.set(0);
+                self.steps.set(0);
                 Err(Stop::failed(span, format!("the expression took more than {MAX_STEPS} steps")))
+            }
+        }
+    }
+
+    /// Pays for comparing: so many elements or words, of which a step has [`LOOKS`].
+    #[inline]
+    pub(crate) fn look(&self, count: usize, span: Span) -> Result<(), Stop> {
+        let looks = self.looks.get() as usize + count;
+        self.looks.set((looks % LOOKS as usize) as u32);
+        self.spend(looks / LOOKS as usize, span)
+    }
+
+    /// Pays for a text, list or map of so many bytes, before it is made.
+    pub(crate) fn make(&self, bytes: usize, span: Span) -> Result<(), Stop> {
+        match self.bytes.get().checked_sub(bytes) {
+            Some(left) => {
+                self.bytes.set(left);
+                Ok(())
+            }
+            None => {
+                self.bytes.set(0);
+                Err(Stop::failed(span, format!("the expression made more than {MAX_BYTES} bytes of texts and lists")))
             }
         }
     }
 }
 
-/// A text may only become so long.
-pub(crate) fn check_text(length: usize, span: Span) -> Result<(), Stop> {
-    if length > MAX_TEXT {
-        return Err(Stop::failed(span, format!("the text would be longer than {MAX_TEXT} bytes")));
-    }
-    Ok(())
+/// How many bytes of JSON may still be made. One is shared by all the expressions of one output, so that their sum is
+/// bounded.
+#[derive(Debug)]
+pub struct Room {
+    left: Cell<usize>,
+    limit: usize,
 }
 
-/// A list may only become so long.
-pub(crate) fn check_elements(count: usize, span: Span) -> Result<(), Stop> {
-    if count > MAX_ELEMENTS {
-        return Err(Stop::failed(span, format!("the list would have more than {MAX_ELEMENTS} elements")));
+impl Room {
+    /// Room for so many bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { left: Cell::new(limit), limit }
     }
-    Ok(())
+
+    /// Takes so many bytes.
+    ///
+    /// # Errors
+    /// There are not so many left; then none are.
+    pub fn take(&self, bytes: usize) -> Result<(), NoRoom> {
+        let left = self.left.get().checked_sub(bytes);
+        self.left.set(left.unwrap_or(0));
+        left.map(|_| ()).ok_or(NoRoom(self.limit))
+    }
 }
+
+/// An output would be too large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("with this it would have more than {0} bytes")]
+pub struct NoRoom(usize);

@@ -2,10 +2,23 @@
 
 use std::cmp::Ordering;
 
-use super::{number, value::Value};
+use super::{Stop, budget::Budget, node::Span, number, value::Value};
 
 /// Whether two values are equal: numbers by value, lists in order, maps regardless of order; different types differ.
-pub(crate) fn equal(a: &Value<'_>, b: &Value<'_>) -> bool {
+#[inline]
+pub(crate) fn equal(budget: &Budget, a: &Value<'_>, b: &Value<'_>, span: Span) -> Result<bool, Stop> {
+    match (a, b) {
+        (Value::JsonList(_) | Value::List(_), Value::JsonList(_) | Value::List(_)) => equal_lists(budget, a, b, span),
+        (Value::JsonMap(_) | Value::Map(_), Value::JsonMap(_) | Value::Map(_)) => equal_maps(budget, a, b, span),
+        _ => {
+            budget.look(words(a).min(words(b)), span)?;
+            Ok(equal_scalars(a, b))
+        }
+    }
+}
+
+/// The same of two that are neither lists nor maps.
+pub(crate) fn equal_scalars(a: &Value<'_>, b: &Value<'_>) -> bool {
     match (a, b) {
         (Value::Null, Value::Null) => true,
         (Value::Bool(a), Value::Bool(b)) => a == b,
@@ -18,31 +31,47 @@ pub(crate) fn equal(a: &Value<'_>, b: &Value<'_>) -> bool {
             Value::Int(_) | Value::Number(_) | Value::Decimal(_),
         ) => number::compare(a, b) == Some(Ordering::Equal),
         (Value::String(_) | Value::Text(_), Value::String(_) | Value::Text(_)) => a.as_str() == b.as_str(),
-        (Value::JsonList(_) | Value::List(_), Value::JsonList(_) | Value::List(_)) => equal_lists(a, b),
-        (Value::JsonMap(_) | Value::Map(_), Value::JsonMap(_) | Value::Map(_)) => equal_maps(a, b),
         _ => false,
     }
 }
 
-fn equal_lists(a: &Value<'_>, b: &Value<'_>) -> bool {
-    match (a, b) {
-        (Value::JsonList(a), Value::JsonList(b)) => {
-            a.len() == b.len() && a.iter().zip(*b).all(|(a, b)| contracts::json::equal(a, b))
-        }
-        _ => match (a.elements(), b.elements()) {
-            (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| equal(&a, &b)),
-            _ => false,
-        },
+/// What comparing a scalar looks at, in words of 32 bytes.
+pub(crate) fn words(value: &Value<'_>) -> usize {
+    match value {
+        Value::String(text) | Value::Number(text) => text.len() / 32,
+        Value::Text(text) => text.len() / 32,
+        Value::Bytes(bytes) => bytes.len() / 32,
+        _ => 0,
     }
 }
 
-fn equal_maps(a: &Value<'_>, b: &Value<'_>) -> bool {
-    let (Some(keys), Some(others)) = (a.elements(), b.elements()) else { return false };
-    keys.len() == others.len()
-        && keys.iter().all(|key| match (a.get(&key), b.get(&key)) {
-            (Some(a), Some(b)) => equal(&a, &b),
-            _ => false,
-        })
+fn equal_lists(budget: &Budget, a: &Value<'_>, b: &Value<'_>, span: Span) -> Result<bool, Stop> {
+    let (Some(a), Some(b)) = (a.elements(), b.elements()) else { return Ok(false) };
+    if a.len() != b.len() {
+        return Ok(false);
+    }
+    for (a, b) in a.iter().zip(b.iter()) {
+        budget.look(1, span)?;
+        if !equal(budget, &a, &b, span)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn equal_maps(budget: &Budget, a: &Value<'_>, b: &Value<'_>, span: Span) -> Result<bool, Stop> {
+    let (Some(keys), Some(others)) = (a.elements(), b.elements()) else { return Ok(false) };
+    if keys.len() != others.len() {
+        return Ok(false);
+    }
+    for key in keys.iter() {
+        budget.look(1 + a.looked_through() + b.looked_through(), span)?;
+        match (a.get(&key), b.get(&key)) {
+            (Some(a), Some(b)) if equal(budget, &a, &b, span)? => {}
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
 /// The order of two values of one type; `None` where there is none.

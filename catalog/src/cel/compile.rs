@@ -182,7 +182,7 @@ impl Compiler<'_> {
         if function == Function::Matches
             && let Some(Node { kind: Kind::Literal(Literal::String(text)), span: at }) = arguments.get(1)
         {
-            match strings::pattern(text) {
+            match strings::pattern(text, strings::PATTERN_SIZE) {
                 Ok(pattern) => {
                     return Node { kind: Kind::Matches(Box::new(arguments.swap_remove(0)), pattern), span };
                 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Number, Value as Json};
 use super::{
     Stop,
     arguments::Arguments,
-    budget::check_text,
+    budget::Room,
     eval::Evaluator,
     node::Span,
     number,
@@ -17,7 +17,10 @@ use super::{
 pub(crate) fn int<'a>(arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, Stop> {
     let value = match arguments.value(0) {
         Value::Int(value) => return Ok(Value::Int(*value)),
-        Value::Timestamp(time) => return Ok(Value::Int(time.as_second())),
+        // The second it is in, also before 1970.
+        Value::Timestamp(time) => {
+            return Ok(Value::Int(time.as_second() - i64::from(time.subsec_nanosecond() < 0)));
+        }
         Value::Duration(duration) => return Ok(Value::Int(duration.as_secs())),
         text @ (Value::String(_) | Value::Text(_)) => {
             let digits = text.as_str().unwrap_or_default().trim();
@@ -79,7 +82,11 @@ pub(crate) fn bool<'a>(arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, Stop>
 pub(crate) fn bytes<'a>(arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, Stop> {
     match arguments.value(0) {
         Value::Bytes(bytes) => Ok(Value::Bytes(bytes.clone())),
-        _ => Ok(Value::Bytes(arguments.text(0)?.as_bytes().into())),
+        _ => {
+            let text = arguments.text(0)?;
+            arguments.evaluator.budget.make(text.len(), arguments.span)?;
+            Ok(Value::Bytes(text.as_bytes().into()))
+        }
     }
 }
 
@@ -88,12 +95,12 @@ pub(crate) fn string<'a>(arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, Sto
     let value = arguments.value(0);
     if let Value::Bytes(bytes) = value {
         let text = str::from_utf8(bytes).map_err(|_| arguments.failed("the bytes are no UTF-8"))?;
-        return Ok(Value::text(text));
+        return arguments.made(text);
     }
     if value.as_str().is_some() {
         return Ok(value.clone());
     }
-    scalar_text(value).map(Value::text).ok_or_else(|| arguments.wrong(0, "a scalar"))
+    arguments.made(scalar_text(value).ok_or_else(|| arguments.wrong(0, "a scalar"))?)
 }
 
 /// The text of a value that has one: also what a string template puts in its place.
@@ -124,39 +131,78 @@ fn decimal_text(value: &BigDecimal) -> String {
     text.parse().map_or(text, |number: Number| contracts::json::canonical(&Json::Number(number)))
 }
 
-/// The value as JSON. Numbers that were only passed on keep their digits.
-pub(crate) fn to_json(evaluator: &Evaluator<'_>, value: &Value<'_>, span: Span) -> Result<Json, Stop> {
+/// The value as JSON, as far as there is room. Numbers that were only passed on keep their digits.
+pub(crate) fn to_json(evaluator: &Evaluator<'_>, value: &Value<'_>, span: Span, room: &Room) -> Result<Json, Stop> {
     evaluator.budget.spend(1, span)?;
+    let take = |bytes| room.take(bytes).map_err(|full| Stop::TooLarge(span, full));
     Ok(match value {
         Value::Null => Json::Null,
         Value::Bool(value) => Json::Bool(*value),
-        Value::Int(value) => Json::from(*value),
-        Value::Number(text) => number_json(text),
-        Value::Decimal(value) => number_json(&decimal_text(value)),
-        Value::String(text) => Json::from(*text),
-        Value::JsonList(items) => Json::Array(items.to_vec()),
-        Value::JsonMap(map) => Json::Object((*map).clone()),
+        Value::Int(value) => taken(Json::from(*value), take)?,
+        Value::Number(text) => taken(number_json(text), take)?,
+        Value::Decimal(value) => taken(number_json(&decimal_text(value)), take)?,
+        Value::String(text) => {
+            take(length_of_text(text))?;
+            Json::from(*text)
+        }
+        Value::JsonList(items) => {
+            items.iter().try_for_each(|item| take(length(item) + 1)).and_then(|()| take(2))?;
+            Json::Array(items.to_vec())
+        }
+        Value::JsonMap(map) => {
+            map.iter()
+                .try_for_each(|(key, value)| take(length_of_text(key) + length(value) + 2))
+                .and_then(|()| take(2))?;
+            Json::Object((*map).clone())
+        }
         Value::List(items) => {
-            let items = items.iter().map(|item| to_json(evaluator, item, span));
+            take(items.len() + 2)?;
+            let items = items.iter().map(|item| to_json(evaluator, item, span, room));
             Json::Array(items.collect::<Result<_, _>>()?)
         }
-        Value::Map(entries) => map_json(evaluator, entries, span)?,
+        Value::Map(entries) => {
+            let mut map = Map::new();
+            for (key, value) in entries.iter() {
+                let key = scalar_text(key).ok_or_else(|| Stop::failed(span, "the key of a map is a scalar"))?;
+                take(length_of_text(&key) + 2)?;
+                map.insert(key, to_json(evaluator, value, span, room)?);
+            }
+            Json::Object(map)
+        }
         Value::Bytes(_) => return Err(Stop::failed(span, "bytes have no JSON; convert them with string()")),
         other => {
             let text = scalar_text(other).unwrap_or_default();
-            check_text(text.len(), span)?;
+            take(length_of_text(&text))?;
             Json::String(text)
         }
     })
 }
 
-fn map_json(evaluator: &Evaluator<'_>, entries: &[(Value<'_>, Value<'_>)], span: Span) -> Result<Json, Stop> {
-    let mut map = Map::new();
-    for (key, value) in entries {
-        let key = scalar_text(key).ok_or_else(|| Stop::failed(span, "the key of a map is a scalar"))?;
-        map.insert(key, to_json(evaluator, value, span)?);
+fn taken(json: Json, take: impl Fn(usize) -> Result<(), Stop>) -> Result<Json, Stop> {
+    take(length(&json))?;
+    Ok(json)
+}
+
+/// How many bytes a value has as compact JSON: at least that, and at most a comma more for each list and map.
+pub(crate) fn length(json: &Json) -> usize {
+    match json {
+        Json::Null => 4,
+        Json::Bool(_) => 5,
+        Json::Number(number) => number.as_str().len(),
+        Json::String(text) => length_of_text(text),
+        Json::Array(items) => 2 + items.iter().map(|item| length(item) + 1).sum::<usize>(),
+        Json::Object(map) => 2 + map.iter().map(|(key, value)| length_of_text(key) + length(value) + 2).sum::<usize>(),
     }
-    Ok(Json::Object(map))
+}
+
+/// A text with its quotes and escapes.
+pub(crate) fn length_of_text(text: &str) -> usize {
+    let escapes = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
+        0..0x20 => 5,
+        _ => 0,
+    };
+    2 + text.len() + text.bytes().map(|byte| escapes(byte)).sum::<usize>()
 }
 
 fn number_json(text: &str) -> Json {

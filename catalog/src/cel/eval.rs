@@ -16,11 +16,14 @@ pub(crate) struct Evaluator<'a> {
     bindings: Bindings<'a>,
     pub(crate) locals: RefCell<Vec<Value<'a>>>,
     pub(crate) budget: Budget,
+    /// The patterns that were computed, compiled.
+    pub(crate) patterns: RefCell<Vec<regex::Regex>>,
 }
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(bindings: &Bindings<'a>) -> Self {
-        Self { bindings: *bindings, locals: RefCell::new(Vec::new()), budget: Budget::new() }
+        let (locals, patterns) = Default::default();
+        Self { bindings: *bindings, locals, budget: Budget::new(), patterns }
     }
 
     /// A condition: true, false, or no value.
@@ -51,8 +54,11 @@ impl<'a> Evaluator<'a> {
             Kind::Select(inner, field) => self.select(inner, field, node.span),
             Kind::Has(inner, field) => self.has(inner, field),
             Kind::Index(pair) => self.index(pair, node.span),
-            Kind::List(items) => items.iter().map(|item| self.eval(item)).collect::<Result<_, _>>().map(Value::list),
-            Kind::Map(entries) => self.map(entries),
+            Kind::List(items) => {
+                self.budget.make(items.len() * size_of::<Value<'_>>(), node.span)?;
+                items.iter().map(|item| self.eval(item)).collect::<Result<_, _>>().map(Value::list)
+            }
+            Kind::Map(entries) => self.map(entries, node.span),
             Kind::Not(inner) => self.condition(inner).map(|value| Value::Bool(!value)),
             Kind::Negate(inner) => self.negate(inner),
             Kind::And(terms) => self.logic(terms, false),
@@ -108,7 +114,10 @@ impl<'a> Evaluator<'a> {
             return map.get(field).map(Value::of_json).ok_or_else(|| Stop::missing(span));
         }
         match &object {
-            Value::Map(_) => object.get(&Value::String(field)).ok_or_else(|| Stop::missing(span)),
+            Value::Map(_) => {
+                self.budget.look(object.looked_through(), span)?;
+                object.get(&Value::String(field)).ok_or_else(|| Stop::missing(span))
+            }
             Value::Null => Err(Stop::null(inner.span)),
             // The columns of a row that is no object are missing: a manual invocation may carry anything.
             _ if !inner.rows().is_empty() => Err(Stop::missing(span)),
@@ -118,7 +127,12 @@ impl<'a> Evaluator<'a> {
 
     fn has(&self, inner: &'a Node, field: &str) -> Result<Value<'a>, Stop> {
         match self.eval(inner) {
-            Ok(object) => Ok(Value::Bool(object.get(&Value::String(field)).is_some())),
+            Ok(object @ (Value::JsonMap(_) | Value::Map(_) | Value::Null)) => {
+                Ok(Value::Bool(object.get(&Value::String(field)).is_some()))
+            }
+            // A row that is no object has no columns.
+            Ok(_) if !inner.rows().is_empty() => Ok(Value::Bool(false)),
+            Ok(other) => Err(Stop::failed(inner.span, format!("is {}, and has no fields", other.kind()))),
             Err(Stop::Absent(_)) => Ok(Value::Bool(false)),
             Err(failed) => Err(failed),
         }
@@ -136,16 +150,31 @@ impl<'a> Evaluator<'a> {
                     format!("is {}, and a list is indexed by an int", other.kind()),
                 ));
             }
-            (Value::JsonMap(_) | Value::Map(_), _) => object.get(&key),
+            (Value::JsonMap(_) | Value::Map(_), _) => {
+                self.budget.look(object.looked_through(), span)?;
+                object.get(&key)
+            }
             _ if !pair[0].rows().is_empty() => None,
             (other, _) => return Err(Stop::failed(pair[0].span, format!("is {}, and has no elements", other.kind()))),
         };
         found.ok_or_else(|| Stop::missing(span))
     }
 
-    fn map(&self, entries: &'a [(Node, Node)]) -> Result<Value<'a>, Stop> {
-        let pairs = entries.iter().map(|(key, value)| Ok((self.present(key)?, self.eval(value)?)));
-        Ok(Value::Map(std::rc::Rc::new(pairs.collect::<Result<_, Stop>>()?)))
+    fn map(&self, entries: &'a [(Node, Node)], span: Span) -> Result<Value<'a>, Stop> {
+        self.budget.make(entries.len() * 2 * size_of::<Value<'_>>(), span)?;
+        let mut pairs: Vec<(Value<'a>, Value<'a>)> = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            let name = self.present(key)?;
+            if !matches!(name.type_name(), "string" | "int" | "bool" | "double") {
+                return Err(Stop::failed(key.span, format!("is {}, and the key of a map is a scalar", name.kind())));
+            }
+            self.budget.look(pairs.len(), span)?;
+            if pairs.iter().any(|(other, _)| compare::equal_scalars(other, &name)) {
+                return Err(Stop::failed(key.span, "the map has this key already"));
+            }
+            pairs.push((name, self.eval(value)?));
+        }
+        Ok(Value::Map(std::rc::Rc::new(pairs)))
     }
 
     fn negate(&self, inner: &'a Node) -> Result<Value<'a>, Stop> {
@@ -178,8 +207,7 @@ impl<'a> Evaluator<'a> {
     /// Null equals only null. Beside a written `null` a missing column counts as null; elsewhere it is absent.
     fn equal(&self, sides: &'a [Node; 2]) -> Result<bool, Stop> {
         let (left, right) = (self.side(&sides[0], &sides[1])?, self.side(&sides[1], &sides[0])?);
-        self.budget.spend(left.weight().min(right.weight()), sides[0].span)?;
-        Ok(compare::equal(&left, &right))
+        compare::equal(&self.budget, &left, &right, sides[0].span)
     }
 
     #[inline]
@@ -192,6 +220,7 @@ impl<'a> Evaluator<'a> {
 
     fn compare(&self, relation: Relation, pair: &'a [Node; 2], span: Span) -> Result<Value<'a>, Stop> {
         let (left, right) = (self.present(&pair[0])?, self.present(&pair[1])?);
+        self.budget.look(compare::words(&left).min(compare::words(&right)), span)?;
         let order = compare::order(&left, &right).ok_or_else(|| {
             let hint = match (left.type_name(), right.type_name()) {
                 ("string", "int" | "double") | ("int" | "double", "string") => "; convert the text with double()",
@@ -212,7 +241,7 @@ impl<'a> Evaluator<'a> {
         let (left, right) = (self.present(&pair[0])?, self.present(&pair[1])?);
         self.budget.spend(left.weight() + right.weight(), span)?;
         if operator == Operator::Add
-            && let Some(result) = strings::concatenate(&left, &right, span)
+            && let Some(result) = strings::concatenate(&self.budget, &left, &right, span)
         {
             return result;
         }
@@ -235,7 +264,7 @@ impl<'a> Evaluator<'a> {
         {
             self.budget.spend(items.len(), pair[1].span)?;
             return Ok(Value::Bool(items.iter().any(|item| match &item.kind {
-                Kind::Literal(literal) => compare::equal(&wanted, &Value::of_literal(literal)),
+                Kind::Literal(literal) => compare::equal_scalars(&wanted, &Value::of_literal(literal)),
                 _ => false,
             })));
         }
@@ -244,9 +273,12 @@ impl<'a> Evaluator<'a> {
         match &list {
             Value::JsonMap(_) | Value::Map(_) => Ok(Value::Bool(list.get(&wanted).is_some())),
             Value::JsonList(_) | Value::List(_) => {
-                let found =
-                    list.elements().is_some_and(|items| items.iter().any(|item| compare::equal(&wanted, &item)));
-                Ok(Value::Bool(found))
+                for item in list.elements().iter().flat_map(|items| items.iter()) {
+                    if compare::equal(&self.budget, &wanted, &item, pair[1].span)? {
+                        return Ok(Value::Bool(true));
+                    }
+                }
+                Ok(Value::Bool(false))
             }
             other => Err(Stop::failed(pair[1].span, format!("is {}, and `in` wants a list or a map", other.kind()))),
         }
@@ -262,17 +294,17 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Both rows have the column, and its values differ.
-    pub(crate) fn changed(&self, column: &'a Node) -> Result<bool, Stop> {
-        let column = self.column(column)?;
+    pub(crate) fn changed(&self, node: &'a Node) -> Result<bool, Stop> {
+        let column = self.column(node)?;
         let Some(change) = self.bindings.change else { return Ok(false) };
         let name = column.as_str().unwrap_or_default();
-        Ok(match (change.old().get(name), change.new_row().get(name)) {
+        match (change.old().get(name), change.new_row().get(name)) {
             (Some(old), Some(new)) => {
                 let (old, new) = (Value::of_json(old), Value::of_json(new));
-                !compare::equal(&old, &new)
+                Ok(!compare::equal(&self.budget, &old, &new, node.span)?)
             }
-            _ => false,
-        })
+            _ => Ok(false),
+        }
     }
 
     /// The old row has the column with that value.
@@ -280,7 +312,7 @@ impl<'a> Evaluator<'a> {
         let column = self.column(column)?;
         let wanted = self.eval(value)?;
         let old = self.bindings.change.and_then(|change| change.old().get(column.as_str().unwrap_or_default()));
-        Ok(old.is_some_and(|old| compare::equal(&Value::of_json(old), &wanted)))
+        self.is(old, &wanted, value.span)
     }
 
     /// The column changed, and its new value is this.
@@ -291,7 +323,12 @@ impl<'a> Evaluator<'a> {
         let name = self.column(column)?;
         let wanted = self.eval(value)?;
         let new = self.bindings.change.and_then(|change| change.new_row().get(name.as_str().unwrap_or_default()));
-        Ok(new.is_some_and(|new| compare::equal(&Value::of_json(new), &wanted)))
+        self.is(new, &wanted, value.span)
+    }
+
+    /// Whether a column is there and has that value.
+    fn is(&self, column: Option<&'a serde_json::Value>, wanted: &Value<'a>, span: Span) -> Result<bool, Stop> {
+        column.map_or(Ok(false), |column| compare::equal(&self.budget, &Value::of_json(column), wanted, span))
     }
 
     fn column(&self, node: &'a Node) -> Result<Value<'a>, Stop> {

@@ -5,12 +5,11 @@ use serde_json::Value as Json;
 use crate::change::has_old;
 
 use super::{
-    Bindings, Expression, Stop, compare,
+    Bindings, Expression, MAX_DATA, Room, Stop,
     convert::{scalar_text, to_json},
     eval::Evaluator,
     functions::Function,
     node::{Kind, Literal, Node, Var},
-    value::Value,
 };
 
 /// How much of a value a sentence shows, in characters.
@@ -84,7 +83,7 @@ impl<'a> Explanation<'a> {
     fn not_became(&self, node: &'a Node, arguments: &'a [Node]) -> String {
         let (name, old, new) = self.columns(&arguments[0]);
         match (old, new) {
-            (Some(old), Some(new)) if compare::equal(&Value::of_json(old), &Value::of_json(new)) => {
+            (Some(old), Some(new)) if contracts::json::equal(old, new) => {
                 format!("{}: {name} did not change (it is {})", self.text(node), show(new))
             }
             (Some(_), Some(new)) => format!("{}: {name} changed to {}", self.text(node), show(new)),
@@ -149,10 +148,11 @@ impl<'a> Explanation<'a> {
             return;
         }
         let evaluator = Evaluator::new(&self.bindings);
-        let shown = match evaluator.eval(node).and_then(|value| to_json(&evaluator, &value, node.span)) {
-            Ok(value) => format!("{} = {}", self.text(node), show(&value)),
-            Err(stop) => self.expression.describe(&stop),
-        };
+        let shown =
+            match evaluator.eval(node).and_then(|value| to_json(&evaluator, &value, node.span, &Room::new(MAX_DATA))) {
+                Ok(value) => format!("{} = {}", self.text(node), show(&value)),
+                Err(stop) => self.expression.describe(&stop),
+            };
         if !found.contains(&shown) {
             found.push(shown);
         }

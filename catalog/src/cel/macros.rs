@@ -41,6 +41,7 @@ pub(crate) fn run<'a>(evaluator: &Evaluator<'a>, parts: &'a Macro) -> Result<Val
             let mut kept = Vec::new();
             for index in 0..elements.len() {
                 if test(index)? {
+                    evaluator.budget.make(size_of::<Value<'_>>(), parts.over.span)?;
                     match &parts.result {
                         Some(node) => kept.push(each(index, node)?),
                         None => kept.extend(elements.get(index)),

@@ -37,8 +37,9 @@ use serde_json::Value as Json;
 
 use crate::change::{Change, Operation};
 
-pub use budget::MAX_STEPS;
+pub use budget::{MAX_DATA, MAX_KEY, MAX_STEPS, NoRoom, Room};
 pub(crate) use columns::Columns;
+pub(crate) use convert::length;
 pub(crate) use suggest::closest;
 
 use node::{Node, Span};
@@ -92,6 +93,8 @@ pub enum Stop {
     Absent(Absence),
     /// A wrong type, a division by zero, a text that is no timestamp, a budget spent.
     Failed(Box<Failure>),
+    /// The value does not fit where it is to go.
+    TooLarge(Span, NoRoom),
 }
 
 /// What was absent, by its place in the expression; costs nothing to make.
@@ -127,11 +130,11 @@ impl Expression {
         eval::Evaluator::new(bindings).condition(&self.root)
     }
 
-    /// The value as JSON. What is only passed on keeps its digits.
-    pub fn value(&self, bindings: &Bindings<'_>) -> Result<Json, Stop> {
+    /// The value as JSON, as far as there is room. What is only passed on keeps its digits.
+    pub fn value(&self, bindings: &Bindings<'_>, room: &Room) -> Result<Json, Stop> {
         let evaluator = eval::Evaluator::new(bindings);
         let value = evaluator.eval(&self.root)?;
-        convert::to_json(&evaluator, &value, self.root.span)
+        convert::to_json(&evaluator, &value, self.root.span, room)
     }
 
     /// Why the condition did not hold, in words; `None` if it did.
@@ -145,14 +148,8 @@ impl Expression {
             Stop::Absent(absence) => {
                 format!("{} is {}", self.text(absence.span), if absence.null { "null" } else { "missing" })
             }
-            Stop::Failed(failure) => {
-                let text = self.text(failure.span);
-                if text == self.source.trim() {
-                    failure.message.clone()
-                } else {
-                    format!("{text}: {}", failure.message)
-                }
-            }
+            Stop::Failed(failure) => self.located(failure.span, failure.message.clone()),
+            Stop::TooLarge(span, full) => self.located(*span, full.to_string()),
         }
     }
 
@@ -164,6 +161,11 @@ impl Expression {
     /// Adds the columns that it can look at.
     pub(crate) fn columns(&self, into: &mut Columns) {
         columns::collect(&self.root, into);
+    }
+
+    fn located(&self, span: Span, message: String) -> String {
+        let text = self.text(span);
+        if text == self.source.trim() { message } else { format!("{text}: {message}") }
     }
 
     fn text(&self, span: Span) -> &str {

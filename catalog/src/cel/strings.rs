@@ -1,26 +1,51 @@
 //! Functions over strings and lists of them. Positions count characters, as CEL's do.
 
-use regex::RegexBuilder;
+use regex::{Regex, RegexBuilder};
 
-use super::{
-    Stop,
-    arguments::Arguments,
-    budget::{check_elements, check_text},
-    functions::Function,
-    node::Span,
-    value::Value,
-};
+use super::{Stop, arguments::Arguments, budget::Budget, functions::Function, node::Span, value::Value};
 
-/// How large a compiled pattern may be, in bytes.
-const PATTERN_SIZE: usize = 1 << 20;
+/// How large a pattern that the catalog writes may be once it is compiled, in bytes; and one that comes from a row.
+pub(crate) const PATTERN_SIZE: usize = 32 << 20;
+const COMPUTED_PATTERN_SIZE: usize = 2 << 20;
+/// What compiling a pattern from a row costs, in steps, if it is no larger than so many bytes.
+const COMPILING: [(usize, usize); 2] = [(128 << 10, 500), (COMPUTED_PATTERN_SIZE, 10_000)];
+/// What a part of a split text takes beside its bytes: the value, and what counts its owners.
+const PART: usize = size_of::<Value<'_>>() + 2 * size_of::<usize>();
 
 /// Compiles a pattern; matching takes time linear in the text, whatever the pattern.
-pub(crate) fn pattern(text: &str) -> Result<regex::Regex, String> {
-    RegexBuilder::new(text).size_limit(PATTERN_SIZE).build().map_err(|error| {
-        let text = error.to_string();
-        let last = text.lines().last().unwrap_or_default();
-        format!("the pattern is wrong: {}", last.trim_start_matches("error: "))
+pub(crate) fn pattern(text: &str, size: usize) -> Result<Regex, String> {
+    RegexBuilder::new(text).size_limit(size).build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(size) => {
+            format!("the pattern is too large: compiled, it would have more than {size} bytes; repeat less, or write [a-z] for \\w")
+        }
+        error => {
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            format!("the pattern is wrong: {}", last.trim_start_matches("error: "))
+        }
     })
+}
+
+/// Whether a text matches a pattern that was computed. Each is compiled once in an evaluation.
+fn matches(text: &str, arguments: &Arguments<'_, '_>) -> Result<bool, Stop> {
+    let wanted = arguments.text(1)?;
+    let mut patterns = arguments.evaluator.patterns.borrow_mut();
+    if let Some(known) = patterns.iter().find(|known| known.as_str() == wanted) {
+        return Ok(known.is_match(text));
+    }
+    let [(small, few), (large, many)] = COMPILING;
+    arguments.evaluator.budget.spend(few, arguments.span)?;
+    let compiled = match RegexBuilder::new(wanted).size_limit(small).build() {
+        Err(regex::Error::CompiledTooBig(_)) => {
+            arguments.evaluator.budget.spend(many, arguments.span)?;
+            pattern(wanted, large)
+        }
+        _ => pattern(wanted, small),
+    };
+    let compiled = compiled.map_err(|message| arguments.failed(message))?;
+    let found = compiled.is_match(text);
+    patterns.push(compiled);
+    Ok(found)
 }
 
 /// `size`: characters of a string, bytes, elements of a list, keys of a map.
@@ -47,13 +72,10 @@ pub(crate) fn call<'a>(function: Function, arguments: &Arguments<'_, 'a>) -> Res
         Function::Contains => Value::Bool(text.contains(arguments.text(1)?)),
         Function::StartsWith => Value::Bool(text.starts_with(arguments.text(1)?)),
         Function::EndsWith => Value::Bool(text.ends_with(arguments.text(1)?)),
-        Function::Matches => {
-            let pattern = pattern(arguments.text(1)?).map_err(|message| arguments.failed(message))?;
-            Value::Bool(pattern.is_match(text))
-        }
-        Function::LowerAscii => Value::text(text.to_ascii_lowercase()),
-        Function::UpperAscii => Value::text(text.to_ascii_uppercase()),
-        Function::Trim => Value::text(text.trim()),
+        Function::Matches => Value::Bool(matches(text, arguments)?),
+        Function::LowerAscii => arguments.made(text.to_ascii_lowercase())?,
+        Function::UpperAscii => arguments.made(text.to_ascii_uppercase())?,
+        Function::Trim => arguments.made(text.trim())?,
         Function::Split => split(text, arguments)?,
         Function::Substring => substring(text, arguments)?,
         _ => replace(text, arguments)?,
@@ -62,14 +84,15 @@ pub(crate) fn call<'a>(function: Function, arguments: &Arguments<'_, 'a>) -> Res
 
 fn split<'a>(text: &str, arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, Stop> {
     let separator = arguments.text(1)?;
-    let limit = if arguments.count() > 2 { arguments.position(2)? } else { usize::MAX };
+    let limit = arguments.limit(2)?;
     let parts: Vec<&str> = match (limit, separator) {
         (0, _) => Vec::new(),
         (_, "") => text.split("").filter(|part| !part.is_empty()).collect(),
         _ => text.splitn(limit, separator).collect(),
     };
-    arguments.evaluator.budget.spend(parts.len(), arguments.span)?;
-    check_elements(parts.len(), arguments.span)?;
+    let budget = &arguments.evaluator.budget;
+    budget.spend(parts.len(), arguments.span)?;
+    budget.make(text.len() + parts.len() * PART, arguments.span)?;
     Ok(Value::list(parts.into_iter().map(Value::text).collect()))
 }
 
@@ -83,7 +106,7 @@ fn join<'a>(arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, Stop> {
     let mut joined = String::new();
     for (index, item) in items.iter().enumerate() {
         let part = item.as_str().ok_or_else(|| arguments.failed("join is for a list of strings"))?;
-        check_text(joined.len() + separator.len() + part.len(), arguments.span)?;
+        arguments.evaluator.budget.make(separator.len() + part.len(), arguments.span)?;
         if index > 0 {
             joined.push_str(separator);
         }
@@ -99,29 +122,35 @@ fn substring<'a>(text: &str, arguments: &Arguments<'_, 'a>) -> Result<Value<'a>,
     };
     let start = byte(arguments.position(1)?)?;
     let end = if arguments.count() > 2 { byte(arguments.position(2)?)? } else { text.len() };
-    text.get(start..end).map(Value::text).ok_or_else(|| arguments.failed("the substring ends before it begins"))
+    arguments.made(text.get(start..end).ok_or_else(|| arguments.failed("the substring ends before it begins"))?)
 }
 
 fn replace<'a>(text: &str, arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, Stop> {
     let (from, to) = (arguments.text(1)?, arguments.text(2)?);
-    let limit = if arguments.count() > 3 { arguments.position(3)? } else { usize::MAX };
-    let found = text.matches(from).take(limit).count();
-    check_text(text.len() + found.saturating_mul(to.len()), arguments.span)?;
+    let found = text.matches(from).take(arguments.limit(3)?).count();
+    arguments.evaluator.budget.make(text.len() + found.saturating_mul(to.len()), arguments.span)?;
     Ok(Value::text(text.replacen(from, to, found)))
 }
 
 /// Two strings or two lists, one behind the other.
-pub(crate) fn concatenate<'a>(a: &Value<'a>, b: &Value<'a>, span: Span) -> Option<Result<Value<'a>, Stop>> {
+pub(crate) fn concatenate<'a>(
+    budget: &Budget,
+    a: &Value<'a>,
+    b: &Value<'a>,
+    span: Span,
+) -> Option<Result<Value<'a>, Stop>> {
     if let (Some(a), Some(b)) = (a.as_str(), b.as_str()) {
-        return Some(check_text(a.len() + b.len(), span).map(|()| Value::text(format!("{a}{b}"))));
+        return Some(budget.make(a.len() + b.len(), span).map(|()| Value::text(format!("{a}{b}"))));
     }
     match (a, b) {
         (Value::JsonList(_) | Value::List(_), Value::JsonList(_) | Value::List(_)) => {
             let (a, b) = (a.elements()?, b.elements()?);
-            Some(check_elements(a.len() + b.len(), span).map(|()| Value::list(a.iter().chain(b.iter()).collect())))
+            let made = budget.make((a.len() + b.len()) * size_of::<Value<'_>>(), span);
+            Some(made.map(|()| Value::list(a.iter().chain(b.iter()).collect())))
         }
         (Value::Bytes(a), Value::Bytes(b)) => {
-            Some(check_text(a.len() + b.len(), span).map(|()| Value::Bytes([a.as_ref(), b.as_ref()].concat().into())))
+            let made = budget.make(a.len() + b.len(), span);
+            Some(made.map(|()| Value::Bytes([a.as_ref(), b.as_ref()].concat().into())))
         }
         _ => None,
     }

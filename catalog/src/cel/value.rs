@@ -122,10 +122,15 @@ impl<'a> Value<'a> {
         match self {
             Self::JsonMap(map) => map.get(key.as_str()?).map(Value::of_json),
             Self::Map(entries) => {
-                entries.iter().find(|(other, _)| compare::equal(other, key)).map(|(_, value)| value.clone())
+                entries.iter().find(|(other, _)| compare::equal_scalars(other, key)).map(|(_, value)| value.clone())
             }
             _ => None,
         }
+    }
+
+    /// How many keys are looked at to find one.
+    pub(crate) fn looked_through(&self) -> usize {
+        if let Self::Map(entries) = self { entries.len() } else { 0 }
     }
 
     /// A rough measure of how much there is to look at, for the budget.

@@ -11,7 +11,7 @@ mod operators;
 use contracts::hasura::parse_partly;
 use serde_json::{Value as Json, json};
 
-use super::{Bindings, Columns, Expression, Scope, Stop};
+use super::{Bindings, Columns, Expression, MAX_DATA, Room, Scope, Stop};
 use crate::change::{Change, ChangeParts};
 
 /// A change of `public.moves` with these rows.
@@ -50,9 +50,9 @@ fn evaluate(expression: &str, body: &Json) -> Result<Json, String> {
 fn value(compiled: &Expression, body: &Json) -> Result<Json, String> {
     let change = change(body);
     let bindings = Bindings { change: Some(&change), ..Bindings::default() };
-    compiled.value(&bindings).map_err(|stop| match &stop {
+    compiled.value(&bindings, &Room::new(MAX_DATA)).map_err(|stop| match &stop {
         Stop::Absent(_) => format!("absent: {}", compiled.describe(&stop)),
-        Stop::Failed(_) => format!("failed: {}", compiled.describe(&stop)),
+        Stop::Failed(_) | Stop::TooLarge(..) => format!("failed: {}", compiled.describe(&stop)),
     })
 }
 
