@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::cel::{Bindings, CompileError, Expression, MAX_DATA, Room, Scope};
+use crate::cel::{Bindings, CompileError, Expression, MAX_DATA, Room, Scanner, Scope};
 
 /// A value with holes in its strings.
 ///
@@ -65,10 +65,17 @@ impl Template {
                 continue;
             }
             literal.push_str(&text[at..found]);
-            let Some(end) = hole_end(text, found + 2) else {
-                let help = Some("write `$${` for the text itself".to_owned());
-                errors.push(CompileError { offset: found, message: "`${` is not closed".into(), help });
-                break;
+            let end = match hole_end(text, found + 2) {
+                Ok(Some(end)) => end,
+                Ok(None) => {
+                    let help = Some("write `$${` for the text itself".to_owned());
+                    errors.push(CompileError { offset: found, message: "`${` is not closed".into(), help });
+                    break;
+                }
+                Err(error) => {
+                    errors.push(error);
+                    break;
+                }
             };
             match Expression::compile(&text[found + 2..end], Scope::Job) {
                 Ok(expression) => {
@@ -172,21 +179,17 @@ fn text_of(expression: &Expression, bindings: &Bindings<'_>, path: &str, room: &
     }
 }
 
-/// The place of the `}` that closes a hole: braces and quotes within the expression do not count.
-fn hole_end(text: &str, start: usize) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let (mut depth, mut quote, mut at) = (0_usize, None, start);
-    while at < bytes.len() {
-        match (quote, bytes[at]) {
-            (Some(_), b'\\') => at += 1,
-            (Some(open), byte) if byte == open => quote = None,
-            (None, byte @ (b'"' | b'\'')) => quote = Some(byte),
-            (None, b'{') => depth += 1,
-            (None, b'}') if depth == 0 => return Some(at),
-            (None, b'}') => depth -= 1,
+/// The place of the `}` that closes a hole, if there is one: braces and quotes within the expression do not count.
+fn hole_end(text: &str, start: usize) -> Result<Option<usize>, CompileError> {
+    let mut depth = 0_usize;
+    for token in Scanner::new(text, start) {
+        let token = token?;
+        match token.text(text) {
+            "{" => depth += 1,
+            "}" if depth == 0 => return Ok(Some(token.start)),
+            "}" => depth -= 1,
             _ => {}
         }
-        at += 1;
     }
-    None
+    Ok(None)
 }

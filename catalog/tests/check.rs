@@ -54,6 +54,23 @@ fn the_selector_is_checked() {
     finds("from: { table: moves, operations: [insert, INSERT] }\n", (1, 44), "listed twice", "");
     finds("from: { table: .moves }\n", (1, 16), "no table's name", "public.moves");
     finds("when: new.a == 1\n", (1, 7), "only published by name", "from");
+    finds("from: { table: 'public.\"Order\"' }\n", (1, 16), "quotes in its name", "`public.Order`");
+}
+
+#[test]
+fn what_yaml_makes_of_an_expression_is_said() {
+    let folded = |when: &str| format!("{FROM}when: {when}\n");
+    for (style, line, column) in [(">\n  ", 3, 14), ("", 2, 18), ("'", 2, 19)] {
+        let close = if style == "'" { "'" } else { "" };
+        let text = folded(&format!("{style}new.a == 1 // only paid\n  && new.b > 1{close}"));
+        finds(&text, (line, column), "behind `//` would be a comment", "block style");
+    }
+    assert_eq!(problems(&folded("|\n  new.a == 1 // only paid\n  && new.b > 1")), []);
+    assert_eq!(problems(&folded("new.a == 1 // only paid")), []);
+    finds(&folded(""), (2, 5), "`when` is empty", "leave the key out");
+    let pattern = "|\n  new.plate.matches('^[A-Z]+-\\d+$')";
+    finds(&folded(pattern), (3, 30), r"`\d` is no escape of a text", r"r'\d'");
+    finds("a: 1\n---\nb: 2\n", (2, 1), "more than one document", "");
 }
 
 #[test]
@@ -231,7 +248,7 @@ fn files_that_are_no_catalog_are_refused() {
             })
             .collect::<String>()
     );
-    assert!(problems(&bomb)[0].message.contains("too many values"));
+    assert!(problems(&bomb)[0].message.contains("the aliases of the file"));
 }
 
 #[test]

@@ -24,8 +24,7 @@ use names::{OPERATIONS, TYPES, variable, variables};
 
 /// Parses and compiles.
 pub(crate) fn compile(source: &str, scope: Scope) -> Result<Node, Vec<CompileError>> {
-    let quoted = Quoted::of(source);
-    let (tree, info) = parse(source, &quoted)?;
+    let (tree, info, quoted) = parse(source)?;
     let mut compiler = Compiler { source, quoted, info, scope, locals: Vec::new(), errors: Vec::new(), depth: 0 };
     let node = compiler.node(&tree);
     if compiler.errors.is_empty() {

@@ -23,6 +23,7 @@ mod macros;
 mod node;
 mod number;
 mod parse;
+mod scan;
 mod strings;
 mod suggest;
 mod time;
@@ -40,6 +41,7 @@ use crate::change::{Change, Operation};
 pub use budget::{MAX_DATA, MAX_KEY, MAX_STEPS, NoRoom, Room};
 pub(crate) use columns::Columns;
 pub(crate) use convert::length;
+pub(crate) use scan::{Kind as TokenKind, Scanner, scan};
 pub(crate) use suggest::closest;
 
 use node::{Node, Span};

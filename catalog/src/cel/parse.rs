@@ -8,29 +8,18 @@ use cel::{
 use super::{
     CompileError,
     budget::{MAX_DEPTH, MAX_OPERATORS, MAX_SOURCE},
+    scan::{Kind, Token, scan},
 };
 
-/// Which bytes of the text are inside a string literal or a comment: brackets and operators there mean nothing.
+/// Which bytes of the expression are within texts, comments and names: brackets there mean nothing.
 pub(crate) struct Quoted(Vec<bool>);
 
 impl Quoted {
-    pub(crate) fn of(source: &str) -> Self {
-        let bytes = source.as_bytes();
-        let mut quoted = vec![false; bytes.len()];
-        let mut at = 0;
-        while at < bytes.len() {
-            let end = match bytes[at] {
-                b'/' if bytes.get(at + 1) == Some(&b'/') => {
-                    source[at..].find('\n').map_or(bytes.len(), |length| at + length)
-                }
-                b'"' | b'\'' => end_of_string(bytes, at),
-                _ => {
-                    at += 1;
-                    continue;
-                }
-            };
-            quoted[at..end].fill(true);
-            at = end;
+    fn of(source: &str, tokens: &[Token]) -> Self {
+        let mut quoted = vec![false; source.len()];
+        let is_quoted = |token: &&Token| matches!(token.kind, Kind::Text | Kind::Comment | Kind::Name);
+        for token in tokens.iter().filter(is_quoted) {
+            quoted[token.start..token.end].fill(true);
         }
         Self(quoted)
     }
@@ -40,61 +29,65 @@ impl Quoted {
     }
 }
 
-fn end_of_string(bytes: &[u8], start: usize) -> usize {
-    let quote = bytes[start];
-    let raw = start > 0 && matches!(bytes[start - 1], b'r' | b'R');
-    let triple = bytes[start..].starts_with(&[quote; 3]);
-    let width = if triple { 3 } else { 1 };
-    let mut at = start + width;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' if !raw => at += 2,
-            b'\n' if !triple => return at,
-            found if found == quote && (!triple || bytes[at..].starts_with(&[quote; 3])) => return at + width,
-            _ => at += 1,
-        }
-    }
-    bytes.len()
-}
-
 /// Parses, or says where and why not.
-pub(crate) fn parse(source: &str, quoted: &Quoted) -> Result<(IdedExpr, SourceInfo), Vec<CompileError>> {
+pub(crate) fn parse(source: &str) -> Result<(IdedExpr, SourceInfo, Quoted), Vec<CompileError>> {
     if source.trim().is_empty() {
         return Err(vec![error(0, "the expression is empty", None)]);
     }
-    check_bounds(source, quoted).map_err(|error| vec![error])?;
-    Parser::default().enable_ident_escape_syntax(true).parse_with_source_info(source).map_err(|errors| {
-        let mut found: Vec<_> = errors.errors.iter().map(|error| explain(source, quoted, error)).collect();
-        // One slip makes the parser stumble several times; the first is the one to mend.
-        found.sort_by_key(|error| error.offset);
-        found.truncate(1);
-        found
-    })
+    let tokens = check_bounds(source).map_err(|error| vec![error])?;
+    let quoted = Quoted::of(source, &tokens);
+    let parsed = Parser::default().enable_ident_escape_syntax(true).parse_with_source_info(source);
+    match parsed {
+        Ok((tree, info)) => Ok((tree, info, quoted)),
+        Err(errors) => {
+            let mut found: Vec<_> = errors.errors.iter().map(|error| explain(source, &quoted, error)).collect();
+            // One slip makes the parser stumble several times; the first is the one to mend.
+            found.sort_by_key(|error| error.offset);
+            found.truncate(1);
+            Err(found)
+        }
+    }
 }
 
-fn check_bounds(source: &str, quoted: &Quoted) -> Result<(), CompileError> {
+/// The parser recurses over brackets and chains of operators, so their number is bounded before it sees them.
+fn check_bounds(source: &str) -> Result<Vec<Token>, CompileError> {
     if source.len() > MAX_SOURCE {
         return Err(error(0, &format!("the expression is longer than {MAX_SOURCE} bytes"), None));
     }
-    let bytes = source.as_bytes();
+    let tokens = scan(source)?;
     let (mut depth, mut operators) = (0_usize, 0_usize);
-    for (at, byte) in bytes.iter().enumerate().filter(|(at, _)| !quoted.at(*at)) {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            b'.' if at > 0 && bytes[at - 1].is_ascii_digit() => {}
-            b'+' | b'-' | b'*' | b'/' | b'%' | b'.' | b'?' | b'<' | b'>' | b'=' | b'!' => operators += 1,
+    for (index, token) in tokens.iter().enumerate() {
+        match token.text(source) {
+            "(" | "{" => depth += 1,
+            "[" => {
+                depth += 1;
+                operators += usize::from(index > 0 && ends_a_value(source, &tokens[index - 1]));
+            }
+            ")" | "]" | "}" => depth = depth.saturating_sub(1),
+            "+" | "-" | "*" | "/" | "%" | "." | "?" | "<" | ">" | "=" | "!" | "==" | "!=" | "<=" | ">=" | "in" => {
+                operators += 1;
+            }
             _ => {}
         }
         if depth > MAX_DEPTH {
-            return Err(error(at, &format!("the expression nests deeper than {MAX_DEPTH}"), None));
+            return Err(error(token.start, &format!("the expression nests deeper than {MAX_DEPTH}"), None));
         }
         if operators > MAX_OPERATORS {
             let help = "use `in [...]` for a choice of values, or several events";
-            return Err(error(at, &format!("the expression has more than {MAX_OPERATORS} operators"), Some(help)));
+            let message = format!("the expression has more than {MAX_OPERATORS} operators");
+            return Err(error(token.start, &message, Some(help)));
         }
     }
-    Ok(())
+    Ok(tokens)
+}
+
+/// Whether a `[` behind it is an index, and not a list.
+fn ends_a_value(source: &str, token: &Token) -> bool {
+    match token.kind {
+        Kind::Sign => matches!(token.text(source), ")" | "]" | "}"),
+        Kind::Name => token.text(source) != "in",
+        _ => true,
+    }
 }
 
 /// Says what the parser's message means.
@@ -114,9 +107,6 @@ fn explain(source: &str, quoted: &Quoted, found: &ParseError) -> CompileError {
         return error(offset, "the number does not fit in 64 bits", Some(help));
     }
     let next = rest.chars().next().unwrap_or(' ');
-    if matches!(next, '"' | '\'') && message.contains("token recognition") {
-        return error(offset, "the text has no closing quote", None);
-    }
     if next == '=' && !rest.starts_with("==") {
         return error(offset, "`=` is no operator", Some("write `==` to compare"));
     }

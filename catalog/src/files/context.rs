@@ -3,10 +3,10 @@
 use std::{fmt::Display, str::FromStr, sync::Arc};
 
 use crate::{
-    cel::{CompileError, Expression, Scope, closest},
+    cel::{CompileError, Expression, Scope, TokenKind, closest, scan},
     report::{Place, Problem, Rule, Severity},
     sources::Source,
-    yaml::{self, Content, Style, Yaml, line_column, offset_in_file},
+    yaml::{self, Content, ErrorKind, Style, Yaml, line_column, offset_in_file},
 };
 
 /// What to write when YAML has eaten a part of an expression.
@@ -84,8 +84,14 @@ impl<'f> File<'f> {
             }
             Err(error) => {
                 let offset = error.offset.min(self.text().len());
-                let help = self.looks_like_an_expression(offset).then(|| BLOCK_HELP.to_owned());
-                self.error(Rule::File, offset, format!("this is no YAML: {}", error.message), help);
+                let (message, help) = match error.kind {
+                    ErrorKind::Syntax => {
+                        let help = self.looks_like_an_expression(offset).then(|| BLOCK_HELP.to_owned());
+                        (format!("this is no YAML: {}", error.message), help)
+                    }
+                    ErrorKind::Unwanted => (error.message, None),
+                };
+                self.error(Rule::File, offset, message, help);
                 None
             }
         }
@@ -171,7 +177,13 @@ impl<'f> File<'f> {
             self.error(Rule::Expression, node.start, message, Some(BLOCK_HELP.to_owned()));
             return None;
         };
+        if node.is_null() {
+            let help = "write a condition, or leave the key out".to_owned();
+            self.error(Rule::Expression, node.start, format!("`{key}` is empty"), Some(help));
+            return None;
+        }
         match Expression::compile(text, scope) {
+            Ok(_) if self.is_swallowed_by_a_comment(node, text, *style) => None,
             Ok(expression) => Some(expression),
             Err(errors) => {
                 self.expression_errors(node, text, *style, errors);
@@ -191,10 +203,22 @@ impl<'f> File<'f> {
                 }
                 // The parser stumbled and names nothing better: the usual reason is YAML's own syntax.
                 Style::Plain | Style::Quoted => (error.message, error.help.or_else(|| Some(BLOCK_HELP.to_owned()))),
-                Style::Block => (error.message, error.help),
+                Style::Block | Style::Folded => (error.message, error.help),
             };
             self.error(Rule::Expression, offset, message, help);
         }
+    }
+
+    /// Says so if YAML made one line of several, in which what follows `//` counts as a comment to its end.
+    fn is_swallowed_by_a_comment(&mut self, node: &Yaml, text: &str, style: Style) -> bool {
+        let is_joined = style != Style::Block
+            && self.text().get(node.start..node.end).is_some_and(|written| written.trim_end().contains('\n'));
+        let comment = scan(text).ok().and_then(|tokens| tokens.into_iter().find(|t| t.kind == TokenKind::Comment));
+        let Some(comment) = comment.filter(|_| is_joined) else { return false };
+        let offset = offset_in_file(self.text(), (node.start, style), text, comment.start);
+        let message = "YAML joins these lines, so everything behind `//` would be a comment";
+        self.error(Rule::Expression, offset, message.into(), Some(BLOCK_HELP.to_owned()));
+        true
     }
 
     fn is_cut_by_a_comment(&self, node: &Yaml) -> bool {

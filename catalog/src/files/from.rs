@@ -50,6 +50,12 @@ fn tables(file: &mut File<'_>, node: &Yaml) -> Option<Tables> {
 fn table(file: &mut File<'_>, node: &Yaml) -> Option<Table> {
     let text = file.text_of("table", node)?;
     let table = Table::parse(text);
+    if text.contains('"') {
+        let message = format!("{text:?} would be a table with quotes in its name");
+        let help = format!("write `{}`: names are compared as they are", text.replace('"', ""));
+        file.error(Rule::Shape, node.start, message, Some(help));
+        return None;
+    }
     if table.is_none() {
         let help = "write `moves` or `public.moves`; all tables are spelt `table: \"*\"`";
         file.error(Rule::Shape, node.start, format!("{text:?} is no table's name"), Some(help.into()));

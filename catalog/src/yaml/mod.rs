@@ -8,7 +8,7 @@ mod read;
 mod scalar;
 
 pub(crate) use place::{line_column, offset_in_file};
-pub(crate) use read::read;
+pub(crate) use read::{ErrorKind, read};
 
 use serde_json::{Map, Value};
 
@@ -17,7 +17,10 @@ use serde_json::{Map, Value};
 pub(crate) enum Style {
     Plain,
     Quoted,
+    /// `|`: lines stay lines.
     Block,
+    /// `>`: lines become one.
+    Folded,
 }
 
 /// A node with its place, in bytes of the file.

@@ -19,7 +19,7 @@ pub(crate) fn offset_in_file(file: &str, (start, style): (usize, Style), value: 
     let mut at = match style {
         Style::Plain => start,
         Style::Quoted => start + 1,
-        Style::Block => skip_blank(bytes, start),
+        Style::Block | Style::Folded => skip_blank(bytes, start),
     };
     let mut in_run = false;
     for (index, expected) in value.char_indices() {

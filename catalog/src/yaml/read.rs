@@ -1,6 +1,6 @@
 //! Reads one document into a tree, within bounds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 
@@ -10,19 +10,36 @@ use super::{Content, Entry, Style, Yaml};
 const MAX_DEPTH: usize = 64;
 /// How many nodes a file may have; an alias counts as what it stands for.
 const MAX_NODES: usize = 100_000;
+/// How many bytes its aliases may stand for, all together.
+const MAX_ALIASED: usize = 4 * 1024 * 1024;
 
 /// A file that is no YAML, or more of it than a catalog needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SyntaxError {
+    pub(crate) kind: ErrorKind,
     /// In bytes of the file.
     pub(crate) offset: usize,
     pub(crate) message: String,
 }
 
+/// Whether the file is no YAML, or YAML of which a catalog wants less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorKind {
+    Syntax,
+    Unwanted,
+}
+
 /// Reads the one document of a file; `None` for a file with nothing in it.
 pub(crate) fn read(text: &str) -> Result<Option<Yaml>, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { text, events: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0 };
+    let mut reader = Reader {
+        text,
+        bytes: Bytes::of(text),
+        events: Parser::new_from_str(text),
+        anchors: HashMap::new(),
+        nodes: 0,
+        aliased: 0,
+    };
     let mut document = None;
     loop {
         match reader.next()? {
@@ -38,9 +55,12 @@ pub(crate) fn read(text: &str) -> Result<Option<Yaml>, SyntaxError> {
 
 struct Reader<'t> {
     text: &'t str,
+    bytes: Bytes,
     events: Parser<'t, granit_parser::StrInput<'t>>,
     anchors: HashMap<usize, Yaml>,
     nodes: usize,
+    /// In bytes.
+    aliased: usize,
 }
 
 impl<'t> Reader<'t> {
@@ -51,15 +71,16 @@ impl<'t> Reader<'t> {
                 Some(Ok((Event::Comment(..), _))) => {}
                 Some(Ok(next)) => return Ok(next),
                 Some(Err(error)) => {
-                    let offset = byte(self.text, error.marker().index());
-                    return Err(SyntaxError { offset, message: error.info() });
+                    let offset = self.bytes.at(error.marker().index());
+                    return Err(SyntaxError { kind: ErrorKind::Syntax, offset, message: error.info() });
                 }
             }
         }
     }
 
     fn error(&self, span: Span, message: &str) -> SyntaxError {
-        SyntaxError { offset: byte(self.text, span.start.index()), message: message.to_owned() }
+        let offset = self.bytes.at(span.start.index());
+        SyntaxError { kind: ErrorKind::Unwanted, offset, message: message.to_owned() }
     }
 
     fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Yaml, SyntaxError> {
@@ -67,7 +88,7 @@ impl<'t> Reader<'t> {
         if depth > MAX_DEPTH || self.nodes > MAX_NODES {
             return Err(self.error(span, "the file nests too deeply or has too many values"));
         }
-        let (start, end) = (byte(self.text, span.start.index()), byte(self.text, span.end.index()));
+        let (start, end) = (self.bytes.at(span.start.index()), self.bytes.at(span.end.index()));
         let tag_of = |tag: Option<std::borrow::Cow<'_, granit_parser::Tag>>| {
             tag.map(|_| span.tag_span().and_then(|span| span.slice(self.text)).unwrap_or("!").to_owned())
         };
@@ -96,12 +117,16 @@ impl<'t> Reader<'t> {
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<Yaml, SyntaxError> {
-        let node = self.anchors.get(&anchor).cloned().ok_or_else(|| self.error(span, "the anchor is not known yet"))?;
-        self.nodes += count(&node);
-        if self.nodes > MAX_NODES {
-            return Err(self.error(span, "the file has too many values"));
+        let node = self.anchors.get(&anchor).ok_or_else(|| self.error(span, "the anchor is not known yet"))?;
+        let (nodes, bytes) = weight(node);
+        self.nodes += nodes;
+        self.aliased += bytes;
+        if self.nodes > MAX_NODES || self.aliased > MAX_ALIASED {
+            return Err(
+                self.error(span, "what the aliases of the file stand for is too much; write it where it is used")
+            );
         }
-        Ok(node)
+        Ok(node.clone())
     }
 
     fn list(&mut self, depth: usize) -> Result<Vec<Yaml>, SyntaxError> {
@@ -116,16 +141,20 @@ impl<'t> Reader<'t> {
 
     fn entries(&mut self, depth: usize) -> Result<Vec<Entry>, SyntaxError> {
         let mut entries: Vec<Entry> = Vec::new();
+        let mut keys = HashSet::new();
         loop {
             let (event, span) = self.next()?;
             if matches!(event, Event::MappingEnd) {
                 return Ok(entries);
             }
             let key = self.node(event, span, depth + 1)?;
-            let Content::Scalar(text, _) = key.content else {
+            let Content::Scalar(text, style) = key.content else {
                 return Err(self.error(span, "a key is a single value"));
             };
-            if entries.iter().any(|entry| entry.key == text) {
+            if text == "<<" && style == Style::Plain {
+                return Err(self.error(span, "`<<` merges nothing here; write the keys out"));
+            }
+            if !keys.insert(text.clone()) {
                 return Err(self.error(span, &format!("the key `{text}` is there twice")));
             }
             let (event, span) = self.next()?;
@@ -135,11 +164,15 @@ impl<'t> Reader<'t> {
     }
 }
 
-fn count(node: &Yaml) -> usize {
-    1 + match &node.content {
-        Content::Scalar(..) => 0,
-        Content::List(items) => items.iter().map(count).sum(),
-        Content::Map { entries, .. } => entries.iter().map(|entry| 1 + count(&entry.value)).sum(),
+/// How many nodes a tree has, and how many bytes of text.
+fn weight(node: &Yaml) -> (usize, usize) {
+    let add = |(a, b): (usize, usize), (c, d): (usize, usize)| (a + c, b + d);
+    match &node.content {
+        Content::Scalar(text, _) => (1, text.len()),
+        Content::List(items) => items.iter().map(weight).fold((1, 0), add),
+        Content::Map { entries, .. } => {
+            entries.iter().map(|entry| add((1, entry.key.len()), weight(&entry.value))).fold((1, 0), add)
+        }
     }
 }
 
@@ -147,16 +180,32 @@ fn style_of(style: ScalarStyle) -> Style {
     match style {
         ScalarStyle::Plain => Style::Plain,
         ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
-        ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
+        ScalarStyle::Literal => Style::Block,
+        ScalarStyle::Folded => Style::Folded,
     }
 }
 
-/// The byte of a character.
-fn byte(text: &str, character: usize) -> usize {
-    if text.is_ascii() {
-        return character.min(text.len());
+/// The byte of each character, by number; empty where they are the same.
+struct Bytes {
+    of_characters: Vec<u32>,
+    length: usize,
+}
+
+impl Bytes {
+    fn of(text: &str) -> Self {
+        let of_characters = match text.is_ascii() {
+            true => Vec::new(),
+            false => text.char_indices().map(|(at, _)| u32::try_from(at).unwrap_or(u32::MAX)).collect(),
+        };
+        Self { of_characters, length: text.len() }
     }
-    text.char_indices().nth(character).map_or(text.len(), |(at, _)| at)
+
+    fn at(&self, character: usize) -> usize {
+        match self.of_characters.is_empty() {
+            true => character.min(self.length),
+            false => self.of_characters.get(character).map_or(self.length, |at| *at as usize),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -170,5 +219,20 @@ mod tests {
         let starts: Vec<Option<char>> =
             root.entries().expect("a map").iter().map(|entry| file[entry.value.start..].chars().next()).collect();
         assert_eq!(starts, [Some('ü'), Some('ö'), Some('\'')]);
+    }
+
+    #[test]
+    fn aliases_are_counted_by_what_they_stand_for() {
+        let file = |count: usize| format!("a: &a '{}'\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; count].join(", "));
+        assert!(read(&file(30)).is_ok());
+        let error = read(&file(10_000)).expect_err("a gigabyte");
+        assert!(error.message.contains("the aliases of the file"), "{error:?}");
+    }
+
+    #[test]
+    fn a_merge_key_is_refused() {
+        let error = read("a: &a { b: 1 }\nc:\n  <<: *a\n").expect_err("a merge key");
+        assert!(error.message.contains("write the keys out"), "{error:?}");
+        assert!(read("'<<': 1\n").is_ok());
     }
 }

@@ -82,6 +82,14 @@ fn an_expression_may_only_be_so_deep_and_so_long() {
     refused(format!("{}1{}", "[".repeat(100), "]".repeat(100)), "nests deeper");
     refused(vec!["new.a"; 1000].join(" + "), "operators");
     refused(format!("new{}", ".a".repeat(1000)), "operators");
+    refused(format!("new{} == 1", ".a1".repeat(1000)), "operators");
+    refused(format!("new.l{} == 1", "[0]".repeat(1000)), "operators");
+    refused(format!("1{}", " in x".repeat(1000)), "operators");
+    refused(format!("new.`a//b` == 1 || {}1 == 1", "1+".repeat(1000)), "operators");
+    refused(format!("new.a == 'a//b' || {}1 == 1", "1+".repeat(1000)), "operators");
+    refused(format!("rb\"\\\" == b || {}1 == 1 // \"", "1+".repeat(1000)), "operators");
+    refused(format!("'\\d{}1'", "+1".repeat(1000)), "no escape");
+    refused(format!("\"\"\"{}1", "1+".repeat(1000)), "closing quote");
     refused(format!("{}new.a", "!".repeat(1000)), "operators");
     refused(format!("{}1", "true ? 1 : ".repeat(300)), "nests deeper");
     refused("true && ".repeat(10_000) + "true", "longer than");
@@ -89,6 +97,9 @@ fn an_expression_may_only_be_so_deep_and_so_long() {
         format!("{}true{}", "(".repeat(60), ")".repeat(60)),
         vec!["1"; 390].join(" + "),
         format!("new{}", ".a".repeat(390)),
+        format!("new.l{} == 1", "[0]".repeat(390)),
+        format!("1{}", " in new.l".repeat(190)),
+        format!("new.a == 1{}", " || new.a == 1".repeat(190)),
         format!("{}true", "! ".repeat(390)),
         format!("op in [{}]", vec!["\"INSERT\""; 2000].join(", ")),
         vec!["true"; 3000].join(" && "),
