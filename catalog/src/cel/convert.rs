@@ -202,7 +202,7 @@ pub(crate) fn length_of_text(text: &str) -> usize {
         0..0x20 => 5,
         _ => 0,
     };
-    2 + text.len() + text.bytes().map(|byte| escapes(byte)).sum::<usize>()
+    2 + text.len() + text.bytes().map(escapes).sum::<usize>()
 }
 
 fn number_json(text: &str) -> Json {
