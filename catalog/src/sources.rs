@@ -1,10 +1,13 @@
 //! The files of a catalog as they are: the only file of this crate that reads a disk.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 /// How large a file of a catalog may be, in bytes.
@@ -41,6 +44,18 @@ pub enum ReadError {
     #[error("{path} is larger than {MAX_FILE} bytes")]
     TooLarge {
         /// The file.
+        path: PathBuf,
+    },
+    /// A pipe, a socket or a device: who reads it may wait for ever.
+    #[error("{path} is no regular file; take it away, or give it a name that does not end in .yaml or .yml")]
+    NoFile {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// A link to a folder around itself.
+    #[error("{path} is a link to a folder that it is in; take it away")]
+    Circle {
+        /// The link.
         path: PathBuf,
     },
 }
@@ -105,6 +120,9 @@ fn walk(root: &Path, folder: &str, files: &mut Vec<(String, String)>) -> Result<
         }
         let relative = relative_path(root, &path);
         if path.is_dir() {
+            if path.is_symlink() && is_around(&path) {
+                return Err(ReadError::Circle { path });
+            }
             walk(root, &relative, files)?;
         } else {
             let text = if is_yaml(&relative) { read_text(&path)? } else { String::new() };
@@ -119,11 +137,31 @@ pub(crate) fn is_yaml(path: &str) -> bool {
     path.ends_with(".yaml") || path.ends_with(".yml")
 }
 
+/// Whether a link leads to a folder that it is in itself.
+fn is_around(link: &Path) -> bool {
+    let home = link.parent().and_then(|home| fs::canonicalize(home).ok());
+    fs::canonicalize(link).is_ok_and(|to| home.is_some_and(|home| home.starts_with(to)))
+}
+
+/// Opened without waiting, and only if it is a regular file: a pipe without a writer would hold its reader for ever.
 fn read_text(path: &Path) -> Result<String, ReadError> {
-    if fs::metadata(path).map_err(|source| failed(path, source))?.len() > MAX_FILE {
+    let failed = |source| failed(path, source);
+    let no_file = || ReadError::NoFile { path: path.to_owned() };
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(no_file());
+    }
+    let waitless = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = fs::File::options().read(true).custom_flags(waitless).open(path).map_err(failed)?;
+    // It may be another one by now.
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(no_file());
+    }
+    let mut text = String::new();
+    file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_FILE {
         return Err(ReadError::TooLarge { path: path.to_owned() });
     }
-    fs::read_to_string(path).map_err(|source| failed(path, source))
+    Ok(text)
 }
 
 fn relative_path(root: &Path, path: &Path) -> String {
@@ -133,4 +171,52 @@ fn relative_path(root: &Path, path: &Path) -> String {
 
 fn failed(path: &Path, source: io::Error) -> ReadError {
     ReadError::Io { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("herald-sources-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(folder.join("events")).expect("a folder");
+        folder
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_named_and_not_waited_for() {
+        let folder = folder("pipe");
+        let pipe = folder.join("events/a.pipe.yaml");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).expect("a pipe");
+        let error = Sources::read(&folder).expect_err("a pipe");
+        assert!(matches!(&error, ReadError::NoFile { path } if *path == pipe), "{error}");
+        fs::remove_file(&pipe).expect("removed");
+        symlink("/dev/zero", &pipe).expect("a link");
+        assert!(matches!(Sources::read(&folder), Err(ReadError::NoFile { .. })));
+        fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn a_link_to_a_folder_around_it_is_named_and_others_are_followed() {
+        let folder = folder("links");
+        fs::create_dir(folder.join("shared")).expect("a folder");
+        fs::write(folder.join("shared/a.b.yaml"), "x: 1").expect("written");
+        symlink(folder.join("shared"), folder.join("events/shared")).expect("a link");
+        let sources = Sources::read(&folder).expect("files");
+        assert_eq!(sources.text("events/shared/a.b.yaml"), Some("x: 1"));
+        symlink("..", folder.join("events/circle")).expect("a link");
+        assert!(matches!(Sources::read(&folder), Err(ReadError::Circle { .. })));
+        fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_not_read_to_its_end() {
+        let folder = folder("large");
+        fs::write(folder.join("events/a.b.yaml"), vec![b' '; 2 * 1024 * 1024]).expect("written");
+        assert!(matches!(Sources::read(&folder), Err(ReadError::TooLarge { .. })));
+        fs::remove_dir_all(folder).expect("removed");
+    }
 }

@@ -56,6 +56,13 @@ pub(crate) enum Command {
     Config,
 }
 
+impl Command {
+    /// Whether it runs until it is told to stop.
+    pub(crate) fn serves(&self) -> bool {
+        matches!(self, Self::Dev(_) | Self::Ingest(_) | Self::Detector(_) | Self::JobRunner(_) | Self::Results(_))
+    }
+}
+
 /// Where the API is, for every tool that asks it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Api {

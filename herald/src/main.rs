@@ -1,5 +1,6 @@
 //! Herald: database changes become named business events, and jobs run for them. One binary: roles and tools.
 
+mod aside;
 mod bench;
 mod cli;
 mod cmd;
@@ -7,6 +8,7 @@ mod config;
 mod dev;
 mod exit;
 mod http;
+mod init;
 mod live;
 mod page;
 mod payload;
@@ -28,7 +30,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     runtime::files::raise();
-    match cmd::run(cli.command) {
+    let ran = if cli.command.serves() && init::is_wanted() { init::run() } else { cmd::run(cli.command) };
+    match ran {
         Ok(code) => code,
         Err(error) => exit::report(&error),
     }

@@ -319,18 +319,27 @@ fn panic_text(error: JoinError) -> String {
     }
 }
 
-/// Cancels `stop` on the first SIGTERM or SIGINT; on the second, ends the process at once with status 130.
+/// Cancels `stop` on the first SIGTERM, SIGINT or SIGHUP; on the second, ends the process at once with status 130. SIGHUP is
+/// left alone where it was ignored from the start, as `nohup` does.
 ///
 /// # Errors
 /// The handlers cannot be installed.
 pub fn stop_on_signals(stop: CancellationToken) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
     tokio::spawn(async move {
         loop {
+            let hung_up = async {
+                match &mut hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
             let name = tokio::select! {
                 Some(()) = term.recv() => "SIGTERM",
                 Some(()) = int.recv() => "SIGINT",
+                Some(()) = hung_up => "SIGHUP",
                 else => return,
             };
             if stop.is_cancelled() {
@@ -342,4 +351,27 @@ pub fn stop_on_signals(stop: CancellationToken) -> std::io::Result<()> {
         }
     });
     Ok(())
+}
+
+/// Whether whoever started this process wants it to survive the end of its terminal. Where the system does not tell, yes:
+/// then nothing is changed about SIGHUP.
+pub fn is_hangup_ignored() -> bool {
+    std::fs::read_to_string("/proc/self/status").map_or(true, |status| ignores_hangup(&status))
+}
+
+/// `SigIgn:` is a mask in hexadecimal, whose lowest bit is signal 1.
+fn ignores_hangup(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nohup_is_read_from_the_mask_of_ignored_signals() {
+        assert!(ignores_hangup("SigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000001\n"));
+        assert!(!ignores_hangup("SigIgn:\t0000000000001000\nSigCgt:\t0000000000000001\n"));
+    }
 }

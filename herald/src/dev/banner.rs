@@ -1,12 +1,13 @@
 //! What `dev` tells a person: what it serves, what it does not understand, and what to try next.
 
-use std::{fmt::Write as _, net::SocketAddr, path::Path};
+use std::{fmt::Write as _, net::SocketAddr, path::Path, time::Duration};
 
 use catalog::{Catalog, Change, ChangeParts, Event, Report, Tables, Verdict};
 use contracts::hasura;
 use runtime::health::Check;
 
 use crate::{
+    aside::aside,
     config::Config,
     print::Speaker,
     stages::{Catalogs, Followed},
@@ -14,6 +15,9 @@ use crate::{
 
 /// How many events are listed; a larger catalog is summed up.
 const SHOWN: usize = 40;
+
+/// How long the search for a payload may take.
+const ADVICE: Duration = Duration::from_secs(2);
 
 /// Says it.
 pub(super) struct Banner {
@@ -39,7 +43,8 @@ impl Banner {
             self.speaker.line(report.to_string().trim_end());
         }
         if first {
-            self.speaker.line(&self.welcome(&followed));
+            let payload = self.best_payload(&followed).await;
+            self.speaker.line(&self.welcome(&followed, payload.as_deref()));
         } else {
             let (events, jobs) = (followed.catalog.events().len(), followed.catalog.jobs().count());
             self.speaker.line(&format!("📖 Catalog version {number}: {events} events, {jobs} jobs"));
@@ -59,7 +64,7 @@ impl Banner {
         self.speaker.line(&format!("❌ The catalog has errors; {stays}"));
     }
 
-    fn welcome(&self, followed: &Followed) -> String {
+    fn welcome(&self, followed: &Followed, payload: Option<&str>) -> String {
         let mut out = String::from("\n🔔 Herald is listening\n\n");
         let _ = writeln!(out, "   webhook   http://{}/hasura", self.webhook);
         let _ = writeln!(out, "   API       http://{}", self.api);
@@ -80,7 +85,7 @@ impl Banner {
         if rows.is_empty() {
             out.push_str("   no events yet: write one into events/, and it counts at once\n");
         }
-        if let Some(payload) = best_payload(folder, &followed.catalog) {
+        if let Some(payload) = payload {
             let command = std::env::var("HERALD_COMMAND").unwrap_or_else(|_| "herald".to_owned());
             let _ = writeln!(
                 out,
@@ -89,6 +94,13 @@ impl Banner {
             );
         }
         out
+    }
+
+    /// The payload to begin with, if one is found soon: it is only advice.
+    async fn best_payload(&self, followed: &Followed) -> Option<String> {
+        let (folder, catalog) = (self.config.job_runner.folder.clone(), followed.catalog.clone());
+        let found = aside("payloads", move || best_payload(&folder, &catalog));
+        tokio::time::timeout(ADVICE, found).await.ok()?.ok()?
     }
 
     /// The flags that a tool needs to find listeners that are not where they usually are.
@@ -133,7 +145,7 @@ fn best_payload(folder: &Path, catalog: &Catalog) -> Option<String> {
     let mut files: Vec<_> =
         std::fs::read_dir(folder.join("payloads")).ok()?.flatten().map(|entry| entry.path()).collect();
     files.sort();
-    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "json")) {
+    for file in files.iter().filter(|file| file.extension().is_some_and(|it| it == "json") && file.is_file()) {
         let Ok(body) = std::fs::read(file) else { continue };
         let count = detected(&body, catalog);
         if count > best.as_ref().map_or(0, |(most, _)| *most) {

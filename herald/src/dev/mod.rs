@@ -1,6 +1,7 @@
 //! All stages in one process on the embedded bus: wiring, read from top to bottom.
 
 mod banner;
+mod files;
 mod watch;
 
 use std::{

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::log::{Log, Newest};
+use crate::aside::aside;
 
 /// How long until a bus that cannot be read is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -98,7 +99,7 @@ pub(super) async fn run(
     loop {
         let step = async {
             let changed = newest.catch_up(&mut log).await?;
-            adopt(changed, &mut newest, &registry, &catalogs);
+            adopt(changed, &mut newest, &registry, &catalogs).await;
             log.changed().await
         };
         let step = tokio::select! {
@@ -122,7 +123,7 @@ pub(super) async fn run(
 }
 
 /// Tells the catalog that counts, if it is another one, or that there is none.
-fn adopt(changed: bool, newest: &mut Newest, registry: &Registry, catalogs: &Catalogs) {
+async fn adopt(changed: bool, newest: &mut Newest, registry: &Registry, catalogs: &Catalogs) {
     // Whoever wrote it checked it, so this is a record of another Herald; the one before it goes on counting.
     let unusable =
         |problem: String| tracing::error!(problem, "a catalog on the bus cannot be used; the one before it stays");
@@ -130,7 +131,7 @@ fn adopt(changed: bool, newest: &mut Newest, registry: &Registry, catalogs: &Cat
         unusable(error.to_string());
     }
     match &newest.record {
-        Some(record) if changed => match compile(record, registry) {
+        Some(record) if changed => match compile_aside(record, registry).await {
             Ok(followed) => catalogs.tell(followed),
             Err(problem) => unusable(problem),
         },
@@ -139,6 +140,12 @@ fn adopt(changed: bool, newest: &mut Newest, registry: &Registry, catalogs: &Cat
             catalogs.none.send_replace(true);
         }
     }
+}
+
+/// Thousands of rules take seconds.
+async fn compile_aside(record: &CatalogRecord, registry: &Registry) -> Result<Followed, String> {
+    let (record, registry) = (record.clone(), registry.clone());
+    aside("compile", move || compile(&record, &registry)).await.unwrap_or_else(|error| Err(error.to_string()))
 }
 
 fn compile(record: &CatalogRecord, registry: &Registry) -> Result<Followed, String> {

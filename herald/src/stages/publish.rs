@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use bus::{Bus, Offset, Outgoing, Start, TopicInfo, TopicPartition, TopicSpec};
 use bytes::Bytes;
 use catalog::{
-    Catalog, Report, Sources,
+    Catalog, Outcome, ReadError, Report, Sources,
     wire::{CatalogRecord, KEEP_RETIRED, Plan, plan_next},
 };
 use contracts::{names::GroupName, outcomes::BoxFuture, topics};
@@ -20,11 +20,14 @@ use job_runner::Registry;
 use uuid::Uuid;
 
 use super::log::{Entry, Log, Newest};
+use crate::aside::aside;
 
 /// How many questions are put to the bus at once.
 const QUESTIONS: usize = 64;
 /// How many topics are created at once: each time the bus waits, for so long and no longer, until they can be used.
 const TOPICS: usize = 200;
+/// How long the files may take to be read and compiled.
+const READ: Duration = Duration::from_secs(60);
 /// How long a record that was written may take to be read back.
 const READ_BACK: Duration = Duration::from_secs(15);
 
@@ -102,9 +105,9 @@ impl Publisher {
             }
         };
         self.create(&draft.missing).await?;
-        let record = self.record(&draft).await?;
+        let (draft, record) = self.record(Box::new(draft)).await?;
         self.write(&record, &mut log).await?;
-        Ok(Applied::Published(Box::new(draft)))
+        Ok(Applied::Published(draft))
     }
 
     /// Creates topics, where that is wanted.
@@ -126,8 +129,7 @@ impl Publisher {
     }
 
     async fn draft(&self, log: &mut Log<'_>) -> anyhow::Result<Result<Draft, Applied>> {
-        let sources = Sources::read(&self.folder)?;
-        let outcome = Catalog::compile(&sources, &self.registry);
+        let (sources, outcome) = self.read().await?;
         let previous = previous(log).await?;
         let Some(catalog) = outcome.catalog else {
             return Ok(Err(Applied::Invalid(previous.map(|previous| previous.number), outcome.report)));
@@ -142,18 +144,36 @@ impl Publisher {
         Ok(Ok(Draft { report: outcome.report, sources, catalog, previous, missing, topics }))
     }
 
-    async fn record(&self, draft: &Draft) -> anyhow::Result<CatalogRecord> {
-        let ends = self.ends(draft).await?;
+    /// The files, and what they compile to. A disk that hangs is waited for, so long and no longer.
+    async fn read(&self) -> anyhow::Result<(Sources, Outcome)> {
+        let (folder, registry) = (self.folder.clone(), self.registry.clone());
+        let work = move || -> Result<_, ReadError> {
+            let sources = Sources::read(&folder)?;
+            let outcome = Catalog::compile(&sources, &registry);
+            Ok((sources, outcome))
+        };
+        let read = tokio::time::timeout(READ, aside("catalog", work)).await;
+        Ok(read.with_context(|| format!("{} cannot be read and compiled within {READ:?}", self.folder.display()))???)
+    }
+
+    /// The record that makes a draft count.
+    async fn record(&self, draft: Box<Draft>) -> anyhow::Result<(Box<Draft>, CatalogRecord)> {
+        let ends = self.ends(&draft).await?;
         let undrained = self.undrained(draft.previous.as_ref()).await?;
-        Ok(plan_next(Plan {
-            previous: draft.previous.as_ref(),
-            sources: draft.sources.clone(),
-            catalog: &draft.catalog,
-            ends: &|topic| ends.get(topic).cloned().unwrap_or_default(),
-            now: jiff::Timestamp::now(),
-            keep_retired: KEEP_RETIRED,
-            drained: &|group| !undrained.contains(group),
-        }))
+        // The catalog before is compiled for it again.
+        let plan = move || {
+            let record = plan_next(Plan {
+                previous: draft.previous.as_ref(),
+                sources: draft.sources.clone(),
+                catalog: &draft.catalog,
+                ends: &|topic| ends.get(topic).cloned().unwrap_or_default(),
+                now: jiff::Timestamp::now(),
+                keep_retired: KEEP_RETIRED,
+                drained: &|group| !undrained.contains(group),
+            });
+            (draft, record)
+        };
+        Ok(aside("plan", plan).await?)
     }
 
     /// The groups that left something and have not read all of it.

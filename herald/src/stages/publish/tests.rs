@@ -47,7 +47,7 @@ impl Fixture {
 /// Plans on what is there now, and writes later.
 async fn begun<'b>(publisher: &'b Publisher, log: &mut Log<'b>) -> CatalogRecord {
     let draft = publisher.draft(log).await.expect("a bus").ok().expect("files that can be used");
-    publisher.record(&draft).await.expect("a record")
+    publisher.record(Box::new(draft)).await.expect("a record").1
 }
 
 #[tokio::test]

@@ -1,0 +1,195 @@
+//! Tells when files of a catalog change: what lies in `events/` and `jobs/`, and nothing beside them. The log and the results
+//! are often in the same folder, and change all the time.
+
+use std::{
+    io,
+    path::{self, Path, PathBuf},
+    time::Duration,
+};
+
+use notify::{Config, ErrorKind, Event, PollWatcher, RecursiveMode, Watcher};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, timeout},
+};
+
+/// The folders that a catalog is read from.
+const PARTS: [&str; 2] = ["events", "jobs"];
+/// How long the files must be left alone: an editor writes one in several steps.
+const QUIET: Duration = Duration::from_millis(150);
+/// How long that is waited for.
+const LONGEST: Duration = Duration::from_secs(1);
+/// How long until a folder that is gone is looked for again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often the files are looked at where the system cannot tell of changes.
+const POLL: Duration = Duration::from_secs(2);
+
+/// The files of a catalog's folder.
+pub(super) struct Files {
+    folder: PathBuf,
+    watcher: Box<dyn Watcher + Send>,
+    /// Whether the watcher looks by itself because the system cannot tell.
+    polls: bool,
+    tell: mpsc::Sender<()>,
+    changes: mpsc::Receiver<()>,
+}
+
+impl Files {
+    /// Watches them, once the folder is there.
+    pub(super) async fn watch(folder: &Path) -> Self {
+        let (tell, changes) = mpsc::channel(1);
+        let folder = path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let (watcher, polls) = match notify::recommended_watcher(listen(&folder, &tell)) {
+            Ok(watcher) => (Box::new(watcher) as Box<dyn Watcher + Send>, false),
+            Err(error) => (polling(&folder, &tell, &error), true),
+        };
+        let mut files = Self { folder, watcher, polls, tell, changes };
+        files.watch_all().await;
+        files
+    }
+
+    /// Ends when files have changed and are left alone, or after a second of changes.
+    pub(super) async fn changed(&mut self) {
+        // The sender lives as long as this value.
+        self.changes.recv().await;
+        let until = Instant::now() + LONGEST;
+        while let left = until.saturating_duration_since(Instant::now())
+            && !left.is_zero()
+            && timeout(QUIET.min(left), self.changes.recv()).await.is_ok()
+        {}
+        // A folder may be another one of the same name by now.
+        self.watch_all().await;
+    }
+
+    async fn watch_all(&mut self) {
+        let mut said = false;
+        while let Err(error) = self.try_watch() {
+            if !self.polls && !is_gone(&error) {
+                (self.watcher, self.polls) = (polling(&self.folder, &self.tell, &error), true);
+                continue;
+            }
+            if !std::mem::replace(&mut said, true) {
+                let (folder, error) = (self.folder.display(), cause(&error));
+                tracing::error!(%folder, error, "the catalog's files cannot be watched; trying again every second");
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    fn try_watch(&mut self) -> notify::Result<()> {
+        // Of the folder itself only that a part comes or goes.
+        self.watcher.watch(&self.folder, RecursiveMode::NonRecursive)?;
+        for part in PARTS.map(|part| self.folder.join(part)) {
+            match self.watcher.watch(&part, RecursiveMode::Recursive) {
+                Err(error) if is_gone(&error) => {}
+                watched => watched?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What hands on that files have changed.
+fn listen(folder: &Path, tell: &mpsc::Sender<()>) -> impl FnMut(notify::Result<Event>) + Send + 'static {
+    let (folder, tell) = (folder.to_owned(), tell.clone());
+    move |event| {
+        if event.is_ok_and(|event| concerns(&folder, &event)) {
+            // One that waits already says the same.
+            let _ = tell.try_send(());
+        }
+    }
+}
+
+/// Whether an event is about files that are read.
+fn concerns(folder: &Path, event: &Event) -> bool {
+    let is_ours = |path: &PathBuf| match path.strip_prefix(folder) {
+        Ok(below) => below.components().next().is_none_or(|first| PARTS.iter().any(|part| first.as_os_str() == *part)),
+        // The system knows it by another name.
+        Err(_) => true,
+    };
+    !event.kind.is_access() && (event.paths.is_empty() || event.paths.iter().any(is_ours))
+}
+
+fn polling(folder: &Path, tell: &mpsc::Sender<()>, error: &notify::Error) -> Box<dyn Watcher + Send> {
+    tracing::warn!(
+        cause = cause(error),
+        "the system cannot tell of changes to the catalog's files, so they are looked at every 2 s; on Linux raise \
+         fs.inotify.max_user_instances or fs.inotify.max_user_watches"
+    );
+    let config = Config::default().with_poll_interval(POLL);
+    match PollWatcher::new(listen(folder, tell), config) {
+        Ok(watcher) => Box::new(watcher),
+        Err(error) => {
+            tracing::error!(cause = cause(&error), "the catalog's files are not watched: edits count after a restart");
+            Box::new(notify::NullWatcher)
+        }
+    }
+}
+
+fn is_gone(error: &notify::Error) -> bool {
+    match &error.kind {
+        ErrorKind::PathNotFound => true,
+        ErrorKind::Io(error) => error.kind() == io::ErrorKind::NotFound,
+        _ => false,
+    }
+}
+
+/// An error's cause as it is: notify's own text leaves out what the system said.
+fn cause(error: &notify::Error) -> String {
+    match &error.kind {
+        ErrorKind::Io(error) => error.to_string(),
+        ErrorKind::MaxFilesWatch => "no more inotify watches (fs.inotify.max_user_watches)".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::{EventKind, event::CreateKind};
+
+    use super::*;
+
+    fn event(path: &str) -> Event {
+        Event::new(EventKind::Create(CreateKind::File)).add_path(path.into())
+    }
+
+    #[test]
+    fn only_what_is_read_concerns_the_catalog() {
+        let folder = Path::new("/c");
+        for path in ["/c/events/a.yaml", "/c/jobs/b.yaml", "/c/events", "/c", "/elsewhere/known/by/another/name"] {
+            assert!(concerns(folder, &event(path)), "{path}");
+        }
+        for path in ["/c/.herald", "/c/.herald/bus.db-wal", "/c/bus.db", "/c/scripts/run.sh", "/c/events.bak"] {
+            assert!(!concerns(folder, &event(path)), "{path}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_that_change_all_the_time_are_read_after_a_second() {
+        let folder = std::env::temp_dir();
+        let mut files = Files::watch(&folder).await;
+        let tell = files.tell.clone();
+        let changing = tokio::spawn(async move {
+            while tell.send(()).await.is_ok() {
+                sleep(QUIET / 2).await;
+            }
+        });
+        let begun = Instant::now();
+        files.changed().await;
+        assert!(begun.elapsed() <= LONGEST + QUIET, "{:?}", begun.elapsed());
+        changing.abort();
+    }
+
+    #[tokio::test]
+    async fn without_help_of_the_system_edits_are_seen_by_looking() {
+        let folder = std::env::temp_dir().join(format!("herald-files-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("events")).expect("a folder");
+        let (tell, changes) = mpsc::channel(1);
+        let watcher = polling(&folder, &tell, &notify::Error::io(io::Error::other("too many open files")));
+        let mut files = Files { folder: folder.clone(), watcher, polls: true, tell, changes };
+        files.watch_all().await;
+        std::fs::write(folder.join("events/a.b.yaml"), "x").expect("written");
+        timeout(Duration::from_secs(30), files.changed()).await.expect("it is seen");
+        std::fs::remove_dir_all(folder).expect("removed");
+    }
+}
