@@ -14,4 +14,5 @@ mod lifecycle;
 mod many;
 mod moves;
 mod support;
+mod surroundings;
 mod webhook;

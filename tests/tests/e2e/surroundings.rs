@@ -1,0 +1,153 @@
+//! What is around a process: its terminal, its log, its folder, its signals, and being process 1.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
+    time::Instant,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tests::{LOOK, PATIENCE, body, client};
+
+use crate::support::{is_kafka, noted, shell, with_jobs};
+
+/// `herald dev .` in a folder of its own, whose log lies beside its catalog.
+struct Dev {
+    folder: tempfile::TempDir,
+    child: Child,
+    stdout: Option<BufReader<ChildStdout>>,
+    stderr: Option<ChildStderr>,
+    webhook: SocketAddr,
+}
+
+impl Dev {
+    fn start(event: &str, before: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("events")).unwrap();
+        fs::write(folder.path().join("events/thing.made.yaml"), event).unwrap();
+        let herald = tests::binary().display().to_string();
+        let line: Vec<&str> = before.iter().copied().chain([herald.as_str(), "dev", "."]).collect();
+        let mut command = Command::new(line[0]);
+        command.args(&line[1..]).args(["--listen", "127.0.0.1:0", "--api", "127.0.0.1:0"]).current_dir(folder.path());
+        command.env("SCRATCH", folder.path()).env("NO_COLOR", "1");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let stderr = child.stderr.take();
+        let mut line = String::new();
+        let webhook = loop {
+            line.clear();
+            assert!(stdout.read_line(&mut line).unwrap() > 0, "it ended before it listened");
+            if let Some(url) = line.trim().strip_prefix("webhook") {
+                break url.trim().trim_start_matches("http://").trim_end_matches("/hasura").parse().unwrap();
+            }
+        };
+        Self { folder, child, stdout: Some(stdout), stderr, webhook }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Sends an insert into a table, and tells the events that it made, once all is complete.
+    async fn events(&self, id: &str, table: &str) -> Vec<String> {
+        let body = body::insert(id, table, json!({ "id": id })).to_string();
+        let answer = client::send(self.webhook, &client::Request::post("/hasura?wait=60s", body)).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let summary: Value = answer.json();
+        let events = summary["invocations"][0]["events"].as_array().cloned().unwrap_or_default();
+        events.iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Sends inserts, without a pause, until one of them makes an event.
+    async fn counts(&self, table: &str, event: &str) {
+        let begun = Instant::now();
+        for attempt in 0.. {
+            if self.events(&format!("{table}-{attempt}"), table).await == [event] {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the edit does not count");
+        }
+    }
+
+    async fn stop(self, signal: Signal) -> ExitStatus {
+        let id = Pid::from_child(&self.child);
+        self.stop_by(id, signal).await
+    }
+
+    /// Sends the signal to that process, and waits for the end of the one that was started.
+    async fn stop_by(mut self, id: Pid, signal: Signal) -> ExitStatus {
+        kill_process(id, signal).unwrap();
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "it does not end");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn it_serves_on_without_a_log_and_without_a_terminal() {
+    if is_kafka("the streams of a process have nothing to do with its bus") {
+        return;
+    }
+    let mut dev = Dev::start(&with_jobs("things", &shell("fails", "exit 1", "    attempts: 1\n")), &[]);
+    drop((dev.stdout.take(), dev.stderr.take()));
+    // Both are worth a line: a job that fails, and a catalog that counts.
+    assert_eq!(dev.events("a", "things").await, ["thing.made"]);
+    fs::write(dev.path("events/other.made.yaml"), noted("others")).unwrap();
+    dev.counts("others", "other.made").await;
+    assert!(dev.stop(Signal::TERM).await.success());
+}
+
+#[tokio::test]
+async fn an_edit_counts_while_the_log_beside_the_catalog_is_written_to() {
+    if is_kafka("there the log is elsewhere") {
+        return;
+    }
+    let dev = Dev::start(&noted("things"), &[]);
+    fs::write(dev.path("events/other.made.yaml"), noted("others")).unwrap();
+    // Without a pause: the log is never left alone for as long as an editor is waited for.
+    dev.counts("others", "other.made").await;
+    assert!(dev.stop(Signal::HUP).await.success(), "the end of a terminal ends it gracefully");
+}
+
+#[tokio::test]
+async fn as_process_1_it_reaps_what_jobs_leave_behind_and_passes_signals_on() {
+    if is_kafka("the processes of a container have nothing to do with its bus") {
+        return;
+    }
+    const NAMESPACE: [&str; 3] = ["unshare", "-Urpf", "--mount-proc"];
+    let tried = Command::new(NAMESPACE[0]).args(&NAMESPACE[1..]).arg("true").output();
+    if !tried.is_ok_and(|output| output.status.success()) {
+        // A machine without namespaces for everybody.
+        return;
+    }
+    // `ps` sees the namespace that the job is in.
+    let leaves = "(sleep 0.05 &) ; ";
+    let looks = "for try in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2; \
+                 z=$(cat /proc/[0-9]*/stat 2>/dev/null | grep -c ') Z 1 '); [ \"$z\" = 0 ] && exit 0; done; exit 1";
+    let event = with_jobs("things", &shell("leaves", &format!("{leaves}{looks}"), "    attempts: 1\n"));
+    let dev = Dev::start(&event, &NAMESPACE);
+    let body = body::insert("a", "things", json!({ "id": 1 })).to_string();
+    let answer = client::send(dev.webhook, &client::Request::post("/hasura?wait=60s", body)).await.unwrap();
+    let summary: Value = answer.json();
+    assert_eq!(summary["counters"]["succeeded"], 1, "{}", answer.text());
+    // Process 1 of the namespace is the child of `unshare`.
+    let children = format!("/proc/{0}/task/{0}/children", dev.child.id());
+    let init = fs::read_to_string(children).unwrap().trim().parse().ok().and_then(Pid::from_raw).unwrap();
+    assert!(dev.stop_by(init, Signal::TERM).await.success());
+}
