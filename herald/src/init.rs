@@ -27,7 +27,8 @@ pub(crate) fn is_wanted() -> bool {
 /// # Errors
 /// It cannot be started.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
     runtime.block_on(async {
         // Before there is a child, so that none of its signals is missed.
         let signals = Signals::listen().context("cannot listen for signals")?;
