@@ -7,7 +7,7 @@ mod values;
 use std::{net::SocketAddr, path::PathBuf};
 
 use runtime::{
-    config::{Auth, Duration, Layers, Size, load},
+    config::{Auth, Duration, Layers, Size, load, secret_variables},
     listener::Listen,
     telemetry,
 };
@@ -105,7 +105,17 @@ impl Config {
     /// # Errors
     /// A setting is wrong; the text names it.
     pub(crate) fn load(layers: Layers) -> Result<Self, Usage> {
-        load(layers).map_err(|error| Usage(error.to_string()))
+        let usage = |error: runtime::config::ConfigError| Usage(error.to_string());
+        let secrets = secret_variables(&layers).map_err(usage)?;
+        let config: Self = load(layers).map_err(usage)?;
+        let is_secret = |name: &&String| name.starts_with("HERALD_") || secrets.contains(name.as_str());
+        if let Some(name) = config.job_runner.environment.iter().find(is_secret) {
+            return Err(Usage(format!(
+                "`job-runner.environment` names `{name}`, which is Herald's own or holds one of its secrets; no job gets \
+                 it: give jobs a variable of their own"
+            )));
+        }
+        Ok(config)
     }
 
     /// What the Kafka bus is told, for a process of that role: checked, and nothing dialled.
@@ -152,6 +162,23 @@ mod tests {
         let kafka = bus::kafka::Config::new([""; 0]);
         let kafka = bus::kafka::Config { role: "detector".into(), instance: told.instance.clone(), ..kafka };
         assert_eq!(format!("{told:?}"), format!("{kafka:?}"));
+    }
+
+    #[test]
+    fn no_variable_that_holds_a_secret_is_given_to_jobs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("herald.toml");
+        let load = |environment: &str| {
+            // PATH is a variable that is certainly set.
+            let secrets = "[ingest.listen]\nauth = [\"written\", { env = \"PATH\" }]\n";
+            std::fs::write(&path, format!("{secrets}[job-runner]\nenvironment = [{environment}]\n")).expect("written");
+            Config::load(Layers::new(DEFAULTS).file(Some(&path)))
+        };
+        assert_eq!(load("\"PGHOST\"").expect("usable").job_runner.environment, ["PGHOST"]);
+        for secret in ["PATH", "HERALD_API_TOKEN"] {
+            let error = load(&format!("\"PGHOST\", \"{secret}\"")).err().expect("refused").to_string();
+            assert!(error.starts_with(&format!("`job-runner.environment` names `{secret}`")), "{error}");
+        }
     }
 
     fn with(settings: &str) -> Result<bus::kafka::Config, String> {

@@ -14,6 +14,8 @@ pub struct Config {
     pub jobs: Vec<String>,
     /// The folder in which commands run, and to which their `dir` is relative: the catalog's.
     pub folder: PathBuf,
+    /// Which variables of the process's environment commands get, beside PATH, HOME, LANG, LC_*, TZ and TMPDIR.
+    pub environment: Vec<String>,
     /// How long running jobs may go on at shutdown, or when their partition moves to another process, before they are
     /// cancelled and their attempt is given back.
     pub grace: Duration,
@@ -51,6 +53,7 @@ impl Default for Config {
         Self {
             jobs: vec!["*".to_owned()],
             folder: PathBuf::from("."),
+            environment: Vec::new(),
             grace: Duration::secs(10),
             queue_records: 256,
             queue_bytes: Size::mib(16),

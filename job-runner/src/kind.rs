@@ -1,6 +1,6 @@
 //! What a job can be.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use contracts::{
@@ -45,8 +45,8 @@ pub trait Inline: Send + Sync {
     fn run_inline(&self, run: &Run) -> Outcome;
 }
 
-/// One attempt of one run.
-#[derive(Debug, Clone)]
+/// One attempt of one run. Its `Debug` leaves out the data and the options, which may hold what is nobody's business.
+#[derive(Clone)]
 pub struct Run {
     /// The job's name within the event.
     pub job: JobName,
@@ -64,6 +64,15 @@ pub struct Run {
     pub attempt: u32,
     /// Cancelled when the attempt must end: its time is up, or the process or the partition goes.
     pub cancelled: CancellationToken,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { job, group, event, id, attempt, .. } = self;
+        let mut out = f.debug_struct("Run");
+        out.field("job", job).field("group", group).field("event", &event.id).field("id", id).field("attempt", attempt);
+        out.finish_non_exhaustive()
+    }
 }
 
 impl Run {

@@ -34,7 +34,7 @@ impl Registry {
     /// The kinds that Herald brings: `command`, `log`, `simulate`.
     pub fn standard(config: &Config) -> Self {
         let mut out = Self::empty();
-        out.register("command", Arc::new(Command::new(&config.folder)));
+        out.register("command", Arc::new(Command::new(&config.folder, &config.environment)));
         out.register("log", Arc::new(Log));
         out.register("simulate", Arc::new(Simulate));
         out

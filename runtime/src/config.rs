@@ -10,6 +10,6 @@ mod secret;
 mod units;
 
 pub use error::ConfigError;
-pub use layers::{ENV_PREFIX, Layers, load};
+pub use layers::{ENV_PREFIX, Layers, load, secret_variables};
 pub use secret::{Auth, Secret, Secrets};
 pub use units::{Duration, NoDuration, NoSize, Size};

@@ -1,6 +1,9 @@
 //! The layers of a configuration, and how they become one.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use figment::{
     Figment, Metadata, Profile, Provider,
@@ -76,6 +79,37 @@ impl Layers {
 /// # Errors
 /// [`ConfigError`] names the first setting that is wrong, where it was set and what to do. No value of a secret is in it.
 pub fn load<C: DeserializeOwned>(layers: Layers) -> Result<C, ConfigError> {
+    let stack = stack(&layers)?;
+    let figment = stack.iter().fold(Figment::new(), |figment, layer| figment.merge(layer));
+    figment.extract().map_err(|error| {
+        translate(error, |key| stack.iter().rev().find(|layer| layer.sets(key)).map(|layer| layer.place.clone()))
+    })
+}
+
+/// The variables of the environment from which secrets are read, as in `{ env = "NAME" }`, in any layer.
+///
+/// # Errors
+/// See [`load`].
+pub fn secret_variables(layers: &Layers) -> Result<BTreeSet<String>, ConfigError> {
+    let mut found = BTreeSet::new();
+    for layer in stack(layers)? {
+        layer.values.values().for_each(|value| add_secret_variables(value, &mut found));
+    }
+    Ok(found)
+}
+
+fn add_secret_variables(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Dict(_, dict) => {
+            found.extend(dict.get("env").and_then(Value::as_str).map(str::to_owned));
+            dict.values().for_each(|value| add_secret_variables(value, found));
+        }
+        Value::Array(_, items) => items.iter().for_each(|value| add_secret_variables(value, found)),
+        _ => {}
+    }
+}
+
+fn stack(layers: &Layers) -> Result<Vec<Layer>, ConfigError> {
     let mut stack = vec![Layer::toml("the defaults", layers.defaults)?];
     if let Some(path) = &layers.file {
         let text =
@@ -90,10 +124,7 @@ pub fn load<C: DeserializeOwned>(layers: Layers) -> Result<C, ConfigError> {
         let keys: Vec<String> = key.split('.').map(str::to_owned).collect();
         stack.push(Layer::single(format!("the flag `{flag}`"), &keys, scalar(value)));
     }
-    let figment = stack.iter().fold(Figment::new(), |figment, layer| figment.merge(layer));
-    figment.extract().map_err(|error| {
-        translate(error, |key| stack.iter().rev().find(|layer| layer.sets(key)).map(|layer| layer.place.clone()))
-    })
+    Ok(stack)
 }
 
 /// The variable that sets a key.

@@ -1,33 +1,45 @@
 //! `command`: a program for each event.
 //!
-//! The event comes as one JSON document on stdin and, in part, in the environment. What the program prints last is its
-//! result, its exit code says whether it succeeded. It is the leader of a process group of its own, which ends whole when
+//! The event comes as one JSON document on stdin and, in part, in the environment. Its result is the file that
+//! `HERALD_RESULT` names, if it wrote that, or what it printed; its exit code says whether it succeeded. It is the leader of a process group of its own, which ends whole when
 //! the attempt does before its time; and however much it prints, only the end of it is kept.
 
 mod document;
 mod output;
 mod process;
+mod result_file;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::BTreeMap,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
 };
 
 use contracts::outcomes::BoxFuture;
 use serde_json::Value;
 
-use super::{map, text};
+use self::{
+    process::Program,
+    result_file::{ResultFile, Results},
+};
+use super::{is_template, map, text};
 use crate::kind::{Answer, Failure, Kind, Outcome, Run};
+
+/// The variables of Herald's own environment that every program gets, beside those that begin with `LC_`.
+const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"];
 
 /// See the module.
 pub(crate) struct Command {
     folder: PathBuf,
+    /// Variables of Herald's own environment that programs get, too.
+    environment: Vec<String>,
+    results: Results,
 }
 
 /// What is to be run.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 struct Options {
     program: String,
     arguments: Vec<String>,
@@ -36,12 +48,12 @@ struct Options {
 }
 
 impl Command {
-    /// Commands that run in a folder, to which their `dir` is relative.
-    pub(crate) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+    /// Commands that run in a folder, to which their `dir` is relative, with these variables of the process's environment.
+    pub(crate) fn new(folder: &Path, environment: &[String]) -> Self {
+        Self { folder: folder.to_owned(), environment: environment.to_vec(), results: Results::default() }
     }
 
-    fn prepare(&self, run: &Run) -> Result<(tokio::process::Command, Vec<u8>), Failure> {
+    fn prepare(&self, run: &Run, result: Option<&Path>) -> Result<Program, Failure> {
         let options = Options::of(&run.options).map_err(Failure::new)?;
         let dir = options.dir.map_or_else(|| self.folder.clone(), |dir| self.folder.join(dir));
         let program = Path::new(&options.program);
@@ -54,11 +66,7 @@ impl Command {
             program
         };
         let mut command = tokio::process::Command::new(program);
-        command.args(options.arguments).current_dir(dir);
-        // Herald's own settings, some of which are secrets, are nothing to a job.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HERALD_")) {
-            command.env_remove(name);
-        }
+        command.args(options.arguments).current_dir(&dir).env_clear().envs(self.inherited());
         command
             .env("HERALD_EVENT_ID", run.event.id.to_string())
             .env("HERALD_EVENT_NAME", run.event.event.to_string())
@@ -66,34 +74,66 @@ impl Command {
             .env("HERALD_RUN_ID", run.id.to_string())
             .env("HERALD_ATTEMPT", run.attempt.to_string())
             .env("HERALD_TOKEN", run.token().to_string());
-        match run.traceparent() {
-            Some(traceparent) => command.env("TRACEPARENT", traceparent),
-            None => command.env_remove("TRACEPARENT"),
-        };
-        command.envs(options.env);
-        Ok((command, document::structured(&run.event, &run.data)?))
+        let more = [("TRACEPARENT", run.traceparent().map(OsStr::new)), ("HERALD_RESULT", result.map(Path::as_os_str))];
+        command.envs(more.into_iter().filter_map(|(name, value)| Some((name, value?)))).envs(options.env);
+        Ok(Program { command, dir, stdin: document::structured(&run.event, &run.data)? })
+    }
+
+    /// What of this process's environment a program gets: nothing that could be a secret, unless somebody has named it.
+    fn inherited(&self) -> impl Iterator<Item = (OsString, OsString)> {
+        std::env::vars_os().filter(|(name, _)| {
+            let name = name.to_string_lossy();
+            INHERITED.contains(&&*name) || name.starts_with("LC_") || self.environment.iter().any(|own| *own == name)
+        })
     }
 }
 
 impl Kind for Command {
     fn check(&self, options: &Value) -> Result<(), String> {
-        Options::of(options).map(|_| ())
+        Options::of(options)?.check()
     }
 
     fn run(&self, run: Run) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
-            let (command, stdin) = self.prepare(&run)?;
-            let ended = process::run(command, stdin, &run.cancelled).await?;
+            let file = self.results.file();
+            let program = self.prepare(&run, file.as_ref().map(ResultFile::path))?;
+            let ended = process::run(program, &run.cancelled).await?;
             let stderr = ended.stderr.text();
-            match process::complaint(ended.status, &stderr) {
-                Some(complaint) => Err(Failure::new(complaint).with_stderr(stderr)),
-                None => Ok(ended.stdout.result().map_or_else(Answer::nothing, Answer::raw)),
+            // Many a program complains on stdout.
+            let said = if stderr.trim().is_empty() { ended.stdout.text() } else { stderr };
+            if let Some(complaint) = process::complaint(ended.status, &said) {
+                return Err(Failure::new(complaint).with_stderr(said));
             }
+            let written = match file {
+                Some(file) => file.read().await.map_err(|error| Failure::new(error).with_stderr(said))?,
+                None => None,
+            };
+            Ok(written.or_else(|| ended.stdout.result()).map_or_else(Answer::nothing, Answer::raw))
         })
     }
 }
 
 impl Options {
+    /// Checks them as they stand in the catalog: what is executed is not for a row to choose.
+    fn check(&self) -> Result<(), String> {
+        if is_template(&self.program) {
+            return Err(format!(
+                "`{}` is filled in for each event, so that a row would choose the program; name the program, and give it \
+                 the value as an argument",
+                self.program
+            ));
+        }
+        let dir = self.dir.as_ref().map(|dir| dir.to_string_lossy()).filter(|dir| is_template(dir));
+        match dir {
+            Some(dir) if self.program.contains('/') && !self.program.starts_with('/') => Err(format!(
+                "`dir` is `{dir}`, filled in for each event, and `{}` is relative to it, so that a row would choose the \
+                 program; give the program's whole path",
+                self.program
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn of(options: &Value) -> Result<Self, String> {
         if let Value::Array(_) = options {
             return Self::new(options, None, None);

@@ -1,4 +1,5 @@
-//! What is kept of what a program prints: the last line that is JSON, and the end. A flood costs no memory.
+//! What is kept of what a program prints: all of it while it could be one JSON document, the last line that is one, and the
+//! end. A flood costs no memory.
 
 use serde_json::{
     Value,
@@ -7,8 +8,8 @@ use serde_json::{
 
 use crate::kind::MAX_TEXT;
 
-/// The longest line that is looked at; a longer one is no result.
-const MAX_LINE: usize = 1024 * 1024;
+/// The longest text that is looked at; a longer one is no JSON document.
+pub(super) const MAX_JSON: usize = 1024 * 1024;
 
 /// The end of a stream of bytes.
 #[derive(Debug, Default)]
@@ -34,6 +35,9 @@ impl Tail {
 #[derive(Debug, Default)]
 pub(super) struct Stdout {
     tail: Tail,
+    /// Everything, until it is too long.
+    whole: Option<Vec<u8>>,
+    is_beyond: bool,
     line: Vec<u8>,
     is_too_long: bool,
     json: Option<Vec<u8>>,
@@ -42,6 +46,12 @@ pub(super) struct Stdout {
 impl Stdout {
     pub(super) fn push(&mut self, mut bytes: &[u8]) {
         self.tail.push(bytes);
+        self.is_beyond |= self.whole.as_ref().map_or(0, Vec::len) + bytes.len() > MAX_JSON;
+        if self.is_beyond {
+            self.whole = None;
+        } else {
+            self.whole.get_or_insert_default().extend_from_slice(bytes);
+        }
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             self.extend(&bytes[..end]);
             self.end_line();
@@ -51,15 +61,17 @@ impl Stdout {
     }
 
     fn extend(&mut self, bytes: &[u8]) {
-        self.is_too_long |= self.line.len() + bytes.len() > MAX_LINE;
+        self.is_too_long |= self.line.len() + bytes.len() > MAX_JSON;
         if !self.is_too_long {
             self.line.extend_from_slice(bytes);
         }
     }
 
     fn end_line(&mut self) {
+        // What is indented is a part of something larger.
+        let is_part = matches!(self.line.first(), Some(b' ' | b'\t'));
         let line = self.line.trim_ascii();
-        if !self.is_too_long && could_be_json(line) && serde_json::from_slice::<&RawValue>(line).is_ok() {
+        if !self.is_too_long && !is_part && could_be_json(line) && serde_json::from_slice::<&RawValue>(line).is_ok() {
             let json = self.json.get_or_insert_default();
             json.clear();
             json.extend_from_slice(line);
@@ -68,17 +80,75 @@ impl Stdout {
         self.is_too_long = false;
     }
 
-    /// The last line that is JSON, exactly as it was printed; else the end as text; nothing, if nothing was printed.
-    pub(super) fn result(mut self) -> Option<Box<RawValue>> {
-        self.end_line();
-        // Read whole, since a line may be JSON by its grammar and still be nested deeper than anyone reads.
-        let json = self.json.filter(|json| serde_json::from_slice::<Value>(json).is_ok());
-        if let Some(json) = json.and_then(|json| String::from_utf8(json).ok()) {
-            return RawValue::from_string(json).ok();
-        }
-        let text = self.tail.text();
-        if text.trim().is_empty() { None } else { to_raw_value(text.trim_end()).ok() }
+    /// Its end as text.
+    pub(super) fn text(&self) -> String {
+        self.tail.text()
     }
+
+    /// All of it, if that is one JSON document; else its last lines, if they are one; else the last line that is one; else the
+    /// end as text; nothing, if nothing was printed.
+    pub(super) fn result(mut self) -> Option<Box<RawValue>> {
+        if let Some(last) = self.whole.as_deref().and_then(|whole| document(whole).or_else(|| last_document(whole))) {
+            return Some(last);
+        }
+        self.end_line();
+        self.json.as_deref().and_then(document).or_else(|| as_text(&self.tail))
+    }
+}
+
+/// What bytes are as a result: one JSON document, or else their end as text; nothing, if there is nothing.
+pub(super) fn result_of(bytes: &[u8]) -> Option<Box<RawValue>> {
+    document(bytes).or_else(|| {
+        let mut tail = Tail::default();
+        tail.push(bytes);
+        as_text(&tail)
+    })
+}
+
+fn as_text(tail: &Tail) -> Option<Box<RawValue>> {
+    let text = tail.text();
+    if text.trim().is_empty() { None } else { to_raw_value(text.trim_end()).ok() }
+}
+
+/// The last lines, if they are one object or list over several lines.
+fn last_document(bytes: &[u8]) -> Option<Box<RawValue>> {
+    let bytes = bytes.trim_ascii_end();
+    let opening = match bytes.rsplit(|byte| *byte == b'\n').next()?.trim_ascii_start().first()? {
+        b'}' => b'{',
+        b']' => b'[',
+        _ => return None,
+    };
+    let starts = bytes.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    starts.filter(|at| bytes.get(*at) == Some(&opening)).find_map(|at| document(&bytes[at..]))
+}
+
+/// A JSON document with its digits as they are, on one line.
+fn document(bytes: &[u8]) -> Option<Box<RawValue>> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii();
+    // Read whole, since a text may be JSON by its grammar and still be nested deeper than anyone reads.
+    if !could_be_json(bytes) || serde_json::from_slice::<Value>(bytes).is_err() {
+        return None;
+    }
+    let text = String::from_utf8(bytes.to_vec()).ok()?;
+    RawValue::from_string(if text.contains('\n') { on_one_line(&text) } else { text }).ok()
+}
+
+/// JSON without the white space between its parts.
+fn on_one_line(json: &str) -> String {
+    let (mut out, mut in_text, mut escaped) = (String::with_capacity(json.len()), false, false);
+    for c in json.chars() {
+        if in_text || !c.is_ascii_whitespace() {
+            out.push(c);
+        }
+        if in_text && !escaped {
+            in_text = c != '"';
+            escaped = c == '\\';
+        } else {
+            in_text |= c == '"';
+            escaped = false;
+        }
+    }
+    out
 }
 
 /// Spares most lines of a log the parser.
@@ -105,6 +175,20 @@ mod tests {
     }
 
     #[test]
+    fn all_of_it_is_the_result_if_that_is_one_document_and_its_digits_stay() {
+        let pretty = "{\n  \"customer\": \"c \\\"17\\\\\",\n  \"scores\": [\n    3.10,\n    5\n  ]\n}\n";
+        assert_eq!(result(&[pretty]).as_deref(), Some(r#"{"customer":"c \"17\\","scores":[3.10,5]}"#));
+        assert_eq!(result(&["\u{feff}[\n1\n]"]).as_deref(), Some("[1]"));
+        // Two documents are none: the last line counts.
+        assert_eq!(result(&["{\"a\":\n1}\n[2]\n"]).as_deref(), Some("[2]"));
+        // What came before it, or behind it, is no part of it.
+        let whole = result(&[pretty]);
+        assert_eq!(result(&["a line of a log\n{\n", pretty]), whole);
+        let text = result(&[pretty, "bye\n"]).expect("text");
+        assert!(text.starts_with('"') && text.ends_with(r#"}\nbye""#), "{text}");
+    }
+
+    #[test]
     fn without_json_the_result_is_the_end_as_text() {
         assert_eq!(result(&["done \"it\"\n"]).as_deref(), Some("\"done \\\"it\\\"\""));
         assert_eq!(result(&["", " \n"]), None);
@@ -121,7 +205,7 @@ mod tests {
         out.push(b"{\"kept\":true}\n[\"");
         (0..200).for_each(|_| out.push(&[b'x'; 10_000]));
         out.push(b"\"]\n");
-        assert!(out.line.capacity() <= 2 * MAX_LINE);
+        assert!(out.line.capacity() <= 2 * MAX_JSON);
         assert_eq!(out.result().expect("JSON").get(), "{\"kept\":true}");
     }
 }

@@ -2,17 +2,21 @@
 
 use std::{
     os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
     pin::pin,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
 
 use futures_util::{FutureExt, future::FusedFuture};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process_group},
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStdin, Command},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +25,12 @@ use crate::kind::{Failure, bounded};
 
 /// How long what a program left behind may go on holding its pipes, once it has ended itself.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// How long until it is tried again to start a program for which the system has no room.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// What passes by itself: too many files or processes, no memory, a program that is being written.
+const PASSING: [Errno; 5] = [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM, Errno::TXTBSY];
 
 /// How a program ended, and what it printed.
 pub(super) struct Ended {
@@ -59,11 +69,66 @@ impl Drop for Group {
     }
 }
 
+/// A program that is to be run.
+pub(super) struct Program {
+    pub(super) command: Command,
+    pub(super) dir: PathBuf,
+    pub(super) stdin: Vec<u8>,
+}
+
+impl Program {
+    /// Starts it, as soon as the system has what that takes: too many files or processes are a matter of the moment.
+    async fn start(&mut self, cancelled: &CancellationToken) -> Result<Child, Failure> {
+        loop {
+            let error = match self.command.spawn() {
+                Ok(child) => return Ok(child),
+                Err(error) => error,
+            };
+            let passes = error.raw_os_error().is_some_and(|code| PASSING.contains(&Errno::from_raw_os_error(code)));
+            if !passes || cancelled.run_until_cancelled(sleep(AGAIN)).await.is_none() {
+                return Err(Failure::new(self.cannot_start(&error)));
+            }
+        }
+    }
+
+    /// What is in the way, and what to do.
+    fn cannot_start(&self, error: &std::io::Error) -> String {
+        let path = Path::new(self.command.as_std().get_program());
+        let program = path.display();
+        if !self.dir.is_dir() {
+            return format!("cannot start `{program}`: its `dir`, {}, is no folder", self.dir.display());
+        }
+        let code = error.raw_os_error().map(Errno::from_raw_os_error);
+        let remedy = match code {
+            Some(Errno::ACCESS) if path.is_dir() => "it is a folder".to_owned(),
+            Some(Errno::ACCESS) => format!("make it executable (chmod +x), or name what runs it: [sh, {program}]"),
+            Some(Errno::NOEXEC) => {
+                format!("begin it with a line like #!/bin/sh, or name what runs it: [sh, {program}]")
+            }
+            Some(Errno::NOENT) if path.exists() => {
+                "it is there, but what its first line names (#!…) or what it is linked to is not".to_owned()
+            }
+            Some(Errno::NOENT) if path.components().count() == 1 => {
+                "no folder of PATH has it; write its path, or ./ before it if it is in `dir`".to_owned()
+            }
+            Some(Errno::TOOBIG) => {
+                "its arguments and variables are too long; the event is on stdin, whatever its size".to_owned()
+            }
+            _ if error.kind() == std::io::ErrorKind::InvalidInput => {
+                "an argument or a variable has a zero byte in it".to_owned()
+            }
+            _ => return format!("cannot start `{program}`: {error}"),
+        };
+        format!("cannot start `{program}`: {error}; {remedy}")
+    }
+}
+
 /// Runs a program to its end, or kills it and everything in its process group when cancelled or dropped.
-pub(super) async fn run(mut command: Command, stdin: Vec<u8>, cancelled: &CancellationToken) -> Result<Ended, Failure> {
+pub(super) async fn run(mut program: Program, cancelled: &CancellationToken) -> Result<Ended, Failure> {
+    let command = &mut program.command;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
-    let program = command.as_std().get_program().to_string_lossy().into_owned();
-    let mut child = command.spawn().map_err(|error| Failure::new(format!("cannot start `{program}`: {error}")))?;
+    let mut child = program.start(cancelled).await?;
+    let (stdin, name) = (program.stdin, program.command.as_std().get_program().to_string_lossy().into_owned());
     let (input, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let mut group = Group { child, is_over: false };
     let (mut stdout, mut stderr) = (Stdout::default(), Tail::default());
@@ -90,7 +155,7 @@ pub(super) async fn run(mut command: Command, stdin: Vec<u8>, cancelled: &Cancel
         }
         status
     };
-    let status = status.map_err(|error| Failure::new(format!("lost track of `{program}`: {error}")))?;
+    let status = status.map_err(|error| Failure::new(format!("lost track of `{name}`: {error}")))?;
     Ok(Ended { status, stdout, stderr })
 }
 

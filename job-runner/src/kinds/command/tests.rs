@@ -28,12 +28,16 @@ fn run_of(options: Value, data: &str) -> Run {
     }
 }
 
+fn commands(folder: impl AsRef<Path>) -> Command {
+    Command::new(folder.as_ref(), &["CARGO_PKG_NAME".to_owned()])
+}
+
 async fn shell(script: &str) -> Outcome {
     shell_with(script, "{\"price\":1.10}").await
 }
 
 async fn shell_with(script: &str, data: &str) -> Outcome {
-    Command::new(Path::new(".")).run(run_of(json!(["sh", "-c", script]), data)).await
+    commands(".").run(run_of(json!(["sh", "-c", script]), data)).await
 }
 
 fn result(outcome: Outcome) -> String {
@@ -97,7 +101,7 @@ async fn a_program_runs_in_its_folder_with_its_own_variables() {
     std::os::unix::fs::symlink("/bin/sh", folder.path().join("inner/shell")).expect("a link");
     let options =
         json!({ "run": ["./shell", "-c", "ls here; echo \"{\\\"a\\\":$A}\""], "env": { "A": 7 }, "dir": "inner" });
-    let outcome = Command::new(folder.path()).run(run_of(options, "{}")).await;
+    let outcome = commands(folder.path()).run(run_of(options, "{}")).await;
     assert_eq!(result(outcome), "{\"a\":7}");
 }
 
@@ -111,10 +115,95 @@ async fn a_failure_names_the_exit_status_and_the_last_line_of_stderr() {
 }
 
 #[tokio::test]
-async fn a_program_that_does_not_exist_is_named() {
-    let outcome = Command::new(Path::new(".")).run(run_of(json!(["no-such-program"]), "{}")).await;
-    let error = outcome.expect_err("a failure").error;
-    assert!(error.starts_with("cannot start `no-such-program`: No such file"), "{error}");
+async fn of_heralds_own_environment_a_program_gets_what_is_listed_and_named_and_no_more() {
+    let printed = result(shell("env | cut -d= -f1 | grep -v '^_$' | sort | tr '\\n' ' '; echo").await);
+    let given: Vec<&str> = printed.trim_matches('"').split_whitespace().collect();
+    let own = |name: &&str| !name.starts_with("HERALD_") && !["TRACEPARENT", "PWD", "SHLVL", "OLDPWD"].contains(name);
+    let mut expected: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
+    assert!(expected.iter().any(|name| name.starts_with("CARGO_MANIFEST")), "a variable that must not be given");
+    expected.retain(|name| {
+        ["PATH", "HOME", "LANG", "TZ", "TMPDIR", "CARGO_PKG_NAME"].contains(&name.as_str()) || name.starts_with("LC_")
+    });
+    expected.sort();
+    assert_eq!(given.into_iter().filter(own).collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn a_file_that_a_program_wrote_is_its_result_and_goes_with_the_run() {
+    let commands = commands(".");
+    let run = async |script: &str| commands.run(run_of(json!(["sh", "-c", script]), "{}")).await;
+    let written =
+        r#"printf '{\n "n": 1.10\n}\n' > "$HERALD_RESULT"; echo '{"printed":true}'; echo "$HERALD_RESULT" >&2"#;
+    assert_eq!(result(run(written).await), r#"{"n":1.10}"#);
+    assert_eq!(result(run(r#"echo done > "$HERALD_RESULT""#).await), r#""done""#);
+    let place = result(run(r#"echo "\"$HERALD_RESULT\"""#).await);
+    let place = Path::new(place.trim_matches('"')).to_owned();
+    let folder = place.parent().expect("a folder");
+    assert_eq!(std::fs::read_dir(folder).expect("it is there").count(), 0, "something is left");
+    let failure = run(r#"mkfifo "$HERALD_RESULT""#).await.expect_err("no file");
+    assert!(failure.error.starts_with("the file of HERALD_RESULT cannot be read: it is no file"), "{}", failure.error);
+    // Whoever tidies up may take the folder.
+    std::fs::remove_dir_all(folder).expect("deleted");
+    assert_eq!(result(run(r#"echo 1 > "$HERALD_RESULT""#).await), "1");
+    assert_eq!(run(r#"echo 1 > "$HERALD_RESULT"; exit 3"#).await.expect_err("a failure").error, "exit status 3");
+    drop(commands);
+    assert!(!folder.exists());
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_be_started_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str, mode| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("a mode");
+    };
+    write("plain.sh", "echo 1\n", 0o644);
+    write("bare", "echo 1\n", 0o755);
+    write("odd", "#!/no/such/shell\n", 0o755);
+    std::fs::create_dir(folder.path().join("inner")).expect("a folder");
+    for (options, begins, remedy) in [
+        (json!(["no-such-program"]), "cannot start `no-such-program`: No such file", "no folder of PATH has it"),
+        (json!(["./plain.sh"]), "cannot start `", "Permission denied (os error 13); make it executable (chmod +x)"),
+        (json!(["./bare"]), "cannot start `", "begin it with a line like #!/bin/sh"),
+        (json!(["./odd"]), "cannot start `", "what its first line names"),
+        (json!(["./inner"]), "cannot start `", "it is a folder"),
+        (json!(["./none"]), "cannot start `", "No such file"),
+        (json!({ "run": ["sh"], "dir": "nodir" }), "cannot start `sh`: its `dir`, ", "/nodir, is no folder"),
+        (json!(["sh", "-c", "x".repeat(200_000)]), "cannot start `sh`: ", "the event is on stdin"),
+        (json!(["sh", "a\0b"]), "cannot start `sh`: ", "a zero byte"),
+    ] {
+        let error = commands(folder.path()).run(run_of(options, "{}")).await.expect_err("a failure").error;
+        assert!(error.starts_with(begins) && error.contains(remedy), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_program_complains_of_on_stdout_is_kept_if_it_says_nothing_on_stderr() {
+    let failure = shell("echo first; echo no such move; exit 3").await.expect_err("a failure");
+    assert_eq!(failure.error, "exit status 3: no such move");
+    assert_eq!(failure.stderr.as_deref(), Some("first\nno such move\n"));
+}
+
+#[test]
+fn a_run_shows_neither_its_data_nor_its_options() {
+    let shown = format!("{:?}", run_of(json!({ "run": ["a", "hush"] }), "{\"pin\":\"hush\"}"));
+    assert!(shown.contains("attempt: 2") && !shown.contains("hush"), "{shown}");
+}
+
+#[test]
+fn a_row_does_not_choose_what_is_executed() {
+    for wrong in [
+        json!(["${data.tool}", "x"]),
+        json!({ "run": ["scripts/${data.tool}.sh"] }),
+        json!({ "run": ["./go"], "dir": "${data.dir}" }),
+    ] {
+        let error = commands(".").check(&wrong).expect_err("wrong");
+        assert!(error.contains("a row would choose the program"), "{error}");
+    }
+    for good in [json!(["sh", "-c", "${data.x}"]), json!({ "run": ["/bin/ls"], "dir": "${data.dir}" })] {
+        assert_eq!(commands(".").check(&good), Ok(()));
+    }
 }
 
 #[tokio::test]
@@ -162,7 +251,7 @@ async fn cancelling_and_dropping_kill_the_whole_process_group() {
             own.display()
         );
         let run = run_of(json!(["sh", "-c", script]), "{}");
-        let (cancelled, command) = (run.cancelled.clone(), Arc::new(Command::new(Path::new("."))));
+        let (cancelled, command) = (run.cancelled.clone(), Arc::new(commands(".")));
         let task = tokio::spawn(async move { command.run(run).await });
         let (own, child) = (pid_in(&own).await, pid_in(&child).await);
         if dropped {
@@ -180,7 +269,7 @@ async fn cancelling_and_dropping_kill_the_whole_process_group() {
 
 #[test]
 fn options_that_are_wrong_are_named() {
-    let command = Command::new(Path::new("."));
+    let command = commands(".");
     for (wrong, named) in [
         (json!([]), "list of texts"),
         (json!([""]), "list of texts"),
