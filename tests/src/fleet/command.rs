@@ -76,6 +76,7 @@ impl Fleet {
             ("SCRATCH".to_owned(), self.scratch().display().to_string()),
             ("SENDER".to_owned(), binary().display().to_string()),
             ("EVENT_LOG".to_owned(), self.scratch().join("event-log.jsonl").display().to_string()),
+            (home::variable("job-runner.environment"), r#"["SCRATCH", "SENDER", "EVENT_LOG"]"#.to_owned()),
         ];
         if self.given.engine != Engine::Embedded {
             let settings = SETTINGS.into_iter().chain(home::PARTITIONS.map(|key| (key, "3")));
