@@ -176,7 +176,7 @@ mod tests {
         };
         assert_eq!(load("\"PGHOST\"").expect("usable").job_runner.environment, ["PGHOST"]);
         for secret in ["PATH", "HERALD_API_TOKEN"] {
-            let error = load(&format!("\"PGHOST\", \"{secret}\"")).err().expect("refused").to_string();
+            let error = load(&format!("\"PGHOST\", \"{secret}\"")).expect_err("refused").to_string();
             assert!(error.starts_with(&format!("`job-runner.environment` names `{secret}`")), "{error}");
         }
     }
