@@ -20,7 +20,7 @@ use crate::{
 /// How many undetected events are named.
 const NAMED: usize = 20;
 /// How many failed events are told with their errors.
-const FAILED: usize = 50;
+pub(crate) const FAILED: usize = 50;
 /// How many failed events have a rejection of their own.
 const REJECTED: usize = 100;
 /// What the events and jobs in a record of progress may take, in bytes: the rest of it is bounded by the counts above.

@@ -12,6 +12,7 @@
 //!
 //! A detector has no clock: what is a duplicate is decided by the records' own times.
 
+mod aside;
 mod config;
 mod decide;
 mod error;

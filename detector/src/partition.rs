@@ -146,6 +146,15 @@ impl Partition {
         );
     }
 
+    /// Takes back a share that was not committed, in front of what waits.
+    pub(crate) fn put_back(&mut self, share: Share) {
+        let mut outputs = share.outputs;
+        self.bytes += outputs.iter().map(Outgoing::size).sum::<usize>();
+        outputs.append(&mut self.outputs);
+        self.outputs = outputs;
+        self.next.get_or_insert(share.position.next);
+    }
+
     fn say_cut(&mut self) {
         if let Some(age) = self.seen.cut()
             && !self.cut_said

@@ -16,6 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    aside,
     config::Config,
     decide::Decider,
     error::Error,
@@ -168,7 +169,8 @@ impl Service {
         if let Some(commit) = commit {
             partitions.committed(commit.await?)?;
         }
-        if let Some(last) = partitions.begin_commit(member) {
+        // What is refused of the last is set aside and committed, too; each time less is left to refuse.
+        while let Some(last) = partitions.begin_commit(member) {
             partitions.committed(last.await?)?;
         }
         Ok(())
@@ -306,10 +308,15 @@ impl Partitions {
                 self.forget(std::slice::from_ref(at));
             }
         }
-        match committed.refused.into_iter().flat_map(|refused| refused.refusals).next() {
-            Some(refusal) => Err(refusal.into()),
-            None => Ok(()),
+        for refused in committed.refused {
+            let (at, generation) = refused.share.assigned();
+            let share = aside::set_aside(refused)?;
+            // What was decided stands: it is committed before what has been decided meanwhile.
+            if let Some(open) = self.open.get_mut(&at).filter(|open| open.generation() == generation) {
+                open.put_back(share);
+            }
         }
+        Ok(())
     }
 
     /// Gives back what is being revoked; called when no commit is under way and nothing else of it is decided.

@@ -63,7 +63,7 @@ pub enum Error {
 pub struct Counters {
     /// Requests that were accepted: their records are durable.
     pub accepted: AtomicU64,
-    /// Requests that were refused as they are (4xx, and 501 where nobody can wait).
+    /// Requests that were refused as they are (4xx, 500 where the bus refuses for good, 501 where nobody can wait).
     pub refused: AtomicU64,
     /// Requests that were told to come again (503).
     pub unavailable: AtomicU64,
@@ -319,9 +319,14 @@ impl Webhook {
                 self.record(Refused { reason: "too-large", detail: detail.clone(), source, at: received, size, read });
                 Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
             }
-            PublishError::Refused(_) => {
+            // It may be made at any moment, as while all of it is being set up.
+            PublishError::Refused(bus::Refusal { code: RefusalCode::UnknownTopic, .. }) => {
                 tracing::error!(%error, "webhooks cannot be taken; create the topics");
                 Err(answer::unavailable(self.rules.retry_after, error.to_string()))
+            }
+            PublishError::Refused(_) => {
+                tracing::error!(%error, "a webhook can never be stored as things are; an operator must act");
+                Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
             }
             PublishError::Unavailable(_) | PublishError::Full { .. } => {
                 Err(answer::unavailable(self.rules.retry_after, error.to_string()))

@@ -1,6 +1,10 @@
 //! The one thread that commits, for all members of a process: whatever waits when the last transaction has ended becomes the
 //! next one. It tries until it is done, so that a stage sees no abort and rolls nothing back.
 
+mod blame;
+mod possible;
+mod queue;
+
 use std::{
     sync::{
         Arc,
@@ -13,27 +17,31 @@ use std::{
 use rdkafka::error::KafkaError;
 use tokio::sync::oneshot;
 
+use self::{
+    blame::{attributed, position_failed},
+    possible::Possible,
+    queue::{failed, next_batch},
+};
 use crate::{
-    Error, MAX_RECORD,
+    Error,
     kafka::{
+        closed::Closed,
         cluster::Cluster,
         config::Config,
+        flight::Fault,
         member::Shared,
-        publish::place,
+        publish::{BATCH, place},
         transaction::{Failure, Positions, Transactor},
     },
     member::{Committed, Share},
-    record::{Outgoing, Partition, Topic},
-    refusal::{Refusal, RefusedShare},
+    record::{Outgoing, Partition},
 };
 
-/// About how many bytes of outputs one transaction carries at most.
-const TRANSACTION_BYTES: usize = 32 * 1024 * 1024;
+/// How many members' positions one transaction carries at most: each takes two round trips, one after another, and all of
+/// them must fit into the transaction's timeout.
+const MEMBERS: usize = 32;
 /// How long after a failure it is tried again, at first and at most.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
-/// How often that is doubled after refusals: each try writes what it then aborts.
-const DOUBLINGS: u32 = 5;
-
 /// How many outputs are not freed in passing.
 const MANY: usize = 1000;
 
@@ -42,8 +50,8 @@ pub(crate) struct Request {
     pub(crate) member: Arc<Shared>,
     pub(crate) shares: Vec<Share>,
     pub(crate) committed: Committed,
-    /// How often the broker has refused its positions.
-    pub(crate) refusals: u32,
+    /// How often it has failed by itself.
+    pub(crate) failures: u32,
     /// Not tried again before this.
     pub(crate) due: Instant,
     pub(crate) reply: oneshot::Sender<Result<Committed, Error>>,
@@ -67,7 +75,10 @@ impl Committer {
             stopped: None,
             keyless: AtomicU32::new(0),
             waiting: false,
-            missing: false,
+            batch: config.layout.smallest_record().min(BATCH),
+            most: MEMBERS,
+            wait: BACK_OFF.0,
+            closed: Closed::default(),
         };
         // Without the thread its channel is closed, and every commit says so.
         let spawned = std::thread::Builder::new().name("kafka-commit".into()).spawn(move || work.run(&inbox));
@@ -94,16 +105,24 @@ struct Work {
     keyless: AtomicU32,
     /// It was said that transactions cannot begin.
     waiting: bool,
-    /// It was said that a topic is missing.
-    missing: bool,
+    /// The most bytes of a batch of records.
+    batch: usize,
+    /// How many members' requests the next transaction carries at most.
+    most: usize,
+    /// How long to wait after the next failure that is nobody's own.
+    wait: Duration,
+    closed: Closed,
 }
 
 /// What became of an attempt.
 enum Attempt {
     Done,
+    /// Nothing counts, and it is nobody's own fault.
     Again,
-    /// The request of this number waits; the others are tried at once.
-    SetAside(usize),
+    /// Nothing counts, because of these requests, by number; the others are tried again at once.
+    Aside(Vec<usize>),
+    /// Nothing counts, and what is to blame has been refused or noted.
+    Blamed,
     Lost,
 }
 
@@ -111,104 +130,118 @@ impl Work {
     fn run(mut self, inbox: &mpsc::Receiver<Request>) {
         // A predecessor's open transaction is ended now, not when the first hop is there.
         self.ready();
-        let mut aside: Vec<Request> = Vec::new();
+        let mut waiting: Vec<Request> = Vec::new();
         loop {
-            let next = match aside.iter().map(|request| request.due).min() {
+            let next = match waiting.iter().map(|request| request.due).min() {
                 None => inbox.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
                 Some(due) => inbox.recv_timeout(due.saturating_duration_since(Instant::now())),
             };
-            let mut batch = Vec::new();
             match next {
-                Ok(request) => batch.push(request),
+                Ok(request) => waiting.push(request),
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => return,
             }
-            let now = Instant::now();
-            batch.extend(aside.extract_if(.., |request| request.due <= now));
-            let mut bytes: usize = batch.iter().map(size).sum();
-            while bytes < TRANSACTION_BYTES
-                && let Ok(request) = inbox.try_recv()
-            {
-                bytes += size(&request);
-                batch.push(request);
-            }
-            aside.extend(self.settle(batch));
+            waiting.extend(inbox.try_iter());
+            let batch = next_batch(&mut waiting, self.most, Instant::now());
+            waiting.extend(self.settle(batch));
         }
     }
 
-    /// Commits; what could not be is returned, to be tried again.
-    fn settle(&mut self, mut batch: Vec<Request>) -> Vec<Request> {
+    /// Commits; what could not be is returned, to be tried again when it is due.
+    fn settle(&mut self, batch: Vec<Request>) -> Vec<Request> {
+        if let Some(reason) = &self.stopped {
+            batch.into_iter().for_each(|request| answer(request, Err(Error::Stopped(reason.clone()))));
+            return Vec::new();
+        }
         let mut aside = Vec::new();
-        let mut wait = BACK_OFF.0;
-        loop {
-            batch = batch.into_iter().filter_map(still_ours).filter_map(|request| self.possible(request)).collect();
-            if batch.is_empty() {
-                return aside;
-            }
-            if let Some(reason) = &self.stopped {
-                batch.into_iter().for_each(|request| answer(request, Err(Error::Stopped(reason.clone()))));
-                return aside;
-            }
-            match self.attempt(&batch) {
-                Attempt::Done => {
-                    let shares: Vec<Share> = batch.into_iter().flat_map(done).collect();
-                    if shares.iter().map(|share| share.outputs.len()).sum::<usize>() > MANY {
-                        // Freeing them takes milliseconds, and the next transaction waits.
-                        self.runtime.spawn_blocking(move || drop(shares));
-                    }
-                    return aside;
-                }
-                Attempt::Lost => {
-                    batch.into_iter().for_each(lost);
-                    return aside;
-                }
-                Attempt::SetAside(index) => {
-                    let mut refused = batch.swap_remove(index);
-                    refused.due = Instant::now() + BACK_OFF.0 * 2_u32.pow(refused.refusals.min(DOUBLINGS));
-                    refused.refusals += 1;
-                    aside.push(refused);
-                }
-                Attempt::Again => {
-                    std::thread::sleep(wait);
-                    wait = (wait * 2).min(BACK_OFF.1);
-                }
+        let mut possible = Vec::new();
+        for request in batch.into_iter().filter_map(still_ours) {
+            match self.possible(request) {
+                Possible::Yes(request) => possible.push(request),
+                Possible::NotYet(request) => aside.push(request),
+                Possible::Answered => {}
             }
         }
+        let mut batch = possible;
+        if batch.is_empty() {
+            return aside;
+        }
+        match self.attempt(&mut batch) {
+            Attempt::Done => {
+                self.most = (self.most * 2).min(MEMBERS);
+                self.wait = BACK_OFF.0;
+                let shares: Vec<Share> = batch.into_iter().flat_map(done).collect();
+                if shares.iter().map(|share| share.outputs.len()).sum::<usize>() > MANY {
+                    // Freeing them takes milliseconds, and the next transaction waits.
+                    self.runtime.spawn_blocking(move || drop(shares));
+                }
+            }
+            Attempt::Lost => {
+                batch.into_iter().for_each(lost);
+                // Until there is a producer anew, the broker keeps the old transaction open, and others wait for it.
+                if self.stopped.is_none() {
+                    self.ready();
+                }
+            }
+            Attempt::Aside(guilty) => {
+                for (number, request) in batch.into_iter().enumerate() {
+                    aside.push(if guilty.contains(&number) { failed(request) } else { request });
+                }
+            }
+            Attempt::Blamed => aside.extend(batch.into_iter().filter_map(left)),
+            Attempt::Again => {
+                self.most = (self.most / 2).max(1);
+                std::thread::sleep(self.wait);
+                self.wait = (self.wait * 2).min(BACK_OFF.1);
+                aside.extend(batch);
+            }
+        }
+        aside
     }
 
-    fn attempt(&mut self, batch: &[Request]) -> Attempt {
+    fn attempt(&mut self, batch: &mut [Request]) -> Attempt {
         if !self.ready() {
             return Attempt::Again;
         }
         let Some(outputs) = self.outputs(batch) else { return Attempt::Again };
         let Some(transactor) = &self.transactor else { return Attempt::Again };
-        match transactor.commit(&outputs, || positions(batch)) {
-            Ok(()) => Attempt::Done,
-            Err(Failure::Aborted(reason)) => {
+        let failure = match transactor.commit(&outputs, || positions(batch)) {
+            Ok(()) => return Attempt::Done,
+            Err(Failure::Outputs(faults)) => {
+                let was_written = !faults.iter().all(Fault::is_innocent);
+                match attributed(transactor, &outputs, faults) {
+                    Ok(faults) => {
+                        drop(outputs);
+                        if was_written {
+                            // The numbers of its records have a gap now, which costs the next transaction half a second; a
+                            // producer anew costs less.
+                            self.transactor = None;
+                        }
+                        return self.blame(batch, faults);
+                    }
+                    Err(failure) => failure,
+                }
+            }
+            Err(failure) => failure,
+        };
+        drop(outputs);
+        match failure {
+            Failure::Outputs(_) => Attempt::Again,
+            Failure::Aborted(reason) => {
                 tracing::info!(reason, "a transaction was aborted; it is made again");
                 Attempt::Again
             }
-            Err(Failure::Refused(index, reason)) => {
-                if batch[index].refusals == 0 {
-                    let group = &batch[index].member.group;
-                    tracing::info!(
-                        group,
-                        reason,
-                        "positions were refused; made again if the partitions are still ours"
-                    );
-                }
-                Attempt::SetAside(index)
-            }
-            Err(Failure::Broken(reason)) => {
+            Failure::Position(number, error) => position_failed(batch, number, &error),
+            Failure::Broken(reason) => {
                 tracing::warn!(reason, "the transactional producer has failed and is replaced");
                 self.transactor = None;
                 Attempt::Again
             }
-            Err(Failure::Fenced(reason)) => {
+            Failure::Fenced(reason) => {
                 self.fenced(&reason);
                 Attempt::Lost
             }
-            Err(Failure::Unknown(reason)) => {
+            Failure::Unknown(reason) => {
                 tracing::warn!(reason, "whether a transaction counts is not known; its partitions are read again");
                 self.transactor = None;
                 Attempt::Lost
@@ -238,7 +271,7 @@ impl Work {
         if self.transactor.is_some() {
             return true;
         }
-        match Transactor::start(&self.config) {
+        match Transactor::start(&self.config, self.batch) {
             Ok(transactor) => {
                 self.transactor = Some(transactor);
                 self.waiting = false;
@@ -258,72 +291,19 @@ impl Work {
         }
     }
 
-    /// Sets aside the shares that can never be committed; a request of which nothing is left is answered.
-    fn possible(&self, mut request: Request) -> Option<Request> {
-        for share in std::mem::take(&mut request.shares) {
-            let refusals: Vec<_> =
-                share.outputs.iter().enumerate().filter_map(|(at, record)| self.refusal(at, record)).collect();
-            if refusals.is_empty() {
-                request.shares.push(share);
-            } else {
-                request.committed.refused.push(RefusedShare { share, refusals });
-            }
-        }
-        left(request)
-    }
-
-    /// Why a record can never be written, as far as that is known without trying.
-    fn refusal(&self, at: usize, record: &Outgoing) -> Option<Refusal> {
-        let size = record.size();
-        if size > MAX_RECORD {
-            return Some(Refusal::too_large(at, &record.topic, size));
-        }
-        let partitions = match self.partitions(&record.topic) {
-            Ok(partitions) => partitions,
-            Err(Error::UnknownTopic(topic)) => return Some(Refusal::unknown(at, &topic)),
-            // It is found out when it is written.
-            Err(_) => return None,
-        };
-        let number = record.partition.filter(|Partition(number)| *number >= partitions)?;
-        Some(Refusal::no_partition(at, &record.topic, number.0, partitions))
-    }
-
-    fn partitions(&self, topic: &Topic) -> Result<u32, Error> {
-        match self.cluster.partitions(topic) {
-            Some(partitions) => Ok(partitions),
-            None => self.runtime.block_on(self.cluster.expect(topic)),
-        }
-    }
-
     /// Every output with its partition; none while it cannot be learned how many a topic has.
-    fn outputs<'r>(&mut self, batch: &'r [Request]) -> Option<Vec<(&'r Outgoing, Partition)>> {
-        let all = batch.iter().flat_map(|request| &request.shares).flat_map(|share| &share.outputs);
-        let mut outputs = Vec::new();
-        for record in all {
-            let partitions = match self.partitions(&record.topic) {
-                Ok(partitions) => partitions,
-                Err(error) => {
-                    if !std::mem::replace(&mut self.missing, true) {
-                        tracing::warn!(%error, "hops wait until it is known where their records belong");
-                    }
-                    return None;
-                }
-            };
-            let any = || self.keyless.fetch_add(1, Ordering::Relaxed);
-            outputs.push((record, place(record, partitions, any)));
-        }
-        self.missing = false;
-        Some(outputs)
+    fn outputs<'r>(&self, batch: &'r [Request]) -> Option<Vec<(&'r Outgoing, Partition)>> {
+        let place = |record: &'r Outgoing| {
+            let partitions = self.cluster.partitions(&record.topic)?;
+            Some((record, place(record, partitions, || self.keyless.fetch_add(1, Ordering::Relaxed))))
+        };
+        batch.iter().flat_map(|request| &request.shares).flat_map(|share| &share.outputs).map(place).collect()
     }
 }
 
 /// The positions of each request; none when one of its shares is no longer ours.
 fn positions(batch: &[Request]) -> Option<Vec<Positions>> {
     batch.iter().map(|request| request.member.positions(&request.shares)).collect()
-}
-
-fn size(request: &Request) -> usize {
-    request.shares.iter().flat_map(|share| &share.outputs).map(Outgoing::size).sum()
 }
 
 /// Leaves out what is no longer ours; a request of which nothing is left is answered.

@@ -1,7 +1,6 @@
 //! What producers tell of the records they were given: a *flight* is a batch of records that is under way.
 
 use std::{
-    marker::PhantomData,
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -19,14 +18,31 @@ use rdkafka::{
 use tokio::sync::Notify;
 
 use crate::{
-    kafka::{client, cluster::lock, codec},
+    kafka::{
+        client,
+        cluster::lock,
+        codec,
+        verdict::{self, Verdict},
+    },
     record::{Partition, Spot},
 };
 
-/// Why a record was not delivered, and to which topic.
-pub(crate) type Fault = (KafkaError, String);
+/// Which record was not delivered, and why.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    /// Which of the batch, from 0.
+    pub(crate) record: usize,
+    pub(crate) error: KafkaError,
+}
 
-/// A batch under way: how much of it is, where the rest stands, and what failed first.
+impl Fault {
+    /// Whether it failed because of another of the same transaction.
+    pub(crate) fn is_innocent(&self) -> bool {
+        verdict::of_record(verdict::code(&self.error)) == Verdict::Innocent
+    }
+}
+
+/// A batch under way: how much of it is, where the rest stands, and what failed.
 #[derive(Debug)]
 pub(crate) struct Flight {
     under_way: AtomicUsize,
@@ -38,19 +54,19 @@ pub(crate) struct Flight {
 #[derive(Debug)]
 struct State {
     spots: Vec<Option<Spot>>,
-    failed: Option<Fault>,
+    failed: Vec<Fault>,
 }
 
-/// One record of a flight, of which it is told where it stands.
+/// One record of a flight.
 pub(crate) struct Passenger {
     flight: Arc<Flight>,
     index: usize,
 }
 
 impl Flight {
-    /// One of so many records of which it is told where they stand; beside them any number of others.
+    /// One of any number of records; of the first `records` it is told where they stand.
     pub(crate) fn new(records: usize) -> Arc<Self> {
-        let state = State { spots: vec![None; records], failed: None };
+        let state = State { spots: vec![None; records], failed: Vec::new() };
         Arc::new(Self {
             under_way: AtomicUsize::new(0),
             state: Mutex::new(state),
@@ -59,25 +75,19 @@ impl Flight {
         })
     }
 
-    /// A record that is given to the producer now, and need not be told of.
-    pub(crate) fn board(self: &Arc<Self>) -> Arc<Self> {
-        self.under_way.fetch_add(1, Ordering::AcqRel);
-        self.clone()
-    }
-
     /// A record that is given to the producer now.
     pub(crate) fn passenger(self: &Arc<Self>, index: usize) -> Box<Passenger> {
-        Box::new(Passenger { flight: self.board(), index })
+        self.under_way.fetch_add(1, Ordering::AcqRel);
+        Box::new(Passenger { flight: self.clone(), index })
     }
 
-    /// That the producer did not take one.
+    /// That the producer did not take one, and gave back the passenger.
     pub(crate) fn refused(&self) {
         self.land();
     }
 
-    /// What became of one, if it failed.
-    fn failed(&self, error: &KafkaError, topic: &str) {
-        lock(&self.state).failed.get_or_insert_with(|| (error.clone(), topic.to_owned()));
+    fn failed(&self, record: usize, error: &KafkaError) {
+        lock(&self.state).failed.push(Fault { record, error: error.clone() });
     }
 
     fn land(&self) {
@@ -117,30 +127,29 @@ impl Flight {
         }
     }
 
-    /// Where all of it stands, or what failed first.
-    pub(crate) fn outcome(&self) -> Result<Vec<Spot>, Fault> {
+    /// Where all of it stands, or what failed: at least one.
+    pub(crate) fn outcome(&self) -> Result<Vec<Spot>, Vec<Fault>> {
         let mut state = lock(&self.state);
-        match state.failed.take() {
-            Some(failed) => Err(failed),
-            None => Ok(state.spots.iter().flatten().copied().collect()),
+        match std::mem::take(&mut state.failed) {
+            failed if failed.is_empty() => Ok(state.spots.iter().flatten().copied().collect()),
+            failed => Err(failed),
         }
     }
 }
 
-/// Leads what a producer tells to its flights; `P` is what goes with a record.
-pub(crate) struct Tower<P> {
+/// Leads what a producer tells to its flights.
+pub(crate) struct Tower {
     away: Box<dyn Fn(&str) + Send + Sync>,
-    goes_with: PhantomData<fn() -> P>,
 }
 
-impl<P> Tower<P> {
+impl Tower {
     /// `away` is called when no broker can be reached.
     pub(crate) fn new(away: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self { away: Box::new(away), goes_with: PhantomData }
+        Self { away: Box::new(away) }
     }
 }
 
-impl<P> ClientContext for Tower<P> {
+impl ClientContext for Tower {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         client::log(level, facility, message);
     }
@@ -153,18 +162,7 @@ impl<P> ClientContext for Tower<P> {
     }
 }
 
-impl ProducerContext for Tower<Arc<Flight>> {
-    type DeliveryOpaque = Arc<Flight>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, flight: Arc<Flight>) {
-        if let Err((error, message)) = result {
-            flight.failed(error, message.topic());
-        }
-        flight.land();
-    }
-}
-
-impl ProducerContext for Tower<Box<Passenger>> {
+impl ProducerContext for Tower {
     type DeliveryOpaque = Box<Passenger>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, passenger: Box<Passenger>) {
@@ -177,7 +175,7 @@ impl ProducerContext for Tower<Box<Passenger>> {
                     *place = Some(spot);
                 }
             }
-            Err((error, message)) => flight.failed(error, message.topic()),
+            Err((error, _)) => flight.failed(index, error),
         }
         flight.land();
     }

@@ -192,6 +192,16 @@ impl Layout {
         Planned { partitions, replication, config }
     }
 
+    /// The smallest of what topics take at most in one record, in bytes: a batch that is no larger fits every topic.
+    pub fn smallest_record(&self) -> usize {
+        let own = self.kinds.values().map(|own| (own.max_record, &own.config));
+        let named = self.names.values().map(|named| (named.max_record, &named.config));
+        let said = own.chain(named).chain([(None, &self.config)]);
+        let free =
+            |config: &BTreeMap<String, String>| config.get("max.message.bytes").and_then(|bytes| bytes.parse().ok());
+        said.flat_map(|(record, config)| record.into_iter().chain(free(config))).min().unwrap_or(MAX_RECORD)
+    }
+
     fn partitions(&self, spec: &TopicSpec) -> u32 {
         let named = self.overrides(spec.topic.as_str()).and_then(|named| named.partitions);
         let own = self.kinds.get(&Kind::of(spec)).map(|own| own.partitions);

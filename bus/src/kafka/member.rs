@@ -163,7 +163,7 @@ impl Member for KafkaMember {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             let (member, committed, due) = (self.shared.clone(), Committed::default(), Instant::now());
-            let request = Request { member, shares, committed, refusals: 0, due, reply };
+            let request = Request { member, shares, committed, failures: 0, due, reply };
             let gone = || Error::Stopped("the thread that commits has ended".into());
             self.committer.send(request).map_err(|_| gone())?;
             answer.await.unwrap_or_else(|_| Err(gone()))

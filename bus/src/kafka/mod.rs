@@ -10,6 +10,7 @@
 
 pub mod admin;
 mod client;
+mod closed;
 mod cluster;
 mod codec;
 mod commit;
@@ -27,6 +28,7 @@ mod read;
 mod slots;
 mod task;
 mod transaction;
+mod verdict;
 mod version;
 mod watch;
 

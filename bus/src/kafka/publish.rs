@@ -24,7 +24,8 @@ use crate::{
         cluster::{Cluster, blocking, lock, unavailable},
         codec::{self, Names},
         config::Config,
-        flight::{Flight, Passenger, Tower},
+        flight::{Fault, Flight, Tower},
+        verdict::{self, Verdict},
     },
     record::{Outgoing, Partition, Spot},
     refusal::{Refusal, check_sizes},
@@ -33,15 +34,24 @@ use crate::{
 /// The most that may wait for the brokers; beyond it publications are refused at once instead of late.
 const QUEUE_KIB: usize = 64 * 1024;
 
+type Producing = ThreadedProducer<Tower>;
+
 /// Publishes.
 pub(crate) struct Publisher {
     config: Config,
     names: Names,
     cluster: Arc<Cluster>,
-    /// Replaced when it fails for good.
-    producer: Mutex<Arc<ThreadedProducer<Tower<Box<Passenger>>>>>,
+    /// Replaced when it fails for good, and when its batches prove too large.
+    producer: Mutex<Current>,
     outage: Arc<Outage>,
     keyless: AtomicU32,
+}
+
+#[derive(Clone)]
+struct Current {
+    producer: Arc<Producing>,
+    /// The most bytes of a batch.
+    batch: usize,
 }
 
 /// Whether the brokers are away: then one publication at a time finds out whether they are back, and others are refused at
@@ -54,7 +64,9 @@ struct Outage {
 impl Publisher {
     pub(crate) fn open(config: &Config, cluster: Arc<Cluster>) -> Result<Self, OpenError> {
         let outage = Arc::new(Outage { reason: Mutex::default(), probe: Semaphore::new(1) });
-        let producer = Mutex::new(producer(config, &outage).map_err(OpenError::of)?);
+        let batch = config.layout.smallest_record().min(BATCH);
+        let producer = producer(config, &outage, batch).map_err(OpenError::of)?;
+        let producer = Mutex::new(Current { producer, batch });
         let names = Names::new(&config.prefix);
         Ok(Self { config: config.clone(), names, cluster, producer, outage, keyless: AtomicU32::new(0) })
     }
@@ -63,27 +75,39 @@ impl Publisher {
         check_sizes(&batch)?;
         let _probe = self.outage.enter()?;
         let places = self.places(&batch).await?;
-        let producer = lock(&self.producer).clone();
-        let flight = Flight::new(batch.len());
-        let refused = self.give(&producer, &flight, &batch, &places);
-        flight.landed().await;
-        if let Some(error) = refused {
-            if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition) {
-                self.look_up(&producer, &batch).await;
+        loop {
+            let current = lock(&self.producer).clone();
+            let flight = Flight::new(batch.len());
+            let refused = self.give(&current.producer, &flight, &batch, &places);
+            flight.landed().await;
+            let faults = match (refused, flight.outcome()) {
+                (None, Ok(spots)) => {
+                    self.outage.over();
+                    return Ok(spots);
+                }
+                (Some(fault), _) => vec![fault],
+                (None, Err(faults)) => faults,
+            };
+            // Whoever shared a batch with others is not known to be at fault before its batches are smaller than itself.
+            let shares = |fault: &Fault| {
+                verdict::is_too_large(&fault.error)
+                    && batch.get(fault.record).is_some_and(|record| can_shrink(current.batch, record))
+            };
+            if faults.iter().any(shares) && self.replace(&current, current.batch / 2) {
+                if batch.len() == 1 {
+                    continue;
+                }
+                // Some of it may be there: whoever publishes it again knows what to do about that.
+                return Err(PublishError::Unavailable(
+                    "batches were too large for a topic; they are smaller now".into(),
+                ));
             }
-            return Err(self.failed(&producer, &error));
-        }
-        match flight.outcome() {
-            Ok(spots) => {
-                self.outage.over();
-                Ok(spots)
-            }
-            Err((error, _)) => Err(self.failed(&producer, &error)),
+            return Err(self.failed(&current, &batch, &faults).await);
         }
     }
 
     /// A topic that was made anew, or has more partitions now, is known to the producer as it was, for a minute by itself.
-    async fn look_up(&self, producer: &Arc<ThreadedProducer<Tower<Box<Passenger>>>>, batch: &[Outgoing]) {
+    async fn look_up(&self, producer: &Arc<Producing>, batch: &[Outgoing]) {
         let topics: BTreeSet<String> = batch.iter().map(|record| self.names.outer(record.topic.as_str())).collect();
         let producer = producer.clone();
         let looked = blocking(move || {
@@ -96,11 +120,11 @@ impl Publisher {
 
     fn give(
         &self,
-        producer: &ThreadedProducer<Tower<Box<Passenger>>>,
+        producer: &Producing,
         flight: &Arc<Flight>,
         batch: &[Outgoing],
         places: &[Partition],
-    ) -> Option<KafkaError> {
+    ) -> Option<Fault> {
         let mut topic = String::new();
         let mut last = None;
         for (index, (record, place)) in batch.iter().zip(places).enumerate() {
@@ -110,7 +134,7 @@ impl Publisher {
             }
             if let Err((error, _)) = producer.send(codec::outgoing(&topic, *place, record, flight.passenger(index))) {
                 flight.refused();
-                return Some(error);
+                return Some(Fault { record: index, error });
             }
         }
         None
@@ -135,26 +159,44 @@ impl Publisher {
         Ok(places)
     }
 
-    fn failed(&self, producer: &Arc<ThreadedProducer<Tower<Box<Passenger>>>>, error: &KafkaError) -> PublishError {
-        let code = error.rdkafka_error_code();
-        if code == Some(RDKafkaErrorCode::MessageTimedOut) {
-            self.outage.begin(&error.to_string());
+    async fn failed(&self, current: &Current, batch: &[Outgoing], faults: &[Fault]) -> PublishError {
+        let never = faults.iter().find_map(|fault| match verdict::of_record(verdict::code(&fault.error)) {
+            Verdict::Never(code) => Some((code, fault)),
+            _ => None,
+        });
+        if let Some((fatal, reason)) = current.producer.client().fatal_error() {
+            tracing::warn!(code = ?fatal, reason, "the producer has failed for good and is replaced");
+            self.replace(current, current.batch);
         }
-        if let Some((_, reason)) = producer.client().fatal_error() {
-            tracing::warn!(reason, "the producer has failed for good and is replaced");
-            self.replace(producer);
+        if let Some((code, fault)) = never
+            && let Some(record) = batch.get(fault.record)
+        {
+            return verdict::refusal(fault.record, &record.topic, code, &fault.error).into();
         }
-        PublishError::Unavailable(error.to_string())
+        let Some(first) = faults.first() else { return PublishError::Unavailable("it failed without a reason".into()) };
+        match verdict::code(&first.error) {
+            RDKafkaErrorCode::MessageTimedOut => self.outage.begin(&first.error.to_string()),
+            RDKafkaErrorCode::UnknownPartition => self.look_up(&current.producer, batch).await,
+            _ => {}
+        }
+        PublishError::Unavailable(first.error.to_string())
     }
 
-    fn replace(&self, failed: &Arc<ThreadedProducer<Tower<Box<Passenger>>>>) {
+    /// Makes another producer in the place of one, unless somebody has; whether there is another.
+    fn replace(&self, failed: &Current, batch: usize) -> bool {
         let mut current = lock(&self.producer);
-        if !Arc::ptr_eq(&current, failed) {
-            return;
+        if !Arc::ptr_eq(&current.producer, &failed.producer) {
+            return true;
         }
-        match producer(&self.config, &self.outage) {
-            Ok(new) => *current = new,
-            Err(error) => tracing::error!(%error, "a producer cannot be created; publications go on failing"),
+        match producer(&self.config, &self.outage, batch) {
+            Ok(producer) => {
+                *current = Current { producer, batch };
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "a producer cannot be created; publications go on failing");
+                false
+            }
         }
     }
 }
@@ -162,20 +204,22 @@ impl Publisher {
 /// Who leaves at once shall not wait for what can no longer be delivered.
 impl Drop for Publisher {
     fn drop(&mut self) {
-        lock(&self.producer).purge(rdkafka::producer::PurgeConfig::default().queue().inflight().non_blocking());
+        lock(&self.producer)
+            .producer
+            .purge(rdkafka::producer::PurgeConfig::default().queue().inflight().non_blocking());
     }
 }
 
-fn producer(config: &Config, outage: &Arc<Outage>) -> Result<Arc<ThreadedProducer<Tower<Box<Passenger>>>>, KafkaError> {
+fn producer(config: &Config, outage: &Arc<Outage>, batch: usize) -> Result<Arc<Producing>, KafkaError> {
     let preferred = [
         ("linger.ms", "1".to_owned()),
-        ("batch.size", (1024 * 1024).to_string()),
         ("queue.buffering.max.kbytes", QUEUE_KIB.to_string()),
         ("queue.buffering.max.messages", "200000".to_owned()),
     ];
     let required = [
         ("enable.idempotence", "true".to_owned()),
         ("acks", "all".to_owned()),
+        ("batch.size", batch_size(config, batch)),
         ("message.timeout.ms", config.delivery_timeout.as_millis().max(1).to_string()),
         ("request.timeout.ms", (config.delivery_timeout / 2).max(Duration::from_millis(500)).as_millis().to_string()),
     ];
@@ -186,6 +230,22 @@ fn producer(config: &Config, outage: &Arc<Outage>) -> Result<Arc<ThreadedProduce
         }
     });
     Ok(Arc::new(configured(config, &preferred, &required).create_with_context(tower)?))
+}
+
+/// The most bytes of a batch: below the 1 MiB that brokers take by default, with what the protocol puts around it.
+pub(crate) const BATCH: usize = 960 * 1024;
+/// Batches are not made smaller than this: who is refused in one of these is refused by itself.
+const LEAST_BATCH: usize = 8 * 1024;
+
+/// Whether a record that was refused as too large may have shared its batch with others, and batches can be smaller.
+pub(crate) fn can_shrink(batch: usize, record: &Outgoing) -> bool {
+    record.size() < batch && batch > LEAST_BATCH
+}
+
+/// The `batch.size`: so many bytes, or fewer where the operator says so. A broker's limit is for batches, not for records.
+pub(crate) fn batch_size(config: &Config, batch: usize) -> String {
+    let asked = config.properties.get("batch.size").and_then(|asked| asked.parse().ok());
+    asked.map_or(batch, |asked: usize| asked.min(batch)).to_string()
 }
 
 /// The partition of a record: the one it names, the one of its key, or any.

@@ -20,7 +20,9 @@ use crate::{
         client::configured,
         codec::{self, Names},
         config::Config,
-        flight::{Flight, Tower},
+        flight::{Fault, Flight, Tower},
+        publish::batch_size,
+        verdict::{self, Verdict, code},
     },
     record::{Outgoing, Partition},
 };
@@ -31,10 +33,12 @@ const CALL: Duration = Duration::from_secs(2);
 /// Why a transaction was not committed.
 #[derive(Debug)]
 pub(crate) enum Failure {
+    /// Nothing of it counts; these outputs were not written, each for a reason of its own.
+    Outputs(Vec<Fault>),
+    /// Nothing of it counts; the positions of the member of this number were not taken.
+    Position(usize, KafkaError),
     /// Nothing of it counts; the same may be tried again.
     Aborted(String),
-    /// Nothing of it counts; the broker refused the positions of this member.
-    Refused(usize, String),
     /// Nothing of it counts; the producer is done for.
     Broken(String),
     /// Another process has the same `transactional.id`; whether it counts is not known.
@@ -51,7 +55,7 @@ pub(crate) struct Positions {
 
 /// A transactional producer.
 pub(crate) struct Transactor {
-    producer: Arc<ThreadedProducer<Tower<Arc<Flight>>>>,
+    producer: Arc<ThreadedProducer<Tower>>,
     sending: Sending,
     names: Names,
     timeout: Duration,
@@ -63,12 +67,11 @@ pub(crate) fn transactional_id(config: &Config) -> String {
 }
 
 impl Transactor {
-    /// Creates the producer, and ends whatever its predecessor left open.
-    pub(crate) fn start(config: &Config) -> Result<Self, KafkaError> {
+    /// Creates the producer, whose batches have so many bytes at most, and ends whatever its predecessor left open.
+    pub(crate) fn start(config: &Config, batch: usize) -> Result<Self, KafkaError> {
         let preferred = [
             // A hop is given at once, and waits for itself alone.
             ("linger.ms", "0.2".to_owned()),
-            ("batch.size", (1024 * 1024).to_string()),
             ("queue.buffering.max.kbytes", (256 * 1024).to_string()),
             ("queue.buffering.max.messages", "1000000".to_owned()),
         ];
@@ -81,10 +84,10 @@ impl Transactor {
             ("socket.timeout.ms", timeout.min(Duration::from_secs(10)).as_millis().to_string()),
             ("enable.idempotence", "true".to_owned()),
             ("acks", "all".to_owned()),
+            ("batch.size", batch_size(config, batch)),
         ];
         let tower = Tower::new(|_| {});
-        let producer: ThreadedProducer<Tower<Arc<Flight>>> =
-            configured(config, &preferred, &required).create_with_context(tower)?;
+        let producer: ThreadedProducer<Tower> = configured(config, &preferred, &required).create_with_context(tower)?;
         producer.init_transactions(Duration::from_secs(10))?;
         let producer = Arc::new(producer);
         let sending = Sending::start(producer.clone());
@@ -114,44 +117,94 @@ impl Transactor {
         Ok(())
     }
 
+    /// Which of these the broker does not let into a transaction, without writing any: it tells that something is forbidden, but
+    /// not what. Halves them until each of the guilty stands alone.
+    pub(crate) fn guilty(&self, outputs: &[(&Outgoing, Partition)]) -> Result<Vec<Fault>, Failure> {
+        let begun = Instant::now();
+        self.producer.begin_transaction().map_err(|error| self.judge(begun, error))?;
+        let found = match self.write(begun, outputs) {
+            Ok(()) => {
+                self.abort(begun)?;
+                return Ok(Vec::new());
+            }
+            Err(Failure::Outputs(found)) => found,
+            Err(other) => return Err(other),
+        };
+        let (first, rest) = outputs.split_at(outputs.len() / 2);
+        if first.is_empty() || !found.iter().all(Fault::is_innocent) {
+            return Ok(found);
+        }
+        let mut found = self.guilty(first)?;
+        let later = |fault: Fault| Fault { record: fault.record + first.len(), ..fault };
+        found.extend(self.guilty(rest)?.into_iter().map(later));
+        Ok(found)
+    }
+
     fn write(&self, begun: Instant, outputs: &[(&Outgoing, Partition)]) -> Result<(), Failure> {
         let flight = Flight::new(0);
+        let refused = self.give(begun, &flight, outputs);
+        // Drained by waiting for the reports: a flush would wait in steps of 100 ms. An abort with records under way hangs.
+        let landed = flight.wait(self.timeout * 2);
+        let mut faults = flight.outcome().err().unwrap_or_default();
+        faults.extend(refused);
+        if landed && faults.is_empty() {
+            return Ok(());
+        }
+        if !landed {
+            self.producer.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
+        }
+        let explained = self.explained(faults);
+        self.abort(begun)?;
+        Err(explained)
+    }
+
+    /// What the faults amount to. Where all of it failed because of something else, a transaction that must be aborted says what
+    /// that was to whoever would begin another. Who is told so alone is at fault himself; of several, somebody is.
+    fn explained(&self, mut faults: Vec<Fault>) -> Failure {
+        if !faults.is_empty() && !faults.iter().all(Fault::is_innocent) {
+            return Failure::Outputs(faults);
+        }
+        let Err(cause) = self.producer.begin_transaction() else {
+            return Failure::Broken("a transaction began within another".into());
+        };
+        if !matches!(verdict::of_record(code(&cause)), Verdict::Never(_)) {
+            let passing = faults.is_empty() || code(&cause) == RDKafkaErrorCode::State;
+            let slow = || "the brokers did not take the records in time".to_owned();
+            return Failure::Aborted(if passing { slow() } else { cause.to_string() });
+        }
+        if let [fault] = &mut faults[..] {
+            fault.error = cause;
+        }
+        Failure::Outputs(faults)
+    }
+
+    fn give(&self, begun: Instant, flight: &Arc<Flight>, outputs: &[(&Outgoing, Partition)]) -> Option<Fault> {
         let mut topic = (None, String::new());
-        let mut refused = None;
-        'records: for (record, place) in outputs {
+        for (at, (record, place)) in outputs.iter().enumerate() {
             if topic.0 != Some(&record.topic) {
                 topic = (Some(&record.topic), self.names.outer(record.topic.as_str()));
             }
             loop {
-                let Err((error, _)) = self.producer.send(codec::outgoing(&topic.1, *place, record, flight.board()))
+                let Err((error, _)) =
+                    self.producer.send(codec::outgoing(&topic.1, *place, record, flight.passenger(at)))
                 else {
                     break;
                 };
                 flight.refused();
-                let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
-                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition) {
-                    self.look_up(&topic.1);
+                match code(&error) {
+                    RDKafkaErrorCode::QueueFull if begun.elapsed() <= self.timeout => {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    code => {
+                        if code == RDKafkaErrorCode::UnknownPartition {
+                            self.look_up(&topic.1);
+                        }
+                        return Some(Fault { record: at, error });
+                    }
                 }
-                if !full || begun.elapsed() > self.timeout {
-                    refused = Some(error.to_string());
-                    break 'records;
-                }
-                std::thread::sleep(Duration::from_millis(1));
             }
         }
-        // Drained by waiting for the reports: a flush would wait in steps of 100 ms. An abort with records under way hangs.
-        let landed = flight.wait(self.timeout * 2);
-        let failed = refused.or_else(|| flight.outcome().err().map(|(error, topic)| format!("{topic}: {error}")));
-        match failed {
-            None if landed => Ok(()),
-            failed => {
-                if !landed {
-                    self.producer.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
-                }
-                self.abort(begun)?;
-                Err(Failure::Aborted(failed.unwrap_or_else(|| "the brokers did not take the records in time".into())))
-            }
-        }
+        None
     }
 
     /// A topic that was made anew, or has more partitions now, is known to the producer as it was, for a minute by itself.
@@ -167,8 +220,7 @@ impl Transactor {
             Sent::Failed(_, error) if fatal(&error) => Err(self.judge(begun, error)),
             Sent::Failed(index, error) => {
                 self.abort(begun)?;
-                // The generation is stale, or the member was evicted: it finds out by itself.
-                Err(Failure::Refused(index, error.to_string()))
+                Err(Failure::Position(index, error))
             }
             // Not committed, and so nothing counts: the next producer's first act is to abort it.
             Sent::Stuck => Err(Failure::Broken("the call that sends positions does not return".into())),
@@ -206,11 +258,7 @@ impl Transactor {
     /// An error that ends the producer. Fenced is what a newer process with the same id causes, but also a transaction of our
     /// own that outlived its timeout: only then is it time that tells.
     fn judge(&self, begun: Instant, error: KafkaError) -> Failure {
-        let fenced = matches!(
-            error.rdkafka_error_code(),
-            Some(RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch)
-        );
-        if fenced && begun.elapsed() < self.timeout.mul_f64(0.8) {
+        if verdict::is_fenced(code(&error)) && begun.elapsed() < self.timeout.mul_f64(0.8) {
             return Failure::Fenced(error.to_string());
         }
         Failure::Broken(error.to_string())
@@ -231,3 +279,6 @@ fn retriable(error: &KafkaError) -> bool {
 fn fatal(error: &KafkaError) -> bool {
     transaction(error).is_none_or(|error| error.is_fatal() || !error.txn_requires_abort())
 }
+
+#[cfg(test)]
+mod tests;

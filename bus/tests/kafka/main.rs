@@ -14,6 +14,7 @@ mod harness;
 mod instance;
 mod positions;
 mod process;
+mod refused;
 mod stops;
 mod storm;
 mod vanished;

@@ -83,3 +83,36 @@ async fn nothing_is_decided_without_a_catalog_and_everything_once_there_is_one()
     stop.cancel();
     running.await.unwrap().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_the_bus_never_takes_fails_alone_and_says_so() {
+    let hostile = Arc::new(Hostile::with(5, 2, Manners::ROUGH));
+    let bus: Arc<dyn Bus> = hostile.clone();
+    create(&*bus).await;
+    hostile.forbid("event.move.done");
+    let stop = CancellationToken::new();
+    let detector = detector(bus.clone(), stop.clone());
+    for number in 0..60 {
+        bus.publish(vec![raw(&format!("id-{number}"), ["done", "open", "broken"][number % 3])]).await.unwrap();
+    }
+    let progress = settled(&*bus).await;
+    let failed = |fact: &Fact| match fact {
+        Fact::Detected(detected) => {
+            assert!(detected.events.is_empty(), "{detected:?}");
+            detected.failed.iter().any(|failed| failed.stage == "publish" && failed.error.contains("forbidden"))
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((progress.len(), progress.iter().filter(|progress| failed(&progress.fact)).count()), (60, 20));
+    assert_eq!(everything(&*bus, "event.move.done").await.len(), 0);
+    let rejected = everything(&*bus, topics::REJECTED).await;
+    let is_refused = |record: &&bus::Record| String::from_utf8_lossy(record.value()).contains("refused-by-bus");
+    assert_eq!(rejected.iter().filter(is_refused).count(), 20);
+    // Once it may be written, it is.
+    hostile.allow();
+    bus.publish(vec![raw("id-again", "done")]).await.unwrap();
+    settled_count(&*bus, 61).await;
+    assert_eq!(everything(&*bus, "event.move.done").await.len(), 1);
+    stop.cancel();
+    detector.await.unwrap();
+}

@@ -185,6 +185,23 @@ async fn refusals_that_cannot_be_recorded_delay_nobody_and_are_counted() {
     assert_eq!(counters.refused.load(Ordering::Relaxed), 20);
 }
 
+#[tokio::test]
+async fn what_the_bus_never_takes_is_not_told_to_come_again() {
+    let ingest = Ingest::start(Config::default()).await;
+    let hostile = ingest.bus.clone();
+    hostile.limit(contracts::topics::RAW, 100);
+    let large = ingest.post("/hasura", &[], INSERT).await;
+    assert_eq!((large.status, large.header("retry-after")), (413, None), "{large:?}");
+    hostile.forbid(contracts::topics::RAW);
+    let forbidden = ingest.post("/hasura", &[], INSERT).await;
+    assert_eq!((forbidden.status, forbidden.header("retry-after")), (500, None), "{forbidden:?}");
+    let detail = forbidden.json()["detail"].as_str().expect("a detail").to_owned();
+    assert!(detail.contains("`raw`") && detail.contains("forbidden"), "{detail}");
+    hostile.allow();
+    assert_eq!(ingest.post("/hasura", &[], INSERT).await.status, 200);
+    ingest.stop().await;
+}
+
 /// Answers waits from a list, and remembers what was asked.
 #[derive(Default)]
 struct Told {

@@ -40,7 +40,7 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    fn add(&mut self, output: &Outgoing) {
+    pub(super) fn add(&mut self, output: &Outgoing) {
         self.count += 1;
         self.bytes += output.size();
     }

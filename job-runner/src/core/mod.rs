@@ -8,6 +8,7 @@ mod admit;
 #[cfg(test)]
 mod bounds;
 mod part;
+mod refused;
 mod reread;
 #[cfg(test)]
 mod tests;
@@ -108,6 +109,8 @@ pub(crate) struct Core {
     /// Outputs that wait for the next commit.
     outputs: admit::Pending,
     flight: Option<Flight>,
+    /// Attempts whose start was refused with something else of its share, and is in the next commit.
+    starting: Vec<RunKey>,
     effects: Vec<Effect>,
     counts: Counts,
     awaited_catalog: Option<u64>,
@@ -134,6 +137,7 @@ impl Core {
             next_run: 0,
             outputs: admit::Pending::default(),
             flight: None,
+            starting: Vec::new(),
             effects: Vec::new(),
             counts: Counts::default(),
             awaited_catalog: None,
@@ -266,6 +270,11 @@ impl Core {
                 self.effects.push(Effect::Cancel(*key));
             }
         }
+        let running = &self.running;
+        let is_its = |key: &mut RunKey| running.get(key).is_none_or(|running| running.item.partition == *partition);
+        for key in self.starting.extract_if(.., is_its).collect::<Vec<_>>() {
+            self.settle(key, Ended::GivenBack, Timestamp::UNIX_EPOCH);
+        }
     }
 
     /// The next commit, unless one is under way or there is nothing to commit. Starts what may start.
@@ -273,7 +282,7 @@ impl Core {
         if self.flight.is_some() {
             return None;
         }
-        let mut flight = Flight::default();
+        let mut flight = Flight { starting: std::mem::take(&mut self.starting), ..Flight::default() };
         while self.running.len() < self.plan.concurrency {
             let Some(item) = self.queue.pop() else { break };
             flight.starting.push(self.start(item, now));
@@ -293,6 +302,7 @@ impl Core {
             });
         }
         if shares.is_empty() {
+            self.starting = flight.starting;
             return None;
         }
         self.outputs = admit::Pending::default();
@@ -316,34 +326,58 @@ impl Core {
         key
     }
 
-    /// The commit is done: what it started is launched, what it opened is read. A partition of which it was refused is
-    /// given up, and the first refusal told.
+    /// The commit is done: what it started is launched, what it opened is read. What the bus will never take as it is goes into
+    /// the next commit without what was refused; where that cannot be, the partition is given up, and the first refusal told.
     pub(crate) fn committed(&mut self, committed: Committed) -> Result<(), GroupError> {
         let Some(flight) = self.flight.take() else { return Ok(()) };
-        let refused = committed.refused.iter().map(|refused| refused.share.assigned());
-        for (gone, generation) in committed.left_out.into_iter().chain(committed.lost).chain(refused) {
+        for (gone, generation) in committed.left_out.into_iter().chain(committed.lost) {
             if self.part(&gone, generation).is_some() {
                 self.lose(&gone);
             }
         }
         for (partition, generation) in &flight.shares {
-            let Some(part) = self.part(partition, *generation) else { continue };
-            part.flies = false;
-            if part.phase != Phase::Starting {
-                continue;
+            if let Some(part) = self.part(partition, *generation) {
+                part.flies = false;
             }
+        }
+        let mut refusal = Ok(());
+        let mut again = HashSet::new();
+        for refused in committed.refused {
+            let (partition, generation) = refused.share.assigned();
+            let mended = refused::mend(refused);
+            let Some(part) = self.parts.get_mut(&partition).filter(|part| part.generation == generation) else {
+                continue;
+            };
+            match mended {
+                Ok(mut outputs) => {
+                    outputs.iter().for_each(|output| self.outputs.add(output));
+                    outputs.append(&mut part.outputs);
+                    part.outputs = outputs;
+                    part.touch(&partition, &mut self.dirty);
+                    again.insert((partition, generation));
+                }
+                Err(error) => {
+                    self.lose(&partition);
+                    refusal = refusal.and(Err(GroupError::Refused(error)));
+                }
+            }
+        }
+        for at in flight.shares.iter().filter(|at| !again.contains(at)) {
+            let Some(part) = self.part(&at.0, at.1).filter(|part| part.phase == Phase::Starting) else { continue };
             part.phase = Phase::Open;
             let from = part.ledger.position().next;
-            self.effects.push(Effect::Open(partition.clone(), *generation, from));
+            self.effects.push(Effect::Open(at.0.clone(), at.1, from));
         }
         for key in flight.starting {
-            self.launch(key);
+            let item = self.running.get(&key).map(|running| &running.item);
+            if item.is_some_and(|item| again.contains(&(item.partition.clone(), item.generation))) {
+                self.starting.push(key);
+            } else {
+                self.launch(key);
+            }
         }
         self.release_idle();
-        match committed.refused.into_iter().flat_map(|refused| refused.refusals).next() {
-            Some(refusal) => Err(refusal.into()),
-            None => Ok(()),
-        }
+        refusal
     }
 
     /// The commit ended in an error. What became of it is unknown, so that its partitions are given up, and whoever is

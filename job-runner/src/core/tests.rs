@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Note, Record, Topic};
+use bus::{Note, Record, Refusal, RefusalCode, RefusedShare, Topic};
 use catalog::{Kinds as _, Order, Template};
 use contracts::names::{GroupName, JobName};
 use serde_json::{Value, json};
@@ -196,4 +196,47 @@ fn a_commit_that_ends_in_an_error_holds_nothing_up() {
     core.revoke_all();
     core.commit_failed();
     assert_eq!((core.partitions(), core.in_flight()), (0, 0), "a group that stops would wait for ever");
+}
+
+/// The share of the only partition, refused because of its output of that number.
+fn refused(share: &Share, record: Option<usize>, code: RefusalCode) -> Committed {
+    let refusal = Refusal { record, topic: "progress".into(), code, reason: "no".into() };
+    let refused = vec![RefusedShare { share: share.clone(), refusals: vec![refusal] }];
+    Committed { refused, ..Committed::default() }
+}
+
+#[test]
+fn a_result_that_the_bus_never_takes_is_left_out_and_all_else_goes_on() {
+    let mut core = core("work");
+    assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
+    delivered(&mut core, 0, 1, &[0]);
+    core.gather(NOW).expect("a commit");
+    core.committed(Committed::default()).expect("nothing is refused");
+    let runs = launched(&mut core);
+    core.ended(runs[0].0, Ended::Done(Ok(Answer::of(&Value::String("long".repeat(1000))))), NOW);
+    delivered(&mut core, 0, 1, &[1]);
+    let shares = core.gather(NOW).expect("a commit");
+    assert_eq!(shares[0].outputs.len(), 2, "an end and a start");
+    core.committed(refused(&shares[0], Some(0), RefusalCode::TooLarge)).expect("it is told in short");
+    assert!(launched(&mut core).is_empty(), "its start is not in the log");
+    let again = core.gather(NOW).expect("the same commit, shorter");
+    assert_eq!((&again[0].outputs[1], again[0].position.next), (&shares[0].outputs[1], shares[0].position.next));
+    assert!(again[0].outputs[0].size() < 1000);
+    core.committed(Committed::default()).expect("nothing is refused");
+    assert_eq!(launched(&mut core).len(), 1);
+}
+
+#[test]
+fn a_partition_of_which_nothing_can_be_told_is_given_up_and_says_why() {
+    let mut core = core("work");
+    assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
+    for (record, code) in [(Some(0), RefusalCode::Forbidden), (None, RefusalCode::Position)] {
+        assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
+        delivered(&mut core, 0, 1, &[0]);
+        let shares = core.gather(NOW).expect("a commit");
+        let error = core.committed(refused(&shares[0], record, code)).expect_err("it cannot go on");
+        assert!(matches!(&error, GroupError::Refused(refusal) if refusal.code == code), "{error}");
+        assert_eq!((core.partitions(), core.in_flight()), (0, 0));
+        assert!(launched(&mut core).is_empty());
+    }
 }

@@ -123,6 +123,8 @@ async fn partitions_that_move_while_they_are_paused_deliver_again() {
 struct Scripted {
     says: Mutex<VecDeque<Delivery>>,
     heard: Arc<Mutex<Vec<String>>>,
+    /// What becomes of its commits.
+    commits: Result<Committed, Error>,
 }
 
 impl Scripted {
@@ -152,7 +154,8 @@ impl Member for Scripted {
     }
     fn subscribe(&self, _: Vec<Topic>) {}
     fn commit(&self, _: Vec<Share>) -> BoxFuture<'_, Result<Committed, Error>> {
-        Box::pin(async { Ok(Committed::default()) })
+        let commits = self.commits.clone();
+        Box::pin(async { commits })
     }
     fn advise(&self, _: &TopicPartition, _: Offset) {}
     fn release(&self, _: &[TopicPartition]) {}
@@ -178,7 +181,8 @@ async fn a_pause_that_came_too_late_for_its_assignment_does_not_outlive_it() {
     let says = Mutex::new(VecDeque::from([assigned(1), records, Delivery::Lost(vec![at.clone()]), assigned(2)]));
     let heard = Arc::new(Mutex::new(Vec::new()));
     let flaky = Flaky::new(inner);
-    *flaky.member.lock().expect("the member") = Some(Box::new(Scripted { says, heard: heard.clone() }));
+    *flaky.member.lock().expect("the member") =
+        Some(Box::new(Scripted { says, heard: heard.clone(), commits: Ok(Committed::default()) }));
     let mut registry = standard();
     registry.function("stuck", |_| std::future::pending());
     let mut spec = job("one", "stuck", Value::Null, &["a"]);
@@ -188,5 +192,21 @@ async fn a_pause_that_came_too_late_for_its_assignment_does_not_outlive_it() {
     let calls = || heard.lock().expect("a list").clone();
     runner.until("it is open again", |_| calls().contains(&"open 2".to_owned())).await;
     assert_eq!(calls(), ["resume", "open 1", "pause", "resume", "open 2"]);
+    runner.stop().await;
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_ends_the_membership_and_the_next_one_does_the_work() {
+    let inner = mild();
+    topics(&*inner, &["a"]).await;
+    publish(&*inner, vec![record(&event("a", 1, &["one"], 1), "k", json!({}))]).await;
+    let (partition, generation) = (TopicPartition::new("event.a", 0), Generation(1));
+    let says =
+        Mutex::new(VecDeque::from([Delivery::Assigned(vec![Assignment { partition, generation, position: None }])]));
+    let commits = Err(Error::Unavailable("no broker answers".into()));
+    let flaky = Flaky::new(inner.clone());
+    *flaky.member.lock().expect("the member") = Some(Box::new(Scripted { says, heard: Arc::default(), commits }));
+    let runner = Runner::start(Arc::new(flaky), standard(), view(1, vec![job("one", "log", Value::Null, &["a"])]));
+    until(&*inner, "it ran", |steps| ended(steps, 1)).await;
     runner.stop().await;
 }
