@@ -1,6 +1,6 @@
 //! How others ask what became of something, in this process.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use contracts::{
     ids::CorrelationId,
@@ -8,16 +8,23 @@ use contracts::{
     summary::Summary,
 };
 
+use tokio::sync::Semaphore;
+
 use crate::{
     store::{Page, Reader, StoreError},
     watch::{Subscription, Watches},
 };
+
+/// How many questions are answered at once. They share the threads that may block with those who write, so that however
+/// many ask, the pipeline has threads left.
+const QUESTIONS: usize = 2;
 
 /// Asks the store and watches it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Handle {
     reader: Reader,
     watches: Watches,
+    questions: Arc<Semaphore>,
 }
 
 /// A question could not be answered.
@@ -33,7 +40,7 @@ pub enum AskError {
 
 impl Handle {
     pub(crate) fn new(reader: Reader, watches: Watches) -> Self {
-        Self { reader, watches }
+        Self { reader, watches, questions: Arc::new(Semaphore::new(QUESTIONS)) }
     }
 
     /// Runs a blocking question on a thread where it may block.
@@ -45,7 +52,14 @@ impl Handle {
         question: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, AskError> {
         let reader = self.reader.clone();
-        Ok(tokio::task::spawn_blocking(move || question(&reader)).await??)
+        // Held until the question is answered, also for a caller who has left.
+        let slot = self.questions.clone().acquire_owned().await.expect("invariant: the semaphore is never closed");
+        Ok(tokio::task::spawn_blocking(move || {
+            let answer = question(&reader);
+            drop(slot);
+            answer
+        })
+        .await??)
     }
 
     /// What happened under a correlation, with a page of its invocations; none if it is unknown.

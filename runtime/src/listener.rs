@@ -91,6 +91,11 @@ pub enum ListenError {
 }
 
 impl Listen {
+    /// What a task that serves has to end: what requests under way are given, and a little to cut the others.
+    pub fn shutdown_budget(&self) -> time::Duration {
+        self.drain_timeout.get() + time::Duration::from_secs(5)
+    }
+
     /// Checks that nobody can come in whom the configuration does not mention. `setting` is the path of these settings.
     ///
     /// # Errors

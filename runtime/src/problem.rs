@@ -69,6 +69,30 @@ impl IntoResponse for Problem {
     }
 }
 
+/// How much of a refusal in plain text is passed on, in bytes.
+const SHOWN: usize = 4096;
+
+/// Makes of each answer one of this API: nobody may keep it, and a refusal is a problem document, also where a library
+/// refused in plain text (a path that is no UTF-8). For [`axum::middleware::map_response`].
+pub async fn answered(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    parts.headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    let is_refusal = parts.status.is_client_error() || parts.status.is_server_error();
+    let is_structured = parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
+        let kind = kind.as_bytes();
+        kind == CONTENT_TYPE.as_bytes() || kind == b"application/json"
+    });
+    if !is_refusal || is_structured {
+        return Response::from_parts(parts, body);
+    }
+    let text = axum::body::to_bytes(body, SHOWN).await.unwrap_or_default();
+    let mut response: Response<Body> = Problem::new(parts.status, String::from_utf8_lossy(&text)).into_http();
+    parts.headers.remove(header::CONTENT_TYPE);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    response.headers_mut().extend(parts.headers);
+    response
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +108,18 @@ mod tests {
         let response = problem.into_response();
         assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (404, &CONTENT_TYPE));
         assert_eq!(response.headers()["allow"], "GET");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_in_plain_text_becomes_a_document() {
+        let plain = (StatusCode::BAD_REQUEST, [(header::ALLOW, "GET")], "Invalid `UTF-8`").into_response();
+        let response = answered(plain).await;
+        assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (400, &CONTENT_TYPE));
+        assert!(response.headers()["allow"] == "GET" && response.headers()["cache-control"] == "no-store");
+        let body = axum::body::to_bytes(response.into_body(), SHOWN).await.expect("a body");
+        assert!(String::from_utf8_lossy(&body).contains(r#""detail":"Invalid `UTF-8`""#), "{body:?}");
+        let fine = answered("alive".into_response()).await;
+        assert_eq!(fine.headers()["cache-control"], "no-store");
+        assert!(fine.headers()["content-type"].as_bytes().starts_with(b"text/plain"));
     }
 }

@@ -9,12 +9,14 @@ mod schemas;
 
 use std::{convert::Infallible, error::Error, sync::Arc, time::Duration};
 
+use axum::middleware::map_response;
 use bus::{Bus, TopicSpec};
 use contracts::topics;
 use job_runner::{Board, Registry};
 use runtime::{
     health::Health,
     listener::Bound,
+    problem::answered,
     supervise::{OnFailure, Phase, Task},
 };
 
@@ -46,7 +48,8 @@ pub(crate) struct Stages {
 impl Stages {
     /// Takes webhooks. It does not wait for the gate: until then it answers that they are to come again.
     pub(crate) fn ingest(&self, ingest: ingest::Service) -> Task {
-        Task::once("ingest", Phase::Intake, |shutdown| ingest.run(shutdown))
+        let budget = self.config.ingest.listen.shutdown_budget();
+        Task::once("ingest", Phase::Intake, |shutdown| ingest.run(shutdown)).budget(budget)
     }
 
     /// Follows the catalog for whoever asks [`Catalogs`].
@@ -95,10 +98,11 @@ impl Stages {
             let groups = stages.groups();
             let asked = results::api::Api { handle, bus: stages.bus, groups, jobs, shutdown: shutdown.clone() };
             let router = results::api::router(asked).merge(schemas::router(stages.catalogs)).fallback(schemas::nowhere);
-            let router = runtime::auth::bearer(router, &auth).merge(health.router());
+            let router = runtime::auth::bearer(router, &auth).merge(health.router()).layer(map_response(answered));
             bound.serve(router, shutdown).await;
             Ok::<(), Infallible>(())
         })
+        .budget(self.config.api.listen.shutdown_budget())
     }
 
     /// The consumer groups whose lag is shown: every stage's and every job's.

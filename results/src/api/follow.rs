@@ -3,12 +3,12 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use axum::{http::StatusCode, response::sse::Event};
-use bus::{Bus, Offset, Start, TopicInfo, TopicPartition};
+use bus::{Bus, Offset, Record, Start, TopicInfo, TopicPartition};
 use contracts::{pattern::fits, topics::EVENT_PREFIX};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use runtime::problem::Problem;
 use tokio::{
-    sync::mpsc,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
@@ -17,8 +17,11 @@ use super::{stream as sse, structured::Structured};
 
 /// How often new topics are looked for, and how long to wait when the bus cannot be read.
 const LOOK: Duration = Duration::from_secs(1);
-/// How many events wait for a slow reader; then reading waits, and nothing is passed over.
-const AHEAD: usize = 64;
+/// How many bytes wait for a slow reader, whichever partitions they are of; then reading waits, and nothing is passed
+/// over. One event may be larger.
+const AHEAD: usize = 256 * 1024;
+/// What an event takes beside its bytes: an empty one takes room, too.
+const EMPTY: usize = 1024;
 /// How many ends of partitions are asked for at once.
 const QUESTIONS: usize = 64;
 /// How many bytes are read at once.
@@ -63,13 +66,42 @@ pub(super) async fn events(bus: Arc<dyn Bus>, wanted: Wanted) -> Result<impl Str
     let partitions: Vec<_> = topics.iter().filter(|info| wanted.takes_topic(info)).flat_map(TopicInfo::each).collect();
     let starts = partitions.into_iter().map(async |at| Ok((bus.offset(&at, Start::End).await?, at)));
     let starts = stream::iter(starts).buffer_unordered(QUESTIONS).try_collect().await?;
-    let (to, from) = mpsc::channel(AHEAD);
+    let (to, from) = mpsc::unbounded_channel();
+    let to = Reader { to, room: Arc::new(Semaphore::new(AHEAD)), reading: Arc::new(Semaphore::new(1)) };
     tokio::spawn(follow(bus, wanted, starts, to));
-    Ok(stream::unfold(from, |mut from| async move { from.recv().await.map(|event| (event, from)) }))
+    // The bytes of an event are free again when the next one is asked for: then it has been handed on.
+    Ok(stream::unfold((from, None), |(mut from, sent)| async move {
+        drop(sent);
+        let (event, held): (Event, OwnedSemaphorePermit) = from.recv().await?;
+        Some((event, (from, Some(held))))
+    }))
+}
+
+/// Where the events of a stream go. Each holds its bytes of the room until its reader has taken it.
+#[derive(Clone)]
+struct Reader {
+    to: mpsc::UnboundedSender<(Event, OwnedSemaphorePermit)>,
+    room: Arc<Semaphore>,
+    /// Held by the partition that reads from the bus, until what it read is in the room: what has been read and has no
+    /// room yet is that of one partition.
+    reading: Arc<Semaphore>,
+}
+
+impl Reader {
+    /// Waits for room; false once the reader is gone.
+    async fn send(&self, record: &Record, at: &TopicPartition) -> bool {
+        let size = (record.value().len() + EMPTY).min(AHEAD) as u32;
+        let held = tokio::select! {
+            () = self.to.closed() => return false,
+            held = self.room.clone().acquire_many_owned(size) => held.expect("invariant: the room is never closed"),
+        };
+        let event = sse::event("event", &Structured(record)).id(format!("{at}/{}", record.offset));
+        self.to.send((event, held)).is_ok()
+    }
 }
 
 /// Follows each partition in a task of its own, until the reader is gone.
-async fn follow(bus: Arc<dyn Bus>, wanted: Wanted, starts: Vec<(Offset, TopicPartition)>, to: mpsc::Sender<Event>) {
+async fn follow(bus: Arc<dyn Bus>, wanted: Wanted, starts: Vec<(Offset, TopicPartition)>, to: Reader) {
     let mut tasks = JoinSet::new();
     let mut known: HashSet<TopicPartition> = HashSet::new();
     for (from, at) in starts {
@@ -80,12 +112,18 @@ async fn follow(bus: Arc<dyn Bus>, wanted: Wanted, starts: Vec<(Offset, TopicPar
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = to.closed() => return,
+            () = to.to.closed() => return,
             _ = look.tick() => {}
         }
         // A topic that ended was deleted; if it is there again, it is followed again.
-        while let Some(Ok(ended)) = tasks.try_join_next() {
-            known.remove(&ended);
+        while let Some(ended) = tasks.try_join_next() {
+            match ended {
+                Ok(ended) => drop(known.remove(&ended)),
+                Err(error) => {
+                    tracing::error!(%error, "a live stream lost a partition, and ends: whoever reads it begins again");
+                    return;
+                }
+            }
         }
         let Ok(topics) = bus.topics().await else { continue };
         for at in topics.iter().filter(|info| wanted.takes_topic(info)).flat_map(TopicInfo::each) {
@@ -97,9 +135,11 @@ async fn follow(bus: Arc<dyn Bus>, wanted: Wanted, starts: Vec<(Offset, TopicPar
 }
 
 /// Follows one partition; answers it when its topic is gone, or the bus, or the reader.
-async fn partition(bus: Arc<dyn Bus>, at: TopicPartition, mut from: Offset, to: mpsc::Sender<Event>) -> TopicPartition {
+async fn partition(bus: Arc<dyn Bus>, at: TopicPartition, mut from: Offset, to: Reader) -> TopicPartition {
     loop {
-        let read = match bus.changed(&at, from).await {
+        let changed = bus.changed(&at, from).await;
+        let reading = to.reading.acquire().await;
+        let read = match changed {
             Ok(()) => bus.read(&at, from, CHUNK).await,
             Err(error) => Err(error),
         };
@@ -107,13 +147,15 @@ async fn partition(bus: Arc<dyn Bus>, at: TopicPartition, mut from: Offset, to: 
             Ok(records) => {
                 for record in records {
                     from = record.offset.next();
-                    let id = format!("{}/{}", at, record.offset);
-                    if to.send(sse::event("event", &Structured(&record)).id(id)).await.is_err() {
+                    if !to.send(&record, &at).await {
                         return at;
                     }
                 }
             }
-            Err(bus::Error::Unavailable(_)) => tokio::time::sleep(LOOK).await,
+            Err(bus::Error::Unavailable(_)) => {
+                drop(reading);
+                tokio::time::sleep(LOOK).await;
+            }
             Err(_) => return at,
         }
     }

@@ -60,7 +60,11 @@ impl Fixture {
     }
 
     async fn event(&self, number: u64) {
-        let event: contracts::names::EventRef = EVENT.parse().expect("a name");
+        self.event_of(EVENT, number, format!("{{\"number\":{number}.00}}")).await;
+    }
+
+    async fn event_of(&self, event: &str, number: u64, value: String) {
+        let event: contracts::names::EventRef = event.parse().expect("a name");
         let occurrence = occurrence("order-7", number);
         let headers = EventHeaders {
             id: EventId::derived(occurrence.invocation, &event),
@@ -79,7 +83,6 @@ impl Fixture {
             depth: 0,
             raw: Place { partition: 0, offset: number },
         };
-        let value = format!("{{\"number\":{number}.00}}");
         let record = Outgoing::new(event.topic(), number.to_string(), value).with_headers(headers.encode());
         self.bus.publish(vec![record]).await.expect("published");
     }
@@ -174,7 +177,7 @@ async fn nonsense_is_refused_with_a_problem_that_says_what_to_do() {
         "/v1/invocations?state=failed&state=complete",
         "/v1/events/a..b",
         "/v1/events?name=a%20b",
-        "/v1/rejected?cursor=7",
+        "/v1/rejected?cursor=x",
         "/v1/raw/0/x",
         "/v1/status?x=1",
     ] {
@@ -260,6 +263,33 @@ async fn occurrences_of_an_event_are_paged_newest_first() {
         path = format!("/v1/events/{EVENT}?limit=4&cursor={next}");
     }
     assert_eq!(seen, (0..25).rev().map(|number| format!("{number}.00")).collect::<Vec<_>>());
+    api.shutdown.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_ends_where_there_are_no_more_however_large_they_are() {
+    let api = Fixture::new().await;
+    let sizes = [100_000, 300_000, 10, 70_000];
+    for (name, partitions) in [("one", 1), ("three", 3)] {
+        let topic = TopicSpec { partitions: Some(partitions), ..TopicSpec::new(format!("event.{name}")) };
+        api.bus.create(vec![topic]).await.expect("a topic");
+        for number in 0..60 {
+            let text = "x".repeat(sizes[number % sizes.len()]);
+            api.event_of(name, number as u64, format!("{{\"number\":{number},\"text\":\"{text}\"}}")).await;
+        }
+        for limit in [1, 7, 60, 1000] {
+            let (mut seen, mut cursor) = (Vec::new(), String::new());
+            loop {
+                let page = api.get(&format!("/v1/events/{name}?limit={limit}{cursor}")).await;
+                let occurrences = page["occurrences"].as_array().expect("a list");
+                assert!(!occurrences.is_empty(), "a page says that there are more, and there are none");
+                seen.extend(occurrences.iter().map(|one| one["data"]["number"].as_u64().expect("a number")));
+                let Some(next) = page["next"].as_str() else { break };
+                cursor = format!("&cursor={next}");
+            }
+            assert_eq!(seen, (0..60).rev().collect::<Vec<_>>(), "{limit} of {partitions} partitions");
+        }
+    }
     api.shutdown.cancel();
 }
 
