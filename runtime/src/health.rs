@@ -35,6 +35,9 @@ struct Entry {
     ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Whether it is told of only while it is not ready.
+    #[serde(skip)]
+    quiet: bool,
 }
 
 #[derive(Serialize)]
@@ -58,9 +61,37 @@ impl Health {
 
     /// Adds a part, which is not ready yet.
     pub fn register(&self, name: &'static str) -> Check {
+        self.add(Entry { name, ready: false, reason: Some("it is starting".to_owned()), quiet: false })
+    }
+
+    /// Adds a part that is ready, and told of only while it is not.
+    pub fn watch(&self, name: &'static str) -> Check {
+        self.add(Entry { name, ready: true, reason: None, quiet: true })
+    }
+
+    fn add(&self, entry: Entry) -> Check {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.push(Entry { name, ready: false, reason: Some("it is starting".to_owned()) });
+        entries.push(entry);
         Check { health: self.clone(), index: entries.len() - 1 }
+    }
+
+    /// What is wrong, by part; empty where nothing is.
+    pub fn troubles(&self) -> Vec<(&'static str, String)> {
+        let checks = self.checks();
+        checks.into_iter().filter_map(|entry| Some((entry.name, entry.reason?))).collect()
+    }
+
+    fn checks(&self) -> Vec<Entry> {
+        let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        checks.retain(|entry| !(entry.quiet && entry.ready));
+        let reporters = self.1.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        checks.extend(reporters.iter().map(|Reporter { name, complaint }| Entry {
+            name,
+            ready: true,
+            reason: complaint(),
+            quiet: false,
+        }));
+        checks
     }
 
     /// Adds a part that never keeps the process from being ready: what is wrong with it is told all the same. It is asked
@@ -86,14 +117,8 @@ impl Health {
 }
 
 async fn readyz(State(health): State<Health>) -> impl IntoResponse {
-    let mut checks = health.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let checks = health.checks();
     let ready = checks.iter().all(|entry| entry.ready);
-    let reporters = health.1.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    checks.extend(reporters.iter().map(|Reporter { name, complaint }| Entry {
-        name,
-        ready: true,
-        reason: complaint(),
-    }));
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Answer { ready, checks }))
 }

@@ -2,15 +2,18 @@
 //!
 //! A task that ends unasked is a failure, whatever it returns. On the first failure, or when the process is told to stop,
 //! the phases end one after another, sources before sinks, each task within its budget. A second signal ends the process
-//! at once.
+//! at once. A task that fails again and again makes the process unready, with what it fails of and since when.
 
 use std::{error::Error, fmt, future::Future, pin::Pin, time::Duration};
 
+use jiff::Timestamp;
 use tokio::{
     task::{AbortHandle, Id, JoinError, JoinSet},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::health::{Check, Health};
 
 /// What a task fails with.
 pub type Fault = Box<dyn Error + Send + Sync>;
@@ -162,12 +165,13 @@ pub struct Failure {
 #[derive(Debug, Default)]
 pub struct Supervisor {
     tasks: Vec<Task>,
+    health: Health,
 }
 
 impl Supervisor {
-    /// No tasks yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// No tasks yet. Which of them fails again and again is told to `health`.
+    pub fn new(health: Health) -> Self {
+        Self { tasks: Vec::new(), health }
     }
 
     /// Adds a task.
@@ -180,7 +184,7 @@ impl Supervisor {
     /// # Errors
     /// The first task that failed, also while ending.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Failure> {
-        let mut running = Running::start(self.tasks);
+        let mut running = Running::start(self.tasks, &self.health);
         let failure = tokio::select! {
             biased;
             () = stop.cancelled() => None,
@@ -208,14 +212,14 @@ struct Running {
 }
 
 impl Running {
-    fn start(tasks: Vec<Task>) -> Self {
+    fn start(tasks: Vec<Task>, health: &Health) -> Self {
         let tokens: Vec<_> = Phase::ALL.into_iter().map(|phase| (phase, CancellationToken::new())).collect();
         let mut set = JoinSet::new();
         let mut members = Vec::with_capacity(tasks.len());
         for task in tasks {
             let (name, phase, budget) = (task.name, task.phase, task.budget);
             let token = tokens.iter().find(|(of, _)| *of == phase).map(|(_, token)| token.clone());
-            let task = set.spawn(keep_running(task, token.unwrap_or_default()));
+            let task = set.spawn(keep_running(task, health.watch(name), token.unwrap_or_default()));
             members.push(Member { task, name, phase, budget });
         }
         Self { set, members, tokens }
@@ -243,10 +247,10 @@ impl Running {
         for (phase, token) in std::mem::take(&mut self.tokens) {
             token.cancel();
             let asked = Instant::now();
-            while let Some(budget) = self.members.iter().filter(|m| m.phase == phase).map(|m| m.budget).max() {
+            while let Some(budget) = self.members.iter().filter(|m| m.phase == phase).map(|m| m.budget).min() {
                 let Ok(ended) = tokio::time::timeout_at(asked + budget, self.set.join_next_with_id()).await else {
-                    self.abandon(phase, &mut first);
-                    break;
+                    self.abandon(phase, budget, &mut first);
+                    continue;
                 };
                 let Some(ended) = ended else { break };
                 // Nobody waits any more for a task that was given up.
@@ -262,9 +266,10 @@ impl Running {
         first
     }
 
-    /// Gives up on what is left of a phase.
-    fn abandon(&mut self, phase: Phase, first: &mut Option<Failure>) {
-        for Member { task, name, budget, .. } in self.members.extract_if(.., |member| member.phase == phase) {
+    /// Gives up on those of a phase whose budget is spent.
+    fn abandon(&mut self, phase: Phase, spent: Duration, first: &mut Option<Failure>) {
+        let is_late = |member: &mut Member| member.phase == phase && member.budget <= spent;
+        for Member { task, name, budget, .. } in self.members.extract_if(.., is_late) {
             tracing::error!(task = name, budget = ?budget, "a task did not end in time and is dropped");
             task.abort();
             first.get_or_insert(Failure { task: name, cause: Cause::Overran(budget) });
@@ -272,12 +277,28 @@ impl Running {
     }
 }
 
-/// Runs a task, again after a failure where its policy says so.
-async fn keep_running(mut task: Task, shutdown: CancellationToken) -> Result<(), Cause> {
-    let mut pause = None;
+/// Runs a task, again after a failure where its policy says so. One that fails again before it has run for long is in
+/// trouble until it has.
+async fn keep_running(mut task: Task, check: Check, shutdown: CancellationToken) -> Result<(), Cause> {
+    let (mut pause, mut trouble) = (None, Trouble::new(check));
     loop {
         let begun = Instant::now();
-        let cause = match run_once(&mut task, shutdown.clone()).await {
+        let longest = match task.on_failure {
+            OnFailure::Restart { max, .. } => max,
+            OnFailure::Stop => Duration::MAX,
+        };
+        let ended = {
+            let running = run_once(&mut task, shutdown.clone());
+            tokio::pin!(running);
+            match tokio::time::timeout(longest, running.as_mut()).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    trouble.is_over();
+                    running.await
+                }
+            }
+        };
+        let cause = match ended {
             Ok(()) if shutdown.is_cancelled() => return Ok(()),
             Ok(()) => Cause::Ended,
             Err(cause) => cause,
@@ -289,11 +310,46 @@ async fn keep_running(mut task: Task, shutdown: CancellationToken) -> Result<(),
         }
         let next = pause.filter(|_| begun.elapsed() <= max).map_or(initial, |pause: Duration| (pause * 2).min(max));
         pause = Some(next);
+        trouble.add(&cause);
         tracing::error!(task = task.name, error = %cause, pause = ?next, "a task failed and will be started again");
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             () = tokio::time::sleep(next) => {}
         }
+    }
+}
+
+/// How many failures in a row are no passing one any more.
+const IN_A_ROW: u32 = 3;
+
+/// The failures of a task since it last ran for long.
+struct Trouble {
+    check: Check,
+    failures: u32,
+    since: Timestamp,
+}
+
+impl Trouble {
+    fn new(check: Check) -> Self {
+        Self { check, failures: 0, since: Timestamp::UNIX_EPOCH }
+    }
+
+    fn add(&mut self, cause: &Cause) {
+        if self.failures == 0 {
+            self.since = Timestamp::now();
+        }
+        self.failures += 1;
+        if self.failures >= IN_A_ROW {
+            let Self { failures, since, .. } = self;
+            let why =
+                format!("it has failed {failures} times since {since:.0} and is started again each time: {cause}");
+            self.check.not_ready(why);
+        }
+    }
+
+    fn is_over(&mut self) {
+        self.failures = 0;
+        self.check.ready();
     }
 }
 

@@ -117,13 +117,15 @@ async fn serve(config: Config, options: DevOptions, speaker: Speaker) -> anyhow:
     let schemas_url = schemas_url(&config, api_address);
     let banner = banner::Banner { webhook, api: api_address, config, catalogs, check, speaker };
 
-    let mut supervisor = Supervisor::new();
+    let mut supervisor = Supervisor::new(health.clone());
     supervisor.add(stages.ingest(ingest));
     supervisor.add(stages.follow());
     supervisor.add(Task::once("catalog files", Phase::Intake, |shutdown| watch::run(publisher, banner, shutdown)));
     supervisor.add(stages.detector(schemas_url));
     supervisor.add(stages.job_runner(&health));
     supervisor.add(Task::once("results", Phase::Gather, |shutdown| results.run(shutdown)));
+    supervisor.add(stages.progress(detector::GROUP, &health));
+    supervisor.add(stages.progress(results::GROUP, &health));
     supervisor.add(stages.api(api, outcomes, health));
     supervisor.run(stop).await?;
     embedded.close();

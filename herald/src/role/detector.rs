@@ -26,5 +26,6 @@ async fn serve(mut process: Process) -> anyhow::Result<ExitCode> {
     let health = process.serve_health().await?.map(|address| ("health", format!("http://{address}")));
     process.supervisor.add(process.stages.follow());
     process.supervisor.add(process.stages.detector(process.config.detector.schemas_url.clone()));
+    process.supervisor.add(process.stages.progress(::detector::GROUP, &process.health));
     process.run(health.into_iter().collect()).await
 }

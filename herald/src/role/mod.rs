@@ -115,7 +115,8 @@ impl Process {
             board: ::job_runner::Board::default(),
             is_final,
         };
-        let (health, supervisor) = (Health::new(), Supervisor::new());
+        let health = Health::new();
+        let supervisor = Supervisor::new(health.clone());
         Ok(Self { role, kafka, told, config, stages, also: None, health, supervisor, stop, speaker })
     }
 

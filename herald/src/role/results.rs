@@ -61,5 +61,6 @@ async fn serve(mut process: Process) -> anyhow::Result<ExitCode> {
     }));
     process.supervisor.add(process.stages.follow());
     process.supervisor.add(process.stages.api(api, handle, process.health.clone()));
+    process.supervisor.add(process.stages.progress(::results::GROUP, &process.health));
     process.run(facts).await
 }

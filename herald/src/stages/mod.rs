@@ -6,6 +6,7 @@ mod jobs;
 mod log;
 mod publish;
 mod schemas;
+mod still;
 
 use std::{convert::Infallible, error::Error, sync::Arc, time::Duration};
 
@@ -96,13 +97,21 @@ impl Stages {
         let (stages, auth) = (self.clone(), self.config.api.listen.auth.clone());
         Task::once("api", Phase::Gather, move |shutdown| async move {
             let groups = stages.groups();
-            let asked = results::api::Api { handle, bus: stages.bus, groups, jobs, shutdown: shutdown.clone() };
+            let seen = health.clone();
+            let troubles = Arc::new(move || seen.troubles());
+            let asked =
+                results::api::Api { handle, bus: stages.bus, groups, jobs, troubles, shutdown: shutdown.clone() };
             let router = results::api::router(asked).merge(schemas::router(stages.catalogs)).fallback(schemas::nowhere);
             let router = runtime::auth::bearer(router, &auth).merge(health.router()).layer(map_response(answered));
             bound.serve(router, shutdown).await;
             Ok::<(), Infallible>(())
         })
         .budget(self.config.api.listen.shutdown_budget())
+    }
+
+    /// Sees that the stage of a group gets on. Its name is the group's in `/readyz`.
+    pub(crate) fn progress(&self, group: &'static str, health: &Health) -> Task {
+        still::watch(self.bus.clone(), group, health.watch(group))
     }
 
     /// The consumer groups whose lag is shown: every stage's and every job's.

@@ -42,6 +42,8 @@ pub struct Api {
     pub groups: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// How each job of this process is, for `/v1/status`; none where jobs run in other processes.
     pub jobs: Arc<dyn Fn() -> Option<serde_json::Value> + Send + Sync>,
+    /// What is wrong with the process, by part.
+    pub troubles: Arc<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync>,
     /// Ends the streams.
     pub shutdown: CancellationToken,
 }

@@ -19,6 +19,8 @@ struct Answer {
     groups: BTreeMap<String, Group>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jobs: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    troubles: BTreeMap<&'static str, String>,
     topics: usize,
 }
 
@@ -55,5 +57,5 @@ pub(super) async fn show(State(api): State<Api>, params: Params) -> Result<Respo
     });
     let groups = stream::iter(asked).buffer_unordered(QUESTIONS).try_collect().await?;
     let topics = api.bus.topics().await.map_err(|error| unavailable(&error))?.len();
-    Ok(json(&Answer { results, groups, jobs: (api.jobs)(), topics }))
+    Ok(json(&Answer { results, groups, jobs: (api.jobs)(), troubles: (api.troubles)().into_iter().collect(), topics }))
 }

@@ -45,6 +45,7 @@ impl Fixture {
             bus: bus.clone(),
             groups: Arc::new(|| vec![crate::GROUP.to_owned()]),
             jobs: Arc::new(|| None),
+            troubles: Arc::new(Vec::new),
             shutdown: shutdown.clone(),
         };
         tokio::spawn(service.run(shutdown.clone()));

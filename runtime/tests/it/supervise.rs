@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use runtime::supervise::{Cause, Failure, OnFailure, Phase, Supervisor, Task};
+use runtime::{
+    health::Health,
+    supervise::{Cause, Failure, OnFailure, Phase, Supervisor, Task},
+};
 use tokio_util::sync::CancellationToken;
 
 /// What happened, in order.
@@ -37,7 +40,7 @@ impl History {
 }
 
 async fn run(tasks: Vec<Task>, stop: CancellationToken) -> Result<(), Failure> {
-    let mut supervisor = Supervisor::new();
+    let mut supervisor = Supervisor::new(Health::new());
     tasks.into_iter().for_each(|task| supervisor.add(task));
     tokio::time::timeout(Duration::from_secs(20), supervisor.run(stop)).await.expect("it ends")
 }
@@ -140,6 +143,52 @@ async fn a_task_that_may_be_started_again_is_with_growing_pauses() {
     let policy = OnFailure::Restart { initial: Duration::from_secs(1), max: Duration::from_secs(3) };
     run(vec![task.on_failure(policy)], stop).await.expect("a good end");
     assert_eq!((starts.load(Ordering::Relaxed), begun.elapsed().as_secs()), (5, 1 + 2 + 3 + 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_fails_again_and_again_makes_the_process_unready_until_it_runs_for_long() {
+    let (health, stop, starts) = (Health::new(), CancellationToken::new(), Arc::new(AtomicU32::new(0)));
+    let (seen, count) = (health.clone(), starts.clone());
+    let task = Task::new("detector", Phase::Detect, move |shutdown: CancellationToken| {
+        let (start, seen) = (count.fetch_add(1, Ordering::Relaxed) + 1, seen.clone());
+        async move {
+            assert_eq!(seen.is_ready(), start <= 3, "at start {start}");
+            if start <= 4 {
+                return Err(io::Error::other("a record that is too large"));
+            }
+            shutdown.cancelled().await;
+            Ok(())
+        }
+    });
+    let policy = OnFailure::Restart { initial: Duration::from_secs(1), max: Duration::from_secs(3) };
+    let mut supervisor = Supervisor::new(health.clone());
+    supervisor.add(task.on_failure(policy));
+    let running = tokio::spawn(supervisor.run(stop.clone()));
+    tokio::time::sleep(Duration::from_millis(1 + 2000 + 3000)).await;
+    let troubles = health.troubles();
+    assert_eq!(troubles.len(), 1);
+    let (task, why) = &troubles[0];
+    assert!(*task == "detector" && why.starts_with("it has failed 3 times since 2"), "{why}");
+    assert!(why.ends_with("a record that is too large"), "{why}");
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert!(health.is_ready() && health.troubles().is_empty() && starts.load(Ordering::Relaxed) == 5);
+    stop.cancel();
+    running.await.expect("no panic").expect("a good end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_task_has_its_own_budget_to_end() {
+    let begun = tokio::time::Instant::now();
+    let stuck =
+        Task::once("stuck", Phase::Run, |_| std::future::pending::<io::Result<()>>()).budget(Duration::from_secs(1));
+    let slow = Task::once("slow", Phase::Run, |shutdown: CancellationToken| async move {
+        shutdown.cancelled().await;
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        Ok::<(), io::Error>(())
+    });
+    let failure = run(vec![stuck, slow], stopped()).await.expect_err("one is dropped");
+    assert_eq!((failure.task, begun.elapsed()), ("stuck", Duration::from_secs(8)));
+    assert!(matches!(failure.cause, Cause::Overran(budget) if budget == Duration::from_secs(1)));
 }
 
 #[tokio::test]
