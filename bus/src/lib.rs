@@ -30,7 +30,8 @@ use jiff::Timestamp;
 /// have, and room for its headers.
 pub const MAX_RECORD: usize = 4 * 1024 * 1024 + 64 * 1024;
 
-/// Why a publication was not accepted. Nothing of the batch is in the log, unless the bus could not learn its end.
+/// Why a publication was not accepted. Nothing of the batch is in the log, unless the bus could not learn its end, or a broker
+/// refused one of several records.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PublishError {
     /// The bus cannot take anything now; the same publication may succeed later.
@@ -82,7 +83,8 @@ pub trait Bus: Send + Sync + 'static {
     /// Publishes a batch. Ok means that every record of it is durable; the spots are in the order of the batch.
     ///
     /// # Errors
-    /// See [`PublishError`]; of [`PublishError::Unavailable`] the end may be unknown, of the others nothing was written.
+    /// See [`PublishError`]; of [`PublishError::Unavailable`] the end may be unknown. Of [`PublishError::Refused`] the record
+    /// that it names was not written; the others are not either, unless it was the broker that refused.
     fn publish(&self, batch: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Spot>, PublishError>>;
 
     /// Joins a consumer group over topics; the set may change later. Topics that do not exist yet are joined when they do.

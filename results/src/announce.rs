@@ -35,13 +35,24 @@ pub fn id(correlation: &CorrelationId, revision: u64) -> Uuid {
     Uuid::new_v5(&NAMESPACE, &name)
 }
 
+fn counters_alone(mut summary: Summary) -> Summary {
+    summary.invocations.clear();
+    summary.next = Some(crate::store::first_page());
+    summary
+}
+
+/// The same record without its lists; none if it has none.
+fn shorter(record: &Outgoing) -> Option<Outgoing> {
+    let summary: Summary = serde_json::from_slice(record.value.as_deref()?).ok()?;
+    (!summary.invocations.is_empty()).then(|| self::record(counters_alone(summary)))
+}
+
 /// The record of a summary. Where its lists are more than a record may have, it is left with its counters and the cursor
 /// of the first page.
 pub fn record(mut summary: Summary) -> Outgoing {
     let mut value = encode(&summary);
     if value.len() > MAX_RECORD - ROOM {
-        summary.invocations.clear();
-        summary.next = Some(crate::store::first_page());
+        summary = counters_alone(summary);
         value = encode(&summary);
     }
     let mut headers = Writer::with_capacity(8, 256);
@@ -74,9 +85,9 @@ pub(crate) async fn publish(bus: Arc<dyn Bus>, mut announced: mpsc::Receiver<Ann
     }
 }
 
-async fn publish_chunk(bus: &dyn Bus, chunk: Vec<Outgoing>) {
+async fn publish_chunk(bus: &dyn Bus, mut chunk: Vec<Outgoing>) {
     let mut patience = PATIENCE.0;
-    loop {
+    while !chunk.is_empty() {
         match bus.publish(chunk.clone()).await {
             Ok(_) => return,
             Err(PublishError::Refused(Refusal { topic, code: RefusalCode::UnknownTopic, .. })) => {
@@ -87,13 +98,65 @@ async fn publish_chunk(bus: &dyn Bus, chunk: Vec<Outgoing>) {
             Err(error @ (PublishError::Unavailable(_) | PublishError::Full { .. })) => {
                 tracing::warn!(%error, records = chunk.len(), "summaries are held back until the bus takes them");
             }
+            Err(PublishError::Refused(Refusal { record: Some(at), code, topic, reason }))
+                if !code.is_of_topic() && at < chunk.len() =>
+            {
+                // Its lists were cut to fit any bus; the topic may take less.
+                if let Some(short) = shorter(&chunk[at]).filter(|_| code == RefusalCode::TooLarge) {
+                    chunk[at] = short;
+                } else {
+                    tracing::error!(%topic, %code, reason, "a summary cannot be published; it is left to the API");
+                    chunk.remove(at);
+                }
+                continue;
+            }
             Err(error @ PublishError::Refused(_)) => {
-                // Their lists were cut to fit, so what is too large is an id or a count: a bug, and no reason to stop.
-                tracing::error!(%error, "a summary cannot be published; it is left to the API");
-                return;
+                tracing::error!(%error, records = chunk.len(), "summaries are held back until `{COMPLETED}` takes them");
             }
         }
         tokio::time::sleep(patience).await;
         patience = (patience * 2).min(PATIENCE.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bus::{
+        Offset, TopicPartition,
+        hostile::{Hostile, Manners},
+    };
+    use contracts::ids::InvocationId;
+    use serde_json::json;
+
+    use super::*;
+
+    /// The summary of a correlation with so many invocations.
+    fn summary(correlation: &str, count: usize) -> Summary {
+        let invocation = json!({
+            "invocation": InvocationId::derived("test", correlation), "correlation": correlation, "raw": "0/1",
+            "received": "2026-01-02T03:04:05Z", "state": "complete",
+        });
+        let invocations = vec![invocation; count];
+        let summary = json!({
+            "v": 1, "correlation": correlation, "state": "complete", "revision": 1, "received": "2026-01-02T03:04:05Z",
+            "counters": { "invocations": count }, "invocations": invocations,
+        });
+        serde_json::from_value(summary).expect("a summary")
+    }
+
+    #[tokio::test]
+    async fn a_summary_that_its_topic_finds_too_large_is_told_by_its_counters_and_the_others_whole() {
+        let bus = Hostile::with(1, 1, Manners::MILD);
+        bus.create(vec![TopicSpec::new(COMPLETED)]).await.expect("a topic");
+        bus.limit(COMPLETED, 2000);
+        publish_chunk(&bus, vec![record(summary("a", 1)), record(summary("b", 100)), record(summary("c", 1))]).await;
+        let at = TopicPartition::new(COMPLETED, 0);
+        let records = bus.read(&at, Offset::ZERO, 1 << 20).await.expect("records");
+        let told = |record: &bus::Record| {
+            let summary: Summary = serde_json::from_slice(record.value()).expect("a summary");
+            (summary.correlation.to_string(), summary.invocations.len(), summary.counters.invocations)
+        };
+        let expected = [("a".to_owned(), 1, 1), ("b".to_owned(), 0, 100), ("c".to_owned(), 1, 1)];
+        assert_eq!(records.iter().map(told).collect::<Vec<_>>(), expected);
     }
 }
