@@ -6,7 +6,7 @@ use contracts::names::{EventRef, GroupName, JobName};
 use serde_json::{Map, Value};
 
 use crate::{
-    cel::{self, Bindings, Columns, Expression, MAX_DATA, MAX_KEY, Room, Stop},
+    cel::{self, Bindings, Columns, Effort, Expression, MAX_DATA, MAX_KEY, Room, Stop},
     change::Change,
     detector::{Detection, Detector, Mismatch, Selector, Shared},
     report::Place,
@@ -25,6 +25,13 @@ pub enum Verdict {
     },
     /// It did not. [`Event::why_not`] says it in words.
     NotDetected(Reason),
+    /// It held, and its data or key would be larger than any bus takes.
+    TooLarge {
+        /// In which part.
+        stage: Stage,
+        /// By what, and how much.
+        error: String,
+    },
     /// It cannot be said, or it held and its data or key could not be made.
     Failed {
         /// In which part.
@@ -248,15 +255,42 @@ impl Event {
                     data.as_ref().map_or_else(|| whole_change(change, &room), |data| data.value(&bindings, &room));
                 match data {
                     Ok(data) => data,
+                    Err(_) if room.is_full() => {
+                        return Verdict::TooLarge { stage: Stage::Data, error: self.largest(change, &bindings) };
+                    }
                     Err(error) => return Verdict::Failed { stage: Stage::Data, error },
                 }
             }
             Detect::Named => return Verdict::NotDetected(Reason::NamedOnly),
         };
         match self.key_of(change, &data) {
+            Ok(Some(key)) if key.len() > MAX_KEY => {
+                let error = format!("the key has {} bytes, and at most {MAX_KEY} are possible", key.len());
+                Verdict::TooLarge { stage: Stage::Key, error }
+            }
             Ok(key) => Verdict::Detected { data, key },
             Err(error) => Verdict::Failed { stage: Stage::Key, error },
         }
+    }
+
+    /// Which leaf makes the data too large, in words.
+    fn largest(&self, change: &Change<'_>, bindings: &Bindings<'_>) -> String {
+        let mut leaves = Vec::new();
+        match &self.detect {
+            Detect::Cel { data: Some(data), .. } => data.lengths(bindings, &mut String::new(), &mut leaves),
+            _ => {
+                for (name, row) in [("old", change.old()), ("new", change.new_row())] {
+                    let columns = row.as_object().into_iter().flatten();
+                    leaves.extend(columns.map(|(column, value)| (format!("{name}.{column}"), cel::length(value))));
+                }
+            }
+        }
+        let largest = leaves.iter().max_by_key(|(_, length)| *length);
+        let (path, length) = largest.map_or(("data", MAX_DATA), |(path, length)| (path.as_str(), *length));
+        let has = if length > MAX_DATA { format!("more than {MAX_DATA}") } else { length.to_string() };
+        format!(
+            "the data have more than {MAX_DATA} bytes, which no bus takes; the largest leaf is `{path}` with {has} bytes"
+        )
     }
 
     /// The text of the declared key: its parts, canonical, joined by `|`.
@@ -271,33 +305,35 @@ impl Event {
             .iter()
             .map(|part| part.value(&bindings, &room).map_err(|stop| part.describe(&stop)))
             .collect::<Result<_, _>>()?;
-        let key = contracts::json::key(&parts);
-        if key.len() > MAX_KEY {
-            return Err(format!("the key has {} bytes, and at most {MAX_KEY} are possible", key.len()));
-        }
-        Ok(Some(key))
+        Ok(Some(contracts::json::key(&parts)))
     }
 
     /// Why the event did not happen in a change, in words for people.
     pub fn why_not(&self, change: &Change<'_>) -> String {
-        let Some(selector) = self.selector() else { return "the event is only ever published by name".into() };
+        self.why_not_within(change, &Effort::default()).unwrap_or_else(|| match self.evaluate(change) {
+            Verdict::Failed { stage, error } | Verdict::TooLarge { stage, error } => {
+                format!("{}: {error}", stage.as_str())
+            }
+            _ => "it was detected".into(),
+        })
+    }
+
+    /// Why a change did not get past the event's selector and condition, in words for people; none if it did.
+    pub fn why_not_within(&self, change: &Change<'_>, effort: &Effort) -> Option<String> {
+        let Some(selector) = self.selector() else { return Some("the event is only ever published by name".into()) };
         if let Some(mismatch) = selector.mismatch(change) {
-            return selector.explain(mismatch, change);
+            return Some(selector.explain(mismatch, change));
         }
-        let explained = match &self.detect {
+        match &self.detect {
             Detect::Cel { when: Some(when), .. } => {
-                when.why_not(&Bindings { change: Some(change), ..Bindings::default() })
+                when.why_not_within(&Bindings { change: Some(change), ..Bindings::default() }, effort)
             }
             Detect::Rust { detector, .. } => match detector.0.detect(change) {
                 Detection::NotDetected(reason) => Some(reason.into_owned()),
                 _ => None,
             },
             _ => None,
-        };
-        explained.unwrap_or_else(|| match self.evaluate(change) {
-            Verdict::Failed { stage, error } => format!("{}: {error}", stage.as_str()),
-            _ => "it was detected".into(),
-        })
+        }
     }
 }
 
@@ -330,6 +366,32 @@ impl Data {
             Self::Leaf(expression) => expression.columns(into),
             Self::List(items) => items.iter().for_each(|item| item.columns(into)),
             Self::Map(entries) => entries.iter().for_each(|(_, data)| data.columns(into)),
+        }
+    }
+
+    /// How long each leaf is on its own, by its path; one that is longer than the data may be has more than that.
+    fn lengths(&self, bindings: &Bindings<'_>, path: &mut String, out: &mut Vec<(String, usize)>) {
+        let mut inner = |name: &str, data: &Data| {
+            let before = path.len();
+            if before > 0 {
+                path.push('.');
+            }
+            path.push_str(name);
+            data.lengths(bindings, path, out);
+            path.truncate(before);
+        };
+        match self {
+            Self::Null => {}
+            Self::Map(entries) => entries.iter().for_each(|(name, data)| inner(name, data)),
+            Self::List(items) => items.iter().enumerate().for_each(|(at, data)| inner(&at.to_string(), data)),
+            Self::Leaf(expression) => {
+                let room = Room::new(MAX_DATA);
+                match expression.value(bindings, &room) {
+                    Ok(value) => out.push((path.clone(), cel::length(&value))),
+                    Err(_) if room.is_full() => out.push((path.clone(), MAX_DATA + 1)),
+                    Err(_) => {}
+                }
+            }
         }
     }
 

@@ -19,6 +19,7 @@ mod report;
 mod rule_test;
 mod sources;
 mod template;
+mod why;
 pub mod wire;
 mod yaml;
 
@@ -31,3 +32,4 @@ pub use report::{Place, Problem, Report, Rule, Severity};
 pub use rule_test::{Expectation, RuleTest, TestChange};
 pub use sources::{MAX_FILE, ReadError, Source, Sources};
 pub use template::{JobContext, Part, RenderError, Template};
+pub use why::Whys;

@@ -95,14 +95,16 @@ impl RuleTest {
         match (&self.expect, &verdict) {
             (Expectation::None, Verdict::NotDetected(_)) => Ok(()),
             (Expectation::Detected, Verdict::Detected { .. }) => Ok(()),
-            (Expectation::Failed, Verdict::Failed { .. }) => Ok(()),
+            (Expectation::Failed, Verdict::Failed { .. } | Verdict::TooLarge { .. }) => Ok(()),
             (Expectation::Data(expected), Verdict::Detected { data, .. }) if equal(expected, data) => Ok(()),
             (Expectation::Data(expected), Verdict::Detected { data, .. }) => {
                 Err(format!("expected {expected}, detected with {data}"))
             }
             (_, Verdict::Detected { data, .. }) => Err(format!("detected with {data}")),
             (_, Verdict::NotDetected(_)) => Err(format!("not detected: {}", event.why_not(&change))),
-            (_, Verdict::Failed { stage, error }) => Err(format!("{} failed: {error}", stage.as_str())),
+            (_, Verdict::Failed { stage, error } | Verdict::TooLarge { stage, error }) => {
+                Err(format!("{} failed: {error}", stage.as_str()))
+            }
         }
     }
 }

@@ -32,7 +32,9 @@ fn detected(catalog: &Catalog, payload: &Value) -> Vec<(String, Value, Option<St
         .filter_map(|event| match event.evaluate(&change) {
             Verdict::Detected { data, key } => Some((event.name().to_string(), data, key)),
             Verdict::NotDetected(_) => None,
-            Verdict::Failed { stage, error } => panic!("{}: {} {error}", event.name(), stage.as_str()),
+            Verdict::Failed { stage, error } | Verdict::TooLarge { stage, error } => {
+                panic!("{}: {} {error}", event.name(), stage.as_str())
+            }
         })
         .collect()
 }

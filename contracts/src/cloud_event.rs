@@ -2,11 +2,13 @@
 //! live streams show, and what a command reads from stdin. On the bus an event travels in binary mode: see
 //! [`crate::envelope`].
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::envelope::EventHeaders;
+use crate::envelope::{EventHeaders, attribute};
 
 /// The document. `herald…` are Herald's own extensions.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -16,21 +18,23 @@ pub struct CloudEvent<'a> {
     source: String,
     r#type: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<&'a str>,
+    subject: Option<Cow<'a, str>>,
     time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     dataschema: Option<&'a str>,
     correlationid: &'a str,
     causationid: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    userid: Option<&'a str>,
+    userid: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    organisationid: Option<&'a str>,
+    organisationid: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<&'a str>,
     heraldcatalog: String,
     heraldjobs: String,
     heraldraw: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heralddepth: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     datacontenttype: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,17 +55,18 @@ impl<'a> CloudEvent<'a> {
             id: event.id.to_string(),
             source: format!("{}{}", crate::envelope::SOURCE_PREFIX, event.source),
             r#type: event.event.name.as_str(),
-            subject: event.subject.as_deref(),
+            subject: event.subject.as_deref().and_then(attribute),
             time: event.time.to_string(),
             dataschema: event.dataschema.as_deref(),
             correlationid: event.correlation.as_str(),
             causationid: event.causation.to_string(),
-            userid: event.user.as_deref(),
-            organisationid: event.organisation.as_deref(),
+            userid: event.user.as_deref().and_then(attribute),
+            organisationid: event.organisation.as_deref().and_then(attribute),
             traceparent: event.traceparent.as_deref(),
             heraldcatalog: event.catalog.to_string(),
             heraldjobs: jobs.join(","),
             heraldraw: event.raw.to_string(),
+            heralddepth: (event.depth > 0).then(|| event.depth.to_string()),
             datacontenttype: data.map(|_| "application/json"),
             data,
         })

@@ -3,7 +3,7 @@
 //!
 //! Source: CloudEvents 1.0.2, *Kafka Protocol Binding*, section 3.2 (binary content mode).
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use jiff::Timestamp;
 
@@ -60,13 +60,13 @@ impl EventHeaders {
         out.push(ce::ID, self.id);
         out.push(ce::SOURCE, format_args!("{SOURCE_PREFIX}{}", self.source));
         out.push(ce::TYPE, self.event.name.as_str());
-        out.push_some(ce::SUBJECT, self.subject.as_ref());
+        out.push_some(ce::SUBJECT, self.subject.as_deref().and_then(attribute));
         out.push(ce::TIME, self.time);
         out.push_some(ce::DATASCHEMA, self.dataschema.as_ref());
         out.push(ce::CORRELATION_ID, self.correlation.as_str());
         out.push(ce::CAUSATION_ID, self.causation);
-        out.push_some(ce::USER_ID, self.user.as_ref());
-        out.push_some(ce::ORGANISATION_ID, self.organisation.as_ref());
+        out.push_some(ce::USER_ID, self.user.as_deref().and_then(attribute));
+        out.push_some(ce::ORGANISATION_ID, self.organisation.as_deref().and_then(attribute));
         out.push_some(headers::TRACEPARENT, self.traceparent.as_ref());
         out.push(headers::CONTENT_TYPE, "application/json");
         out.push(headers::JOBS, Joined(&self.jobs));
@@ -110,6 +110,28 @@ impl EventHeaders {
     }
 }
 
+/// A text as an attribute of CloudEvents may be: none if it is empty, and with what no attribute may have (control characters
+/// and those that are no characters: section 3.1 of the specification, *String*) as `%` and two hexadecimal digits for each
+/// byte of its UTF-8.
+pub(crate) fn attribute(text: &str) -> Option<Cow<'_, str>> {
+    let is_refused = |c: char| c.is_control() || matches!(c as u32, 0xfdd0..=0xfdef) || c as u32 & 0xfffe == 0xfffe;
+    if text.is_empty() {
+        return None;
+    }
+    if !text.chars().any(is_refused) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_refused(c) {
+            c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| out.push_str(&format!("%{byte:02X}")));
+        } else {
+            out.push(c);
+        }
+    }
+    Some(Cow::Owned(out))
+}
+
 /// Whether the stamp of an event names the job: the one check that a runner makes for every record that is not its own.
 pub fn is_stamped(from: &Headers, job: &JobName) -> bool {
     from.text(headers::JOBS).is_some_and(|jobs| jobs.split(',').any(|name| name == job.as_str()))
@@ -138,6 +160,18 @@ fn stamp(from: &Headers) -> Result<Vec<JobName>, HeaderError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_attribute_is_neither_empty_nor_has_control_characters() {
+        for (text, expected) in [
+            ("", None),
+            ("plain ü 😀 100%", Some("plain ü 😀 100%")),
+            ("a\nb\u{0}\u{7f}", Some("a%0Ab%00%7F")),
+            ("\u{85}\u{fffe}\u{fdd0}\u{1ffff}", Some("%C2%85%EF%BF%BE%EF%B7%90%F0%9F%BF%BF")),
+        ] {
+            assert_eq!(attribute(text).as_deref(), expected, "{text:?}");
+        }
+    }
 
     #[test]
     fn an_envelope_reads_as_it_was_written() {

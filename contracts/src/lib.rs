@@ -23,5 +23,6 @@ pub mod summary;
 pub mod token;
 pub mod topics;
 pub mod wait;
+pub mod why;
 
 pub use label::Label;

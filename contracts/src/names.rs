@@ -19,6 +19,9 @@ pub enum NameError {
     /// Nothing at all, or an empty part between two dots.
     #[error("an event name is parts of letters, digits and '-' joined by single dots; `{0}` has an empty part")]
     EmptyPart(String),
+    /// No name at all.
+    #[error("a job has a name: letters, digits and '-'")]
+    NoJobName,
     /// A character that no name may have.
     #[error("`{name}` has the character {found:?}; allowed are letters, digits, '-'{dot}")]
     Character {
@@ -136,7 +139,7 @@ fn check_job_name(name: &str) -> Result<(), NameError> {
         return Err(NameError::Character { name: name.into(), found, dot: "" });
     }
     if name.is_empty() {
-        return Err(NameError::EmptyPart(name.into()));
+        return Err(NameError::NoJobName);
     }
     if name.len() > MAX_JOB_NAME {
         return Err(NameError::TooLong { name: name.into(), length: name.len(), limit: MAX_JOB_NAME });

@@ -2,7 +2,7 @@
 
 use schemars::{Schema, schema_for};
 
-use crate::{cloud_event::CloudEvent, payload, progress, raw, rejected::Rejected, summary::Summary};
+use crate::{cloud_event::CloudEvent, payload, progress, raw, rejected::Rejected, summary::Summary, why::Why};
 
 /// Every wire type's name and schema.
 pub fn all() -> Vec<(&'static str, Schema)> {
@@ -18,6 +18,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("raw-kind", schema_for!(raw::Kind)),
         ("rejected", schema_for!(Rejected)),
         ("summary", schema_for!(Summary)),
+        ("why", schema_for!(Why)),
     ]
 }
 

@@ -222,3 +222,18 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_of_a_newer_writer_is_read_and_kept() {
+        let job = r#"{"job":"j","run":"710923ea-91e1-5411-9ca1-9f0325876604","state":"deadLettered","outcome":"parked","attempts":2}"#;
+        let read: Job = serde_json::from_str(job).expect("a newer job");
+        assert_eq!(read.state, State::Unknown(Label::new("deadLettered")));
+        assert_eq!(serde_json::to_string(&read).expect("JSON"), job);
+        let counters: Counters = serde_json::from_str(r#"{"jobs":1,"deadLettered":1}"#).expect("newer counters");
+        assert_eq!(counters.jobs, 1);
+    }
+}

@@ -157,16 +157,13 @@ impl Decider<'_> {
                         found.failed(event, "too-large", stage, &error);
                     }
                 }
+                Verdict::TooLarge { stage, error } => {
+                    found.failed(event, "too-large", stage.as_str().to_owned(), &error);
+                }
                 Verdict::Failed { stage, error } => {
                     let reason = if stage == Stage::When { WHEN_FAILED } else { "data-failed" };
                     found.failed(event, reason, stage.as_str().to_owned(), &error);
                 }
-            }
-        }
-        if found.fact.events.is_empty() {
-            for not in &mut found.fact.undetected {
-                let event = self.catalog.event(&not.event);
-                not.because = event.map(|event| measure::detail(&event.why_not(change))).unwrap_or_default();
             }
         }
         found.write(input, decision);

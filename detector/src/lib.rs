@@ -27,6 +27,7 @@ mod publish;
 mod rebuild;
 mod seen;
 mod service;
+mod why;
 
 pub use config::Config;
 pub use decide::{Decider, Decision};
@@ -35,3 +36,4 @@ pub use handle::{Counts, Handle};
 pub use measure::{MAX_KEY, MAX_OUTPUTS};
 pub use seen::{First, Seen, SeenError};
 pub use service::{CatalogView, Deps, GROUP, Service};
+pub use why::why;

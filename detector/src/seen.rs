@@ -80,9 +80,9 @@ impl Entry {
     }
 }
 
-/// Seconds since 1970.
+/// Seconds since 1970; the nearest there is for a time before, or after 2106.
 fn seconds(time: Timestamp) -> u32 {
-    u32::try_from(time.as_second()).unwrap_or(0)
+    time.as_second().clamp(0, u32::MAX.into()) as u32
 }
 
 /// FNV-1a; stored, so it never changes.

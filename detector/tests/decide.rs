@@ -114,7 +114,7 @@ fn an_event_that_is_too_large_fails_alone_and_names_its_largest_leaf() {
         (
             "data: { row: { small: 1, both: [new.doc, new.doc] } }\nsample: {}",
             body("t", &json!({ "doc": doc })),
-            "`row.both`",
+            "`row.both.1`",
             "data",
         ),
         (
@@ -173,6 +173,7 @@ fn thousands_that_fail_or_do_not_happen_are_counted_beyond_the_first() {
     let fact = detected(&decision);
     assert_eq!((fact.failed.len() as u64 + fact.failed_more, decision.counts.failed), (3000, 3000));
     assert_eq!(fact.undetected.len() as u64 + fact.undetected_more, 3000);
+    assert!(fact.undetected.iter().all(|not| not.because.is_empty()), "no reason is made while deciding");
     assert!(of(&decision, topics::PROGRESS)[0].len() < 100_000);
     let rejected = rejections(&decision);
     assert!(rejected.len() <= 101, "{}", rejected.len());

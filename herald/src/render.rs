@@ -113,7 +113,12 @@ fn invocation(invocation: &Invocation, out: &mut Vec<String>) {
         out.push(format!("   ❌ and {} failed", count(invocation.failed_more as usize, "other event")));
     }
     for not in invocation.undetected.iter().take(REASONS) {
-        out.push(format!("   {DIM}·{DIM:#} {}: {}", not.event, cut(&clean(&not.because), LONGEST)));
+        let because = cut(&clean(&not.because), LONGEST);
+        let because = if because.is_empty() { because } else { format!(": {because}") };
+        out.push(format!("   {DIM}·{DIM:#} {}{because}", not.event));
+    }
+    if let Some(because) = &invocation.because {
+        out.push(format!("   {DIM}·{DIM:#} {}", cut(&clean(because), LONGEST)));
     }
     let undetected = invocation.undetected.len() + invocation.undetected_more as usize;
     if let Some(more) = more(undetected, invocation.undetected.len().min(REASONS)) {

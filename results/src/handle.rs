@@ -6,13 +6,14 @@ use contracts::{
     ids::CorrelationId,
     outcomes::{Awaited, BoxFuture, Outcomes, Unavailable, Waited},
     summary::Summary,
+    why::Explains,
 };
-
 use tokio::sync::Semaphore;
 
 use crate::{
     store::{Page, Reader, StoreError},
     watch::{Subscription, Watches},
+    why::Reasons,
 };
 
 /// How many questions are answered at once. They share the threads that may block with those who write, so that however
@@ -25,6 +26,7 @@ pub struct Handle {
     reader: Reader,
     watches: Watches,
     questions: Arc<Semaphore>,
+    reasons: Reasons,
 }
 
 /// A question could not be answered.
@@ -40,7 +42,19 @@ pub enum AskError {
 
 impl Handle {
     pub(crate) fn new(reader: Reader, watches: Watches) -> Self {
-        Self { reader, watches, questions: Arc::new(Semaphore::new(QUESTIONS)) }
+        let questions = Arc::new(Semaphore::new(QUESTIONS));
+        Self { reader, watches, questions, reasons: Reasons::default() }
+    }
+
+    /// The same, with someone who knows why events did not happen: summaries say so.
+    #[must_use]
+    pub fn explained_by(self, explains: Arc<dyn Explains>) -> Self {
+        Self { reasons: Reasons(Some(explains)), ..self }
+    }
+
+    /// Who knows why events did not happen, if anybody does.
+    pub(crate) fn explains(&self) -> Option<&Arc<dyn Explains>> {
+        self.reasons.0.as_ref()
     }
 
     /// Runs a blocking question on a thread where it may block.
@@ -67,7 +81,11 @@ impl Handle {
     /// # Errors
     /// The store cannot be read.
     pub async fn summary(&self, correlation: CorrelationId, page: Page) -> Result<Option<Summary>, AskError> {
-        self.ask(move |reader| reader.summary(&correlation, &page)).await
+        let mut found = self.ask(move |reader| reader.summary(&correlation, &page)).await?;
+        if let Some(summary) = &mut found {
+            self.reasons.explain(summary).await;
+        }
+        Ok(found)
     }
 
     /// Watches a correlation, known or not. Changes before this call are not told: subscribe first, then ask.

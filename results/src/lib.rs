@@ -18,6 +18,7 @@ mod handle;
 mod service;
 pub mod store;
 mod watch;
+mod why;
 
 pub use config::{AfterLoss, Config};
 pub use error::Error;

@@ -36,6 +36,11 @@ impl Budget {
         Self { steps: Cell::new(MAX_STEPS), looks: Cell::new(0), bytes: Cell::new(MAX_BYTES) }
     }
 
+    /// How many steps were taken.
+    pub(crate) fn spent(&self) -> u32 {
+        MAX_STEPS - self.steps.get()
+    }
+
     #[inline]
     pub(crate) fn spend(&self, steps: usize, span: Span) -> Result<(), Stop> {
         match u32::try_from(steps).ok().and_then(|steps| self.steps.get().checked_sub(steps)) {
@@ -85,6 +90,11 @@ impl Room {
     /// Room for so many bytes.
     pub fn new(limit: usize) -> Self {
         Self { left: Cell::new(limit), limit }
+    }
+
+    /// Whether more was to be taken than there was.
+    pub fn is_full(&self) -> bool {
+        self.left.get() == 0
     }
 
     /// Takes so many bytes.

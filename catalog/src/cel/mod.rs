@@ -41,6 +41,7 @@ use crate::change::{Change, Operation};
 pub use budget::{MAX_DATA, MAX_KEY, MAX_STEPS, NoRoom, Room};
 pub(crate) use columns::Columns;
 pub(crate) use convert::length;
+pub use explain::Effort;
 pub(crate) use scan::{Kind as TokenKind, Scanner, scan};
 pub(crate) use suggest::closest;
 
@@ -141,7 +142,12 @@ impl Expression {
 
     /// Why the condition did not hold, in words; `None` if it did.
     pub fn why_not(&self, bindings: &Bindings<'_>) -> Option<String> {
-        explain::Explanation::new(self, bindings).condition()
+        self.why_not_within(bindings, &Effort::default())
+    }
+
+    /// The same within what several explanations may cost together. Once that is spent it says no more than so.
+    pub fn why_not_within(&self, bindings: &Bindings<'_>, effort: &Effort) -> Option<String> {
+        explain::Explanation::new(self, bindings, effort).condition()
     }
 
     /// What an outcome without a value means, in words: the text of the part that was absent or failed.

@@ -26,7 +26,7 @@ use crate::{
     config::{self, Config, Kind},
     exit::Usage,
     print::Speaker,
-    stages::{Catalogs, Gate, Publisher, Stages, Writers, base_topics},
+    stages::{Catalogs, Explainer, Gate, Publisher, Stages, Writers, base_topics},
 };
 
 /// How many threads may block at once: the results' writer, their readers, and whoever reads behind the log's tail. Each
@@ -88,20 +88,22 @@ async fn serve(config: Config, options: DevOptions, speaker: Speaker) -> anyhow:
     bus.create(base_topics()).await.context("cannot create the topics")?;
 
     let results = results::Service::new(config.results.clone(), results::Deps { bus: bus.clone() })?;
-    let outcomes = results.handle();
+    let catalogs = Catalogs::new();
+    let registry = job_runner::Registry::standard(&config.job_runner);
+    let explainer = Explainer::new(bus.clone(), registry.clone(), catalogs.clone());
+    let outcomes = results.handle().explained_by(Arc::new(explainer));
     let deps = ingest::Deps { bus: bus.clone(), outcomes: Some(Arc::new(outcomes.clone())) };
     let mut ingest = ingest::Service::new(config.ingest.clone(), deps)?;
     let webhook = ingest.bind().await?;
     let api = Bound::bind("api.listen", &config.api.listen).await?;
     let api_address = api.address();
 
-    let catalogs = Catalogs::new();
     let health = Health::new();
     let check = health.register("catalog");
     let stages = Stages {
         bus: bus.clone(),
         config: Arc::new(config.clone()),
-        registry: job_runner::Registry::standard(&config.job_runner),
+        registry,
         catalogs: catalogs.clone(),
         gate: Gate::open(),
         board: job_runner::Board::default(),

@@ -1,6 +1,6 @@
 //! `herald results`: what happened, and the API, on Kafka; one process, which owns the store.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use contracts::topics;
 use runtime::{
@@ -9,7 +9,7 @@ use runtime::{
 };
 
 use super::{Process, Role, configure, run as run_role, single::Single};
-use crate::{cli::ResultsOptions, config::expiry, exit::Usage};
+use crate::{cli::ResultsOptions, config::expiry, exit::Usage, stages::Explainer};
 
 const ROLE: Role = Role {
     name: "results",
@@ -46,7 +46,9 @@ pub(crate) fn run(options: ResultsOptions) -> anyhow::Result<ExitCode> {
 async fn serve(mut process: Process) -> anyhow::Result<ExitCode> {
     let deps = ::results::Deps { bus: process.kafka.clone() };
     let results = ::results::Service::new(process.config.results.clone(), deps)?;
-    let handle = results.handle();
+    let stages = &process.stages;
+    let explainer = Explainer::new(process.kafka.clone(), stages.registry.clone(), stages.catalogs.clone());
+    let handle = results.handle().explained_by(Arc::new(explainer));
     let api = Bound::bind("api.listen", &process.config.api.listen).await?;
     let facts = vec![
         ("API", format!("http://{}", api.address())),

@@ -2,7 +2,7 @@
 //!
 //! Records are numbered, and **the first of a number counts**: of two writers who both made number 7 of number 6, the one
 //! whose record stands first has written it. So that compaction, which keeps the last record of a key, cannot turn that
-//! around, each record has a key of its own where several may write; what no longer counts is deleted by a null.
+//! around, each record has a key of its own; what has decided nothing that is still kept is deleted by a null.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,6 +10,7 @@ use bus::{Bus, Error, Offset, Record, Start, TopicPartition};
 use bytes::Bytes;
 use catalog::wire::{CatalogRecord, DecodeError};
 use contracts::topics;
+use jiff::Timestamp;
 
 /// How many bytes are read at once.
 const STEP: usize = 1024 * 1024;
@@ -30,7 +31,16 @@ pub(super) struct Log<'b> {
     at: TopicPartition,
     next: Option<Offset>,
     read: VecDeque<Record>,
-    live: HashMap<Bytes, Offset>,
+    live: HashMap<Bytes, Option<Live>>,
+}
+
+/// What a catalog that is not deleted says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Live {
+    /// Its number.
+    pub(super) number: u64,
+    /// When it was planned.
+    pub(super) written: Timestamp,
 }
 
 impl<'b> Log<'b> {
@@ -59,8 +69,12 @@ impl<'b> Log<'b> {
             self.live.remove(&key);
             return Ok(Some((record.offset, Entry::Deleted)));
         };
-        self.live.insert(key, record.offset);
         let entry = CatalogRecord::decode(value).map_or_else(Entry::Unreadable, |it| Entry::Catalog(Box::new(it)));
+        let live = match &entry {
+            Entry::Catalog(record) => Some(Live { number: record.number, written: record.written }),
+            Entry::Unreadable(_) | Entry::Deleted => None,
+        };
+        self.live.insert(key, live);
         Ok(Some((record.offset, entry)))
     }
 
@@ -72,9 +86,9 @@ impl<'b> Log<'b> {
         self.bus.changed(&self.at, self.next.unwrap_or(Offset::ZERO)).await
     }
 
-    /// The keys of all records that were read and not deleted since.
-    pub(super) fn live(&self) -> impl Iterator<Item = &Bytes> {
-        self.live.keys()
+    /// The keys of all records that were read and not deleted since, with what can be read of them.
+    pub(super) fn live(&self) -> impl Iterator<Item = (&Bytes, Option<Live>)> {
+        self.live.iter().map(|(key, live)| (key, *live))
     }
 }
 

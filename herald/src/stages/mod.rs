@@ -7,6 +7,7 @@ mod log;
 mod publish;
 mod schemas;
 mod still;
+mod why;
 
 use std::{convert::Infallible, error::Error, sync::Arc, time::Duration};
 
@@ -25,6 +26,7 @@ pub(crate) use self::{
     follow::{Catalogs, Followed},
     gate::{Gate, Topics},
     publish::{Applied, Draft, Publisher, Writers, on_the_bus},
+    why::Explainer,
 };
 use crate::config::Config;
 

@@ -16,10 +16,11 @@ use catalog::{
 };
 use contracts::{names::GroupName, outcomes::BoxFuture, topics};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::{SignedDuration, Timestamp};
 use job_runner::Registry;
 use uuid::Uuid;
 
-use super::log::{Entry, Log, Newest};
+use super::log::{Entry, Live, Log, Newest};
 use crate::aside::aside;
 
 /// How many questions are put to the bus at once.
@@ -28,6 +29,10 @@ const QUESTIONS: usize = 64;
 const TOPICS: usize = 200;
 /// How long the files may take to be read and compiled.
 const READ: Duration = Duration::from_secs(60);
+/// How many earlier catalogs are kept at most, however old the oldest change is.
+const KEPT: usize = 100;
+/// How long after a catalog was written the one before it may still decide, in a process that has not heard of it.
+const FOLLOWED: SignedDuration = SignedDuration::from_mins(10);
 /// How long a record that was written may take to be read back.
 const READ_BACK: Duration = Duration::from_secs(15);
 
@@ -167,7 +172,7 @@ impl Publisher {
                 sources: draft.sources.clone(),
                 catalog: &draft.catalog,
                 ends: &|topic| ends.get(topic).cloned().unwrap_or_default(),
-                now: jiff::Timestamp::now(),
+                now: Timestamp::now(),
                 keep_retired: KEEP_RETIRED,
                 drained: &|group| !undrained.contains(group),
             });
@@ -206,14 +211,14 @@ impl Publisher {
 
     /// Writes the record, and makes sure that it counts.
     async fn write(&self, record: &CatalogRecord, log: &mut Log<'_>) -> anyhow::Result<()> {
-        let key = match self.writers {
-            Writers::Us => Bytes::from_static(topics::CATALOG.as_bytes()),
-            Writers::Others => format!("{}/{}", record.number, Uuid::now_v7()).into(),
-        };
+        let key = Bytes::from(format!("{}/{}", record.number, Uuid::now_v7()));
         let written = Outgoing::new(topics::CATALOG, key.clone(), record.encode());
         let spots = self.bus.publish(vec![written]).await.context("cannot write the catalog")?;
-        let Some(spot) = spots.first().filter(|_| self.writers == Writers::Others) else { return Ok(()) };
-        let before: Vec<Bytes> = log.live().cloned().collect();
+        let before: Vec<(Bytes, Option<Live>)> = log.live().map(|(key, live)| (key.clone(), live)).collect();
+        let Some(spot) = spots.first().filter(|_| self.writers == Writers::Others) else {
+            self.forget(before, record.written).await;
+            return Ok(());
+        };
         let lost = tokio::time::timeout(READ_BACK, was_forestalled(log, record.number, spot.offset))
             .await
             .context("the catalog was written, but cannot be read back to see whether it counts; apply it again")??;
@@ -225,8 +230,30 @@ impl Publisher {
                 record.number
             );
         }
-        self.delete(before).await;
+        self.forget(before, record.written).await;
         Ok(())
+    }
+
+    /// Deletes the catalogs that decided nothing of what is still in `raw`: the others are asked why events did not happen.
+    async fn forget(&self, before: Vec<(Bytes, Option<Live>)>, now: Timestamp) {
+        let oldest = match self.oldest_raw().await {
+            Ok(oldest) => oldest.unwrap_or(now),
+            Err(error) => {
+                tracing::debug!(%error, "records of earlier catalogs stay on the bus for now");
+                return;
+            }
+        };
+        self.delete(expendable(before, oldest, now)).await;
+    }
+
+    /// When the oldest change that is still in `raw` came; none if it is empty, or not there.
+    async fn oldest_raw(&self) -> Result<Option<Timestamp>, bus::Error> {
+        let topics = self.bus.topics().await?;
+        let raw = topics.iter().filter(|info| info.topic.as_str() == topics::RAW).flat_map(TopicInfo::each);
+        let first = ask_all(&self.bus, raw.collect::<Vec<_>>(), |bus, at| {
+            Box::pin(async move { Ok(bus.read(at, Offset::ZERO, 1).await?.first().map(|record| record.published)) })
+        });
+        Ok(first.await?.into_iter().filter_map(|(_, published)| published).min())
     }
 
     /// Deletes records that no longer count. They would only be read for nothing, so a failure is no more than said.
@@ -241,6 +268,23 @@ impl Publisher {
             tracing::warn!(%error, "records of earlier catalogs stay on the bus for now");
         }
     }
+}
+
+/// Of earlier catalogs those that a later one had followed a while before `oldest`, those beyond the newest [`KEPT`], and
+/// those that cannot be read. The one written `now` follows all of them.
+fn expendable(before: Vec<(Bytes, Option<Live>)>, oldest: Timestamp, now: Timestamp) -> Vec<Bytes> {
+    let (readable, mut gone): (Vec<_>, Vec<_>) = before.into_iter().partition(|(_, live)| live.is_some());
+    let mut readable: Vec<(Bytes, Live)> = readable.into_iter().filter_map(|(key, live)| Some((key, live?))).collect();
+    readable.sort_unstable_by_key(|(_, live)| std::cmp::Reverse(live.number));
+    let mut next = now;
+    for (place, (key, live)) in readable.into_iter().enumerate() {
+        let followed = next.checked_add(FOLLOWED).unwrap_or(next);
+        if place >= KEPT || followed <= oldest {
+            gone.push((key, None));
+        }
+        next = live.written;
+    }
+    gone.into_iter().map(|(key, _)| key).collect()
 }
 
 /// Asks the same of each, several at once.

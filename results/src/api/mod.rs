@@ -15,6 +15,7 @@ mod rejected;
 mod status;
 mod stream;
 mod structured;
+mod why;
 
 use std::sync::Arc;
 
@@ -57,6 +58,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/events/{name}", get(events::show))
         .route("/v1/rejected", get(rejected::list))
         .route("/v1/raw/{partition}/{offset}", get(raw::show))
+        .route("/v1/raw/{partition}/{offset}/why", get(why::show))
         .route("/v1/status", get(status::show))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this is only read; use GET")

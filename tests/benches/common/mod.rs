@@ -30,6 +30,28 @@ pub(crate) fn ten_rules() -> Catalog {
     outcome.catalog.unwrap_or_else(|| panic!("{}", outcome.report))
 }
 
+/// Fifty events on `moves`, none of which the example's body is.
+pub(crate) fn fifty_rules() -> Catalog {
+    let conditions = [
+        "became(\"status\", \"delivered\")",
+        "became(\"cancel_status\", \"approved\")",
+        "changed(\"price\") && new.price > 1000",
+        "new.status in [\"lost\", \"stolen\"]",
+        "new.customer_id == 4711 && op == \"UPDATE\"",
+    ];
+    let files = (0..50).map(|index| {
+        let text = format!(
+            "from: {{ table: public.moves, operations: [update] }}\nwhen: |\n  {} && new.id != {index}\n\
+             data: {{ moveId: new.id, customerId: new.customer_id, at: new.updated_at }}\nkey: data.moveId\n\
+             sample: {{ moveId: 1 }}\njobs:\n  - id: note\n    log: {{}}\n",
+            conditions[index % conditions.len()]
+        );
+        (format!("events/move.rule-{index}.yaml"), text)
+    });
+    let outcome = Catalog::compile(&Sources::new(files), &Registry::standard(&Config::default()));
+    outcome.catalog.unwrap_or_else(|| panic!("{}", outcome.report))
+}
+
 /// The example's body, as Hasura sends it.
 pub(crate) fn body() -> Vec<u8> {
     std::fs::read(tests::root().join("examples/moves/payloads/pickup-successful.json")).expect("the example")

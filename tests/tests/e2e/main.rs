@@ -16,3 +16,4 @@ mod moves;
 mod support;
 mod surroundings;
 mod webhook;
+mod why;

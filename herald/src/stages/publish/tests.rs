@@ -63,7 +63,25 @@ async fn of_two_writers_of_one_number_the_first_counts_and_the_other_is_refused(
     assert_eq!(fixture.counts().await, (1, "first".to_owned(), 1));
     // Applied again, it is planned on what counts.
     assert!(matches!(second.apply().await.expect("a bus"), Applied::Published(draft) if draft.number() == 2));
-    assert_eq!(fixture.counts().await, (2, "second".to_owned(), 1), "records that no longer count are deleted");
+    assert_eq!(fixture.counts().await, (2, "second".to_owned(), 2), "the one before may still decide for a while");
+}
+
+#[test]
+fn a_catalog_is_kept_for_as_long_as_what_it_decided() {
+    let at = |minutes: i64| Timestamp::from_second(1_700_000_000 + 60 * minutes).expect("a time");
+    let live = |number: u64, minutes| (Bytes::from(number.to_string()), Some(Live { number, written: at(minutes) }));
+    let catalogs = || vec![live(1, 0), live(2, 100), live(3, 200), (Bytes::from("odd"), None)];
+    let gone = |oldest, now| {
+        let gone = expendable(catalogs(), at(oldest), at(now));
+        gone.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(gone(50, 300), ["odd"]);
+    assert_eq!(gone(109, 300), ["odd"]);
+    assert_eq!(gone(110, 300), ["odd", "1"]);
+    assert_eq!(gone(250, 300), ["odd", "2", "1"]);
+    assert_eq!(gone(310, 300), ["odd", "3", "2", "1"]);
+    let many = (0..150).map(|number| live(number, number as i64)).collect();
+    assert_eq!(expendable(many, at(0), at(200)).len(), 50);
 }
 
 #[tokio::test]

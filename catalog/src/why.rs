@@ -1,0 +1,139 @@
+//! Why events did not happen in a change: made on demand, from the change and the catalog that decided.
+
+use contracts::names::EventRef;
+
+use crate::{
+    catalog::Catalog,
+    cel::{Effort, closest},
+    change::Change,
+    detector::{Mismatch, Table, Tables},
+    event::Event,
+};
+
+/// How many events are explained.
+const EXPLAINED: usize = 200;
+/// How many events or tables a sentence names.
+const NAMED: usize = 3;
+/// How many tables are compared with one that no event names.
+const COMPARED: usize = 2000;
+/// The longest sentence, in characters, and the longest name in it.
+const SENTENCE: usize = 1000;
+const NAME: usize = 100;
+
+/// Why events did not happen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Whys {
+    /// The events of the change's table that did not get past their selector or condition, with the reason: first those
+    /// that looked at the change, then those that are about another operation or source.
+    pub events: Vec<(EventRef, String)>,
+    /// How many more there were.
+    pub more: u64,
+    /// Why no event looked at the change at all.
+    pub nothing: Option<String>,
+}
+
+impl Catalog {
+    /// Why the events did not happen that did not, in words for people. Bounded in work and in bytes, whatever the change.
+    pub fn why_not(&self, change: &Change<'_>) -> Whys {
+        let effort = Effort::default();
+        let mut out = Whys::default();
+        let mismatch = |event: &Event| event.selector().and_then(|selector| selector.mismatch(change));
+        let of_table = |event: &&Event| event.selector().is_some() && mismatch(event) != Some(Mismatch::Table);
+        let (looked, passed_by): (Vec<&Event>, Vec<&Event>) =
+            self.events().iter().filter(of_table).partition(|event| mismatch(event).is_none());
+        // A wrong trigger is found by looking, as a condition is.
+        let by_trigger = passed_by.iter().any(|event| mismatch(event) == Some(Mismatch::Trigger));
+        if looked.is_empty() && !by_trigger {
+            out.nothing = Some(cut(&self.nothing_about(change, &passed_by), SENTENCE));
+        }
+        for event in looked.into_iter().chain(passed_by) {
+            let Some(why) = event.why_not_within(change, &effort) else { continue };
+            if out.events.len() < EXPLAINED && !effort.is_spent() {
+                out.events.push((event.name().clone(), cut(&why, SENTENCE)));
+            } else {
+                out.more += 1;
+            }
+        }
+        out
+    }
+
+    /// Why no event looked at a change; `passed_by` are those of its table.
+    fn nothing_about(&self, change: &Change<'_>, passed_by: &[&Event]) -> String {
+        let (schema, name) = (cut(change.schema(), NAME), cut(change.table(), NAME));
+        let table = format!("{schema}.{name}");
+        let mut operations: Vec<String> = Vec::new();
+        let mut sources: Vec<String> = Vec::new();
+        for event in passed_by {
+            let Some(selector) = event.selector() else { continue };
+            if !selector.operations.contains(&change.operation()) {
+                let listed: Vec<&str> = selector.operations.iter().map(|operation| operation.as_str()).collect();
+                operations.push(format!("{} is about {} only", event.name(), listed.join(", ")));
+            } else if let Some(source) = &selector.source {
+                sources.push(format!("{} wants the source {source}", event.name()));
+            }
+        }
+        if !sources.is_empty() {
+            let source = cut(change.source(), NAME);
+            return format!("no event is about {table} of the source {source}; {}", first(&sources));
+        }
+        if !operations.is_empty() {
+            return format!("no event is about {} of {table}; {}", change.operation(), first(&operations));
+        }
+        let tables = self.tables();
+        if tables.is_empty() {
+            return format!("no event is about {table}: the catalog has no event that is about a table");
+        }
+        let same_name: Vec<&Table> = tables.iter().copied().filter(|table| table.name == name).collect();
+        let near: Vec<&Table> = if same_name.is_empty() {
+            let known = tables.iter().map(|table| table.name.as_str());
+            let by_name =
+                closest(&name, known).map(|near| tables.iter().copied().filter(|it| it.name == near).collect());
+            by_name.unwrap_or_default()
+        } else {
+            same_name
+        };
+        if near.is_empty() {
+            let all: Vec<String> = tables.iter().map(ToString::to_string).collect();
+            return format!("no event is about {table}; the catalog is about {}", first(&all));
+        }
+        let named: Vec<String> = near.iter().map(|table| format!("{table} ({})", first(&self.about(table)))).collect();
+        format!("no event is about {table}; closest: {}", first(&named))
+    }
+
+    /// The tables that events name, each once, in order.
+    fn tables(&self) -> Vec<&Table> {
+        let selectors = self.events().iter().filter_map(Event::selector);
+        let named = selectors.filter_map(|selector| match &selector.tables {
+            Tables::These(tables) => Some(tables),
+            Tables::All => None,
+        });
+        let mut tables: Vec<&Table> = named.flatten().collect();
+        tables.sort_unstable();
+        tables.dedup();
+        tables.truncate(COMPARED);
+        tables
+    }
+
+    fn about(&self, table: &Table) -> Vec<String> {
+        let is_about = |event: &&Event| {
+            event.selector().is_some_and(|selector| selector.tables.includes(&table.schema, &table.name))
+        };
+        self.events().iter().filter(is_about).map(|event| event.name().to_string()).collect()
+    }
+}
+
+/// The first of a list, and how many more there are.
+fn first(of: &[String]) -> String {
+    let shown = of.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match of.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn cut(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,40 @@
+//! Why events did not happen in a raw record: asked again, for whoever wants to know.
+
+use bus::Record;
+use catalog::{Catalog, Change, ChangeParts, Whys};
+use contracts::{
+    hasura,
+    progress::Undetected,
+    raw::{Kind, Place, RawHeaders},
+    why::Why,
+};
+
+/// Why the events of a catalog of that number did not happen in a raw record. Bounded in work and in bytes.
+pub fn why(catalog: &Catalog, number: u64, record: &Record) -> Why {
+    let raw = Place { partition: record.partition.0, offset: record.offset.0 };
+    let only = |because: &str| Why::only(raw, number, because);
+    let headers = match RawHeaders::decode(&record.headers) {
+        Ok(headers) => headers,
+        Err(_) => return only("the record is none that Herald wrote"),
+    };
+    match headers.kind {
+        Kind::Hasura => {}
+        Kind::Scheduled => {
+            return only(
+                "a scheduled trigger's body is recorded, and no event is detected in it: events are about tables",
+            );
+        }
+        Kind::Named => return only("it is no change of a table, but a publication by name"),
+        Kind::Unknown(kind) => return only(&format!("this herald knows no records of the kind `{kind}`")),
+    }
+    let Ok(body) = catalog.parse(record.value()) else { return only("the body is no JSON") };
+    let parts = ChangeParts { body: hasura::unwrap(&body), source: &headers.source, received: headers.received };
+    match Change::new(parts) {
+        Err(error) => only(&error.to_string()),
+        Ok(change) => {
+            let Whys { events, more, nothing } = catalog.why_not(&change);
+            let undetected = events.into_iter().map(|(event, because)| Undetected { event, because }).collect();
+            Why { raw, catalog: number, because: nothing, undetected, undetected_more: more }
+        }
+    }
+}

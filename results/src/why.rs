@@ -1,0 +1,48 @@
+//! Reasons for what did not happen, put into a summary for whoever reads it.
+
+use std::{fmt, sync::Arc};
+
+use contracts::{
+    summary::{Invocation, Summary},
+    why::Explains,
+};
+
+/// How many invocations of a summary are explained: each is a raw record to be read.
+const EXPLAINED: usize = 10;
+
+/// Whom to ask why.
+#[derive(Clone, Default)]
+pub(crate) struct Reasons(pub(crate) Option<Arc<dyn Explains>>);
+
+impl fmt::Debug for Reasons {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Reasons" } else { "no reasons" })
+    }
+}
+
+impl Reasons {
+    /// Says of the first invocations in which events did not happen, why not.
+    pub(crate) async fn explain(&self, summary: &mut Summary) {
+        let Some(explains) = &self.0 else { return };
+        for invocation in summary.invocations.iter_mut().filter(|one| wants_reasons(one)).take(EXPLAINED) {
+            match explains.why(invocation.raw, invocation.catalog).await {
+                Ok(why) => {
+                    for not in invocation.undetected.iter_mut().filter(|not| not.because.is_empty()) {
+                        if let Some(found) = why.undetected.iter().find(|found| found.event == not.event) {
+                            not.because.clone_from(&found.because);
+                        }
+                    }
+                    // What was decided tells what there was to say; a wrong trigger is among its names.
+                    invocation.because = why.because;
+                }
+                Err(error) => invocation.because = Some(format!("why is not known now: {error}")),
+            }
+        }
+    }
+}
+
+/// Whether it was decided, and something of it did not happen without a reason that is known.
+fn wants_reasons(one: &Invocation) -> bool {
+    let nothing = one.events.is_empty() && one.failed.is_empty() && one.undetected.is_empty();
+    one.catalog.is_some() && (nothing || one.undetected.iter().any(|not| not.because.is_empty()))
+}

@@ -1,0 +1,66 @@
+//! What is not detected says why, always, and without anything being made while deciding.
+
+use contracts::why::Why;
+use serde_json::json;
+use tests::{Herald, body};
+
+use crate::support::noted;
+
+fn rule(table: &str, when: &str) -> String {
+    format!(
+        "from: {{ table: {table}, operations: [insert] }}\nwhen: |\n  {when}\nsample: {{ id: 1 }}\ndata: {{ id: new.id }}\n"
+    )
+}
+
+#[tokio::test]
+async fn what_did_not_happen_says_why_beside_what_did_and_by_the_catalog_that_decided() {
+    let herald = Herald::build()
+        .event("thing.made", &noted("things"))
+        .event("thing.typo", &rule("things", "new.idd == 1"))
+        .start()
+        .await;
+    let summary = herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;
+    let one = &summary.invocations[0];
+    assert_eq!(one.events.len(), 1);
+    assert_eq!((one.undetected.len(), one.undetected[0].because.as_str()), (1, "new.idd is missing"));
+    let shown = herald.cli(&["show", summary.correlation.as_str()]).await.expect(0);
+    shown.has(&["thing.typo: new.idd is missing"]);
+    // Edited, the catalog that decided is still asked, and the one that counts now can be.
+    herald.apply("events/thing.typo.yaml", &rule("things", "new.id == 7")).await;
+    let again = herald.summary(&summary.correlation).await.expect("known");
+    assert_eq!(again.invocations[0].undetected[0].because, "new.idd is missing");
+    let why: Why = herald.get(&format!("/v1/raw/{}/why", one.raw)).await.expect(200).json();
+    assert_eq!((why.catalog, why.undetected[0].because.as_str()), (2, "new.id == 7 is false (new.id = 1)"));
+    let why: Why = herald.get(&format!("/v1/raw/{}/why?catalog=1", one.raw)).await.expect(200).json();
+    assert_eq!(why.undetected[0].because, "new.idd is missing");
+    let gone: Why = herald.get("/v1/raw/0/999999/why").await.expect(200).json();
+    assert!(gone.because.is_some_and(|because| because.contains("no longer kept")));
+}
+
+#[tokio::test]
+async fn what_no_event_is_about_says_so_with_the_closest() {
+    let herald = Herald::build().event("thing.made", &rule("shop.things", "new.id == 1")).start().await;
+    let summary = herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;
+    let because = summary.invocations[0].because.clone().expect("a reason");
+    assert_eq!(because, "no event is about public.things; closest: shop.things (thing.made)");
+    herald.cli(&["show", summary.correlation.as_str()]).await.expect(0).has(&[&because]);
+    let nightly = json!({ "scheduled_time": "2026-01-01T00:00:00Z", "name": "nightly", "id": "s1", "payload": {} });
+    let nightly = herald.run(nightly).await;
+    assert!(nightly.invocations[0].because.as_ref().is_some_and(|because| because.contains("scheduled")));
+}
+
+#[tokio::test]
+async fn the_same_id_with_another_change_is_not_run_and_everybody_says_so() {
+    let herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    let first = herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;
+    herald.post(body::insert("a", "things", json!({ "id": 2 }))).await;
+    let summary = herald
+        .wait_for("the other change to be counted", async || {
+            herald.summary(&first.correlation).await.filter(|summary| summary.invocations[0].reused == 1)
+        })
+        .await;
+    assert_eq!((summary.counters.events, summary.counters.jobs), (1, 1));
+    herald.cli(&["show", first.correlation.as_str()]).await.expect(0).has(&["id-reused"]);
+    let rejected = herald.get("/v1/rejected").await.expect(200).text();
+    assert!(rejected.contains("id-reused"), "{rejected}");
+}
