@@ -1,6 +1,6 @@
 //! Reasons for what did not happen, put into a summary for whoever reads it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use contracts::{
     summary::{Invocation, Summary},
@@ -9,6 +9,9 @@ use contracts::{
 
 /// How many invocations of a summary are explained: each is a raw record to be read.
 const EXPLAINED: usize = 10;
+
+/// How long a summary waits for its reasons.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whom to ask why.
 #[derive(Clone, Default)]
@@ -24,19 +27,24 @@ impl Reasons {
     /// Says of the first invocations in which events did not happen, why not.
     pub(crate) async fn explain(&self, summary: &mut Summary) {
         let Some(explains) = &self.0 else { return };
-        for invocation in summary.invocations.iter_mut().filter(|one| wants_reasons(one)).take(EXPLAINED) {
-            match explains.why(invocation.raw, invocation.catalog).await {
-                Ok(why) => {
-                    for not in invocation.undetected.iter_mut().filter(|not| not.because.is_empty()) {
-                        if let Some(found) = why.undetected.iter().find(|found| found.event == not.event) {
-                            not.because.clone_from(&found.because);
-                        }
+        // What is known is answered in time, whatever the bus does; what is not explained by then has names alone.
+        let _ = tokio::time::timeout(PATIENCE, explain(&**explains, summary)).await;
+    }
+}
+
+async fn explain(explains: &dyn Explains, summary: &mut Summary) {
+    for invocation in summary.invocations.iter_mut().filter(|one| wants_reasons(one)).take(EXPLAINED) {
+        match explains.why(invocation.raw, invocation.catalog).await {
+            Ok(why) => {
+                for not in invocation.undetected.iter_mut().filter(|not| not.because.is_empty()) {
+                    if let Some(found) = why.undetected.iter().find(|found| found.event == not.event) {
+                        not.because.clone_from(&found.because);
                     }
-                    // What was decided tells what there was to say; a wrong trigger is among its names.
-                    invocation.because = why.because;
                 }
-                Err(error) => invocation.because = Some(format!("why is not known now: {error}")),
+                // What was decided tells what there was to say; a wrong trigger is among its names.
+                invocation.because = why.because;
             }
+            Err(error) => invocation.because = Some(format!("why is not known now: {error}")),
         }
     }
 }
