@@ -31,12 +31,17 @@ pub(crate) async fn run(plan: Arc<Plan>, launch: Launch, stop: CancellationToken
     let whole = AssertUnwindSafe(limited(&plan, launch, stop)).catch_unwind().await;
     let ended = whole.unwrap_or_else(|panic| Ended::Done(Err(panicked(panic.as_ref()))));
     if let Ended::Done(Err(failure)) = &ended {
-        tracing::warn!(
-            job.name = plan.group.full_name(), job.attempt = number, event.id = %event.id,
-            correlation.id = %event.correlation, error = failure.error, "a job failed"
-        );
+        say_failed(&plan, &event, number, failure);
     }
     ended
+}
+
+/// Says once in the log that a run has failed, and why.
+pub(crate) fn say_failed(plan: &Plan, event: &EventHeaders, number: u32, failure: &Failure) {
+    tracing::warn!(
+        job.name = plan.group.full_name(), job.attempt = number, event.id = %event.id,
+        correlation.id = %event.correlation, error = failure.error, "a job failed"
+    );
 }
 
 async fn limited(plan: &Plan, launch: Launch, stop: CancellationToken) -> Ended {

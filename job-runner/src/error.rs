@@ -48,6 +48,12 @@ pub enum GroupError {
         /// Those there are.
         known: String,
     },
+    /// The job left the catalog, and this version cannot use its definition.
+    #[error(
+        "the job left the catalog, and this version cannot use its definition, so that what names it is not run; run the \
+         version before, or put the job back into the catalog"
+    )]
+    Unusable,
     /// A defect of Herald.
     #[error("the group panicked, which is a defect of Herald: {0}")]
     Panicked(String),
@@ -71,7 +77,7 @@ impl GroupError {
         match self {
             Self::Bus(bus::Error::Unavailable(_) | bus::Error::UnknownTopic(_)) | Self::Refused(_) => Remedy::Rejoin,
             Self::Bus(bus::Error::Stopped(_)) => Remedy::Restart,
-            Self::UnknownKind { .. } => Remedy::NextCatalog,
+            Self::UnknownKind { .. } | Self::Unusable => Remedy::NextCatalog,
             Self::Bus(bus::Error::PositionLost { .. })
             | Self::Note { .. }
             | Self::Vanished { .. }
@@ -90,6 +96,7 @@ impl GroupError {
             Self::Note { .. } => "note",
             Self::Vanished { .. } => "vanished",
             Self::UnknownKind { .. } => "unknown-kind",
+            Self::Unusable => "unusable",
             Self::Panicked(_) => "panicked",
         }
     }

@@ -37,6 +37,9 @@ pub trait Kind: Send + Sync + 'static {
     /// Runs one attempt. When [`Run::cancelled`] is, it should end within a second; then it is dropped, and what it
     /// started must end with it. The job's timeout is enforced by the caller.
     fn run(&self, run: Run) -> BoxFuture<'_, Outcome>;
+
+    /// Ends at once what of it would outlive the process, which is about to end.
+    fn kill(&self) {}
 }
 
 /// A kind that runs within the batch that read its record: see [`Kind::inline`].

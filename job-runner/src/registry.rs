@@ -56,6 +56,11 @@ impl Registry {
         self.register(name, Arc::new(Function(function)))
     }
 
+    /// Ends at once what of any kind would outlive the process, which is about to end.
+    pub fn kill(&self) {
+        self.kinds.values().for_each(|kind| kind.kill());
+    }
+
     /// The kind of that name.
     pub fn get(&self, name: &str) -> Option<Arc<dyn Kind>> {
         self.kinds.get(name).cloned()

@@ -35,6 +35,9 @@ use crate::{
 /// How often it is looked whether jobs that the catalog has forgotten are drained, while there are any.
 const LOOK_AT_GONE: Duration = Duration::from_secs(30);
 
+/// How many jobs are named of those that a shutdown waits for.
+const SAID: usize = 5;
+
 /// What the job runner needs of others.
 pub struct Deps {
     /// The bus.
@@ -78,6 +81,8 @@ struct Groups<'s> {
     outage: Arc<Outage>,
     view: Option<Arc<CatalogView>>,
     kept: HashMap<GroupName, Kept>,
+    /// Groups that are shown although nobody can run them.
+    unusable: HashSet<GroupName>,
     /// Groups that are gone and whose positions are to be forgotten: whether that is being done just now.
     forgotten: HashMap<GroupName, bool>,
     /// Questions to the bus, of which none holds up the others.
@@ -111,11 +116,13 @@ impl Service {
             outage: Arc::default(),
             view: None,
             kept: HashMap::new(),
+            unusable: HashSet::new(),
             forgotten: HashMap::new(),
             chores: JoinSet::new(),
             tasks: JoinSet::new(),
         };
         let ended = groups.keep(&mut catalog, &shutdown).await;
+        self.say_whom_it_waits_for();
         groups.shutdown.cancel();
         let limit = self.config.longest_end();
         let left = timeout(limit, async { while groups.tasks.join_next().await.is_some() {} }).await;
@@ -126,6 +133,20 @@ impl Service {
             );
         }
         ended
+    }
+}
+
+impl Service {
+    fn say_whom_it_waits_for(&self) {
+        let running: Vec<_> = self.deps.board.status().into_iter().filter(|status| status.in_flight > 0).collect();
+        if running.is_empty() {
+            return;
+        }
+        let names: Vec<&str> = running.iter().take(SAID).map(|status| status.group.full_name()).collect();
+        let runs = running.iter().map(|status| status.in_flight).sum::<usize>();
+        let (jobs, names) = (running.len(), names.join(", "));
+        let grace = self.config.grace;
+        tracing::info!(runs, jobs, names, %grace, "waiting for what runs, then it is cancelled and its attempts are given back");
     }
 }
 
@@ -170,6 +191,7 @@ impl Groups<'_> {
                 self.tell(&view, job, retired);
             }
         }
+        self.show_unusable(&view);
         let named: HashSet<&GroupName> = view.each().map(|(job, _)| &job.group).collect();
         for (group, kept) in self.kept.iter_mut().filter(|(group, kept)| !kept.gone && !named.contains(group)) {
             // What it has yet to run it runs by its last definition.
@@ -179,6 +201,23 @@ impl Groups<'_> {
             );
             kept.cell.retire(true);
             kept.gone = true;
+        }
+    }
+
+    /// Shows which jobs that left nobody can run here. One that this process has runs on by its last definition.
+    fn show_unusable(&mut self, view: &CatalogView) {
+        let board = &self.service.deps.board;
+        for group in std::mem::take(&mut self.unusable) {
+            if !view.unusable.contains(&group) && !self.kept.contains_key(&group) {
+                board.remove(&group);
+            }
+        }
+        let ours = view.unusable.iter().filter(|group| self.selection.takes(group) && !self.kept.contains_key(group));
+        for group in ours {
+            let error = GroupError::Unusable;
+            tracing::error!(job.name = group.full_name(), error.kind = error.kind(), %error, "a job cannot run");
+            board.add(group).fail(Some((GroupState::Stopped(error), Timestamp::now())));
+            self.unusable.insert(group.clone());
         }
     }
 

@@ -15,7 +15,7 @@ use contracts::{
 };
 use jiff::Timestamp;
 
-use crate::kind::{Outcome, bounded};
+use crate::kind::{Answer, Outcome, bounded, head};
 
 /// Which attempt of which run a step is about.
 #[derive(Clone, Copy)]
@@ -57,7 +57,10 @@ impl<'a> Attempt<'a> {
     /// It has ended, and the run with it.
     pub(crate) fn ended(self, outcome: Outcome, ended: Timestamp) -> Outgoing {
         match outcome {
-            Ok(answer) => self.step(AttemptState::Succeeded, Some(ended), Ok(answer.result), None),
+            Ok(answer) => {
+                let result = answer.result.and_then(|result| Answer::raw(result).result);
+                self.step(AttemptState::Succeeded, Some(ended), Ok(result), None)
+            }
             Err(failure) => {
                 self.step(AttemptState::Failed, Some(ended), Err(bounded(failure.error)), failure.stderr.map(bounded))
             }
@@ -102,6 +105,9 @@ impl<'a> Attempt<'a> {
     }
 }
 
+/// How many bytes of what a strange record says of its source are kept.
+const SOURCE: usize = 256;
+
 fn json_headers() -> Headers {
     static HEADERS: OnceLock<Headers> = OnceLock::new();
     HEADERS.get_or_init(|| [(headers::CONTENT_TYPE, "application/json")].into_iter().collect()).clone()
@@ -115,9 +121,11 @@ pub(crate) fn unreadable(record: &Record, job: &JobName, error: &HeaderError, no
         v: rejected::VERSION,
         stage: "job-runner".into(),
         reason: "unreadable-event".into(),
-        detail: format!("the job {job} cannot run for the record {at}: {error}; was it written by something else?"),
+        detail: bounded(format!(
+            "the job {job} cannot run for the record {at}: {error}; was it written by something else?"
+        )),
         at: now,
-        source: record.headers.text(headers::ce::SOURCE).unwrap_or("unknown").to_owned(),
+        source: head(record.headers.text(headers::ce::SOURCE).unwrap_or("unknown"), SOURCE).to_owned(),
         size: Some(record.value().len() as u64),
         sha256: None,
         raw: record.headers.text(headers::RAW_PLACE).and_then(|place| place.parse().ok()),

@@ -1,6 +1,9 @@
 //! What the runner needs of a catalog: whoever follows the topic `catalog` makes one of each record.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use bus::{Offset, TopicPartition};
 use catalog::{Catalog, Job, Order, Template, wire::CatalogRecord};
@@ -16,6 +19,8 @@ pub struct CatalogView {
     /// Jobs that left it and may have records to run yet, by their last definitions. They run like any other until a
     /// catalog names them no more, and then until they are drained.
     pub retired: Vec<JobSpec>,
+    /// Groups of jobs that left it and whose definitions this version cannot use.
+    pub unusable: Vec<GroupName>,
     /// Where a group without a position begins: where the topic ended when the job was first listed on the event.
     /// Without a mark, at the earliest record.
     pub starts: HashMap<GroupName, HashMap<TopicPartition, Offset>>,
@@ -27,6 +32,9 @@ impl CatalogView {
         let mut view = Self { number: record.number, ..Self::default() };
         view.jobs = catalog.jobs().map(|job| JobSpec::of(job, record)).collect();
         view.retired = catalog.retired().map(|job| JobSpec::of(job, record)).collect();
+        let known: HashSet<&GroupName> = view.each().map(|(job, _)| &job.group).collect();
+        let retired = record.retired.iter().map(|retired| &retired.group);
+        view.unusable = retired.filter(|group| !known.contains(group)).cloned().collect();
         for start in &record.starts {
             let marks = view.starts.entry(start.group.clone()).or_default();
             let topic = start.event.topic();

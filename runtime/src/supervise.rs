@@ -375,12 +375,12 @@ fn panic_text(error: JoinError) -> String {
     }
 }
 
-/// Cancels `stop` on the first SIGTERM, SIGINT or SIGHUP; on the second, ends the process at once with status 130. SIGHUP is
-/// left alone where it was ignored from the start, as `nohup` does.
+/// Cancels `stop` on the first SIGTERM, SIGINT or SIGHUP; on the second, does what is to be done `last`, which must take no
+/// time, and ends the process with status 130. SIGHUP is left alone where it was ignored from the start, as `nohup` does.
 ///
 /// # Errors
 /// The handlers cannot be installed.
-pub fn stop_on_signals(stop: CancellationToken) -> std::io::Result<()> {
+pub fn stop_on_signals(stop: CancellationToken, last: impl Fn() + Send + 'static) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
@@ -400,6 +400,7 @@ pub fn stop_on_signals(stop: CancellationToken) -> std::io::Result<()> {
             };
             if stop.is_cancelled() {
                 tracing::warn!(signal = name, "told to stop again: ending at once");
+                last();
                 std::process::exit(130);
             }
             tracing::info!(signal = name, "told to stop; once more ends the process at once");

@@ -82,7 +82,9 @@ fn configure(options: &DevOptions) -> anyhow::Result<Config> {
 
 async fn serve(config: Config, options: DevOptions, speaker: Speaker) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
-    stop_on_signals(stop.clone()).context("cannot listen for signals")?;
+    let registry = job_runner::Registry::standard(&config.job_runner);
+    let commands = registry.clone();
+    stop_on_signals(stop.clone(), move || commands.kill()).context("cannot listen for signals")?;
     let embedded = Arc::new(Embedded::open(&config.embedded())?);
     let bus: Arc<dyn Bus> = embedded.clone();
     bus.create(base_topics()).await.context("cannot create the topics")?;

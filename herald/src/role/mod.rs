@@ -103,13 +103,15 @@ fn run(
 impl Process {
     fn open(role: Role, config: Config, told: bus::kafka::Config, speaker: Speaker) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
-        stop_on_signals(stop.clone()).context("cannot listen for signals")?;
+        let registry = ::job_runner::Registry::standard(&config.job_runner);
+        let commands = registry.clone();
+        stop_on_signals(stop.clone(), move || commands.kill()).context("cannot listen for signals")?;
         let kafka = Arc::new(Kafka::open(&told).map_err(|error| Usage(error.to_string()))?);
         let config = Arc::new(config);
         let stages = Stages {
             bus: kafka.clone(),
             config: config.clone(),
-            registry: ::job_runner::Registry::standard(&config.job_runner),
+            registry,
             catalogs: Catalogs::new(),
             gate: Gate::closed(),
             board: ::job_runner::Board::default(),

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Core, Counts, Effect, Halt, Limits, Part, Phase};
 use crate::{
-    attempt::panicked,
+    attempt::{panicked, say_failed},
     kind::{Inline, Outcome, Run},
     ledger::{Begun, Taken},
     plan::Plan,
@@ -364,6 +364,9 @@ impl Door<'_> {
         }
         let outcome = run_now(self.plan, inline, record, &attempt, event.clone());
         self.counts.add(outcome.is_ok());
+        if let Err(failure) = &outcome {
+            say_failed(self.plan, &event, attempt.number, failure);
+        }
         self.finish(record, attempt.ended(outcome, self.now));
     }
 }

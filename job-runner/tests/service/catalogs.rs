@@ -95,3 +95,48 @@ async fn a_job_that_comes_later_starts_where_the_topic_ended() {
     let lag = bus.lag("job.shared").await.expect("lag");
     assert!(lag.iter().all(|lag| lag.position == bus::Offset(1000)), "{lag:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_that_cannot_be_filled_in_fail_the_run_and_are_named() {
+    let (bus, registry) = (mild(), standard());
+    topics(&*bus, &["a"]).await;
+    let jobs = "
+  - id: inline
+    log: { message: \"to ${data.none}\" }
+  - id: program
+    command: { run: [sh], env: { NAME: \"x ${data.none}\" } }
+";
+    let (_, view) = compiled(&registry, jobs, None, 0);
+    let runner = Runner::start(bus.clone(), registry, view);
+    publish(&*bus, vec![record(&event("a", 7, &["inline", "program"], 1), "k", json!({ "id": 7 }))]).await;
+    let steps = until(&*bus, "both ended", |steps| ended(steps, 2)).await;
+    for (job, option) in [("inline", "message"), ("program", "env.NAME")] {
+        let last = steps[&run_id("a", 7, job)].last().expect("steps");
+        let error = last.error.as_deref().unwrap_or_default();
+        let begins = "the job's options cannot be filled in: ";
+        assert!(error.starts_with(begins) && error.contains(option), "{error}");
+    }
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_left_and_that_this_version_cannot_run_is_shown() {
+    let (bus, registry) = (mild(), standard());
+    topics(&*bus, &["a"]).await;
+    let mut other = standard();
+    other.function("fax", |_| async { Ok(job_runner::Answer::nothing()) });
+    let (first, _) = compiled(&other, "  - shared\n  - id: old\n    fax: {}\n", None, 0);
+    let (second, _) = compiled(&other, "  - shared\n", Some(&first), 0);
+    let compiled = second.compile(&registry).catalog.expect("what is in use can be run");
+    let runner = Runner::start(bus.clone(), registry, CatalogView::new(&second, &compiled));
+    runner
+        .until("it is shown", |all| {
+            let is_unusable = |one: &job_runner::GroupStatus| {
+                matches!(&one.state, job_runner::GroupState::Stopped(error) if error.kind() == "unusable")
+            };
+            all.len() == 2 && all.get("a.old").is_some_and(is_unusable)
+        })
+        .await;
+    assert!(runner.board.complaint().is_some_and(|complaint| complaint.contains("`a.old`")));
+    runner.stop().await;
+}

@@ -21,7 +21,7 @@ use contracts::outcomes::BoxFuture;
 use serde_json::Value;
 
 use self::{
-    process::Program,
+    process::{Program, Running},
     result_file::{ResultFile, Results},
 };
 use super::{is_template, map, text};
@@ -36,6 +36,7 @@ pub(crate) struct Command {
     /// Variables of Herald's own environment that programs get, too.
     environment: Vec<String>,
     results: Results,
+    running: Running,
 }
 
 /// What is to be run.
@@ -50,7 +51,12 @@ struct Options {
 impl Command {
     /// Commands that run in a folder, to which their `dir` is relative, with these variables of the process's environment.
     pub(crate) fn new(folder: &Path, environment: &[String]) -> Self {
-        Self { folder: folder.to_owned(), environment: environment.to_vec(), results: Results::default() }
+        Self {
+            folder: folder.to_owned(),
+            environment: environment.to_vec(),
+            results: Results::default(),
+            running: Running::default(),
+        }
     }
 
     fn prepare(&self, run: &Run, result: Option<&Path>) -> Result<Program, Failure> {
@@ -97,7 +103,7 @@ impl Kind for Command {
         Box::pin(async move {
             let file = self.results.file();
             let program = self.prepare(&run, file.as_ref().map(ResultFile::path))?;
-            let ended = process::run(program, &run.cancelled).await?;
+            let ended = process::run(program, &self.running, &run.cancelled).await?;
             let stderr = ended.stderr.text();
             // Many a program complains on stdout.
             let said = if stderr.trim().is_empty() { ended.stdout.text() } else { stderr };
@@ -110,6 +116,10 @@ impl Kind for Command {
             };
             Ok(written.or_else(|| ended.stdout.result()).map_or_else(Answer::nothing, Answer::raw))
         })
+    }
+
+    fn kill(&self) {
+        self.running.kill();
     }
 }
 

@@ -1,10 +1,12 @@
 //! The life of a program: it is fed, drained and awaited in one future, and ends with it.
 
 use std::{
+    collections::HashSet,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     pin::pin,
     process::{ExitStatus, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -39,31 +41,61 @@ pub(super) struct Ended {
     pub(super) stderr: Tail,
 }
 
-/// The process group of a program, which is killed unless the program has ended by itself.
-struct Group {
-    child: Child,
-    /// It was killed, or has ended; then its number may belong to another process.
-    is_over: bool,
+/// The process groups of the programs that run.
+#[derive(Debug, Default)]
+pub(super) struct Running(Mutex<HashSet<Pid>>);
+
+impl Running {
+    /// Kills them all.
+    pub(super) fn kill(&self) {
+        self.lock().drain().for_each(kill);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<Pid>> {
+        // Nothing that holds the lock can panic half-way through a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Group {
+fn kill(group: Pid) {
+    if let Err(error) = kill_process_group(group, Signal::KILL) {
+        tracing::warn!(process.group = group.as_raw_nonzero().get(), %error, "cannot kill a job's processes");
+    }
+}
+
+/// The process group of a program, which is killed unless the program has ended by itself.
+struct Group<'r> {
+    child: Child,
+    /// None once it was killed, or has ended; then its number may belong to another process.
+    id: Option<Pid>,
+    running: &'r Running,
+}
+
+impl<'r> Group<'r> {
+    fn new(child: Child, running: &'r Running) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        running.lock().extend(id);
+        Self { child, id, running }
+    }
+
     async fn wait(&mut self) -> std::io::Result<ExitStatus> {
         let status = self.child.wait().await?;
-        self.is_over = true;
+        self.take();
         Ok(status)
     }
 
+    fn take(&mut self) -> Option<Pid> {
+        let id = self.id.take()?;
+        self.running.lock().remove(&id);
+        Some(id)
+    }
+
     fn kill(&mut self) {
-        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(id) = id.filter(|_| !std::mem::replace(&mut self.is_over, true))
-            && let Err(error) = kill_process_group(id, Signal::KILL)
-        {
-            tracing::warn!(process.group = id.as_raw_nonzero().get(), %error, "cannot kill a job's processes");
-        }
+        self.take().into_iter().for_each(kill);
     }
 }
 
-impl Drop for Group {
+impl Drop for Group<'_> {
     fn drop(&mut self) {
         self.kill();
     }
@@ -124,13 +156,17 @@ impl Program {
 }
 
 /// Runs a program to its end, or kills it and everything in its process group when cancelled or dropped.
-pub(super) async fn run(mut program: Program, cancelled: &CancellationToken) -> Result<Ended, Failure> {
+pub(super) async fn run(
+    mut program: Program,
+    running: &Running,
+    cancelled: &CancellationToken,
+) -> Result<Ended, Failure> {
     let command = &mut program.command;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let mut child = program.start(cancelled).await?;
     let (stdin, name) = (program.stdin, program.command.as_std().get_program().to_string_lossy().into_owned());
     let (input, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let mut group = Group { child, is_over: false };
+    let mut group = Group::new(child, running);
     let (mut stdout, mut stderr) = (Stdout::default(), Tail::default());
     let status = {
         let pipes = async {
@@ -145,7 +181,7 @@ pub(super) async fn run(mut program: Program, cancelled: &CancellationToken) -> 
             tokio::select! {
                 biased;
                 status = group.wait() => break status,
-                () = cancelled.cancelled(), if !group.is_over => group.kill(),
+                () = cancelled.cancelled(), if group.id.is_some() => group.kill(),
                 () = &mut pipes, if !pipes.is_terminated() => {}
             }
         };

@@ -242,7 +242,7 @@ async fn what_a_program_leaves_behind_does_not_hold_up_its_run() {
 
 #[tokio::test]
 async fn cancelling_and_dropping_kill_the_whole_process_group() {
-    for dropped in [false, true] {
+    for how in ["cancelled", "dropped", "killed"] {
         let folder = tempfile::tempdir().expect("a folder");
         let (own, child) = (folder.path().join("own"), folder.path().join("child"));
         let script = format!(
@@ -252,13 +252,18 @@ async fn cancelling_and_dropping_kill_the_whole_process_group() {
         );
         let run = run_of(json!(["sh", "-c", script]), "{}");
         let (cancelled, command) = (run.cancelled.clone(), Arc::new(commands(".")));
+        let kind = command.clone();
         let task = tokio::spawn(async move { command.run(run).await });
         let (own, child) = (pid_in(&own).await, pid_in(&child).await);
-        if dropped {
+        if how == "dropped" {
             task.abort();
             assert!(task.await.expect_err("aborted").is_cancelled());
         } else {
-            cancelled.cancel();
+            if how == "killed" {
+                kind.kill()
+            } else {
+                cancelled.cancel()
+            }
             let failure = task.await.expect("no panic").expect_err("a failure");
             assert_eq!(failure.error, "killed by SIGKILL: dying");
         }
