@@ -8,7 +8,7 @@
 mod count;
 mod load;
 
-pub use count::{OfLog, of_effects, of_log, of_order, of_results, settled};
+pub use count::{OfLog, caught_up, of_effects, of_log, of_order, of_results, settled};
 pub use load::{CLIENTS, Load, Sent};
 
 /// Every row is an event whose job only logs; some are also one whose job takes a moment, and a few one that runs a program. The

@@ -1,13 +1,37 @@
 //! What every client of librdkafka in this process has in common: its configuration, and where its words go.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use rdkafka::{ClientConfig, ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext, error::KafkaError};
+use rdkafka::{
+    ClientConfig, ClientContext,
+    config::RDKafkaLogLevel,
+    consumer::ConsumerContext,
+    error::{KafkaError, RDKafkaErrorCode},
+};
 
-use crate::{MAX_RECORD, kafka::config::Config};
+use crate::{
+    MAX_RECORD,
+    kafka::{cluster::lock, config::Config},
+};
 
 /// How long one question to a broker may take before it is asked again.
 pub(crate) const QUESTION: Duration = Duration::from_secs(5);
+
+/// How long a client may find no broker that it can use, before another takes its place.
+///
+/// librdkafka can lose all of them for good: a broker that is alone, and was away for so long that its controller has fenced it,
+/// comes back with metadata that names no broker, whereupon the client forgets those that it had, and never asks the first ones
+/// again (librdkafka's issue 5301).
+pub(crate) const UNUSABLE: Duration = Duration::from_secs(10);
+
+/// How long those who still use a client may take to be done with it.
+const DONE: Duration = Duration::from_secs(10);
 
 /// Room for what the protocol puts around a record of [`MAX_RECORD`] bytes.
 pub(crate) const MAX_BATCH: usize = MAX_RECORD + 64 * 1024;
@@ -79,13 +103,95 @@ pub(crate) fn strict() -> Vec<(&'static str, String)> {
     .to_vec()
 }
 
+/// A client that others may take the place of. Closing one takes up to seconds, so that it is never done where others wait for
+/// the thread.
+pub(crate) struct Client<C: Send + Sync + 'static>(Mutex<Arc<C>>);
+
+impl<C: Send + Sync + 'static> Client<C> {
+    pub(crate) fn new(client: C) -> Self {
+        Self(Mutex::new(Arc::new(client)))
+    }
+
+    /// The one of now.
+    pub(crate) fn get(&self) -> Arc<C> {
+        lock(&self.0).clone()
+    }
+
+    /// Puts another in its place; the one before is closed once nobody uses it any more.
+    pub(crate) fn replace(&self, client: C) {
+        let old = std::mem::replace(&mut *lock(&self.0), Arc::new(client));
+        retire(old);
+    }
+}
+
+impl<C: Send + Sync + 'static> Drop for Client<C> {
+    fn drop(&mut self) {
+        retire(self.get());
+    }
+}
+
+/// Closes a client as soon as nobody else uses it.
+pub(crate) fn retire<C: Send + Sync + 'static>(client: Arc<C>) {
+    let close = move || {
+        let begun = Instant::now();
+        while Arc::strong_count(&client) > 1 && begun.elapsed() < DONE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        drop(client);
+    };
+    // As threads of their own they would be cut off where the process ends.
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn_blocking(close)),
+        Err(_) => drop(std::thread::Builder::new().name("kafka-close".into()).spawn(close)),
+    }
+}
+
+/// Whether a client has met an outage in its life: then a request of its own whose answer was lost may have been carried out, and
+/// what the brokers refuse afterwards may be its own doing.
+#[derive(Debug, Default)]
+pub(crate) struct Shaken(AtomicBool);
+
+impl Shaken {
+    /// From what a client tells of itself.
+    pub(crate) fn hear(&self, error: &KafkaError) {
+        if matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::AllBrokersDown
+                    | RDKafkaErrorCode::BrokerTransportFailure
+                    | RDKafkaErrorCode::OperationTimedOut
+                    | RDKafkaErrorCode::RequestTimedOut
+                    | RDKafkaErrorCode::Resolve
+            )
+        ) {
+            self.note();
+        }
+    }
+
+    /// From what a client logs: requests that were not answered, connections that broke, a session that ran out.
+    pub(crate) fn listen(&self, facility: &str) {
+        if matches!(facility, "REQTMOUT" | "FAIL" | "SESSTMOUT") {
+            self.note();
+        }
+    }
+
+    /// That something was not answered, or came late.
+    pub(crate) fn note(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// librdkafka's words go to `tracing`.
 #[derive(Debug, Default)]
 pub(crate) struct Quiet;
 
 impl ClientContext for Quiet {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -95,17 +201,36 @@ impl ClientContext for Quiet {
 
 impl ConsumerContext for Quiet {}
 
-pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
-    match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
-            tracing::warn!(kafka.facility = facility, "librdkafka: {message}");
-        }
-        // Brokers that come and go are told here for each connection; whoever needs the bus says it once.
-        _ => tracing::debug!(kafka.facility = facility, "librdkafka: {message}"),
-    }
+/// What librdkafka says is for who looks into it: whoever needs the client says what happened, and whether anything is to be done.
+pub(crate) fn log(facility: &str, message: &str) {
+    tracing::debug!(kafka.facility = facility, "librdkafka: {message}");
 }
 
 /// A client's own trouble: told at the level of detail, because whoever asks gets an error of his own.
 pub(crate) fn global(error: &KafkaError, reason: &str) {
     tracing::debug!(%error, "kafka: {reason}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_is_replaced_is_closed_elsewhere_once_nobody_uses_it() {
+        struct Told(std::sync::mpsc::Sender<std::thread::ThreadId>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                let _ = self.0.send(std::thread::current().id());
+            }
+        }
+        let (told, closed) = std::sync::mpsc::channel();
+        let client = Client::new(Told(told.clone()));
+        let used = client.get();
+        client.replace(Told(told));
+        assert!(closed.try_recv().is_err(), "it is in use");
+        drop(used);
+        let waited = tokio::task::spawn_blocking(move || closed.recv_timeout(Duration::from_secs(60)));
+        let on = waited.await.expect("a thread").expect("it is closed");
+        assert_ne!(on, std::thread::current().id());
+    }
 }

@@ -21,9 +21,10 @@ use crate::{
     Error,
     kafka::{
         GroupMember, OpenError,
-        client::{QUESTION, Quiet, configured, reading, strict},
+        client::{Client, QUESTION, Quiet, UNUSABLE, configured, reading, strict},
         codec::{self, Names},
         config::Config,
+        reach::Reach,
     },
     record::{Offset, Topic, TopicPartition},
     topic::{TopicInfo, TopicSpec},
@@ -34,6 +35,9 @@ const AT_ONCE: usize = 200;
 /// How long a topic that was created or deleted may take to be known everywhere.
 const PROPAGATION: Duration = Duration::from_secs(60);
 
+/// Who asks, in what is said of those who reach no broker.
+const WHO: &str = "asking the brokers";
+
 /// The topics with their numbers of partitions, as last told.
 pub(crate) type Known = Arc<HashMap<Topic, u32>>;
 
@@ -41,10 +45,22 @@ pub(crate) type Known = Arc<HashMap<Topic, u32>>;
 pub(crate) struct Cluster {
     config: Config,
     names: Names,
-    observer: Arc<BaseConsumer<Quiet>>,
-    admin: AdminClient<Quiet>,
+    observer: Client<BaseConsumer<Quiet>>,
+    admin: Client<AdminClient<Quiet>>,
+    reach: Reach,
     known: watch::Sender<Known>,
+    /// When all topics were last asked for, and why in vain, if so. Held meanwhile, so that those who ask at once ask once.
+    told: tokio::sync::Mutex<Option<(Instant, Option<String>)>>,
+    answers: Mutex<Answers>,
     compacted: Mutex<HashMap<Topic, bool>>,
+}
+
+/// Whether the brokers answer us.
+struct Answers {
+    /// When they last did.
+    last: Instant,
+    /// Since when they have, without a question in vain.
+    since: Option<Instant>,
 }
 
 /// A lock that is only ever held for moments; a panic elsewhere leaves plain data behind.
@@ -61,19 +77,62 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 
 impl Cluster {
     pub(crate) fn open(config: &Config) -> Result<Self, OpenError> {
-        let mut required = strict();
-        required.push(("isolation.level", "read_uncommitted".to_owned()));
-        let client = configured(config, &reading(1024 * 1024), &required);
-        let observer = client.create_with_context(Quiet).map_err(OpenError::of)?;
-        let admin = configured(config, &[], &[]).create_with_context(Quiet).map_err(OpenError::of)?;
+        let (observer, admin) = clients(config).map_err(OpenError::of)?;
         Ok(Self {
             config: config.clone(),
             names: Names::new(&config.prefix),
-            observer: Arc::new(observer),
-            admin,
+            observer: Client::new(observer),
+            admin: Client::new(admin),
+            reach: Reach::default(),
             known: watch::Sender::default(),
+            told: tokio::sync::Mutex::default(),
+            answers: Mutex::new(Answers { last: Instant::now(), since: None }),
             compacted: Mutex::default(),
         })
+    }
+
+    /// Who of the process reaches no broker.
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// Since when the brokers answer; none while they do not, as far as is known.
+    pub(crate) fn answers_since(&self) -> Option<Instant> {
+        lock(&self.answers).since
+    }
+
+    /// Takes note of whether a question was answered. Clients that have had no answer for long are replaced.
+    async fn note(&self, failed: Option<&Error>) {
+        let now = Instant::now();
+        let Some(error) = failed else {
+            let mut answers = lock(&self.answers);
+            answers.last = now;
+            answers.since.get_or_insert(now);
+            drop(answers);
+            self.reach.found(WHO);
+            return;
+        };
+        self.reach.lost(WHO, "the brokers do not answer");
+        tracing::debug!(%error, "a question to the brokers was not answered");
+        {
+            let mut answers = lock(&self.answers);
+            answers.since = None;
+            if now.duration_since(answers.last) < UNUSABLE {
+                return;
+            }
+            // The new ones have as long.
+            answers.last = now;
+        }
+        let config = self.config.clone();
+        match blocking(move || clients(&config)).await {
+            Ok(Ok((observer, admin))) => {
+                self.observer.replace(observer);
+                self.admin.replace(admin);
+                tracing::debug!("the clients that ask the brokers are replaced");
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "another client that asks the brokers cannot be created"),
+            Err(error) => tracing::warn!(%error, "another client that asks the brokers cannot be created"),
+        }
     }
 
     /// The topics as last told, and whenever that changes.
@@ -88,8 +147,27 @@ impl Cluster {
 
     /// Asks for all topics.
     pub(crate) async fn refresh(&self) -> Result<Known, Error> {
-        let (observer, names, last) = (self.observer.clone(), self.names.clone(), self.known.borrow().clone());
-        let known = blocking(move || known(&observer, &names, &last)).await??;
+        self.recent(Duration::ZERO).await
+    }
+
+    /// All topics, asked for unless they were told within that time. A cluster has thousands: not for each group anew.
+    pub(crate) async fn recent(&self, within: Duration) -> Result<Known, Error> {
+        let asked = Instant::now();
+        let mut told = self.told.lock().await;
+        match &*told {
+            // Somebody has asked while we waited for our turn.
+            Some((begun, Some(failed))) if *begun > asked => return Err(Error::Unavailable(failed.clone())),
+            Some((begun, None)) if *begun > asked || begun.elapsed() < within => {
+                return Ok(self.known.borrow().clone());
+            }
+            _ => {}
+        }
+        let begun = Instant::now();
+        let (observer, names, last) = (self.observer.get(), self.names.clone(), self.known.borrow().clone());
+        let answer = blocking(move || known(&observer, &names, &last)).await.and_then(|known| known);
+        self.note(answer.as_ref().err()).await;
+        *told = Some((begun, answer.as_ref().err().map(ToString::to_string)));
+        let known = answer?;
         self.known.send_if_modified(|last| {
             let changed = **last != *known;
             *last = known.clone();
@@ -115,7 +193,7 @@ impl Cluster {
     pub(crate) async fn extent(&self, at: &TopicPartition) -> Result<(Offset, Offset), Error> {
         let deadline = Instant::now() + QUESTION;
         loop {
-            let (observer, name, asked) = (self.observer.clone(), self.names.outer(at.topic.as_str()), at.clone());
+            let (observer, name, asked) = (self.observer.get(), self.names.outer(at.topic.as_str()), at.clone());
             let answer = blocking(move || extent(&observer, &name, &asked)).await?;
             // A topic that is new, or a leader that moves, is not known to every broker at once.
             let again = match &answer {
@@ -135,6 +213,17 @@ impl Cluster {
         self.places(of, RawOffset::End).await
     }
 
+    /// Where many partitions begin and end, open transactions included; those that cannot be told are left out.
+    pub(crate) async fn extents(
+        &self,
+        of: &[TopicPartition],
+    ) -> Result<HashMap<TopicPartition, (Offset, Offset)>, Error> {
+        let begins = self.places(of, RawOffset::Beginning).await?;
+        let ends = self.places(of, RawOffset::End).await?;
+        let both = |(at, begin): (TopicPartition, Offset)| ends.get(&at).map(|end| (at.clone(), (begin, *end)));
+        Ok(begins.into_iter().filter_map(both).collect())
+    }
+
     /// The first offsets at or after a time; the end where there is none.
     pub(crate) async fn at_time(&self, at: &TopicPartition, time: Timestamp) -> Result<Offset, Error> {
         let place = RawOffset::Offset(time.as_millisecond().max(0));
@@ -148,7 +237,7 @@ impl Cluster {
         if of.is_empty() {
             return Ok(HashMap::new());
         }
-        let (observer, names, of) = (self.observer.clone(), self.names.clone(), of.to_vec());
+        let (observer, names, of) = (self.observer.get(), self.names.clone(), of.to_vec());
         blocking(move || {
             let mut list = TopicPartitionList::with_capacity(of.len());
             for at in &of {
@@ -199,7 +288,7 @@ impl Cluster {
             plan.config.iter().fold(new, |new, (key, value)| new.set(key, value))
         });
         let new: Vec<NewTopic<'_>> = new.collect();
-        let results = self.admin.create_topics(&new, &options()).await.map_err(|error| unavailable(&error))?;
+        let results = self.admin.get().create_topics(&new, &options()).await.map_err(|error| unavailable(&error))?;
         for result in results {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
@@ -214,7 +303,8 @@ impl Cluster {
     /// Deletes a topic, and waits until it is gone.
     pub(crate) async fn delete(&self, topic: &Topic) -> Result<(), Error> {
         let name = self.names.outer(topic.as_str());
-        let results = self.admin.delete_topics(&[&name], &options()).await.map_err(|error| unavailable(&error))?;
+        let results =
+            self.admin.get().delete_topics(&[&name], &options()).await.map_err(|error| unavailable(&error))?;
         for result in results {
             match result {
                 Ok(_) => {}
@@ -262,7 +352,7 @@ impl Cluster {
         let names: Vec<String> = topics.iter().map(|topic| self.names.outer(topic.as_str())).collect();
         let specifiers: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
         let results =
-            self.admin.describe_configs(&specifiers, &options()).await.map_err(|error| unavailable(&error))?;
+            self.admin.get().describe_configs(&specifiers, &options()).await.map_err(|error| unavailable(&error))?;
         let mut compacted = lock(&self.compacted);
         for (topic, result) in topics.iter().zip(results) {
             // One that was deleted meanwhile is no error of the others.
@@ -275,7 +365,7 @@ impl Cluster {
 
     /// Who is in a group.
     pub(crate) async fn members(&self, group: &str) -> Result<Vec<GroupMember>, Error> {
-        let (observer, name) = (self.observer.clone(), self.names.outer(group));
+        let (observer, name) = (self.observer.get(), self.names.outer(group));
         let prefix = self.config.prefix.clone();
         blocking(move || {
             let list = observer.fetch_group_list(Some(&name), QUESTION).map_err(|error| unavailable(&error))?;
@@ -288,7 +378,8 @@ impl Cluster {
     /// Forgets a group.
     pub(crate) async fn forget(&self, group: &str) -> Result<(), Error> {
         let name = self.names.outer(group);
-        let results = self.admin.delete_groups(&[&name], &options()).await.map_err(|error| unavailable(&error))?;
+        let results =
+            self.admin.get().delete_groups(&[&name], &options()).await.map_err(|error| unavailable(&error))?;
         for result in results {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::GroupIdNotFound)) => {}
@@ -302,8 +393,16 @@ impl Cluster {
 
     /// Serves what the observer was told meanwhile, which would gather.
     pub(crate) fn serve(&self) {
-        while self.observer.poll(Duration::ZERO).is_some() {}
+        let observer = self.observer.get();
+        while observer.poll(Duration::ZERO).is_some() {}
     }
+}
+
+fn clients(config: &Config) -> Result<(BaseConsumer<Quiet>, AdminClient<Quiet>), KafkaError> {
+    let mut required = strict();
+    required.push(("isolation.level", "read_uncommitted".to_owned()));
+    let observer = configured(config, &reading(1024 * 1024), &required).create_with_context(Quiet)?;
+    Ok((observer, configured(config, &[], &[]).create_with_context(Quiet)?))
 }
 
 fn options() -> AdminOptions {

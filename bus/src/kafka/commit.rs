@@ -42,6 +42,8 @@ use crate::{
 const MEMBERS: usize = 32;
 /// How long after a failure it is tried again, at first and at most.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// Who commits, in what is said of those who reach no broker.
+const WHO: &str = "committing";
 /// How many outputs are not freed in passing.
 const MANY: usize = 1000;
 
@@ -74,7 +76,6 @@ impl Committer {
             replaced: None,
             stopped: None,
             keyless: AtomicU32::new(0),
-            waiting: false,
             batch: config.layout.smallest_record().min(BATCH),
             most: MEMBERS,
             wait: BACK_OFF.0,
@@ -103,8 +104,6 @@ struct Work {
     /// Why nothing is committed any more.
     stopped: Option<String>,
     keyless: AtomicU32,
-    /// It was said that transactions cannot begin.
-    waiting: bool,
     /// The most bytes of a batch of records.
     batch: usize,
     /// How many members' requests the next transaction carries at most.
@@ -249,9 +248,14 @@ impl Work {
         }
     }
 
-    /// Once may be the doing of a broker that moved; twice in a row it is another process.
+    /// A producer that has met an outage may have been fenced by what it asked for itself, and any by a broker that moved, once; twice
+    /// in a row it is another process.
     fn fenced(&mut self, reason: &str) {
-        self.transactor = None;
+        let shaken = self.transactor.take().is_some_and(|transactor| transactor.is_shaken());
+        if shaken {
+            tracing::info!("brokers were away, and ended what was being written; it is made again by itself");
+            return;
+        }
         let again = self.replaced.is_some_and(|at| at.elapsed() < Duration::from_secs(60));
         self.replaced = Some(Instant::now());
         if again {
@@ -274,7 +278,7 @@ impl Work {
         match Transactor::start(&self.config, self.batch) {
             Ok(transactor) => {
                 self.transactor = Some(transactor);
-                self.waiting = false;
+                self.cluster.reach().found(WHO);
                 true
             }
             Err(error @ (KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..))) => {
@@ -282,10 +286,8 @@ impl Work {
                 false
             }
             Err(error) => {
-                if !self.waiting {
-                    tracing::warn!(%error, "transactions cannot begin; trying again until they can");
-                }
-                self.waiting = true;
+                tracing::debug!(%error, "transactions cannot begin");
+                self.cluster.reach().lost(WHO, "transactions cannot begin: the brokers do not answer");
                 false
             }
         }

@@ -83,7 +83,7 @@ pub const OWNED: &[(&str, &str)] = &[
     ("metadata.broker.list", "it is the setting `brokers`"),
     ("client.id", "it names the role and the instance"),
     ("group.id", "every stage and every job has its own"),
-    ("group.instance.id", "it is made of the role and the instance, so that a restart goes on at once"),
+    ("group.instance.id", "it is made of the instance and the member's number, so that a restart goes on at once"),
     ("group.protocol", "positions are fetched and assigned by Herald, which the classic protocol allows"),
     ("partition.assignment.strategy", "partitions move one by one, without stopping the others"),
     ("session.timeout.ms", "it is the setting `session-timeout`"),

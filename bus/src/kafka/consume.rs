@@ -25,7 +25,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::{
     Error,
     kafka::{
-        client::{self, configured, reading, strict},
+        client::{self, Client, Shaken, configured, reading, strict},
         cluster::{Cluster, add, lock, unavailable},
         codec::{self, Names},
         config::Config,
@@ -65,6 +65,9 @@ pub(crate) struct Rebalances {
     talkative: bool,
     /// Something else than a message was polled: more may be waiting.
     served: AtomicBool,
+    shaken: Shaken,
+    /// It has said that brokers are away: whether it can use any must be found out.
+    doubtful: AtomicBool,
 }
 
 /// Who this member was in its group when a rebalance was told.
@@ -93,6 +96,16 @@ impl Rebalances {
 
     pub(crate) fn take(&self) -> Option<Event> {
         lock(&self.events).pop_front()
+    }
+
+    /// Whether it has met an outage.
+    pub(crate) fn shaken(&self) -> &Shaken {
+        &self.shaken
+    }
+
+    /// Whether it has said that brokers are away since this was last asked.
+    pub(crate) fn doubts(&self) -> bool {
+        self.doubtful.swap(false, Ordering::AcqRel)
     }
 
     /// Whether something was served since this was last asked.
@@ -139,17 +152,20 @@ impl Rebalances {
 impl ClientContext for Rebalances {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.served.store(true, Ordering::Release);
+        self.shaken.listen(facility);
         // Told before the rebalance that it is about: both come by the same queue.
         if facility == RENAMED {
             self.memberships.fetch_add(1, Ordering::AcqRel);
         }
         if self.talkative || !matches!(level, RDKafkaLogLevel::Debug | RDKafkaLogLevel::Info) {
-            client::log(level, facility, message);
+            client::log(facility, message);
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.served.store(true, Ordering::Release);
+        self.shaken.hear(&error);
+        self.doubtful.store(true, Ordering::Release);
         client::global(&error, reason);
     }
 }
@@ -233,6 +249,8 @@ pub(crate) fn consumer(config: &Config, slot: &Slot, wake: Arc<Notify>) -> Resul
         memberships: AtomicU64::new(0),
         talkative: config.properties.contains_key("debug"),
         served: AtomicBool::new(false),
+        shaken: Shaken::default(),
+        doubtful: AtomicBool::new(false),
     };
     let mut client = configured(config, &preferred, &required);
     // Only in its details does librdkafka tell that the group knows us by another name.
@@ -258,7 +276,7 @@ pub(crate) fn start(
     let shared = Arc::new(Shared {
         group: slot.group.clone(),
         names: Names::new(&config.prefix),
-        consumer: Mutex::new(Arc::new(consumer)),
+        consumer: Client::new(consumer),
         owned: Mutex::default(),
         outbox: Outbox::new(Pace::of(config, &slot).fetch_ahead),
         commands,

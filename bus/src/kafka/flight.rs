@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use crate::{
     kafka::{
-        client,
+        client::{self, Shaken},
         cluster::lock,
         codec,
         verdict::{self, Verdict},
@@ -139,25 +139,33 @@ impl Flight {
 
 /// Leads what a producer tells to its flights.
 pub(crate) struct Tower {
-    away: Box<dyn Fn(&str) + Send + Sync>,
+    away: Box<dyn Fn() + Send + Sync>,
+    shaken: Shaken,
 }
 
 impl Tower {
     /// `away` is called when no broker can be reached.
-    pub(crate) fn new(away: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self { away: Box::new(away) }
+    pub(crate) fn new(away: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { away: Box::new(away), shaken: Shaken::default() }
+    }
+
+    /// Whether it has met an outage.
+    pub(crate) fn is_shaken(&self) -> bool {
+        self.shaken.is()
     }
 }
 
 impl ClientContext for Tower {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log(level, facility, message);
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.shaken.listen(facility);
+        client::log(facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         client::global(&error, reason);
+        self.shaken.hear(&error);
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            (self.away)(reason);
+            (self.away)();
         }
     }
 }

@@ -15,7 +15,7 @@ use rdkafka::{
 use crate::{
     Error,
     kafka::{
-        client::{QUESTION, Quiet, configured, reading, strict},
+        client::{Client, QUESTION, Quiet, configured, reading, strict},
         cluster::{Cluster, add, blocking, lock, unavailable},
         codec::{self, Names},
         config::Config,
@@ -26,6 +26,8 @@ use crate::{
     topic::Lag,
 };
 
+/// How old what is known of the topics may be: one who asks for many groups asks once.
+const FRESH: Duration = Duration::from_secs(5);
 /// How many clients are kept.
 const KEPT: usize = 8;
 /// Up to how many offsets it is looked whether there are records.
@@ -40,7 +42,7 @@ pub(crate) struct Lags {
     cluster: Arc<Cluster>,
     readers: Arc<Readers>,
     watch: Arc<Watch>,
-    clients: Mutex<VecDeque<(String, Arc<BaseConsumer<Quiet>>)>>,
+    clients: Mutex<VecDeque<(String, Client<BaseConsumer<Quiet>>)>>,
 }
 
 impl Lags {
@@ -51,7 +53,7 @@ impl Lags {
 
     /// By partition; those without a position are left out.
     pub(crate) async fn of(&self, group: &str) -> Result<Vec<Lag>, Error> {
-        let known = self.cluster.refresh().await?;
+        let known = self.cluster.recent(FRESH).await?;
         let each = |(topic, count): (&crate::Topic, &u32)| {
             let topic = topic.clone();
             (0..*count).map(move |partition| TopicPartition::new(topic.clone(), partition))
@@ -91,13 +93,14 @@ impl Lags {
     }
 
     async fn positions(&self, group: &str, all: Vec<TopicPartition>) -> Result<Vec<(TopicPartition, Offset)>, Error> {
-        let (client, names) = (self.client(group)?, self.names.clone());
-        blocking(move || {
+        let (client, names) = (self.client(group).await?, self.names.clone());
+        let asked = client.clone();
+        let answer = blocking(move || {
             let mut list = TopicPartitionList::with_capacity(all.len());
             for at in &all {
                 add(&mut list, &names, at, RawOffset::Invalid)?;
             }
-            let found = client.committed_offsets(list, QUESTION).map_err(|error| unavailable(&error))?;
+            let found = asked.committed_offsets(list, QUESTION).map_err(|error| unavailable(&error))?;
             let mut out = Vec::new();
             for element in found.elements() {
                 if let (Some(topic), RawOffset::Offset(next)) = (names.inner(element.topic()), element.offset()) {
@@ -105,38 +108,51 @@ impl Lags {
                 }
             }
             Ok(out)
-        })
-        .await?
+        });
+        let answer = answer.await.and_then(|answer| answer);
+        if answer.is_err() {
+            // It may have lost its brokers for good.
+            lock(&self.clients).retain(|(_, kept)| !Arc::ptr_eq(&kept.get(), &client));
+        }
+        answer
     }
 
     /// Serves what the clients were told meanwhile, which would gather. Blocks for moments.
     pub(crate) fn serve(&self) {
-        for (_, client) in lock(&self.clients).iter() {
+        let clients: Vec<_> = lock(&self.clients).iter().map(|(_, client)| client.get()).collect();
+        for client in clients {
             while client.poll(Duration::ZERO).is_some() {}
         }
     }
 
-    fn client(&self, group: &str) -> Result<Arc<BaseConsumer<Quiet>>, Error> {
-        let mut clients = lock(&self.clients);
-        if let Some(index) = clients.iter().position(|(name, _)| name == group)
-            && let Some(found) = clients.remove(index)
-        {
-            let client = found.1.clone();
-            clients.push_back(found);
+    async fn client(&self, group: &str) -> Result<Arc<BaseConsumer<Quiet>>, Error> {
+        if let Some(client) = self.kept(group) {
             return Ok(client);
         }
         let mut required = strict();
         // What counts is what is committed; that a transaction is open is no reason to have no answer.
         required.push(("isolation.level", "read_uncommitted".to_owned()));
         required.push(("group.id", self.names.outer(group)));
-        let client: BaseConsumer<Quiet> = configured(&self.config, &reading(1024 * 1024), &required)
-            .create_with_context(Quiet)
-            .map_err(|error| unavailable(&error))?;
-        let client = Arc::new(client);
+        let config = configured(&self.config, &reading(1024 * 1024), &required);
+        let created = blocking(move || config.create_with_context(Quiet)).await?;
+        let client: BaseConsumer<Quiet> = created.map_err(|error| unavailable(&error))?;
+        let client = Client::new(client);
+        let found = client.get();
+        let mut clients = lock(&self.clients);
         if clients.len() >= KEPT {
             clients.pop_front();
         }
-        clients.push_back((group.to_owned(), client.clone()));
-        Ok(client)
+        clients.push_back((group.to_owned(), client));
+        Ok(found)
+    }
+
+    /// The client of a group, if it is kept; it is then the last to go.
+    fn kept(&self, group: &str) -> Option<Arc<BaseConsumer<Quiet>>> {
+        let mut clients = lock(&self.clients);
+        let index = clients.iter().position(|(name, _)| name == group)?;
+        let found = clients.remove(index)?;
+        let client = found.1.get();
+        clients.push_back(found);
+        Some(client)
     }
 }

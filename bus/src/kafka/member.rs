@@ -17,6 +17,7 @@ use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 use crate::{
     Error,
     kafka::{
+        client::Client,
         cluster::{Cluster, lock},
         codec::{self, Names},
         commit::Request,
@@ -54,8 +55,8 @@ pub(crate) struct Owned {
 pub(crate) struct Shared {
     pub(crate) group: String,
     pub(crate) names: Names,
-    /// Replaced when it fails for good.
-    pub(crate) consumer: Mutex<Arc<BaseConsumer<Rebalances>>>,
+    /// Replaced when it fails for good, or finds no broker for long.
+    pub(crate) consumer: Client<BaseConsumer<Rebalances>>,
     /// The partitions that may be committed, by assignment.
     pub(crate) owned: Mutex<HashMap<TopicPartition, Owned>>,
     pub(crate) outbox: Outbox,
@@ -64,7 +65,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn consumer(&self) -> Arc<BaseConsumer<Rebalances>> {
-        lock(&self.consumer).clone()
+        self.consumer.get()
     }
 
     /// Whether a share's partition is still ours, under that assignment.

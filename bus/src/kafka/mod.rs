@@ -24,6 +24,7 @@ mod member;
 mod outbox;
 mod position;
 mod publish;
+mod reach;
 mod read;
 mod slots;
 mod task;
@@ -41,6 +42,7 @@ use contracts::outcomes::BoxFuture;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use config::{Config, OWNED};
+pub use reach::Reach;
 
 use crate::{
     Bus, Error, PublishError,
@@ -61,6 +63,8 @@ use crate::{
 
 /// How often what the cluster has is asked for again.
 const REFRESH: Duration = Duration::from_secs(5);
+/// How soon after it was not answered.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Why the bus could not be set up. No broker is needed for it.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +142,11 @@ impl Kafka {
         })
     }
 
+    /// Which of its clients reach no broker now.
+    pub fn reach(&self) -> &Reach {
+        self.cluster.reach()
+    }
+
     /// Who is in a consumer group now.
     ///
     /// # Errors
@@ -152,8 +161,8 @@ impl Kafka {
     }
 
     async fn join_group(&self, group: &str, topics: Vec<Topic>) -> Result<Box<dyn Member>, Error> {
-        // What is known of the topics decides what is subscribed to.
-        self.cluster.refresh().await?;
+        // What is known of the topics decides what is subscribed to. Many groups join at once.
+        self.cluster.recent(REFRESH).await?;
         let committer = self.committer().requests();
         let (config, cluster, slots) = (self.config.clone(), self.cluster.clone(), self.slots.clone());
         let group = group.to_owned();
@@ -169,19 +178,14 @@ impl Kafka {
 
 /// Keeps what is known of the cluster fresh, and serves its clients.
 async fn upkeep(cluster: Arc<Cluster>, readers: Arc<Readers>, lags: Arc<Lags>, stop: CancellationToken) {
-    let mut away = false;
+    let mut wait = REFRESH;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(REFRESH) => {}
+            () = tokio::time::sleep(wait) => {}
         }
-        let asked = cluster.refresh().await;
-        match &asked {
-            Err(error) if !away => tracing::warn!(%error, "the brokers do not answer; trying again until they do"),
-            Ok(_) if away => tracing::info!("the brokers answer again"),
-            _ => {}
-        }
-        away = asked.is_err();
+        // What fails is told by who asked.
+        wait = if cluster.refresh().await.is_ok() { REFRESH } else { AGAIN };
         let (cluster, readers, lags) = (cluster.clone(), readers.clone(), lags.clone());
         let served = blocking(move || {
             cluster.serve();

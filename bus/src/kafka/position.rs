@@ -17,6 +17,7 @@ use crate::{
         cluster::{add, blocking, unavailable},
         codec::{self, Names},
         consume::Rebalances,
+        member::Shared,
     },
     member::{Note, Position},
     record::TopicPartition,
@@ -30,16 +31,17 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// What is committed for a partition; none if nothing is.
 pub(crate) type Fetched = (TopicPartition, Option<Position>);
 
-/// Fetches positions, and hands each over as soon as it is stable. Ends when all are, or when nobody takes them any more.
+/// Fetches positions, and hands each over as soon as it is stable. Ends when all are, when nobody takes them any more, or when
+/// the member has another consumer, which fetches its own.
 pub(crate) async fn fetch(
-    consumer: Arc<BaseConsumer<Rebalances>>,
-    names: Names,
+    shared: Arc<Shared>,
     mut wanted: Vec<TopicPartition>,
     mut found: impl FnMut(Vec<Fetched>) -> bool,
 ) {
+    let consumer = shared.consumer();
     let mut said = false;
     while !wanted.is_empty() {
-        let (client, outer, asked) = (consumer.clone(), names.clone(), wanted.clone());
+        let (client, outer, asked) = (consumer.clone(), shared.names.clone(), wanted.clone());
         match blocking(move || ask(&client, &outer, &asked)).await.and_then(|answer| answer) {
             Ok(stable) => {
                 wanted.retain(|at| stable.iter().all(|(found, _)| found != at));
@@ -49,15 +51,17 @@ pub(crate) async fn fetch(
             }
             Err(error) if !said => {
                 said = true;
-                tracing::info!(%error, "positions cannot be fetched yet; trying again until they can");
+                let group = &shared.group;
+                tracing::info!(group, %error, "positions cannot be fetched yet; trying again until they can");
             }
             Err(_) => {}
         }
-        // Nobody to find them for: the member is gone.
-        if !wanted.is_empty() && !found(Vec::new()) {
-            return;
-        }
+        // Nobody to find them for: the member is gone, or has begun anew.
         if !wanted.is_empty() {
+            let goes_on = Arc::ptr_eq(&consumer, &shared.consumer()) && found(Vec::new());
+            if !goes_on {
+                return;
+            }
             tokio::time::sleep(AGAIN).await;
         }
     }

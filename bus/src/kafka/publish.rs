@@ -3,10 +3,10 @@
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use contracts::topics::partition_of;
@@ -20,11 +20,12 @@ use crate::{
     Error, PublishError,
     kafka::{
         OpenError,
-        client::{QUESTION, configured},
-        cluster::{Cluster, blocking, lock, unavailable},
+        client::{Client, QUESTION, configured, retire},
+        cluster::{Cluster, blocking, unavailable},
         codec::{self, Names},
         config::Config,
         flight::{Fault, Flight, Tower},
+        reach::Reach,
         verdict::{self, Verdict},
     },
     record::{Outgoing, Partition, Spot},
@@ -41,15 +42,15 @@ pub(crate) struct Publisher {
     config: Config,
     names: Names,
     cluster: Arc<Cluster>,
-    /// Replaced when it fails for good, and when its batches prove too large.
-    producer: Mutex<Current>,
+    /// Replaced when it fails for good, when its batches prove too large, and whenever a record of it is not delivered in time.
+    producer: Client<Current>,
     outage: Arc<Outage>,
     keyless: AtomicU32,
 }
 
-#[derive(Clone)]
+/// A producer.
 struct Current {
-    producer: Arc<Producing>,
+    producer: Producing,
     /// The most bytes of a batch.
     batch: usize,
 }
@@ -57,16 +58,19 @@ struct Current {
 /// Whether the brokers are away: then one publication at a time finds out whether they are back, and others are refused at
 /// once.
 struct Outage {
-    reason: Mutex<Option<String>>,
+    reach: Reach,
     probe: Semaphore,
 }
 
+/// Who publishes, in what is said of those who reach no broker.
+const WHO: &str = "publishing";
+
 impl Publisher {
     pub(crate) fn open(config: &Config, cluster: Arc<Cluster>) -> Result<Self, OpenError> {
-        let outage = Arc::new(Outage { reason: Mutex::default(), probe: Semaphore::new(1) });
+        let outage = Arc::new(Outage { reach: cluster.reach().clone(), probe: Semaphore::new(1) });
         let batch = config.layout.smallest_record().min(BATCH);
         let producer = producer(config, &outage, batch).map_err(OpenError::of)?;
-        let producer = Mutex::new(Current { producer, batch });
+        let producer = Client::new(Current { producer, batch });
         let names = Names::new(&config.prefix);
         Ok(Self { config: config.clone(), names, cluster, producer, outage, keyless: AtomicU32::new(0) })
     }
@@ -76,10 +80,15 @@ impl Publisher {
         let _probe = self.outage.enter()?;
         let places = self.places(&batch).await?;
         loop {
-            let current = lock(&self.producer).clone();
+            let current = self.producer.get();
             let flight = Flight::new(batch.len());
             let refused = self.give(&current.producer, &flight, &batch, &places);
-            flight.landed().await;
+            if tokio::time::timeout(self.config.delivery_timeout, flight.landed()).await.is_err() {
+                let reason = "the brokers did not acknowledge in time";
+                self.outage.begin(reason);
+                self.replace(&current, current.batch).await;
+                return Err(PublishError::Unavailable(reason.to_owned()));
+            }
             let faults = match (refused, flight.outcome()) {
                 (None, Ok(spots)) => {
                     self.outage.over();
@@ -93,7 +102,7 @@ impl Publisher {
                 verdict::is_too_large(&fault.error)
                     && batch.get(fault.record).is_some_and(|record| can_shrink(current.batch, record))
             };
-            if faults.iter().any(shares) && self.replace(&current, current.batch / 2) {
+            if faults.iter().any(shares) && self.replace(&current, current.batch / 2).await {
                 if batch.len() == 1 {
                     continue;
                 }
@@ -107,11 +116,13 @@ impl Publisher {
     }
 
     /// A topic that was made anew, or has more partitions now, is known to the producer as it was, for a minute by itself.
-    async fn look_up(&self, producer: &Arc<Producing>, batch: &[Outgoing]) {
+    async fn look_up(&self, current: &Arc<Current>, batch: &[Outgoing]) {
         let topics: BTreeSet<String> = batch.iter().map(|record| self.names.outer(record.topic.as_str())).collect();
-        let producer = producer.clone();
+        let current = current.clone();
         let looked = blocking(move || {
-            topics.iter().try_for_each(|topic| producer.client().fetch_metadata(Some(topic), QUESTION).map(drop))
+            topics
+                .iter()
+                .try_for_each(|topic| current.producer.client().fetch_metadata(Some(topic), QUESTION).map(drop))
         });
         if let Err(error) = looked.await.and_then(|looked| looked.map_err(|error| unavailable(&error))) {
             tracing::debug!(%error, "topics could not be looked up");
@@ -159,14 +170,14 @@ impl Publisher {
         Ok(places)
     }
 
-    async fn failed(&self, current: &Current, batch: &[Outgoing], faults: &[Fault]) -> PublishError {
+    async fn failed(&self, current: &Arc<Current>, batch: &[Outgoing], faults: &[Fault]) -> PublishError {
         let never = faults.iter().find_map(|fault| match verdict::of_record(verdict::code(&fault.error)) {
             Verdict::Never(code) => Some((code, fault)),
             _ => None,
         });
         if let Some((fatal, reason)) = current.producer.client().fatal_error() {
-            tracing::warn!(code = ?fatal, reason, "the producer has failed for good and is replaced");
-            self.replace(current, current.batch);
+            tracing::debug!(code = ?fatal, reason, "the producer has failed for good and is replaced");
+            self.replace(current, current.batch).await;
         }
         if let Some((code, fault)) = never
             && let Some(record) = batch.get(fault.record)
@@ -174,43 +185,59 @@ impl Publisher {
             return verdict::refusal(fault.record, &record.topic, code, &fault.error).into();
         }
         let Some(first) = faults.first() else { return PublishError::Unavailable("it failed without a reason".into()) };
-        match verdict::code(&first.error) {
-            RDKafkaErrorCode::MessageTimedOut => self.outage.begin(&first.error.to_string()),
-            RDKafkaErrorCode::UnknownPartition => self.look_up(&current.producer, batch).await,
-            _ => {}
+        if verdict::code(&first.error) == RDKafkaErrorCode::UnknownPartition {
+            self.look_up(current, batch).await;
         }
         PublishError::Unavailable(first.error.to_string())
     }
 
-    /// Makes another producer in the place of one, unless somebody has; whether there is another.
-    fn replace(&self, failed: &Current, batch: usize) -> bool {
-        let mut current = lock(&self.producer);
-        if !Arc::ptr_eq(&current.producer, &failed.producer) {
+    /// Makes another producer in the place of one, unless somebody has; whether there is another. What the old one has and is not late
+    /// yet it may still deliver; then it is given up, and sent again by nobody.
+    async fn replace(&self, failed: &Arc<Current>, batch: usize) -> bool {
+        if !Arc::ptr_eq(&self.producer.get(), failed) {
             return true;
         }
-        match producer(&self.config, &self.outage, batch) {
-            Ok(producer) => {
-                *current = Current { producer, batch };
-                true
-            }
+        let (config, outage) = (self.config.clone(), self.outage.clone());
+        let new = blocking(move || producer(&config, &outage, batch).map_err(|error| unavailable(&error))).await;
+        // Others may have done it meanwhile.
+        if !Arc::ptr_eq(&self.producer.get(), failed) {
+            return true;
+        }
+        match new.and_then(|new| new) {
+            Ok(producer) => self.producer.replace(Current { producer, batch }),
             Err(error) => {
                 tracing::error!(%error, "a producer cannot be created; publications go on failing");
-                false
+                return false;
             }
         }
+        let (failed, rest) = (failed.clone(), self.config.delivery_timeout);
+        drop(tokio::task::spawn_blocking(move || {
+            let begun = Instant::now();
+            while failed.producer.in_flight_count() > 0 && begun.elapsed() < rest {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            purge(&failed.producer);
+            retire(failed);
+        }));
+        true
     }
+}
+
+/// Gives up whatever a producer has not delivered.
+fn purge(producer: &Producing) {
+    producer.purge(rdkafka::producer::PurgeConfig::default().queue().inflight().non_blocking());
 }
 
 /// Who leaves at once shall not wait for what can no longer be delivered.
 impl Drop for Publisher {
     fn drop(&mut self) {
-        lock(&self.producer)
-            .producer
-            .purge(rdkafka::producer::PurgeConfig::default().queue().inflight().non_blocking());
+        purge(&self.producer.get().producer);
     }
 }
 
-fn producer(config: &Config, outage: &Arc<Outage>, batch: usize) -> Result<Arc<Producing>, KafkaError> {
+/// Records have no timeout of librdkafka's: where one runs out, it numbers all others anew, and those that were sent and not
+/// acknowledged would be written again as if they were new ones. So it is the producer that is given up.
+fn producer(config: &Config, outage: &Arc<Outage>, batch: usize) -> Result<Producing, KafkaError> {
     let preferred = [
         ("linger.ms", "1".to_owned()),
         ("queue.buffering.max.kbytes", QUEUE_KIB.to_string()),
@@ -220,16 +247,16 @@ fn producer(config: &Config, outage: &Arc<Outage>, batch: usize) -> Result<Arc<P
         ("enable.idempotence", "true".to_owned()),
         ("acks", "all".to_owned()),
         ("batch.size", batch_size(config, batch)),
-        ("message.timeout.ms", config.delivery_timeout.as_millis().max(1).to_string()),
+        ("message.timeout.ms", "0".to_owned()),
         ("request.timeout.ms", (config.delivery_timeout / 2).max(Duration::from_millis(500)).as_millis().to_string()),
     ];
     let outage = Arc::downgrade(outage);
-    let tower = Tower::new(move |reason: &str| {
+    let tower = Tower::new(move || {
         if let Some(outage) = outage.upgrade() {
-            outage.begin(reason);
+            outage.begin("none of the brokers can be reached");
         }
     });
-    Ok(Arc::new(configured(config, &preferred, &required).create_with_context(tower)?))
+    configured(config, &preferred, &required).create_with_context(tower)
 }
 
 /// The most bytes of a batch: below the 1 MiB that brokers take by default, with what the protocol puts around it.
@@ -261,7 +288,7 @@ pub(crate) fn place(record: &Outgoing, partitions: u32, any: impl FnOnce() -> u3
 impl Outage {
     /// Lets a publication through, or not; while the brokers are away it is the probe.
     fn enter(&self) -> Result<Option<SemaphorePermit<'_>>, PublishError> {
-        let Some(reason) = lock(&self.reason).clone() else { return Ok(None) };
+        let Some(reason) = self.reach.why(WHO) else { return Ok(None) };
         match self.probe.try_acquire() {
             Ok(probe) => Ok(Some(probe)),
             Err(_) => Err(PublishError::Unavailable(format!("the brokers are away: {reason}"))),
@@ -269,16 +296,10 @@ impl Outage {
     }
 
     fn begin(&self, reason: &str) {
-        let mut current = lock(&self.reason);
-        if current.is_none() {
-            tracing::warn!(reason, "the brokers take no publications; refusing until one gets through");
-        }
-        *current = Some(reason.to_owned());
+        self.reach.lost(WHO, reason);
     }
 
     fn over(&self) {
-        if lock(&self.reason).take().is_some() {
-            tracing::info!("the brokers take publications again");
-        }
+        self.reach.found(WHO);
     }
 }

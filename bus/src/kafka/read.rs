@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use crate::{
     Error,
     kafka::{
-        client::{Quiet, configured, reading, strict},
+        client::{Quiet, configured, reading, retire, strict},
         cluster::{Cluster, add, blocking, extent, lock, unavailable},
         codec::{self, Names},
         config::Config,
@@ -122,6 +122,14 @@ impl Readers {
         preferred.push(("fetch.wait.max.ms", "10".to_owned()));
         let consumer = configured(&self.config, &preferred, &required).create_with_context(Quiet);
         Ok(Reader { consumer: consumer.map_err(|error| unavailable(&error))?, at: None })
+    }
+}
+
+/// Closing a client takes a while.
+impl Drop for Readers {
+    fn drop(&mut self) {
+        let idle = std::mem::take(&mut *lock(&self.idle));
+        idle.into_iter().for_each(|reader| retire(Arc::new(reader)));
     }
 }
 

@@ -17,7 +17,7 @@ use rdkafka::{
 use self::sending::{Sending, Sent};
 use crate::{
     kafka::{
-        client::configured,
+        client::{UNUSABLE, configured},
         codec::{self, Names},
         config::Config,
         flight::{Fault, Flight, Tower},
@@ -86,7 +86,7 @@ impl Transactor {
             ("acks", "all".to_owned()),
             ("batch.size", batch_size(config, batch)),
         ];
-        let tower = Tower::new(|_| {});
+        let tower = Tower::new(|| {});
         let producer: ThreadedProducer<Tower> = configured(config, &preferred, &required).create_with_context(tower)?;
         producer.init_transactions(Duration::from_secs(10))?;
         let producer = Arc::new(producer);
@@ -230,7 +230,7 @@ impl Transactor {
     fn end(&self, begun: Instant) -> Result<(), Failure> {
         loop {
             let Err(error) = self.producer.commit_transaction(CALL) else { return Ok(()) };
-            if retriable(&error) {
+            if retriable(&error) && !self.is_stuck(begun) {
                 continue;
             }
             // From the first try on it may count, whatever the next ones say; only an abort that succeeds tells that it does not.
@@ -238,7 +238,7 @@ impl Transactor {
                 Failure::Broken(reason) => Failure::Unknown(reason),
                 other => other,
             };
-            if fatal(&error) {
+            if retriable(&error) || fatal(&error) {
                 return Err(unknown(self.judge(begun, error)));
             }
             self.abort(begun).map_err(unknown)?;
@@ -249,10 +249,21 @@ impl Transactor {
     fn abort(&self, begun: Instant) -> Result<(), Failure> {
         loop {
             let Err(error) = self.producer.abort_transaction(CALL) else { return Ok(()) };
-            if !retriable(&error) {
+            if !retriable(&error) || self.is_stuck(begun) {
                 return Err(self.judge(begun, error));
             }
         }
+    }
+
+    /// Whether a transaction has lasted for so long that the brokers have ended it, if they run: a producer that cannot say so has
+    /// lost them for good, and another takes its place.
+    fn is_stuck(&self, begun: Instant) -> bool {
+        begun.elapsed() > self.timeout + UNUSABLE
+    }
+
+    /// Whether its producer has met an outage.
+    pub(crate) fn is_shaken(&self) -> bool {
+        self.producer.context().is_shaken()
     }
 
     /// An error that ends the producer. Fenced is what a newer process with the same id causes, but also a transaction of our

@@ -1,5 +1,5 @@
-//! Wakes those who wait for a partition to grow: one question for all of them, several times a second, and none while
-//! nobody waits.
+//! Wakes those who wait for a partition to grow: one question for all of them, several times a second while something happens,
+//! less often while nothing does, and none while nobody waits.
 
 use std::{
     collections::HashMap,
@@ -15,8 +15,8 @@ use crate::{
     record::{Offset, TopicPartition},
 };
 
-/// How often the ends are asked for while somebody waits.
-const PERIOD: Duration = Duration::from_millis(50);
+/// How soon the ends are asked for again while somebody waits: at first, and when nothing has happened for a while.
+const PERIOD: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(400));
 /// After how long a waiting reader is woken in any case.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many places are remembered as quiet.
@@ -85,6 +85,7 @@ impl Watch {
     }
 
     async fn run(&self, cluster: &Cluster) {
+        let mut period = PERIOD.0;
         loop {
             let places = self.places();
             if places.is_empty() {
@@ -93,8 +94,9 @@ impl Watch {
             }
             // Who cannot be told is woken after a while, asks itself, and gets the error.
             let ends = cluster.ends(&places).await.unwrap_or_default();
-            self.tell(&ends, Instant::now());
-            tokio::time::sleep(PERIOD).await;
+            let news = self.tell(&ends, Instant::now());
+            period = if news { PERIOD.0 } else { (period * 5 / 4).min(PERIOD.1) };
+            tokio::time::sleep(period).await;
         }
     }
 
@@ -107,16 +109,20 @@ impl Watch {
         state.waiting.keys().cloned().collect()
     }
 
-    fn tell(&self, ends: &HashMap<TopicPartition, Offset>, now: Instant) {
+    /// Wakes those whose partition has grown, and those who have waited for long; true if one has grown.
+    fn tell(&self, ends: &HashMap<TopicPartition, Offset>, now: Instant) -> bool {
+        let mut news = false;
         let mut state = lock(&self.state);
         for (at, waiters) in &mut state.waiting {
             let end = ends.get(at);
             for waiter in waiters.extract_if(.., |waiter| {
                 end.is_some_and(|end| *end > waiter.end) || now.duration_since(waiter.since) > PATIENCE
             }) {
+                news |= end.is_some_and(|end| *end > waiter.end);
                 // Who went away is gone.
                 let _ = waiter.done.send(());
             }
         }
+        news
     }
 }

@@ -43,6 +43,8 @@ async fn a_broker_that_is_away_and_comes_back_loses_nothing_and_doubles_nothing(
         let refused = input.refused().len();
         cluster.node(1).freeze();
         wait_for("a publication to be refused", async || (input.refused().len() > refused).then_some(())).await;
+        let lost = bus.reach().follow().borrow().clone();
+        assert!(lost.contains_key("publishing"), "it is told who reaches no broker: {lost:?}");
         cluster.node(1).thaw();
         let (back, accepted) = (Instant::now(), input.accepted());
         wait_for("publications to be accepted again", async || (input.accepted() > accepted).then_some(())).await;
@@ -51,6 +53,8 @@ async fn a_broker_that_is_away_and_comes_back_loses_nothing_and_doubles_nothing(
             let before = worker.times("committed");
             worker.says("committed", before + 5).await;
         }
+        let mut reach = bus.reach().follow();
+        wait_for("everybody to reach the brokers", async || reach.borrow_and_update().is_empty().then_some(())).await;
         report(&format!("back: published after {published:.1?}, hops after {:.1?}", back.elapsed()));
     }
     let refused = input.refused();

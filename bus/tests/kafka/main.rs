@@ -12,6 +12,7 @@ mod frozen;
 mod given;
 mod harness;
 mod instance;
+mod once;
 mod positions;
 mod process;
 mod refused;

@@ -141,6 +141,7 @@ impl Process {
             bus: self.kafka.clone(),
             specs: base_topics().into_iter().filter(needed).collect(),
             create: self.told.create_topics,
+            reach: self.kafka.reach().clone(),
             check: self.health.register("bus"),
         };
         let gate = self.stages.gate.clone();

@@ -1,8 +1,12 @@
 //! What a process needs before its stages begin: the bus, and its topics. Until then they wait, and it is said why.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use bus::{Bus, TopicSpec};
+use bus::{Bus, TopicSpec, kafka::Reach};
 use runtime::health::Check;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -58,11 +62,13 @@ pub(crate) struct Topics {
     pub(crate) specs: Vec<TopicSpec>,
     /// Whether those that are missing are created, or awaited.
     pub(crate) create: bool,
+    /// Who of the process reaches no broker.
+    pub(crate) reach: Reach,
     pub(crate) check: Check,
 }
 
 impl Topics {
-    /// Makes sure of the topics, opens the gate, and waits for the shutdown.
+    /// Makes sure of the topics, opens the gate, and tells whether the brokers can be reached until the shutdown.
     ///
     /// # Errors
     /// The bus has stopped for good.
@@ -71,9 +77,27 @@ impl Topics {
             there?;
             self.check.ready();
             gate.pass();
-            shutdown.cancelled().await;
+            shutdown.run_until_cancelled(self.tell_reach()).await;
         }
         Ok(())
+    }
+
+    /// Is not ready while somebody reaches no broker, because.
+    async fn tell_reach(&self) {
+        let mut told = self.reach.follow();
+        loop {
+            let lost: BTreeMap<String, String> = told.borrow_and_update().clone();
+            if lost.is_empty() {
+                self.check.ready();
+            } else {
+                let each = lost.iter().map(|(who, why)| format!("{who}: {why}"));
+                self.check.not_ready(each.collect::<Vec<_>>().join("; "));
+            }
+            // Its sender is in `reach`.
+            if told.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Ends once all of them are there. What is in the way is said once, until it is something else.

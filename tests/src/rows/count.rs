@@ -79,17 +79,30 @@ pub async fn settled(herald: &Herald, accepted: &[Sent]) -> BTreeMap<Correlation
         let summary = herald.complete(&correlation, count).await;
         summaries.insert(correlation, summary);
     }
-    // Duplicates come after what they repeat: all has been read when nobody is behind.
-    herald
-        .wait_for("every group to be at the end", async || {
-            let status: serde_json::Value = herald.get("/v1/status").await.expect(200).json();
-            status["groups"].as_object().unwrap().values().all(|group| group["lag"] == 0).then_some(())
-        })
-        .await;
+    // Duplicates come after what they repeat.
+    caught_up(herald).await;
     for (correlation, summary) in &mut summaries {
         *summary = herald.summary(correlation).await.unwrap();
     }
     summaries
+}
+
+/// Waits until no group is behind: everything has been read that was written until now, and what came of it.
+///
+/// # Panics
+/// If that takes long.
+pub async fn caught_up(herald: &Herald) {
+    // What one group wrote while another was looked at is seen the next time, and a chain of groups has three links.
+    let mut at_the_end = 0;
+    herald
+        .wait_for("every group to be at the end", async || {
+            let answer = herald.get("/v1/status").await;
+            let status: serde_json::Value = if answer.status == 200 { answer.json() } else { return None };
+            let all = status["groups"].as_object().unwrap().values().all(|group| group["lag"] == 0);
+            at_the_end = if all { at_the_end + 1 } else { 0 };
+            (at_the_end == 3).then_some(())
+        })
+        .await;
 }
 
 /// What progress says, record by record.

@@ -8,6 +8,7 @@
 
 mod brokers;
 mod disk;
+mod frozen;
 mod jobs;
 mod kills;
 mod pipeline;

@@ -49,7 +49,7 @@ impl Heard {
 }
 
 impl ClientContext for Heard {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
         match feature(message) {
             // Brokers that differ are one cluster in an upgrade: what the oldest can do counts.
             Some((key, version)) if facility == "APIVERSION" => {
@@ -57,7 +57,7 @@ impl ClientContext for Heard {
                 let known = features.entry(key).or_insert(version);
                 *known = version.min(*known);
             }
-            _ => client::log(level, facility, message),
+            _ => client::log(facility, message),
         }
     }
 

@@ -55,8 +55,8 @@ impl Task {
             self.parts
                 .insert(at.clone(), Part { generation, membership, announced: false, next: None, stopped: false });
         }
-        let (consumer, names, found) = (self.shared.consumer(), self.shared.names.clone(), self.found.0.clone());
-        tokio::spawn(position::fetch(consumer, names, partitions, move |positions| {
+        let (shared, found) = (self.shared.clone(), self.found.0.clone());
+        tokio::spawn(position::fetch(shared, partitions, move |positions| {
             if positions.is_empty() { !found.is_closed() } else { found.send((generation, positions)).is_ok() }
         }));
     }
@@ -64,6 +64,10 @@ impl Task {
     pub(super) fn announce(&mut self, generation: Generation, found: Vec<Fetched>) {
         let mut assignments = Vec::with_capacity(found.len());
         for (partition, position) in found {
+            // What is being taken from us is ours no more, and who would be told of it would not be told of its end.
+            if self.revocation.as_ref().is_some_and(|revocation| revocation.partitions.contains(&partition)) {
+                continue;
+            }
             let waiting = |part: &&mut Part| part.generation == generation && !part.announced;
             if let Some(part) = self.parts.get_mut(&partition).filter(waiting) {
                 part.announced = true;

@@ -1,8 +1,12 @@
 //! What a member's task knows, and the loop that it is. See [`super::consume`].
 
+mod astray;
 mod group;
 mod poll;
 mod replace;
+#[cfg(test)]
+mod tests;
+mod vigil;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,6 +21,10 @@ use rdkafka::{
 };
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+pub(crate) use self::{
+    astray::Astray,
+    vigil::{Asked, Vigil},
+};
 use crate::{
     kafka::{
         cluster::{Cluster, Known, add, blocking, lock},
@@ -81,7 +89,12 @@ pub(crate) struct Task {
     choked: bool,
     /// What librdkafka was told not to fetch. It still knows when it is assigned the same partition anew.
     halted: HashSet<TopicPartition>,
-    replaced: Option<Instant>,
+    /// When consumers that had met no outage were fenced.
+    fenced: Vec<Instant>,
+    vigil: Vigil,
+    asked: (mpsc::UnboundedSender<Asked>, mpsc::UnboundedReceiver<Asked>),
+    astray: Astray,
+    places: (mpsc::UnboundedSender<astray::Places>, mpsc::UnboundedReceiver<astray::Places>),
     said: Vec<RDKafkaErrorCode>,
 }
 
@@ -114,7 +127,11 @@ impl Task {
             advised: None,
             choked: false,
             halted: HashSet::new(),
-            replaced: None,
+            fenced: Vec::new(),
+            vigil: Vigil::new(Instant::now()),
+            asked: mpsc::unbounded_channel(),
+            astray: Astray::default(),
+            places: mpsc::unbounded_channel(),
             said: Vec::new(),
         }
     }
@@ -143,8 +160,14 @@ impl Task {
                     }
                 }
                 Some((generation, found)) = self.found.1.recv() => self.announce(generation, found),
+                Some(asked) = self.asked.1.recv() => self.told(asked).await,
+                Some(places) = self.places.1.recv() => self.found_astray(places),
                 Ok(()) = self.known.changed() => self.resubscribe().await,
                 () = tokio::time::sleep_until(deadline.into()) => {
+                    if tick.elapsed() > self.config.session_timeout / 2 {
+                        // We were stopped for a while, which looks like an outage to us, and like our end to the group.
+                        self.shared.consumer().context().shaken().note();
+                    }
                     tick = Instant::now() + TICK;
                     self.tick(full);
                     more = true;
@@ -161,6 +184,7 @@ impl Task {
     }
 
     async fn leave(mut self, left: Option<oneshot::Sender<()>>) {
+        self.cluster.reach().found(&self.name());
         lock(&self.shared.owned).clear();
         self.advise();
         let (consumer, slot) = (self.shared.consumer(), self.slot);

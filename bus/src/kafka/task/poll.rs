@@ -17,7 +17,7 @@ use crate::{
         consume::{Event, Rebalances},
         outbox::DELIVERY_RECORDS,
     },
-    record::{Offset, Record, TopicPartition},
+    record::{Record, TopicPartition},
 };
 
 /// About how much is polled before anything else is looked at.
@@ -44,6 +44,7 @@ impl Task {
         if !self.advice.is_empty() {
             self.advise();
         }
+        self.watch_over();
         let taken = self.revocation.as_ref().is_some_and(|revocation| !revocation.given_up);
         let lost = taken && self.shared.consumer().assignment_lost();
         if lost || self.revocation.as_ref().is_some_and(|revocation| revocation.deadline <= Instant::now()) {
@@ -66,6 +67,9 @@ impl Task {
     pub(super) async fn burst(&mut self) -> bool {
         let consumer = self.shared.consumer();
         let polled = self.poll(&consumer);
+        if !polled.records.is_empty() {
+            self.vigil.heard(Instant::now());
+        }
         for (at, records) in polled.records {
             if self.shared.outbox.records(&at, records)
                 && let Some(part) = self.parts.get_mut(&at).filter(|part| !part.stopped)
@@ -148,9 +152,8 @@ impl Task {
             (_, Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {
                 self.known.mark_changed();
             }
-            (_, Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset)) => {
-                self.check_positions().await;
-            }
+            (_, Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset)) => self.astray(false),
+            (_, Some(RDKafkaErrorCode::LogTruncation)) => self.astray(true),
             (
                 _,
                 Some(code @ (RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed)),
@@ -162,22 +165,6 @@ impl Task {
                 }
             }
             _ => tracing::debug!(group = self.shared.group, %error, "kafka: a consumer's error"),
-        }
-    }
-
-    /// A position is outside of what its partition has: going on would skip records.
-    async fn check_positions(&mut self) {
-        let open: Vec<(TopicPartition, Offset)> =
-            self.parts.iter().filter_map(|(at, part)| Some((at.clone(), part.next?))).collect();
-        for (partition, position) in open {
-            match self.cluster.extent(&partition).await {
-                Ok((begins, end)) if position < begins || position > end => {
-                    let group = self.shared.group.clone();
-                    self.shared.outbox.fail(Error::PositionLost { group, partition, position, begins });
-                }
-                Ok(_) => {}
-                Err(error) => tracing::debug!(%partition, %error, "where a partition begins is not known"),
-            }
         }
     }
 }

@@ -1,24 +1,19 @@
 //! Topics that come and go, and a consumer that fails.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use rdkafka::error::KafkaError;
+use rdkafka::{consumer::Consumer as _, error::KafkaError};
 
-use super::Task;
+use super::{Astray, Task, Vigil};
 use crate::{
     Error,
-    kafka::{
-        cluster::{blocking, lock},
-        consume,
-    },
+    kafka::{cluster::blocking, consume},
     member::Delivery,
     record::{Topic, TopicPartition},
 };
 
-/// How long after a consumer was replaced another failure ends the member.
+/// How often within [`RELAPSE`] a consumer that has met no outage is fenced before it is another process that does it.
+const FENCED: usize = 3;
 const RELAPSE: Duration = Duration::from_secs(60);
 
 impl Task {
@@ -47,20 +42,43 @@ impl Task {
         }
     }
 
-    /// A consumer that has failed for good is replaced once; then it is for whoever runs us.
+    /// A consumer that has failed for good is replaced. The group calls it fenced when another member has its instance. After an
+    /// outage that is its own shadow: it asked to join, the answer was lost, and it asked again. One that has met none was fenced by
+    /// another process; several times in a row that is for whoever runs us.
     pub(super) async fn replace(&mut self, error: &KafkaError) {
         self.lose_all();
-        if self.replaced.is_some_and(|at| at.elapsed() < RELAPSE) {
-            let reason = format!(
-                "the consumer of `{}` has failed ({error}); if another process runs as instance `{}`, give each process of a \
-                 role an `--instance` of its own",
-                self.shared.group, self.config.instance
+        let (group, instance) = (&self.shared.group, &self.config.instance);
+        if self.shared.consumer().context().shaken().is() {
+            tracing::info!(
+                group,
+                "brokers were away, and its group knows this member no more; it joins anew by itself"
             );
-            self.shared.outbox.fail(Error::Stopped(reason));
-            return;
+        } else {
+            self.fenced.retain(|at| at.elapsed() < RELAPSE);
+            self.fenced.push(Instant::now());
+            if self.fenced.len() >= FENCED {
+                let reason = format!(
+                    "the consumer of `{group}` has failed ({error}); another process seems to run as instance `{instance}`: give \
+                     each process of a role an `--instance` of its own"
+                );
+                self.shared.outbox.fail(Error::Stopped(reason));
+                return;
+            }
+            tracing::warn!(
+                group,
+                instance,
+                "this member was put out of its group although no broker was away; it joins anew. If another process runs as the \
+                 same instance, give each an `--instance` of its own"
+            );
         }
-        self.replaced = Some(Instant::now());
-        tracing::warn!(group = self.shared.group, %error, "a consumer has failed for good and is replaced");
+        tracing::debug!(group, %error, "a consumer has failed for good");
+        self.renew(false).await;
+    }
+
+    /// A consumer that can use none of the brokers, while others can, is replaced.
+    pub(super) async fn abandon(&mut self) {
+        self.cluster.reach().lost(&self.name(), "its client finds no broker although others do; it gets another one");
+        self.lose_all();
         self.renew(false).await;
     }
 
@@ -102,9 +120,9 @@ impl Task {
         let new = new.await.and_then(|new| new);
         match new {
             Ok(new) => {
-                let old = std::mem::replace(&mut *lock(&self.shared.consumer), Arc::new(new));
-                // Closing takes a while, and nobody waits for it.
-                drop(tokio::task::spawn_blocking(move || drop(old)));
+                self.shared.consumer.replace(new);
+                self.vigil = Vigil::new(Instant::now());
+                self.astray = Astray::default();
                 self.subscribed.clear();
                 self.halted.clear();
                 self.known.mark_changed();
