@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use contracts::names::{EventRef, GroupName, JobName};
+use contracts::{
+    document,
+    names::{EventRef, GroupName, JobName},
+};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -12,6 +15,8 @@ use crate::{
     report::Place,
     rule_test::RuleTest,
 };
+
+const TOO_DEEP: &str = "the data nests deeper than 128 levels, which nobody could read";
 
 /// What became of one change under one event.
 #[derive(Debug, Clone, PartialEq)]
@@ -254,7 +259,8 @@ impl Event {
                 let data =
                     data.as_ref().map_or_else(|| whole_change(change, &room), |data| data.value(&bindings, &room));
                 match data {
-                    Ok(data) => data,
+                    Ok(data) if document::is_readable(&data) => data,
+                    Ok(_) => return Verdict::Failed { stage: Stage::Data, error: TOO_DEEP.into() },
                     Err(_) if room.is_full() => {
                         return Verdict::TooLarge { stage: Stage::Data, error: self.largest(change, &bindings) };
                     }

@@ -20,6 +20,15 @@ pub struct Source {
     pub path: String,
     /// Its content; empty for a file that is no YAML, which is only named in a warning.
     pub text: String,
+    /// Why it has no content that could be read: too large, or no UTF-8. Such a file is an error of the catalog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
+}
+
+impl<P: Into<String>, T: Into<String>> From<(P, T)> for Source {
+    fn from((path, text): (P, T)) -> Self {
+        Self { path: path.into(), text: text.into(), unreadable: None }
+    }
 }
 
 /// The files of a catalog, in the order of their paths. This is what travels: compiling is cheap.
@@ -40,12 +49,6 @@ pub enum ReadError {
         /// Why not.
         source: io::Error,
     },
-    /// Larger than [`MAX_FILE`].
-    #[error("{path} is larger than {MAX_FILE} bytes")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
     /// A pipe, a socket or a device: who reads it may wait for ever.
     #[error("{path} is no regular file; take it away, or give it a name that does not end in .yaml or .yml")]
     NoFile {
@@ -63,8 +66,10 @@ pub enum ReadError {
 impl Sources {
     /// Sources from paths and texts.
     pub fn new<P: Into<String>, T: Into<String>>(files: impl IntoIterator<Item = (P, T)>) -> Self {
-        let files = files.into_iter().map(|(path, text)| Source { path: path.into(), text: text.into() });
-        let mut files: Vec<Source> = files.collect();
+        Self::sorted(files.into_iter().map(Source::from).collect())
+    }
+
+    fn sorted(mut files: Vec<Source>) -> Self {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Self { files }
     }
@@ -84,9 +89,9 @@ impl Sources {
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         if !fs::metadata(path).map_err(|source| failed(path, source))?.is_file() {
             let mut files = Vec::new();
-            walk(path, "events", &mut files)?;
-            walk(path, "jobs", &mut files)?;
-            return Ok(Self::new(files));
+            walk(path, "events", &mut Vec::new(), &mut files)?;
+            walk(path, "jobs", &mut Vec::new(), &mut files)?;
+            return Ok(Self::sorted(files));
         }
         let full = fs::canonicalize(path).map_err(|source| failed(path, source))?;
         let home =
@@ -98,20 +103,26 @@ impl Sources {
             None => format!("events/{}", full.file_name().unwrap_or_default().to_string_lossy()),
         };
         if !relative.starts_with("jobs/") {
-            files.push((relative, read_text(&full)?));
+            files.push(read_source(relative, &full)?);
         }
-        walk(root, "jobs", &mut files)?;
-        Ok(Self::new(files))
+        walk(root, "jobs", &mut Vec::new(), &mut files)?;
+        Ok(Self::sorted(files))
     }
 }
 
-fn walk(root: &Path, folder: &str, files: &mut Vec<(String, String)>) -> Result<(), ReadError> {
+/// Reads a folder and those below; `above` are the folders on the way here.
+fn walk(root: &Path, folder: &str, above: &mut Vec<PathBuf>, files: &mut Vec<Source>) -> Result<(), ReadError> {
     let folder = root.join(folder);
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(&folder, error)),
     };
+    let this = fs::canonicalize(&folder).map_err(|source| failed(&folder, source))?;
+    if above.contains(&this) {
+        return Err(ReadError::Circle { path: folder });
+    }
+    above.push(this);
     for entry in entries {
         let path = entry.map_err(|source| failed(&folder, source))?.path();
         // Editors leave hidden files behind; they come and go while `dev` watches.
@@ -120,15 +131,12 @@ fn walk(root: &Path, folder: &str, files: &mut Vec<(String, String)>) -> Result<
         }
         let relative = relative_path(root, &path);
         if path.is_dir() {
-            if path.is_symlink() && is_around(&path) {
-                return Err(ReadError::Circle { path });
-            }
-            walk(root, &relative, files)?;
+            walk(root, &relative, above, files)?;
         } else {
-            let text = if is_yaml(&relative) { read_text(&path)? } else { String::new() };
-            files.push((relative, text));
+            files.push(if is_yaml(&relative) { read_source(relative, &path)? } else { (relative, "").into() });
         }
     }
+    above.pop();
     Ok(())
 }
 
@@ -137,14 +145,8 @@ pub(crate) fn is_yaml(path: &str) -> bool {
     path.ends_with(".yaml") || path.ends_with(".yml")
 }
 
-/// Whether a link leads to a folder that it is in itself.
-fn is_around(link: &Path) -> bool {
-    let home = link.parent().and_then(|home| fs::canonicalize(home).ok());
-    fs::canonicalize(link).is_ok_and(|to| home.is_some_and(|home| home.starts_with(to)))
-}
-
 /// Opened without waiting, and only if it is a regular file: a pipe without a writer would hold its reader for ever.
-fn read_text(path: &Path) -> Result<String, ReadError> {
+fn read_source(relative: String, path: &Path) -> Result<Source, ReadError> {
     let failed = |source| failed(path, source);
     let no_file = || ReadError::NoFile { path: path.to_owned() };
     if !fs::metadata(path).map_err(failed)?.is_file() {
@@ -156,12 +158,20 @@ fn read_text(path: &Path) -> Result<String, ReadError> {
     if !file.metadata().map_err(failed)?.is_file() {
         return Err(no_file());
     }
-    let mut text = String::new();
-    file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > MAX_FILE {
-        return Err(ReadError::TooLarge { path: path.to_owned() });
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let unreadable = |path, why| Ok(Source { path, text: String::new(), unreadable: Some(why) });
+    if bytes.len() as u64 > MAX_FILE {
+        return unreadable(relative, format!("the file is larger than {MAX_FILE} bytes"));
     }
-    Ok(text)
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok((relative, text).into()),
+        Err(error) => {
+            let fine = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = fine.iter().filter(|byte| **byte == b'\n').count() + 1;
+            unreadable(relative, format!("the file is not UTF-8: line {line} is in another encoding"))
+        }
+    }
 }
 
 fn relative_path(root: &Path, path: &Path) -> String {
@@ -209,14 +219,30 @@ mod tests {
         assert_eq!(sources.text("events/shared/a.b.yaml"), Some("x: 1"));
         symlink("..", folder.join("events/circle")).expect("a link");
         assert!(matches!(Sources::read(&folder), Err(ReadError::Circle { .. })));
+        fs::remove_file(folder.join("events/circle")).expect("removed");
+        for (home, other) in [("one", "two"), ("two", "one")] {
+            fs::create_dir(folder.join("events").join(home)).expect("a folder");
+            symlink(format!("../{other}"), folder.join("events").join(home).join("other")).expect("a link");
+        }
+        assert!(matches!(Sources::read(&folder), Err(ReadError::Circle { .. })), "each is beside the other");
         fs::remove_dir_all(folder).expect("removed");
     }
 
     #[test]
-    fn a_file_that_is_too_large_is_not_read_to_its_end() {
+    fn a_file_that_cannot_be_read_hides_no_other() {
         let folder = folder("large");
         fs::write(folder.join("events/a.b.yaml"), vec![b' '; 2 * 1024 * 1024]).expect("written");
-        assert!(matches!(Sources::read(&folder), Err(ReadError::TooLarge { .. })));
+        fs::write(folder.join("events/c.yaml"), b"a: 1\nb: \xe4\n").expect("written");
+        fs::write(folder.join("events/d.yaml"), "fine: 1").expect("written");
+        let sources = Sources::read(&folder).expect("a folder");
+        let why: Vec<&str> =
+            sources.files().iter().map(|file| file.unreadable.as_deref().unwrap_or_default()).collect();
+        assert_eq!(
+            why,
+            ["the file is larger than 1048576 bytes", "the file is not UTF-8: line 2 is in another encoding", ""]
+        );
+        let report = serde_json::to_string(&sources).expect("JSON");
+        assert_eq!(serde_json::from_str::<Sources>(&report).expect("and back"), sources);
         fs::remove_dir_all(folder).expect("removed");
     }
 }

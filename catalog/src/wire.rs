@@ -42,6 +42,10 @@ pub struct CatalogRecord {
     /// The jobs that left, with their definitions.
     #[serde(default)]
     pub retired: Vec<Retired>,
+    /// The jobs that events list, with their definitions: what is retired when they leave, though a later version of Herald
+    /// may not compile these sources. Empty in the records of older versions.
+    #[serde(default)]
+    pub jobs: Vec<Listed>,
 }
 
 /// From where a group reads a topic: nothing before could name its job.
@@ -57,6 +61,17 @@ pub struct Start {
     /// Since when the event no longer lists the job. The group goes on reading the topic, for stamps may still name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<Timestamp>,
+}
+
+/// A job that an event lists.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Its group.
+    pub group: GroupName,
+    /// Its name in stamps.
+    pub name: JobName,
+    /// Its definition, as it is written.
+    pub definition: Value,
 }
 
 /// A job that no event lists any more.
@@ -115,15 +130,24 @@ impl CatalogRecord {
         }
     }
 
-    /// Compiles the sources, and beside them the retired jobs ([`Catalog::retired`]).
+    /// Compiles the sources, and beside them the retired jobs ([`Catalog::retired`]). A job that left and cannot be run any
+    /// more is a warning.
     pub fn compile(&self, kinds: &dyn Kinds) -> Outcome {
         let mut outcome = Catalog::compile(&self.sources, kinds);
-        if let Some(catalog) = &mut outcome.catalog {
-            for retired in &self.retired {
-                let events: Vec<EventRef> = self.starts_of(&retired.group).map(|start| start.event.clone()).collect();
-                if let Some(job) = files::retired(retired, events, kinds) {
-                    catalog.retire(job);
-                }
+        let Some(catalog) = &mut outcome.catalog else { return outcome };
+        let mut events: BTreeMap<&GroupName, Vec<EventRef>> = BTreeMap::new();
+        for start in &self.starts {
+            events.entry(&start.group).or_default().push(start.event.clone());
+        }
+        for retired in &self.retired {
+            let events = events.get(&retired.group).cloned().unwrap_or_default();
+            if let Some(job) = files::retired(retired, events, kinds) {
+                catalog.retire(job);
+            }
+        }
+        for (group, events) in events {
+            if catalog.job(group).is_none() {
+                outcome.report.push(files::left_behind(group, &events));
             }
         }
         outcome
@@ -158,6 +182,7 @@ pub struct Plan<'a> {
 pub fn plan_next(plan: Plan<'_>) -> CatalogRecord {
     let starts = next_starts(&plan);
     let retired = next_retired(&plan, &starts);
+    let jobs = plan.catalog.jobs().map(Listed::of).collect();
     CatalogRecord {
         format: FORMAT,
         number: plan.previous.map_or(1, |previous| previous.number + 1),
@@ -165,6 +190,7 @@ pub fn plan_next(plan: Plan<'_>) -> CatalogRecord {
         sources: plan.sources,
         starts,
         retired,
+        jobs,
     }
 }
 
@@ -194,20 +220,23 @@ fn next_starts(plan: &Plan<'_>) -> Vec<Start> {
 /// A job is retired while it is in no event and a topic may still name it.
 fn next_retired(plan: &Plan<'_>, starts: &[Start]) -> Vec<Retired> {
     let Some(previous) = plan.previous else { return Vec::new() };
-    let is_kept = |group: &GroupName| {
-        !plan.catalog.jobs().any(|job| job.group() == group) && starts.iter().any(|start| start.group == *group)
-    };
+    let listed: BTreeSet<&GroupName> = plan.catalog.jobs().map(Job::group).collect();
+    let started: BTreeSet<&GroupName> = starts.iter().map(|start| &start.group).collect();
     let mut retired: BTreeMap<GroupName, Retired> =
         previous.retired.iter().map(|retired| (retired.group.clone(), retired.clone())).collect();
-    for job in files::jobs_of(&previous.sources) {
-        retired.insert(job.group().clone(), Retired::of(&job, plan.now));
+    let left = match previous.jobs.is_empty() {
+        true => files::jobs_of(&previous.sources).iter().map(Listed::of).collect(),
+        false => previous.jobs.clone(),
+    };
+    for Listed { group, name, definition } in left {
+        retired.insert(group.clone(), Retired { group, name, definition, since: plan.now });
     }
-    retired.retain(|group, _| is_kept(group));
+    retired.retain(|group, _| !listed.contains(group) && started.contains(group));
     retired.into_values().collect()
 }
 
-impl Retired {
-    fn of(job: &Job, now: Timestamp) -> Self {
-        Self { group: job.group().clone(), name: job.name().clone(), definition: job.definition().clone(), since: now }
+impl Listed {
+    fn of(job: &Job) -> Self {
+        Self { group: job.group().clone(), name: job.name().clone(), definition: job.definition().clone() }
     }
 }

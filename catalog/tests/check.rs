@@ -81,13 +81,53 @@ fn mistakes_in_expressions_are_placed_inside_the_file() {
         "no function `chnaged`",
         "`changed`",
     );
-    finds(&format!("{FROM}when: new.a == foo(1)\n"), (2, 16), "no function `foo`", "block style");
+    finds(&format!("{FROM}when: new.a == foo(1)\n"), (2, 16), "no function `foo`", "");
     finds(&format!("{FROM}when: 'new.a == foo(1)'\n"), (2, 17), "no function `foo`", "");
     finds(&format!("{FROM}data:\n  x:\n    - new.id\n    - nwe.id\n"), (5, 7), "`nwe` is not known", "`new`");
     finds(&format!("{FROM}key: [new.id, dta.x]\n"), (2, 15), "`dta` is not known", "`data`");
     finds(&format!("{FROM}when: |\n  \"ä\" == new.ü\n"), (3, 14), "has no meaning", "");
     finds("jobs:\n  - id: a\n    log:\n      message: \"x ${daat.y}\"\n", (4, 21), "`daat` is not known", "`data`");
     finds("jobs:\n  - id: a\n    log: { message: \"${data.x\" }\n", (3, 22), "is not closed", "$${");
+}
+
+#[test]
+fn advice_can_be_followed() {
+    let said = |when: &str| {
+        let found = problems(&format!("{FROM}when: |\n  {when}\n"));
+        assert_eq!(found.len(), 1, "{when}: {found:#?}");
+        format!("{}; {}", found[0].message, found[0].help.as_deref().unwrap_or_default())
+    };
+    for (when, part) in [
+        ("lower(new.x) == \"a\"", "lowerAscii"),
+        ("new.x.toLowerCase() == \"a\"", "lowerAscii"),
+        ("new.x.length() > 1", "size(new.x)"),
+        ("new.x < now()", "`received`"),
+        ("\"${new.id}\" == new.x || ${new.id} == 1", "leave out `${`"),
+        ("(new.a ?? \"x\") == \"x\"", "coalesce"),
+        ("changed(\"a\", \"b\")", "changed(\"column\")"),
+        ("became(\"a\")", "became(\"column\", value)"),
+        ("session.x-hasura-role == \"a\"", "session[\"x-hasura-role\"]"),
+        ("new.x in (\"a\", \"b\")", "`new.x in [\"a\", \"b\"]`"),
+        ("new.x not in [1]", "!"),
+        ("new.x is null", "== null"),
+    ] {
+        let said = said(when);
+        assert!(said.contains(part) && !said.contains("block style"), "{when}: {said}");
+        for inner in ["ExprContext", "Unicode {", "expecting", "token recognition", "input"] {
+            assert!(!said.contains(inner), "{when}: {said}");
+        }
+    }
+    assert!(!said("new.a == \"\\ud800\"").contains("Unicode {"));
+    finds(&format!("{FROM}data: {{ kind: paid }}\n"), (2, 15), "`paid` is not known", "`\"'paid'\"`");
+    assert_eq!(problems(&format!("{FROM}data: {{ kind: \"'paid'\" }}\n")), []);
+}
+
+#[test]
+fn a_file_without_content_hides_no_other_error() {
+    let text = r#"[{"path":"events/a.yaml","text":"","unreadable":"the file is not UTF-8"},{"path":"events/b.yaml","text":"x: 1"}]"#;
+    let sources: Sources = serde_json::from_str(text).expect("sources");
+    let found = Catalog::compile(&sources, &TestKinds).report.to_string();
+    assert!(found.contains("not UTF-8") && found.contains("`x` is unknown"), "{found}");
 }
 
 #[test]
@@ -227,6 +267,9 @@ fn twins_and_empty_folders_are_warnings() {
         found.iter().map(|problem| (problem.rule, problem.severity)).collect::<Vec<_>>(),
         [(Rule::Twin, Severity::Warning)]
     );
+    let versions = [("events/a.yaml", twin), ("events/a.v2.yaml", twin)];
+    assert_eq!(problems_of(&versions), [], "a new version stands beside the old one");
+    assert_eq!(problems_of(&[("events/a.yaml", FROM), ("events/b.yaml", FROM)]), [], "neither has a condition");
     let outcome = Catalog::compile(&Sources::default(), &TestKinds);
     assert_eq!(outcome.report.problems[0].rule, Rule::Empty);
     assert!(outcome.catalog.is_some_and(|catalog| catalog.events().is_empty()));

@@ -84,6 +84,22 @@ fn a_job_that_left_is_retired_and_dropped_after_a_day() {
 }
 
 #[test]
+fn a_job_leaves_with_its_definition_though_the_files_before_no_longer_compile() {
+    let broken = Sources::new([("events/a.yaml", "a key of an older version: 1\n")]);
+    let first = CatalogRecord { sources: broken, ..next(None, &[JOB, A], 10, 0) };
+    let second = next(Some(&first), &[A_WITHOUT], 50, 1);
+    let outcome = second.compile(&TestKinds);
+    assert_eq!(outcome.catalog.expect("it compiles").retired().count(), 2);
+    assert!(!outcome.report.to_string().contains("definition"), "{}", outcome.report);
+
+    let older = CatalogRecord { jobs: Vec::new(), ..first };
+    let said = next(Some(&older), &[A_WITHOUT], 50, 1).compile(&TestKinds).report.to_string();
+    assert!(said.contains("the job shared left, and its definition cannot be read"), "{said}");
+    let found = next(Some(&CatalogRecord { jobs: Vec::new(), ..next(None, &[JOB, A], 10, 0) }), &[A_WITHOUT], 50, 1);
+    assert_eq!(found.retired.len(), 2, "older records are compiled for what they listed");
+}
+
+#[test]
 fn a_job_that_comes_back_in_time_goes_on_where_it_was() {
     let first = next(None, &[JOB, A], 10, 0);
     let second = next(Some(&first), &[JOB, A_WITHOUT], 50, 1);

@@ -22,6 +22,21 @@ fn verdict(file: &str, body: &Value) -> Verdict {
 }
 
 #[test]
+fn data_that_nobody_could_read_again_fails() {
+    let nested = |levels| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+    let file = "from: { table: moves }\ndata: { a: { b: new.x } }\n";
+    let at = |levels| verdict(file, &body("moves", "INSERT", json!(null), json!({ "x": nested(levels) })));
+    assert!(matches!(at(122), Verdict::Detected { .. }));
+    let catalog = catalog(&[("events/a.yaml", "from: { table: moves }\ndata: { a: { b: [[[[[new.x]]]]] } }\n")]);
+    let deep = body("moves", "INSERT", json!(null), json!({ "x": nested(122) }));
+    let found = catalog.events()[0].evaluate(&change(&deep, "default"));
+    assert!(
+        matches!(&found, Verdict::Failed { stage: Stage::Data, error } if error.contains("128 levels")),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn without_data_an_event_carries_the_change() {
     let body = body("moves", "INSERT", json!(null), json!({"id": 1}));
     let expected = json!({"op": "INSERT", "old": null, "new": {"id": 1}});

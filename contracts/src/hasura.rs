@@ -19,7 +19,10 @@ use serde_json::{Value, value::RawValue};
 pub use partly::{Row, parse_partly};
 pub use print::print;
 
-use crate::Label;
+use crate::{
+    Label,
+    document::{self, MAX_NESTING},
+};
 
 /// What happened to the row (`event.op`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -60,9 +63,6 @@ impl fmt::Display for Op {
         f.write_str(self.as_str())
     }
 }
-
-/// The deepest nesting that is read; deeper is malformed.
-pub const MAX_NESTING: usize = 128;
 
 /// Why a body is refused. Each is a 400 at the webhook: sending it again cannot help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -184,7 +184,7 @@ pub fn unwrap(body: &Value) -> &Value {
 /// # Errors
 /// The text is no JSON; a body that [`recognise`] took never is.
 pub fn parse(body: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice(body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)).map(with_lower_case_session)
+    document::parse_bytes(body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)).map(with_lower_case_session)
 }
 
 /// The body with the names of its session variables in lower case; of two that differ only in case the last counts.
@@ -204,8 +204,8 @@ fn with_lower_case_session(mut body: Value) -> Value {
 /// Reading lazily passes over lone surrogates and deep nesting; a body that could have either is read whole first.
 fn check_deeply(text: &str) -> Result<(), Refusal> {
     let opened = text.bytes().filter(|b| matches!(b, b'{' | b'[')).count();
-    if opened >= MAX_NESTING || text.contains("\\u") {
-        serde_json::from_str::<Value>(text).map_err(|error| Refusal::Malformed(error.to_string()))?;
+    if opened > MAX_NESTING || text.contains("\\u") {
+        document::parse(text).map_err(|error| Refusal::Malformed(error.to_string()))?;
     }
     Ok(())
 }
@@ -373,6 +373,32 @@ mod tests {
         let body =
             event(r#"{"id":null,"event":{"op":"MANUAL","data":{"new":7},"session_variables":3},"table":{"name":"t"}}"#);
         assert!(body.id.is_none() && body.session_variable("x").is_none());
+    }
+
+    #[test]
+    fn no_column_hides_the_change_of_its_row() {
+        let body = |column: &str| {
+            format!(
+                r#"{{"event":{{"op":"INSERT","data":{{"new":{{"id":1,"meta":{column}}}}}}},"table":{{"name":"t"}}}}"#
+            )
+        };
+        let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        for column in [
+            r#"{"$serde_json::private::Number":"abc"}"#,
+            r#"{"$serde_json::private::RawValue":"[1,2"}"#,
+            r#"{"\u0024serde_json::private::Number":5}"#,
+            &deep(MAX_NESTING - 4),
+        ] {
+            let body = body(column);
+            assert_eq!(event(&body).table, "t");
+            let whole = parse(body.as_bytes()).expect(column);
+            let partly = parse_partly(body.as_bytes(), &|_, _| true).expect(column);
+            assert_eq!(whole["event"], partly["event"]);
+            assert_eq!(whole["event"]["data"]["new"]["id"], 1);
+            assert!(print(body.as_bytes()) != 0 || column.starts_with('['));
+        }
+        let too_deep = body(&deep(MAX_NESTING - 3));
+        assert!(matches!(refusal(&too_deep), Refusal::Malformed(_)));
     }
 
     #[test]

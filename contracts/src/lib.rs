@@ -5,6 +5,7 @@
 //! they meet. A wire type carries its version, and a reader keeps what it does not know instead of refusing it.
 
 pub mod cloud_event;
+pub mod document;
 pub mod envelope;
 pub mod hasura;
 pub mod headers;

@@ -314,6 +314,7 @@ mod tests {
         assert_eq!(GroupName::of_inline(&event, &job).full_name(), "move.new.v2.job-1");
         assert_eq!(GroupName::of_definition(&job).full_name(), "job-1");
         assert!("job.1".parse::<JobName>().is_err());
+        assert_eq!("".parse::<JobName>(), Err(NameError::NoJobName));
         assert!("j".repeat(41).parse::<JobName>().is_err());
     }
 }

@@ -1,13 +1,14 @@
 //! Which correlation a change belongs to, and how deep in a cascade it is.
 
 use contracts::{
+    document,
     hasura::{EventBody, Fields, Op},
     ids::CorrelationId,
     json,
     token::Token,
 };
 use hyper::HeaderMap;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::{config::Rules, key::Rows, notices::Notice};
 
@@ -86,7 +87,7 @@ fn value<'a>(row: &Option<Fields<'a>>, column: &str) -> Option<&'a str> {
 /// Whether two values are the same, however they are written.
 fn same(a: &str, b: &str) -> bool {
     a == b
-        || match (serde_json::from_str::<Value>(a), serde_json::from_str::<Value>(b)) {
+        || match (document::parse(a), document::parse(b)) {
             (Ok(a), Ok(b)) => json::equal(&a, &b),
             _ => false,
         }

@@ -1,10 +1,10 @@
 //! The key of a raw record: its source, its table and the row's key columns, so that one row's changes keep their order.
 
 use contracts::{
+    document,
     hasura::{EventBody, Fields, ScheduledBody},
     json,
 };
-use serde_json::Value;
 
 use crate::{config::Rules, notices::Notice};
 
@@ -65,7 +65,7 @@ fn from_rows(
     [&rows.old, &rows.new].into_iter().flatten().find_map(|row| {
         let mut key = format!("{source}|{table}");
         for column in columns {
-            let value = row.get(column).and_then(|value| serde_json::from_str::<Value>(value.get()).ok());
+            let value = row.get(column).and_then(|value| document::parse(value.get()).ok());
             let Some(value) = value else {
                 *missing = Some((*column).to_owned());
                 return None;

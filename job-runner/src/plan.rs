@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use bus::{Offset, Topic, TopicPartition};
 use catalog::{JobContext, Order, Template};
 use contracts::{
+    document,
     envelope::EventHeaders,
     names::{GroupName, JobName},
 };
@@ -87,7 +88,7 @@ impl Options {
         let data: Value = if data.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(data)
+            document::parse_bytes(data)
                 .map_err(|error| Failure::new(format!("the event's data is not JSON: {error}")))?
         };
         template

@@ -126,7 +126,13 @@ impl Compiler<'_> {
         let help = match closest(name, known) {
             Some(known) => format!("did you mean `{known}`?"),
             None if self.scope == Scope::Job => "known here are `data` and `event`".to_owned(),
-            None => format!("a column is written `new.{name}` or `old.{name}`, a text \"{name}\""),
+            // `session.x-hasura-role` and `new.order-id` are read as differences.
+            None if self.slice(Span { start: 0, end: token.start }).trim_end().ends_with('-') => {
+                "a name with `-` is written in brackets: `new[\"order-id\"]`, `session[\"x-hasura-role\"]`".to_owned()
+            }
+            None => {
+                format!("a column is written `new.{name}` or `old.{name}`, a text in quotes of its own: `\"'{name}'\"`")
+            }
         };
         self.refuse(token, format!("`{name}` is not known here"), Some(&help))
     }
@@ -199,8 +205,12 @@ impl Compiler<'_> {
             if MACROS.contains(&name) {
                 return Err((format!("`{name}` is not called like this"), Some(macro_usage(name))));
             }
-            let help =
-                closest(name, known.chain(MACROS.iter().copied())).map(|known| format!("did you mean `{known}`?"));
+            let help = match elsewhere(name) {
+                Some(help) => Some(help.to_owned()),
+                None => {
+                    closest(name, known.chain(MACROS.iter().copied())).map(|known| format!("did you mean `{known}`?"))
+                }
+            };
             return Err((format!("there is no function `{name}`"), help));
         };
         if !signature.allows(member) || !(signature.least..=signature.most).contains(&count) {
@@ -370,6 +380,20 @@ impl Compiler<'_> {
     fn error(&mut self, offset: u32, message: String, help: Option<String>) {
         self.errors.push(CompileError { offset: offset as usize, message, help });
     }
+}
+
+/// What functions of other languages are called here.
+fn elsewhere(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "lower" | "toLowerCase" | "toLower" | "lowercase" => "write `new.x.lowerAscii()`",
+        "upper" | "toUpperCase" | "toUpper" | "uppercase" => "write `new.x.upperAscii()`",
+        "length" | "len" | "count" => "write `size(new.x)`",
+        "now" | "today" | "current_timestamp" => "the only clock is `received`, when the change came",
+        "strip" => "write `new.x.trim()`",
+        "includes" => "write `new.x.contains(\"…\")`, or `\"…\" in new.list`",
+        "ifnull" | "IFNULL" | "nvl" | "COALESCE" => "write `coalesce(new.a, new.b)`",
+        _ => return None,
+    })
 }
 
 fn macro_usage(name: &str) -> String {

@@ -1,6 +1,7 @@
 //! From one type to another, and out of the expression: to JSON.
 
 use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive};
+use contracts::document;
 use serde_json::{Map, Number, Value as Json};
 
 use super::{
@@ -165,7 +166,7 @@ pub(crate) fn to_json(evaluator: &Evaluator<'_>, value: &Value<'_>, span: Span, 
             for (key, value) in entries.iter() {
                 let key = scalar_text(key).ok_or_else(|| Stop::failed(span, "the key of a map is a scalar"))?;
                 take(length_of_text(&key) + 2)?;
-                map.insert(key, to_json(evaluator, value, span, room)?);
+                map.insert(document::key(&key).into_owned(), to_json(evaluator, value, span, room)?);
             }
             Json::Object(map)
         }

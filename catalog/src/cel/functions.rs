@@ -135,6 +135,11 @@ impl Signature {
         let names = ["a", "b", "c", "d"];
         let dots = if self.most == usize::MAX { ", …" } else { "" };
         match self.style {
+            // Their first argument is a column's name.
+            Style::Global if matches!(self.function, Function::Changed) => format!("{}(\"column\")", self.name),
+            Style::Global if matches!(self.function, Function::Was | Function::Became) => {
+                format!("{}(\"column\", value)", self.name)
+            }
             Style::Global => format!("{}({}{dots})", self.name, names[..count.min(4)].join(", ")),
             _ => format!("a.{}({})", self.name, names[1..count.min(4)].join(", ")),
         }

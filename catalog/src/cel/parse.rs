@@ -106,6 +106,18 @@ fn explain(source: &str, quoted: &Quoted, found: &ParseError) -> CompileError {
         let help = "write it with a decimal point, `….0`: numbers are compared by their exact value";
         return error(offset, "the number does not fit in 64 bits", Some(help));
     }
+    if let Some((at, _)) = source.match_indices("??").find(|(at, _)| !quoted.at(*at)) {
+        return error(
+            at,
+            "`??` is no operator",
+            Some("write `coalesce(new.a, \"x\")` for a value that may be missing"),
+        );
+    }
+    if message.contains("reserved") {
+        let name = word(rest);
+        let help = format!("a column of that name is written new[\"{name}\"]");
+        return error(offset, &format!("`{name}` is a reserved word of CEL"), Some(&help));
+    }
     let next = rest.chars().next().unwrap_or(' ');
     if next == '=' && !rest.starts_with("==") {
         return error(offset, "`=` is no operator", Some("write `==` to compare"));
@@ -123,15 +135,41 @@ fn explain(source: &str, quoted: &Quoted, found: &ParseError) -> CompileError {
             format!("unexpected `{}`", word(rest))
         }
         text if text.starts_with("no viable alternative") => format!("unexpected `{}`", word(rest)),
-        text => text.to_owned(),
+        text if text.contains("string literal") || text.contains("bytes literal") => {
+            return error(
+                offset,
+                "the text has an escape that stands for no letter",
+                Some("`\\ud800` to `\\udfff` are none"),
+            );
+        }
+        text if text.starts_with("invalid") && text.contains("literal") => {
+            format!("`{}` is no number that can be read", word(rest))
+        }
+        // Whatever else the parser says names its own parts, not those of the expression.
+        _ => format!("`{}` cannot be read here", word(rest)),
     };
-    let help = hint(rest).map(str::to_owned).or_else(|| unbalanced(source, quoted));
+    let help = hint(source, offset).map(str::to_owned).or_else(|| unbalanced(source, quoted));
     error(offset, &message, help.as_deref())
 }
 
-/// Words of other languages that people write.
-fn hint(rest: &str) -> Option<&'static str> {
+/// What people write in other languages.
+fn hint(source: &str, offset: usize) -> Option<&'static str> {
+    let (before, rest) = source.split_at_checked(offset)?;
+    let list = "write a list of values in brackets: `new.x in [\"a\", \"b\"]`";
+    if rest.starts_with(',') && before.rfind('(').is_some_and(|at| before[..at].trim_end().ends_with(" in")) {
+        return Some(list);
+    }
+    if rest.starts_with('$') {
+        return Some("leave out `${` and `}`: here everything is an expression");
+    }
+    if rest.starts_with('|') || rest.starts_with('>') && before.trim().is_empty() {
+        return Some(
+            "block style is not possible within `{ }`: write the expression in quotes, or one entry on each line",
+        );
+    }
     match word(rest) {
+        "in" if word_before(before) == "not" => Some("write `!(a in list)`"),
+        "null" if word_before(before) == "is" => Some("write `== null`"),
         "and" | "AND" => Some("write `&&`"),
         "or" | "OR" => Some("write `||`"),
         "not" | "NOT" => Some("write `!`"),
@@ -145,6 +183,10 @@ fn word(rest: &str) -> &str {
     let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
     let end = if end == 0 { rest.chars().next().map_or(0, char::len_utf8) } else { end };
     &rest[..end]
+}
+
+fn word_before(before: &str) -> &str {
+    before.split_whitespace().next_back().unwrap_or_default()
 }
 
 fn unbalanced(source: &str, quoted: &Quoted) -> Option<String> {

@@ -35,12 +35,28 @@ pub(crate) fn timestamp<'a>(arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, 
         _ => {}
     }
     let text = arguments.text(0)?;
-    text.parse::<Timestamp>().map(Value::Timestamp).map_err(|_| {
+    read(text).map(Value::Timestamp).ok_or_else(|| {
         arguments.failed(if civil_time(text).is_some() {
             format!("{text:?} has no time zone; write date(value, zone) to say which is meant")
         } else {
-            format!("{text:?} is no timestamp")
+            format!("{text:?} is no timestamp of the years -9999 to 9999")
         })
+    })
+}
+
+/// A text with a zone, or a database's word for all time. What databases write for "for ever" lies behind the last
+/// instant that a timestamp holds, and is read as that instant.
+fn read(text: &str) -> Option<Timestamp> {
+    match text {
+        "infinity" => return Some(Timestamp::MAX),
+        "-infinity" => return Some(Timestamp::MIN),
+        _ => {}
+    }
+    text.parse().ok().or_else(|| {
+        let pieces = Pieces::parse(text).ok()?;
+        let is_zoned = pieces.offset().is_some() || pieces.time_zone_annotation().is_some();
+        let at_the_end = pieces.date().year() == 9999 && pieces.date().month() == 12 && pieces.date().day() >= 30;
+        (is_zoned && at_the_end).then_some(Timestamp::MAX)
     })
 }
 
@@ -51,12 +67,14 @@ pub(crate) fn date<'a>(arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, Stop>
     }
     let text = arguments.text(0)?;
     let zone = zone(arguments.text(1)?).map_err(|message| arguments.failed(message))?;
-    if let Ok(time) = text.parse::<Timestamp>() {
+    if let Some(time) = read(text) {
         return Ok(Value::Timestamp(time));
     }
-    let civil = civil_time(text).ok_or_else(|| arguments.failed(format!("{text:?} is no date and no time")))?;
+    let civil = civil_time(text)
+        .ok_or_else(|| arguments.failed(format!("{text:?} is no date and no time of the years -9999 to 9999")))?;
     let time = zone.to_ambiguous_timestamp(civil).compatible();
-    time.map(Value::Timestamp).map_err(|_| arguments.failed("the year is beyond 9999"))
+    // Only the last and the first hours of all time are beyond, in zones west and east of Greenwich.
+    Ok(Value::Timestamp(time.unwrap_or(if civil.year() > 0 { Timestamp::MAX } else { Timestamp::MIN })))
 }
 
 /// A time or date without any zone.

@@ -72,6 +72,10 @@ impl<'f> File<'f> {
 
     /// The file's map, or `None` after saying what is wrong with it.
     pub(super) fn read(&mut self) -> Option<Yaml> {
+        if let Some(why) = &self.source.unreadable {
+            self.whole_file(Rule::File, why.clone());
+            return None;
+        }
         match yaml::read(self.text()) {
             Ok(Some(node)) if matches!(node.content, Content::Map { .. }) => Some(node),
             Ok(Some(node)) if !node.is_null() => {
@@ -201,9 +205,9 @@ impl<'f> File<'f> {
                     let message = format!("{}: YAML takes what follows `#` for a comment", error.message);
                     (message, Some(BLOCK_HELP.to_owned()))
                 }
-                // The parser stumbled and names nothing better: the usual reason is YAML's own syntax.
-                Style::Plain | Style::Quoted => (error.message, error.help.or_else(|| Some(BLOCK_HELP.to_owned()))),
-                Style::Block | Style::Folded => (error.message, error.help),
+                // YAML has cut or split it, as far as one can see.
+                Style::Plain if error.help.is_none() && is_cut(text) => (error.message, Some(BLOCK_HELP.to_owned())),
+                _ => (error.message, error.help),
             };
             self.error(Rule::Expression, offset, message, help);
         }
@@ -233,4 +237,10 @@ impl<'f> File<'f> {
             self.error(Rule::Expression, offset, error.message, error.help);
         }
     }
+}
+
+/// Whether a text ends within a bracket or a text of its own, as it does where YAML split it.
+fn is_cut(text: &str) -> bool {
+    let count = |signs: &[char]| text.matches(signs).count();
+    count(&['(', '[', '{']) != count(&[')', ']', '}']) || count(&['"']) % 2 == 1 || count(&['\'']) % 2 == 1
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     catalog::{Catalog, Kinds},
     job::Job,
-    report::Rule,
+    report::{Place, Problem, Rule, Severity},
     sources::{Source, Sources},
     wire,
     yaml::Yaml,
@@ -68,7 +68,7 @@ pub(super) fn inline(
 /// Compiles a retired job's definition; `None` if this version cannot run it any more.
 pub(crate) fn retired(retired: &wire::Retired, events: Vec<EventRef>, kinds: &dyn Kinds) -> Option<Job> {
     // JSON is YAML: the definition is read like any other.
-    let source = Source { path: "(retired)".into(), text: retired.definition.to_string() };
+    let source = Source::from(("(retired)", retired.definition.to_string()));
     let mut problems = Problems::default();
     let mut file = File::new(&source, &mut problems);
     let root = file.read()?;
@@ -76,6 +76,19 @@ pub(crate) fn retired(retired: &wire::Retired, events: Vec<EventRef>, kinds: &dy
     job.events = events;
     job.file = Arc::from("(retired)");
     Some(job)
+}
+
+/// A job that left while its topics still hold work for it, and whose definition is lost.
+pub(crate) fn left_behind(group: &GroupName, events: &[EventRef]) -> Problem {
+    let events: Vec<String> = events.iter().map(EventRef::to_string).collect();
+    let message =
+        format!("the job {} left, and its definition cannot be read by this version of Herald", group.full_name());
+    let help = format!(
+        "what {} still hold for it is not done; list it again with a definition that compiles",
+        events.join(", ")
+    );
+    let place = Place { file: "(retired)".into(), line: 0, column: 0 };
+    Problem { severity: Severity::Warning, rule: Rule::Job, place, message, help: Some(help), text: String::new() }
 }
 
 /// The jobs of sources that were good enough to be written, whatever kinds there are now.

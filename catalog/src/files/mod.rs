@@ -22,7 +22,7 @@ use crate::{
     sources::{Source, Sources, is_yaml},
 };
 
-pub(crate) use job_file::{jobs_of, retired};
+pub(crate) use job_file::{jobs_of, left_behind, retired};
 
 use context::{File, Problems};
 

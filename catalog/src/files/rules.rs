@@ -26,13 +26,16 @@ pub(super) fn check(events: &[Event], definitions: &BTreeMap<JobName, Job>, prob
 fn twins(events: &[Event], problems: &mut Problems) {
     let mut seen: BTreeMap<String, &Event> = BTreeMap::new();
     for event in events {
-        let Some(selector) = event.selector() else { continue };
+        // An event without a condition is about every change of its table; there may be several such.
+        let (Some(selector), Some(when)) = (event.selector(), event.when()) else { continue };
         let mut operations = selector.operations.clone();
         operations.sort_unstable();
-        let when = event.when().map(|when| when.source().split_whitespace().collect::<Vec<_>>().join(" "));
+        let when = when.source().split_whitespace().collect::<Vec<_>>().join(" ");
         let Selector { tables, source, trigger, .. } = selector;
-        let key = format!("{tables} {operations:?} {source:?} {trigger:?} {when:?}");
-        if let Some(other) = seen.insert(key, event) {
+        let key = format!("{tables} {operations:?} {source:?} {trigger:?} {when}");
+        if let Some(other) = seen.insert(key, event)
+            && other.name().name != event.name().name
+        {
             let message = format!("the event {} has the same tables, operations and condition", other.name());
             problems.push(warning(event.place("from"), Rule::Twin, message));
         }

@@ -9,6 +9,7 @@ use serde::{
 use serde_json::{Map, Value};
 
 use super::{Key, parse};
+use crate::document;
 
 /// What a change and a scheduled body are recognised by, beside `event` and `payload`.
 const OF_BODY: [&str; 5] = ["table", "trigger", "scheduled_time", "action", "name"];
@@ -34,8 +35,9 @@ pub enum Row {
 /// The text is no JSON.
 pub fn parse_partly(body: &[u8], keep: &dyn Fn(Row, &str) -> bool) -> Result<Value, serde_json::Error> {
     let text = str::from_utf8(body).ok().map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
-    let partly = |text| {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
+    let partly = |text: &str| {
+        let text = document::escaped(text);
+        let mut deserializer = serde_json::Deserializer::from_str(&text);
         let value = Object { part: Part::Body, keep }.deserialize(&mut deserializer).ok()?;
         deserializer.end().is_ok().then_some(value)
     };

@@ -13,13 +13,14 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::Key;
+use crate::document;
 
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The hash of a body that was recognised; 0, which no other has, of one that cannot be read.
 pub fn print(body: &[u8]) -> u32 {
     let text = str::from_utf8(body).ok().map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
-    let hash = text.and_then(|text| of_body(text, true));
+    let hash = text.and_then(|text| of_body(&document::escaped(text), true));
     hash.map_or(0, |hash| ((hash ^ hash >> 32) as u32).max(1))
 }
 

@@ -24,9 +24,9 @@ fn unknown_names_are_refused_with_a_suggestion() {
     refused("table.nme == \"x\"", "table", "no `nme`", "table.name");
     refused("new.l.exist(x, x > 1)", "exist", "no function `exist`", "`exists`");
     refused("\"ü\" == \"ü\" && foo(1)", "foo", "no function `foo`", "");
-    refused("new.a.changed(\"a\")", "changed", "not called like this", "changed(a)");
-    refused("became(\"a\")", "became", "not called like this", "became(a, b)");
-    refused("now() > received", "now", "no function `now`", "");
+    refused("new.a.changed(\"a\")", "changed", "not called like this", "changed(\"column\")");
+    refused("became(\"a\")", "became", "not called like this", "became(\"column\", value)");
+    refused("now() > received", "now", "no function `now`", "`received`");
 }
 
 #[test]

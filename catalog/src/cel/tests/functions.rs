@@ -6,6 +6,30 @@ const ROW: &str = r#"{"s": "  Héllo World ", "csv": "a,b,,c", "at": "2024-03-10
     "day": "2024-07-01", "pg": "2024-03-10T12:34:56+05:30", "n": 3, "list": ["x", "y"]}"#;
 
 #[test]
+fn times_without_end_compare_as_databases_mean_them() {
+    let row = r#"{"end":"9999-12-31T23:59:59.999999+00:00","inf":"infinity","neg":"-infinity","day":"9999-12-31","old":"1969-12-31T23:59:59.5Z","t":"2024-01-02T03:04:05Z","far":"12000-01-01T00:00:00Z"}"#;
+    all_true(
+        row,
+        &[
+            "timestamp(new.end) > received && timestamp(new.inf) > received && timestamp(new.neg) < received",
+            "date(new.inf, \"Europe/Berlin\") == timestamp(new.inf)",
+            "date(new.day, \"UTC\") > received && date(\"9999-12-31T23:59:59\", \"-12:00\") > received",
+            "timestamp(new.end).getFullYear() == 9999",
+            "int(timestamp(new.old)) == -1 && timestamp(new.old).getMilliseconds() == 500",
+            "timestamp(new.t) - timestamp(new.neg) > duration(\"1h\")",
+        ],
+    );
+    fails(row, "timestamp(new.far) > received", "years -9999 to 9999");
+    fails(row, "timestamp(new.inf) + duration(\"1h\") > received", "beyond");
+}
+
+#[test]
+fn a_map_with_a_reserved_key_is_read_back_as_it_was_written() {
+    let row = r#"{"k":"$serde_json::private::Number"}"#;
+    all(row, &[("{new.k: \"abc\"}", json!({"$$serde_json::private::Number": "abc"}))]);
+}
+
+#[test]
 fn strings_count_characters() {
     all(
         ROW,

@@ -1,10 +1,7 @@
 //! What is kept of what a program prints: all of it while it could be one JSON document, the last line that is one, and the
 //! end. A flood costs no memory.
 
-use serde_json::{
-    Value,
-    value::{RawValue, to_raw_value},
-};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::kind::MAX_TEXT;
 
@@ -126,7 +123,7 @@ fn last_document(bytes: &[u8]) -> Option<Box<RawValue>> {
 fn document(bytes: &[u8]) -> Option<Box<RawValue>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii();
     // Read whole, since a text may be JSON by its grammar and still be nested deeper than anyone reads.
-    if !could_be_json(bytes) || serde_json::from_slice::<Value>(bytes).is_err() {
+    if !could_be_json(bytes) || contracts::document::parse_bytes(bytes).is_err() {
         return None;
     }
     let text = String::from_utf8(bytes.to_vec()).ok()?;
