@@ -91,7 +91,6 @@ async fn serve(config: Config, options: DevOptions, speaker: Speaker) -> anyhow:
 
     let results = results::Service::new(config.results.clone(), results::Deps { bus: bus.clone() })?;
     let catalogs = Catalogs::new();
-    let registry = job_runner::Registry::standard(&config.job_runner);
     let explainer = Explainer::new(bus.clone(), registry.clone(), catalogs.clone());
     let outcomes = results.handle().explained_by(Arc::new(explainer));
     let deps = ingest::Deps { bus: bus.clone(), outcomes: Some(Arc::new(outcomes.clone())) };
