@@ -94,7 +94,7 @@ fn what_no_event_is_about_names_the_closest() {
 
 #[test]
 fn many_explanations_share_one_effort_and_are_bounded_in_bytes() {
-    let terms = vec!["new.items.all(x, x >= 0) && new.items.exists(x, x < 0)"; 12].join(" || ");
+    let terms = ["new.items.all(x, x >= 0) && new.items.exists(x, x < 0)"; 12].join(" || ");
     let files: Vec<(String, String)> = (0..500)
         .map(|number| (format!("events/e{number}.yaml"), format!("from: {{ table: t }}\nwhen: |\n  {terms}\n")))
         .collect();
