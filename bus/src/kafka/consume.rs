@@ -296,13 +296,21 @@ pub(crate) fn subscribe(consumer: &BaseConsumer<Rebalances>, names: &Names, topi
     consumer.subscribe(&outer).map_err(|error| unavailable(&error))
 }
 
-/// Gives everything back, tells the group so, and closes the client. Blocks.
-pub(crate) fn farewell(consumer: &BaseConsumer<Rebalances>) {
+/// Gives everything back, and from now on at once whatever the group asks for. Closing a client waits, without an end, for a
+/// revocation that nobody answers.
+pub(crate) fn let_go(consumer: &BaseConsumer<Rebalances>) {
     let context = consumer.context();
-    context.closing.store(true, Ordering::Release);
+    if context.closing.swap(true, Ordering::AcqRel) {
+        return;
+    }
     let open: Vec<TopicPartition> = lock(&context.open).iter().cloned().collect();
     // Also what a pending revocation waits for.
     context.unassign(consumer, &open);
+}
+
+/// Gives everything back, tells the group so, and closes the client. Blocks.
+pub(crate) fn farewell(consumer: &BaseConsumer<Rebalances>) {
+    let_go(consumer);
     // A static member is silent when its client closes; only giving up its subscription makes it tell the group.
     consumer.unsubscribe();
     let begun = std::time::Instant::now();

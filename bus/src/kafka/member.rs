@@ -101,6 +101,13 @@ impl Shared {
     }
 }
 
+/// Where the runtime ends before the task could take its leave, the client closes without it.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        consume::let_go(&self.consumer.get());
+    }
+}
+
 /// The handle.
 pub(crate) struct KafkaMember {
     shared: Arc<Shared>,
