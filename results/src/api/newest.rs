@@ -6,6 +6,7 @@
 use std::{cmp::Reverse, collections::VecDeque, ops::Range};
 
 use bus::{Bus, Offset, Record, Start, TopicInfo, TopicPartition};
+use jiff::Timestamp;
 
 /// How many offsets the first window has.
 const WINDOW: u64 = 8;
@@ -39,7 +40,7 @@ pub(super) async fn page(
 ) -> Result<(Vec<Record>, Option<Cursor>), bus::Error> {
     let mut cursor = cursor.unwrap_or_default();
     let budget = PAGE / topic.partitions.max(1) as usize;
-    let (mut found, mut horizon, mut more) = (Vec::new(), None, false);
+    let mut tails = Vec::with_capacity(topic.partitions as usize);
     for at in topic.each() {
         let before = match cursor.0.get(at.partition.0 as usize) {
             Some(before) => *before,
@@ -49,24 +50,38 @@ pub(super) async fn page(
                 end
             }
         };
-        let tail = Tail::read(bus, &at, before, limit, budget).await?;
-        if !tail.is_all {
-            more = true;
-            // What is older may be newer than what another partition has.
-            horizon = horizon.max(tail.records.last().map(|record| record.published));
-        }
-        found.extend(tail.records);
+        tails.push(Tail::read(bus, &at, before, limit, budget).await?);
     }
-    found.sort_by_key(|record| Reverse((record.published, record.partition, record.offset)));
-    let fitting = found.iter().take(limit).take_while(|record| Some(record.published) >= horizon).count();
-    more |= found.len() > fitting;
-    found.truncate(fitting);
+    let (found, more) = merge(tails, limit);
     for record in &found {
         if let Some(before) = cursor.0.get_mut(record.partition.0 as usize) {
             *before = (*before).min(record.offset);
         }
     }
     Ok((found, more.then_some(cursor)))
+}
+
+/// The newest of all partitions, and whether there are more.
+fn merge(tails: Vec<Tail>, limit: usize) -> (Vec<Record>, bool) {
+    let (mut found, mut horizon, mut more) = (Vec::new(), None, false);
+    for Tail { records, is_all } in tails {
+        // Sorted by publication, but within a partition always by offset, though a clock went back: the cursor is an
+        // offset, and a page that took a later record before an earlier one would pass over the other.
+        let mut time = Timestamp::MAX;
+        found.extend(records.into_iter().map(|record| {
+            time = time.min(record.published);
+            (time, record)
+        }));
+        if !is_all {
+            more = true;
+            // What is older may be newer than what another partition has.
+            horizon = horizon.max(Some(time));
+        }
+    }
+    found.sort_by_key(|(time, record)| Reverse((*time, record.partition, record.offset)));
+    let fitting = found.iter().take(limit).take_while(|(time, _)| Some(*time) >= horizon).count();
+    more |= found.len() > fitting;
+    (found.into_iter().take(fitting).map(|(_, record)| record).collect(), more)
 }
 
 /// The last records of a partition before an offset.
@@ -131,4 +146,52 @@ async fn range(
 
 fn size(record: &Record) -> usize {
     record.value().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use bus::Partition;
+    use contracts::headers::Headers;
+
+    use super::*;
+
+    fn tail(partition: u32, published: &[i64], is_all: bool) -> Tail {
+        let record = |(offset, second): (usize, &i64)| Record {
+            topic: "event.a".into(),
+            partition: Partition(partition),
+            offset: Offset(offset as u64),
+            published: Timestamp::from_second(*second).expect("a time"),
+            key: None,
+            value: None,
+            headers: Headers::default(),
+        };
+        let mut records: Vec<Record> = published.iter().enumerate().map(record).collect();
+        records.reverse();
+        Tail { records, is_all }
+    }
+
+    fn merged(tails: Vec<Tail>, limit: usize) -> (Vec<(u32, u64)>, bool) {
+        let (records, more) = merge(tails, limit);
+        (records.iter().map(|record| (record.partition.0, record.offset.0)).collect(), more)
+    }
+
+    #[test]
+    fn a_clock_that_went_back_lets_no_record_be_passed_over() {
+        let both = || vec![tail(0, &[10, 20, 5], true), tail(1, &[7, 8], true)];
+        for limit in 1..=5 {
+            let (found, more) = merged(both(), limit);
+            assert_eq!((found.len(), more), (limit, limit < 5));
+            for partition in [0, 1] {
+                let offsets: Vec<u64> = found.iter().filter(|one| one.0 == partition).map(|one| one.1).collect();
+                let newest = if partition == 0 { 3 } else { 2 };
+                assert_eq!(offsets, (0..newest).rev().take(offsets.len()).collect::<Vec<_>>(), "{found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_may_be_older_than_something_unread_waits_for_the_next_page() {
+        let found = merged(vec![tail(0, &[30, 40], false), tail(1, &[10, 35], true)], 10);
+        assert_eq!(found, (vec![(0, 1), (1, 1), (0, 0)], true));
+    }
 }
