@@ -110,6 +110,16 @@ impl Fleet {
         begun.elapsed()
     }
 
+    /// Asks it to stop, again and again, until it has.
+    pub async fn insist(&mut self, role: Role, instance: &str) -> Ended {
+        let id = (role, instance.to_owned());
+        while self.members.get_mut(&id).is_some_and(|process| process.ended().is_none()) {
+            self.ask_to_stop(role, instance);
+            tokio::time::sleep(LOOK).await;
+        }
+        self.end(role, instance).await
+    }
+
     /// Asks it to stop, and waits for nothing: [`Fleet::end`] does.
     pub fn ask_to_stop(&self, role: Role, instance: &str) {
         self.member(role, instance).signal(Signal::TERM);

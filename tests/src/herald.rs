@@ -90,6 +90,14 @@ impl Herald {
         self.fleet.sigterm_all().await
     }
 
+    /// Asks its process that runs jobs to stop, again and again, until it has.
+    pub async fn insist(&mut self) -> Ended {
+        self.webhooks.send_replace(None);
+        let running = self.fleet.running().into_iter().find(|(role, _)| matches!(role, Role::Dev | Role::JobRunner));
+        let (role, instance) = running.expect("it runs");
+        self.fleet.insist(role, &instance).await
+    }
+
     /// Waits until one of its processes has ended by itself, and tells how; the others are ended.
     pub async fn death(&mut self) -> Ended {
         let ended = self.fleet.death().await;

@@ -82,6 +82,20 @@ async fn a_timeout_ends_a_job_with_all_its_children() {
 }
 
 #[tokio::test]
+async fn a_second_signal_kills_the_commands_that_run_with_herald() {
+    let script = "echo $$ > \"$SCRATCH/own\"; trap '' TERM; sleep 600";
+    let mut herald =
+        Herald::build().event("thing.made", &with_jobs("things", &shell("long", script, ""))).start().await;
+    herald.post(body::insert("a", "things", json!({ "id": 1 }))).await;
+    let own = herald
+        .wait_for("the command", async || herald.marks("own").first().and_then(|own| own.parse::<i32>().ok()))
+        .await;
+    herald.leave_work();
+    assert_eq!(herald.insist().await.code, Some(130));
+    herald.wait_for("the end of the command", async || (!process_exists(own)).then_some(())).await;
+}
+
+#[tokio::test]
 async fn a_job_that_kills_its_process_group_fails_and_nothing_else() {
     let jobs = format!("{}  - id: note\n    log: {{}}\n", shell("suicide", "kill -9 0", ""));
     let herald = Herald::build().event("thing.made", &with_jobs("things", &jobs)).start().await;
