@@ -86,6 +86,11 @@ async fn the_only_broker_is_frozen_again_and_again_and_everybody_comes_back() {
         report(&format!("thawed: {} were accepted", trickle.accepted() - before));
     }
     taken(&herald, &trickle).await;
+    cluster.node(1).freeze();
+    readiness(&herald, 503, "the brokers do not answer").await;
+    cluster.node(1).thaw();
+    readiness(&herald, 200, "").await;
+    taken(&herald, &trickle).await;
     trickle.stopped.store(true, Ordering::SeqCst);
     posting.await.unwrap();
     rows::caught_up(&herald).await;
@@ -93,6 +98,16 @@ async fn the_only_broker_is_frozen_again_and_again_and_everybody_comes_back() {
     let accepted = std::mem::take(&mut *trickle.accepted.lock().unwrap());
     let log = herald.log();
     each_once(&accepted, &log.raw().await, &log.progress().await);
+}
+
+/// Ends when the one that serves results says so of itself.
+async fn readiness(herald: &Herald, status: u16, reason: &str) {
+    herald
+        .wait_for(&format!("/readyz to answer {status}"), async || {
+            let answer = herald.get("/readyz").await;
+            (answer.status == status && answer.text().contains(reason)).then_some(())
+        })
+        .await;
 }
 
 /// Ends when each ingest has taken some more.
