@@ -7,7 +7,7 @@ use contracts::{
     hasura,
     ids::EventId,
     names::EventRef,
-    progress::{Duplicate, Fact, Occurrence, Origin, Refused},
+    progress::{Duplicate, Fact, FailedEvent, Occurrence, Origin, Refused},
     raw::{Kind, Place, RawHeaders},
 };
 use serde_json::Value;
@@ -43,6 +43,8 @@ pub struct Decision {
     /// What was counted.
     pub counts: Counts,
     pub(crate) seen: Option<Entry>,
+    /// The first event that failed, for the log.
+    pub(crate) failed: Option<FailedEvent>,
 }
 
 /// A raw record that is known to be one.
@@ -58,7 +60,8 @@ impl Decider<'_> {
         let raw = Place { partition: record.partition.0, offset: record.offset.0 };
         // Most often an event and its progress.
         let outputs = Vec::with_capacity(2);
-        let mut decision = Decision { outputs, counts: Counts { records: 1, ..Counts::default() }, seen: None };
+        let mut decision =
+            Decision { outputs, counts: Counts { records: 1, ..Counts::default() }, ..Decision::default() };
         let headers = match RawHeaders::decode(&record.headers) {
             Ok(headers) => headers,
             Err(error) => {

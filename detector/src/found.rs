@@ -107,6 +107,7 @@ impl Found {
         let Self { fact, outputs, failures, unsaid, .. } = self;
         decision.counts.events = fact.events.len() as u64;
         decision.counts.failed = fact.failed.len() as u64 + fact.failed_more;
+        decision.failed = fact.failed.first().cloned();
         decision.outputs.extend(outputs);
         for Failure { reason, failed } in failures {
             let detail = measure::detail(&format!("{}: {}", failed.stage, failed.error));

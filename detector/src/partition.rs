@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bus::{Assignment, Generation, Offset, Outgoing, Position, Record, Share, TopicPartition};
-use contracts::{headers, topics};
+use contracts::{headers, progress::FailedEvent, topics};
 use jiff::Timestamp;
 
 use crate::{
@@ -100,6 +100,9 @@ impl Partition {
             counts.refused += decision.counts.refused;
             counts.failed += decision.counts.failed;
             counts.reused += decision.counts.reused;
+            if let Some(failed) = decision.failed.filter(|_| counts.failed == decision.counts.failed) {
+                self.say_failed(&record, &failed);
+            }
             if decision.counts.reused > 0 && counts.reused == 1 {
                 self.say_reused(&record);
             }
@@ -132,6 +135,18 @@ impl Partition {
         let note = Memo { catalog: self.catalog, since: self.seen.since() }.write();
         let position = Position { next, note };
         Some(Share { partition: self.at.clone(), generation: self.generation, outputs, position })
+    }
+
+    /// The first of those that are decided together: what fails for a row fails for many.
+    fn say_failed(&self, record: &Record, failed: &FailedEvent) {
+        tracing::warn!(
+            raw = %format_args!("{}/{}", self.at.partition.0, record.offset),
+            correlation.id = record.headers.text(headers::CORRELATION).unwrap_or_default(),
+            event.name = %failed.event,
+            stage = failed.stage,
+            error = &failed.error[..failed.error.floor_char_boundary(500)],
+            "an event failed: its rule cannot be evaluated for this change"
+        );
     }
 
     /// The first of those that are decided together: whoever sends one sends many.

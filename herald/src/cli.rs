@@ -92,10 +92,10 @@ pub(crate) struct DevOptions {
     #[arg(value_name = "FOLDER")]
     pub(crate) catalog: PathBuf,
     /// Where the webhook listens [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = runtime::config::address)]
     pub(crate) listen: Option<SocketAddr>,
     /// Where the API listens [default: 127.0.0.1:8081]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = runtime::config::address)]
     pub(crate) api: Option<SocketAddr>,
     /// The folder of the log and the results [default: .herald]
     #[arg(long, value_name = "FOLDER")]

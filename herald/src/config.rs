@@ -7,7 +7,7 @@ mod values;
 use std::{net::SocketAddr, path::PathBuf};
 
 use runtime::{
-    config::{Auth, Duration, Layers, Size, load, secret_variables},
+    config::{Auth, Duration, Layers, Size, deserialize_optional_address, load, secret_variables},
     listener::Listen,
     telemetry,
 };
@@ -68,7 +68,7 @@ pub(crate) struct Api {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Health {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "deserialize_optional_address")]
     pub(crate) address: Option<SocketAddr>,
 }
 
@@ -84,7 +84,7 @@ impl Health {
 /// # Errors
 /// The environment cannot be read.
 pub(crate) fn layers(options: &BusOptions) -> Result<Layers, Usage> {
-    let layers = Layers::new(DEFAULTS).file(options.config.as_deref());
+    let layers = Layers::new(DEFAULTS).file(options.config.as_deref().filter(|path| !path.as_os_str().is_empty()));
     let mut layers = layers.process_env().map_err(|error| Usage(error.to_string()))?;
     for (flag, key, value) in [
         ("--bus", "bus.kind", &options.bus),

@@ -55,6 +55,9 @@ impl Base {
 impl FromStr for Base {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Err("the URL is empty; unset the variable, or set it to one as in http://127.0.0.1:8081".to_owned());
+        }
         let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let uri: Uri = with_scheme.parse().map_err(|error| format!("`{text}` is no URL: {error}"))?;
         if uri.scheme_str() == Some("https") {

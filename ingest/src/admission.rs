@@ -24,7 +24,7 @@ pub(crate) fn authenticate(headers: &HeaderMap, name: &HeaderName, secrets: Opti
     if headers.get(name).is_some_and(|sent| secrets.matches(sent.as_bytes())) {
         return Ok(());
     }
-    Err(Problem::new(StatusCode::UNAUTHORIZED, "this webhook needs its shared secret, and did not get it")
+    Err(Problem::new(StatusCode::UNAUTHORIZED, format!("this webhook needs its shared secret, in the header `{name}`"))
         .with(header::CONNECTION, HeaderValue::from_static("close")))
 }
 
@@ -62,11 +62,14 @@ pub(crate) fn check_form(head: &Parts) -> Result<(), Problem> {
             .with(header::ALLOW, HeaderValue::from_static("POST")));
     }
     if head.headers.get(header::CONTENT_TYPE).is_some_and(|media_type| !is_json(media_type)) {
-        return Err(unsupported("the body must be JSON in UTF-8: `application/json`, or no media type at all"));
+        return Err(unsupported(
+            "the body must be JSON in UTF-8: send it as `content-type: application/json`, or with no media type at all; with \
+             curl add -H 'content-type: application/json'",
+        ));
     }
     match head.headers.get(header::CONTENT_ENCODING) {
         Some(coding) if !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity") => {
-            Err(unsupported("the body must not be compressed")
+            Err(unsupported("the body must not be compressed: send it without `content-encoding`")
                 .with(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
         }
         _ => Ok(()),
@@ -96,6 +99,27 @@ fn is_json(media_type: &HeaderValue) -> bool {
         }
         _ => true,
     })
+}
+
+/// Whether the query has nothing but `wait`, once.
+///
+/// # Errors
+/// 400, naming what else there is.
+pub(crate) fn check_query(uri: &Uri) -> Result<(), Problem> {
+    let mut waits = 0;
+    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let name = pair.split('=').next().unwrap_or_default();
+        if name != "wait" {
+            let name: String = name.chars().take(MAX_SOURCE).collect();
+            let detail = format!("there is no parameter `{name}` here; there is wait, as in `?wait=30s`");
+            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+        }
+        waits += 1;
+    }
+    if waits > 1 {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "`wait` is there more than once"));
+    }
+    Ok(())
 }
 
 /// How long the caller wants to wait for the outcome: `?wait=30s`, else `Prefer: wait=30`.
@@ -169,6 +193,16 @@ mod tests {
         assert!(check_form(&head("POST", "/", &[("content-encoding", "identity")])).is_ok());
         assert_eq!(check_form(&head("POST", "/", &[("content-encoding", "gzip")])).expect_err("gzip").status, 415);
         assert_eq!(check_form(&head("GET", "/", &[])).expect_err("GET").status, 405);
+    }
+
+    #[test]
+    fn a_parameter_that_means_nothing_is_refused_by_name() {
+        let check = |uri: &str| check_query(&uri.parse().expect(uri)).map_err(|problem| problem.detail);
+        for right in ["/hasura", "/hasura?", "/hasura?wait=1s", "/hasura?wait=1s&"] {
+            assert_eq!(check(right), Ok(()), "{right}");
+        }
+        assert!(check("/hasura?wiat=1s").expect_err("unknown").contains("`wiat`"));
+        assert!(check("/hasura?wait=1s&wait=2s").expect_err("twice").contains("more than once"));
     }
 
     #[test]

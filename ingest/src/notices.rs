@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    hash::{BuildHasher as _, RandomState},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -36,7 +37,9 @@ const REFUSALS_PER_SECOND: u64 = 10;
 /// What has been said.
 #[derive(Debug)]
 pub(crate) struct Said {
-    notices: Mutex<HashSet<Notice>>,
+    /// Their hashes: a table's name may have megabytes.
+    notices: Mutex<HashSet<u64>>,
+    hasher: RandomState,
     begun: Instant,
     /// The second that is counted, times 2^32, and the refusals in it.
     refusals: AtomicU64,
@@ -44,14 +47,19 @@ pub(crate) struct Said {
 
 impl Said {
     pub(crate) fn new() -> Self {
-        Self { notices: Mutex::default(), begun: Instant::now(), refusals: AtomicU64::new(0) }
+        Self {
+            notices: Mutex::default(),
+            hasher: RandomState::new(),
+            begun: Instant::now(),
+            refusals: AtomicU64::new(0),
+        }
     }
 
     /// Logs the notice if it is new.
     pub(crate) fn once(&self, notice: Notice) {
         let is_new = {
             let mut said = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-            said.len() < MAX_NOTICES && !said.contains(&notice) && said.insert(notice.clone())
+            said.len() < MAX_NOTICES && said.insert(self.hasher.hash_one(&notice))
         };
         if !is_new {
             return;
@@ -63,8 +71,8 @@ impl Said {
             ),
             Notice::TableAsKey { source, table, missing } => tracing::warn!(
                 event.source = source,
-                event.table = table,
-                column = missing,
+                event.table = shown(&table),
+                column = shown(&missing),
                 "rows do not carry their key column, so the whole table is one key and its changes wait for each other; \
                  name its key under `ingest.keys`; said once"
             ),
@@ -87,9 +95,25 @@ impl Said {
     }
 }
 
+/// The beginning of a name that a caller chose.
+fn shown(name: &str) -> &str {
+    &name[..name.floor_char_boundary(200)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_name_is_remembered_and_shown_in_little() {
+        let said = Said::new();
+        for column in ["id", "id", "key"] {
+            let table = "x".repeat(1_000_000);
+            said.once(Notice::TableAsKey { source: "default".into(), table, missing: column.into() });
+        }
+        assert_eq!(said.notices.lock().expect("a lock").len(), 2);
+        assert_eq!(shown(&"ä".repeat(150)).len(), 200);
+    }
 
     #[test]
     fn refusals_are_logged_a_few_times_a_second() {

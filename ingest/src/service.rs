@@ -207,6 +207,7 @@ impl Webhook {
         admission::authenticate(&head.headers, &self.rules.secret_header, self.secrets.as_ref())?;
         let source = admission::source_of(&head.uri)?;
         admission::check_form(&head)?;
+        admission::check_query(&head.uri).map_err(|problem| self.refuse_query(problem, &head, source))?;
         let wait = self.wait_of(&head, source)?;
         let (body, taken) = self.read(&head, source, body).await?;
         let received = received();
@@ -241,6 +242,12 @@ impl Webhook {
                 "this ingest cannot wait: it does not know where results are; send it without `wait`, and ask results",
             )),
         }
+    }
+
+    fn refuse_query(&self, problem: Problem, head: &Parts, source: &str) -> Problem {
+        let (detail, size) = (problem.detail.clone(), admission::announced(&head.headers));
+        self.record(Refused { reason: "parameter", detail, source, at: received(), size, read: &[] });
+        problem
     }
 
     async fn read(&self, head: &Parts, source: &str, body: Incoming) -> Result<(Bytes, Taken), Problem> {

@@ -4,11 +4,14 @@
 //! set, and what to write instead. Everything is checked here, before anything is dialled. A value is never part of an
 //! error when its key could hold a secret.
 
+mod address;
 mod error;
 mod layers;
+mod lines;
 mod secret;
 mod units;
 
+pub use address::{NoAddress, address, deserialize_address, deserialize_optional_address};
 pub use error::ConfigError;
 pub use layers::{ENV_PREFIX, Layers, load, secret_variables};
 pub use secret::{Auth, Secret, Secrets};

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::stream::Guarded;
 use crate::{
-    config::{Auth, Duration},
+    config::{Auth, Duration, deserialize_address},
     files,
 };
 
@@ -38,6 +38,7 @@ use crate::{
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Listen {
     /// The address and port, as in `127.0.0.1:8080`, `0.0.0.0:8080`, `[::]:8080`. Port 0 is a free one.
+    #[serde(deserialize_with = "deserialize_address")]
     pub address: SocketAddr,
     /// Who may come in: a secret, a list of secrets, or `"none"`, which must be spelt out beyond loopback.
     pub auth: Auth,

@@ -11,7 +11,7 @@ use crate::http::Base;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct IngestOptions {
     /// Where the webhook listens [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = runtime::config::address)]
     pub(crate) listen: Option<SocketAddr>,
     /// The API of `herald results`, asked for callers who wait [default: none, and nobody can wait]
     #[arg(long, value_name = "URL")]
@@ -53,7 +53,7 @@ pub(crate) struct ResultsOptions {
     #[arg(long)]
     pub(crate) single: bool,
     /// Where the API listens [default: 127.0.0.1:8081]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = runtime::config::address)]
     pub(crate) api: Option<SocketAddr>,
     /// The folder of the results [default: .herald]
     #[arg(long, value_name = "FOLDER")]
@@ -66,7 +66,7 @@ pub(crate) struct ResultsOptions {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct HealthOptions {
     /// Where /healthz and /readyz are served [default: nowhere]
-    #[arg(long = "health", value_name = "ADDRESS")]
+    #[arg(long = "health", value_name = "ADDRESS", value_parser = runtime::config::address)]
     pub(crate) address: Option<SocketAddr>,
 }
 

@@ -39,7 +39,7 @@ const BLOCKING: usize = 4;
 /// The configuration cannot be used, a stage could not start, or one ended unasked.
 pub(crate) fn run(options: DevOptions) -> anyhow::Result<ExitCode> {
     let config = configure(&options)?;
-    let _log = telemetry::init(&config.telemetry)?;
+    let _log = telemetry::init(&config.telemetry).map_err(|error| Usage(error.to_string()))?;
     let (speaker, _said) = Speaker::new().context("cannot write to stdout")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -45,6 +45,19 @@ pub enum ConfigError {
         /// What was meant, perhaps.
         hint: String,
     },
+    /// A value for what is a group of settings.
+    #[error("`{key}` in {place} is a group of settings and has no value of its own; set one of them, as in {example}")]
+    Group {
+        /// The whole key, with dots.
+        key: String,
+        /// Where it was set.
+        place: String,
+        /// A variable that sets one of them.
+        example: String,
+    },
+    /// Several settings cannot be used.
+    #[error("{} settings cannot be used:{}", .0.len(), .0.iter().map(|error| format!("\n  - {error}")).collect::<String>())]
+    Several(Vec<ConfigError>),
     /// A key that must be set and is not.
     #[error("`{0}` is not set; set it in the configuration file, or as {env}", env = super::layers::variable(.0))]
     Missing(String),
@@ -58,6 +71,20 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+/// The whole key that means nothing, if that is what is wrong.
+pub(super) fn unknown_key(error: &figment::Error) -> Option<Vec<String>> {
+    let Kind::UnknownField(name, _) = &error.kind else { return None };
+    let parents = error.path.strip_suffix(std::slice::from_ref(name)).unwrap_or(&error.path);
+    Some([parents, std::slice::from_ref(name)].concat())
+}
+
+impl ConfigError {
+    /// These errors as one; none if there is none.
+    pub(super) fn of(mut errors: Vec<Self>) -> Option<Self> {
+        if errors.len() > 1 { Some(Self::Several(errors)) } else { errors.pop() }
+    }
 }
 
 /// Translates the first thing that is wrong. `place_of` tells which layer a key was set in.

@@ -12,7 +12,10 @@ use figment::{
 };
 use serde::de::DeserializeOwned;
 
-use super::error::{ConfigError, translate};
+use super::{
+    error::{ConfigError, translate, unknown_key},
+    lines::line_of,
+};
 
 /// What the variables of the environment that are settings begin with; levels are joined by two underscores.
 pub const ENV_PREFIX: &str = "HERALD__";
@@ -77,13 +80,63 @@ impl Layers {
 /// Reads a configuration from its layers and checks it whole.
 ///
 /// # Errors
-/// [`ConfigError`] names the first setting that is wrong, where it was set and what to do. No value of a secret is in it.
+/// [`ConfigError`] names every setting that means nothing or whose value is wrong, where each was set and what to do. No value of a secret is in it.
 pub fn load<C: DeserializeOwned>(layers: Layers) -> Result<C, ConfigError> {
-    let stack = stack(&layers)?;
-    let figment = stack.iter().fold(Figment::new(), |figment, layer| figment.merge(layer));
-    figment.extract().map_err(|error| {
-        translate(error, |key| stack.iter().rev().find(|layer| layer.sets(key)).map(|layer| layer.place.clone()))
-    })
+    let mut stack = stack(&layers)?;
+    let mut wrong = Vec::new();
+    if let [defaults, others @ ..] = stack.as_slice() {
+        for layer in others {
+            values_of_groups(&defaults.values, layer, &layer.values, &mut Vec::new(), &mut wrong);
+        }
+    }
+    // What is laid over a group by a single value hides what was set in it.
+    if let Some(error) = ConfigError::of(std::mem::take(&mut wrong)) {
+        return Err(error);
+    }
+    loop {
+        let figment = stack.iter().fold(Figment::new(), |figment, layer| figment.merge(layer));
+        let error = match figment.extract() {
+            Ok(config) => return ConfigError::of(wrong).map_or(Ok(config), Err),
+            Err(error) => error,
+        };
+        let mut key = unknown_key(&error).unwrap_or_else(|| error.path.clone());
+        let place = |key: &[String]| stack.iter().rev().find(|layer| layer.sets(key)).map(|layer| layer.place_of(key));
+        wrong.push(translate(error, place));
+        // Without it, the next one is seen. An item of a list goes with the list.
+        let mut removed = false;
+        while !removed && !key.is_empty() {
+            // From each of them.
+            removed = stack.iter_mut().skip(1).filter_map(|layer| layer.remove(&key).then_some(())).count() > 0;
+            key.pop();
+        }
+        if !removed && let Some(error) = ConfigError::of(std::mem::take(&mut wrong)) {
+            return Err(error);
+        }
+    }
+}
+
+/// Finds single values where the defaults have a group of settings.
+fn values_of_groups(
+    defaults: &Dict,
+    layer: &Layer,
+    values: &Dict,
+    path: &mut Vec<String>,
+    wrong: &mut Vec<ConfigError>,
+) {
+    for (name, value) in values {
+        let Some(Value::Dict(_, group)) = defaults.get(name) else { continue };
+        path.push(name.clone());
+        match value {
+            Value::Dict(_, below) => values_of_groups(group, layer, below, path, wrong),
+            _ => {
+                let key = path.join(".");
+                let first = group.keys().next().map_or_else(|| "name".to_owned(), Clone::clone);
+                let example = variable(&format!("{key}.{first}"));
+                wrong.push(ConfigError::Group { key, place: layer.place_of(path), example });
+            }
+        }
+        path.pop();
+    }
 }
 
 /// The variables of the environment from which secrets are read, as in `{ env = "NAME" }`, in any layer.
@@ -135,13 +188,15 @@ pub(super) fn variable(key: &str) -> String {
 struct Layer {
     place: String,
     values: Dict,
+    /// The file's text, where it is one.
+    text: String,
 }
 
 impl Layer {
     fn toml(place: impl Into<String>, text: &str) -> Result<Self, ConfigError> {
         let place = place.into();
         match <Toml as Format>::from_str::<Dict>(text) {
-            Ok(values) => Ok(Self { place, values }),
+            Ok(values) => Ok(Self { place, values, text: text.to_owned() }),
             // Only the message: the whole error shows the line, and a line may hold a secret.
             Err(error) => {
                 let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
@@ -169,7 +224,26 @@ impl Layer {
 
     fn single(place: String, keys: &[String], value: Value) -> Self {
         let whole = keys.iter().rev().fold(value, |value, key| Value::from(Dict::from([(key.clone(), value)])));
-        Self { place, values: whole.into_dict().unwrap_or_default() }
+        Self { place, values: whole.into_dict().unwrap_or_default(), text: String::new() }
+    }
+
+    /// Where it sets a key: with the line, if that can be told.
+    fn place_of(&self, key: &[String]) -> String {
+        let line = line_of(&self.text, key);
+        line.map_or_else(|| self.place.clone(), |line| format!("{}, line {line}", self.place))
+    }
+
+    /// Takes a key out; tells whether it was there.
+    fn remove(&mut self, key: &[String]) -> bool {
+        let Some((last, parents)) = key.split_last() else { return false };
+        let mut dict = &mut self.values;
+        for parent in parents {
+            match dict.get_mut(parent) {
+                Some(Value::Dict(_, below)) => dict = below,
+                _ => return false,
+            }
+        }
+        dict.remove(last).is_some()
     }
 
     fn sets(&self, key: &[String]) -> bool {
@@ -286,8 +360,37 @@ mod tests {
         );
         let (_folder, path) = file("[ingest]\nsomething-else = 1\n");
         let text = error(Layers::new(DEFAULTS).file(Some(&path)));
-        assert!(text.starts_with(&format!("`ingest.something-else` in {} is no setting; possible", path.display())));
+        let place = format!("`ingest.something-else` in {}, line 2 is no setting; possible", path.display());
+        assert!(text.starts_with(&place), "{text}");
         assert!(error(Layers::new(DEFAULTS).flag("--x", "ingst.x", "1")).contains("the flag `--x`"));
+    }
+
+    #[test]
+    fn every_unknown_key_is_named_at_once_with_its_line_and_every_wrong_value() {
+        let (_folder, path) =
+            file("nothing = 1\n[ingest]\n# so many\nretires = 4\ntimeout = \"soon\"\n[ingst]\na = 1\n");
+        let text = error(env(&[("HERALD__INGEST__MAX_BODDY", "1")]).file(Some(&path)));
+        assert!(text.starts_with("5 settings cannot be used:\n  - "), "{text}");
+        for part in [
+            "herald.toml, line 1 is no setting",
+            "herald.toml, line 4 is no setting; did you mean `ingest.retries`?",
+            "`ingst` in ",
+            "herald.toml, line 6 is no setting",
+            "`HERALD__INGEST__MAX_BODDY` is no setting",
+            "herald.toml, line 5: `soon` is no duration",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_value_for_a_group_is_refused_and_hides_nothing() {
+        let text = error(env(&[("HERALD__INGEST", "x"), ("HERALD__INGEST__RETRIES", "5")]));
+        assert!(
+            text.starts_with("`ingest` in the environment variable `HERALD__INGEST` is a group of settings"),
+            "{text}"
+        );
+        assert!(text.contains("as in HERALD__INGEST__MAX_BODY"), "{text}");
     }
 
     #[test]
