@@ -12,6 +12,7 @@ pub mod hostile;
 pub mod kafka;
 mod local;
 mod member;
+pub mod place;
 mod record;
 mod refusal;
 mod table;

@@ -146,6 +146,11 @@ impl Herald {
         &mut self.fleet
     }
 
+    /// The data folder of `dev`.
+    pub fn data(&self) -> PathBuf {
+        self.fleet.data(Role::Dev, FIRST)
+    }
+
     /// A folder for the marks of jobs: `$SCRATCH` to their scripts.
     pub fn scratch(&self) -> PathBuf {
         self.fleet.scratch()

@@ -120,6 +120,11 @@ impl Embedded {
         Ok(Self { local, _lock: lock })
     }
 
+    /// Ends when the bus has stopped, with the reason: its file is no longer where it was, or it was closed.
+    pub async fn ended(&self) -> String {
+        self.local.ended().await
+    }
+
     /// Commits what is queued and closes the file. Whoever still waits is told that the bus has stopped.
     pub fn close(&self) {
         self.local.stop();

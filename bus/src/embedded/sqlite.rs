@@ -1,6 +1,10 @@
 //! The log on SQLite: one connection writes, a few read.
 
-use std::{path::Path, sync::Mutex, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Mutex,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
@@ -13,6 +17,7 @@ use crate::{
         storage::{Extent, Loaded, Reader, Storage, StorageError, TopicId, Transaction, Trimmable, Trimmed, Usage},
     },
     member::{Note, Position},
+    place::InPlace,
     record::{Offset, Partition},
     topic::TopicInfo,
 };
@@ -33,6 +38,7 @@ pub(super) struct Writer {
     retention: Retention,
     usage: Usage,
     commits: u32,
+    places: Vec<InPlace>,
 }
 
 pub(super) struct Readers(Vec<Mutex<Connection>>);
@@ -47,9 +53,20 @@ pub(super) fn open(path: &Path, config: &Config) -> Result<(Writer, Readers), Op
     }
     let readers = (0..READERS).map(|_| reader(path).map(Mutex::new)).collect::<Result<_, _>>().map_err(failed)?;
     let usage = Usage { used: 0, limit: config.max_bytes };
-    let mut writer = Writer { connection, retention: Retention::new(config), usage, commits: 0 };
+    let mut writer = Writer { connection, retention: Retention::new(config), usage, commits: 0, places: Vec::new() };
     writer.measure().map_err(failed)?;
+    // The log of the file is there once it was read from.
+    for path in [path.to_owned(), beside(path)] {
+        writer.places.push(InPlace::at(&path).map_err(|source| OpenError::Folder { path, source })?);
+    }
     Ok((writer, Readers(readers)))
+}
+
+/// The file's write-ahead log.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }
 
 fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
@@ -204,6 +221,10 @@ impl Storage for Writer {
             self.measure()?;
         }
         Ok(())
+    }
+
+    fn in_place(&mut self) -> Result<(), StorageError> {
+        self.places.iter().try_for_each(|place| place.check().map_err(|error| StorageError(error.to_string())))
     }
 
     fn trim(

@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use contracts::outcomes::BoxFuture;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     Bus, Error, PublishError,
@@ -33,6 +33,8 @@ pub(crate) struct Local {
     requests: mpsc::Sender<Request>,
     queued: Arc<AtomicUsize>,
     chaos: Option<Arc<Chaos>>,
+    /// Why it has stopped, once it has.
+    ended: watch::Receiver<Option<String>>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
@@ -46,12 +48,13 @@ impl Local {
     ) -> Result<Self, StorageError> {
         let (requests, inbox) = mpsc::channel();
         let (log, queued) = (Arc::new(Log::new(reader)), Arc::new(AtomicUsize::new(0)));
-        let broker = Broker::load(storage, log.clone(), partitions, queued.clone(), chaos.clone())?;
+        let (end, ended) = watch::channel(None);
+        let broker = Broker::load(storage, log.clone(), partitions, queued.clone(), chaos.clone(), end)?;
         let thread = std::thread::Builder::new()
             .name("bus".into())
             .spawn(move || broker.run(&inbox))
             .map_err(|error| StorageError(format!("cannot start a thread: {error}")))?;
-        Ok(Self { log, requests, queued, chaos, thread: Mutex::new(Some(thread)) })
+        Ok(Self { log, requests, queued, chaos, ended, thread: Mutex::new(Some(thread)) })
     }
 
     /// Commits what is queued and ends the thread. Members and publishers are told that the bus has stopped.
@@ -64,10 +67,21 @@ impl Local {
         }
     }
 
+    /// Ends when the bus has stopped, with the reason.
+    pub(crate) async fn ended(&self) -> String {
+        // The thread tells the reason before it ends.
+        let _ = self.ended.clone().wait_for(Option::is_some).await;
+        self.reason()
+    }
+
+    fn reason(&self) -> String {
+        self.ended.borrow().clone().unwrap_or_else(|| "its thread has ended".to_owned())
+    }
+
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Request) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(request(reply)).map_err(|_| Error::Stopped("the bus was closed".into()))?;
-        answer.await.unwrap_or_else(|_| Err(Error::Stopped("the bus was closed".into())))
+        self.requests.send(request(reply)).map_err(|_| Error::Stopped(self.reason()))?;
+        answer.await.unwrap_or_else(|_| Err(Error::Stopped(self.reason())))
     }
 
     async fn publish_batch(&self, batch: Vec<Outgoing>) -> Result<Vec<Spot>, PublishError> {
@@ -79,8 +93,8 @@ impl Local {
         }
         let (reply, answer) = oneshot::channel();
         let sent = self.requests.send(Request::Publish { batch, bytes, reply });
-        sent.map_err(|_| PublishError::Unavailable("the bus was closed".into()))?;
-        answer.await.unwrap_or_else(|_| Err(PublishError::Unavailable("the bus was closed".into())))
+        sent.map_err(|_| PublishError::Unavailable(self.reason()))?;
+        answer.await.unwrap_or_else(|_| Err(PublishError::Unavailable(self.reason())))
     }
 }
 

@@ -94,6 +94,11 @@ pub(crate) trait Storage: Send {
     /// Makes a transaction durable, whole or not at all.
     fn commit(&mut self, transaction: &Transaction) -> Result<(), StorageError>;
 
+    /// Whether what was committed is still where the next process looks for it. If not, that is for good.
+    fn in_place(&mut self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
     /// Deletes a little of what may go, oldest first, if retention wants it gone.
     fn trim(
         &mut self,

@@ -128,6 +128,8 @@ async fn a_full_bus_refuses_publications_and_lets_hops_drain() {
         }
     };
     assert!(matches!(refused, PublishError::Full { .. }), "{refused}");
+    bus.create(vec![TopicSpec::table("catalog")]).await.unwrap();
+    publish(&bus, "catalog", "catalog", ["the one that mends it".to_owned()]).await;
     open_all(&*member, &assignments);
     let Delivery::Records(partition, generation, read) = member.next().await.unwrap() else {
         panic!("expected records")
@@ -215,4 +217,41 @@ async fn a_bus_on_which_everybody_has_caught_up_is_never_full() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_stops_the_bus_and_nothing_is_accepted() {
+    for (name, replace) in [("bus.db", false), ("bus.db", true), ("bus.db-wal", false), (".", false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let embedded = Arc::new(Embedded::open(&Config::new(&data)).unwrap());
+        let bus: Arc<dyn Bus> = embedded.clone();
+        create(&bus, &["in"]).await;
+        let member = bus.join("group", vec!["in".into()]).await.unwrap();
+        let assignments = assigned(&*member).await;
+        publish_to(&bus, "in", 0, &["kept"]).await;
+        if name == "." {
+            std::fs::remove_dir_all(&data).unwrap();
+        } else {
+            std::fs::remove_file(data.join(name)).unwrap();
+        }
+        if replace {
+            std::fs::write(data.join(name), "").unwrap();
+        }
+        let refused = bus.publish(vec![Outgoing::new("in", "k", "lost")]).await.unwrap_err();
+        assert!(matches!(&refused, PublishError::Unavailable(reason) if reason.contains("deleted")), "{name}: {refused}");
+        let (partition, generation) = (assignments[0].partition.clone(), assignments[0].generation);
+        let share = Share { partition, generation, outputs: vec![], position: bus::Position::at(Offset(1)) };
+        assert!(matches!(member.commit(vec![share]).await, Err(bus::Error::Stopped(_))), "{name}");
+        assert!(matches!(member.next().await, Err(bus::Error::Stopped(reason)) if reason.contains("deleted")), "{name}");
+        assert!(embedded.ended().await.contains("To start afresh"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_is_noticed_while_nothing_happens() {
+    let folder = tempfile::tempdir().unwrap();
+    let embedded = Embedded::open(&Config::new(folder.path())).unwrap();
+    std::fs::remove_file(folder.path().join("bus.db")).unwrap();
+    assert!(embedded.ended().await.contains("bus.db was deleted"));
 }

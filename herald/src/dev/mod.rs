@@ -2,6 +2,7 @@
 
 mod banner;
 mod files;
+mod data;
 mod watch;
 
 use std::{
@@ -101,6 +102,7 @@ async fn serve(config: Config, options: DevOptions, speaker: Speaker) -> anyhow:
 
     let health = Health::new();
     let check = health.register("catalog");
+    let data_check = health.register("data folder");
     let stages = Stages {
         bus: bus.clone(),
         config: Arc::new(config.clone()),
@@ -120,6 +122,7 @@ async fn serve(config: Config, options: DevOptions, speaker: Speaker) -> anyhow:
     let schemas_url = schemas_url(&config, api_address);
     let banner = banner::Banner { webhook, api: api_address, config, catalogs, check, speaker };
 
+    let open = embedded.clone();
     let mut supervisor = Supervisor::new(health.clone());
     supervisor.add(stages.ingest(ingest));
     supervisor.add(stages.follow());
@@ -130,8 +133,9 @@ async fn serve(config: Config, options: DevOptions, speaker: Speaker) -> anyhow:
     supervisor.add(stages.progress(detector::GROUP, &health));
     supervisor.add(stages.progress(results::GROUP, &health));
     supervisor.add(stages.api(api, outcomes, health));
+    supervisor.add(Task::once("data folder", Phase::Bus, |shutdown| data::run(embedded, data_check, shutdown)));
     supervisor.run(stop).await?;
-    embedded.close();
+    open.close();
     Ok(ExitCode::SUCCESS)
 }
 

@@ -146,7 +146,7 @@ impl Stage {
                 done = finished(&mut self.writer) => self.finish(done?)?,
                 positions = synced(&mut self.syncing) => self.advise(positions??),
                 delivery = self.member.next() => self.take(delivery?, shutdown).await?,
-                _ = tick.tick() => self.tick(),
+                _ = tick.tick() => self.tick()?,
             }
         }
         self.end().await
@@ -220,13 +220,15 @@ impl Stage {
         if self.announced.as_ref().is_some_and(|to| to.try_send(announced).is_ok()) { Some(id) } else { before }
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self) -> Result<(), Error> {
+        self.durable.check()?;
         self.held = false;
         self.maintenance.tick(Instant::now());
         if self.syncing.is_none() && self.gathered.is_unadvised() {
             let (durable, positions) = (self.durable.clone(), self.gathered.unadvised());
             self.syncing = Some(tokio::task::spawn_blocking(move || durable.sync().map(|()| positions)));
         }
+        Ok(())
     }
 
     fn advise(&mut self, positions: Vec<(u32, bus::Offset)>) {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use bus::place::Displaced;
+
 /// The store cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -23,6 +25,9 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
+    /// The file is no longer where it was opened.
+    #[error("the results store is gone: {0}")]
+    Displaced(#[from] Displaced),
     /// Another process writes to the file.
     #[error("the results store `{0}` is in use by another process; stop it, or set another `results.path`")]
     InUse(PathBuf),

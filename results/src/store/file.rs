@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use bus::place::InPlace;
 use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
@@ -123,19 +124,33 @@ fn beside(path: &Path, what: &str) -> PathBuf {
 #[derive(Debug, Clone)]
 pub struct Durable {
     path: PathBuf,
+    /// The file and its log.
+    places: [InPlace; 2],
 }
 
 impl Durable {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path }
+    /// Of an open file that was read from, so that its log is there.
+    pub(super) fn new(path: PathBuf) -> Result<Self, StoreError> {
+        let at = |path: &Path| InPlace::at(path).map_err(|source| StoreError::Io { path: path.to_owned(), source });
+        let places = [at(&path)?, at(&beside(&path, "wal"))?];
+        Ok(Self { path, places })
+    }
+
+    /// Looks whether what is committed will be found again.
+    ///
+    /// # Errors
+    /// [`StoreError::Displaced`]: the file or its log is no longer where it was.
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.places.iter().try_for_each(|place| place.check().map_err(StoreError::from))
     }
 
     /// Blocks until everything that was committed before is on the disk. What was moved from the log into the file since
     /// was synced when it was moved, so the log is all that is left.
     ///
     /// # Errors
-    /// The log cannot be written.
+    /// The log cannot be written, or is no longer where it was.
     pub fn sync(&self) -> Result<(), StoreError> {
+        self.check()?;
         match OpenOptions::new().read(true).write(true).open(beside(&self.path, "wal")) {
             Ok(log) => log.sync_data().map_err(|source| StoreError::Io { path: self.path.clone(), source }),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

@@ -74,6 +74,7 @@ pub struct Writer {
     pub(super) trimmed: i64,
     /// How far a pass over the unfinished rows has come.
     pub(super) swept: Option<(i64, i64, i64, i64)>,
+    durable: Durable,
     _lock: File,
 }
 
@@ -85,7 +86,9 @@ impl Writer {
     pub fn open(options: Options) -> Result<Self, StoreError> {
         let (connection, lock) = file::open(&options.path)?;
         let hashes = Hashes::of(&connection, options.hash_mask)?;
-        Ok(Self { connection, memory: Memory::default(), hashes, options, trimmed: 0, swept: None, _lock: lock })
+        let durable = Durable::new(options.path.clone())?;
+        let memory = Memory::default();
+        Ok(Self { connection, memory, hashes, options, trimmed: 0, swept: None, durable, _lock: lock })
     }
 
     /// A reader beside this writer.
@@ -95,7 +98,7 @@ impl Writer {
 
     /// What makes committed transactions durable.
     pub fn durable(&self) -> Durable {
-        Durable::new(self.options.path.clone())
+        self.durable.clone()
     }
 
     /// The file.

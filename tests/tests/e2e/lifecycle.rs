@@ -6,7 +6,7 @@ use contracts::summary::State;
 use serde_json::json;
 use tests::{Engine, Herald, body};
 
-use crate::support::{job, noted, shell, until, with_jobs};
+use crate::support::{is_kafka, job, noted, shell, until, with_jobs};
 
 #[tokio::test]
 async fn a_second_process_where_there_may_be_one_is_refused() {
@@ -98,4 +98,23 @@ async fn running(herald: &Herald, correlation: &contracts::ids::CorrelationId, n
             (summary.counters.jobs > 0 && job(&summary, name).state == State::InProcess).then_some(())
         })
         .await;
+}
+
+#[tokio::test]
+async fn a_data_folder_that_is_deleted_under_it_ends_it_and_nothing_is_accepted() {
+    if is_kafka("only the embedded bus has a data folder") {
+        return;
+    }
+    let mut herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;
+    std::fs::remove_dir_all(herald.data()).unwrap();
+    let address = herald.webhook();
+    let body = body::insert("b", "things", json!({ "id": 2 })).to_string();
+    // It may have ended by now, and then nobody answers.
+    if let Ok(answer) = tests::client::send(address, &tests::client::Request::post("/hasura", body)).await {
+        assert_eq!(answer.status, 503, "{}", answer.text());
+    }
+    let ended = herald.death().await;
+    assert_eq!(ended.code, Some(1), "{}", ended.printed);
+    assert!(ended.printed.contains("bus.db was deleted"), "{}", ended.printed);
 }

@@ -5,15 +5,16 @@ use std::{
     time::Instant,
 };
 
+use contracts::topics;
 use tokio::sync::oneshot;
 
 use super::{BUSY, Broker, Reply, Work, answer};
 use crate::{
     PublishError,
-    local::{commit::Commit, member::MemberId, storage::StorageError},
+    local::{commit::Commit, member::MemberId, storage::{StorageError, Transaction}},
     member::{Committed, Share},
     now,
-    record::Spot,
+    record::{Outgoing, Spot},
     refusal::RefusedShare,
 };
 
@@ -48,7 +49,7 @@ impl Broker {
             match work {
                 Work::Publish { batch, bytes, reply } => {
                     self.queued.fetch_sub(bytes, Ordering::AcqRel);
-                    if usage.is_full() {
+                    if usage.is_full() && !is_control(&batch) {
                         reply_publish(reply, Err(PublishError::Full { used: usage.used, limit: usage.limit }));
                     } else if let Some(refusal) = commit.refusals(&batch).into_iter().next() {
                         reply_publish(reply, Err(refusal.into()));
@@ -114,7 +115,7 @@ impl Broker {
                 transaction.positions.push((group.to_string(), topic, partition, position));
             }
         }
-        match self.storage.commit(&transaction) {
+        match self.store(&transaction) {
             Ok(()) => {
                 self.recovered();
                 self.advised.clear();
@@ -146,9 +147,20 @@ impl Broker {
         }
     }
 
+    /// Makes a transaction durable where it will be found again.
+    pub(super) fn store(&mut self, transaction: &Transaction) -> Result<(), StorageError> {
+        self.storage.commit(transaction)?;
+        self.look()
+    }
+
+    /// Looks whether the store is where it was. If not, the bus has stopped.
+    pub(super) fn look(&mut self) -> Result<(), StorageError> {
+        self.storage.in_place().inspect_err(|error| self.gone = Some(error.to_string()))
+    }
+
     /// The store refused: publications hear so at once, hops wait for better times.
     fn keep(&mut self, error: &StorageError, answers: Vec<Answer>, hops: Vec<Hop>) {
-        if self.failed_since.is_none() {
+        if self.gone.is_none() && self.failed_since.is_none() {
             tracing::error!(error = %error, "the bus cannot write; publications are refused and hops wait until it can");
             self.failed_since = Some(Instant::now());
         }
@@ -171,6 +183,11 @@ impl Broker {
             tracing::info!(seconds = since.elapsed().as_secs(), "the bus writes again");
         }
     }
+}
+
+/// Whether it is a catalog: a full bus takes it, since what a wrong one has filled only another can mend.
+fn is_control(batch: &[Outgoing]) -> bool {
+    batch.iter().all(|record| record.topic.as_str() == topics::CATALOG)
 }
 
 fn reply_publish(reply: oneshot::Sender<Result<Vec<Spot>, PublishError>>, value: Result<Vec<Spot>, PublishError>) {

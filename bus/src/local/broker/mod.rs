@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     Error, PublishError,
@@ -45,6 +45,9 @@ const TRIM: Duration = Duration::from_secs(1);
 const TRIM_FULL: Duration = Duration::from_millis(20);
 /// How many commits may pass between two steps of retention under load.
 const TRIM_COMMITS: u32 = 16;
+
+/// Why a bus has stopped whose process ends.
+const CLOSED: &str = "the bus was closed";
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -82,6 +85,9 @@ pub(crate) struct Broker {
     advised: Vec<(Arc<str>, TopicPartition)>,
     busy: bool,
     failed_since: Option<Instant>,
+    /// Why nothing that is written would be found again.
+    gone: Option<String>,
+    ended: watch::Sender<Option<String>>,
     last_trim: Instant,
     commits_since_trim: u32,
 }
@@ -93,6 +99,7 @@ impl Broker {
         partitions: u32,
         queued: Arc<AtomicUsize>,
         chaos: Option<Arc<Chaos>>,
+        ended: watch::Sender<Option<String>>,
     ) -> Result<Self, StorageError> {
         let loaded = storage.load()?;
         let mut groups = Groups::new(log.clone());
@@ -119,6 +126,8 @@ impl Broker {
             advised: Vec::new(),
             busy: false,
             failed_since: None,
+            gone: None,
+            ended,
             last_trim: Instant::now(),
             commits_since_trim: 0,
         })
@@ -141,8 +150,13 @@ impl Broker {
             self.flush();
             self.groups.expire(Instant::now());
             self.trim();
+            if self.gone.is_some() {
+                break;
+            }
         }
-        self.flush();
+        if self.gone.is_none() {
+            self.flush();
+        }
         self.refuse_rest(requests);
     }
 
@@ -235,7 +249,10 @@ impl Broker {
 
     /// After the end everybody still waiting is told so.
     fn refuse_rest(&mut self, requests: &Receiver<Request>) {
-        self.groups.stop("the bus was closed");
+        let reason = self.gone.take().unwrap_or_else(|| CLOSED.to_owned());
+        // From here on nobody is answered by this thread; whoever asks finds the reason.
+        self.ended.send_replace(Some(reason.clone()));
+        self.groups.stop(&reason);
         self.work.clear();
         // Dropping a request drops its reply, which its caller reads as a bus that has stopped.
         while requests.try_recv().is_ok() {}

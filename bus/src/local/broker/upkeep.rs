@@ -33,7 +33,7 @@ impl Broker {
         if transaction.is_empty() {
             return Ok(());
         }
-        self.storage.commit(&transaction).map_err(|error| Error::Unavailable(error.to_string()))?;
+        self.store(&transaction).map_err(|error| Error::Unavailable(error.to_string()))?;
         self.next_topic += transaction.create.len() as u32;
         let mut names = Vec::with_capacity(transaction.create.len());
         for (id, info) in transaction.create {
@@ -48,7 +48,7 @@ impl Broker {
     pub(super) fn delete(&mut self, topic: &Topic) -> Result<(), Error> {
         let log = self.log.get(topic).ok_or_else(|| Error::UnknownTopic(topic.clone()))?;
         let transaction = Transaction { delete: vec![log.id], ..Transaction::default() };
-        self.storage.commit(&transaction).map_err(|error| Error::Unavailable(error.to_string()))?;
+        self.store(&transaction).map_err(|error| Error::Unavailable(error.to_string()))?;
         self.log.remove(topic);
         self.groups.dropped(topic);
         Ok(())
@@ -59,7 +59,7 @@ impl Broker {
             return Err(Error::Unavailable(format!("the group `{group}` has members; stop them first")));
         }
         let transaction = Transaction { forget: vec![group.into()], ..Transaction::default() };
-        self.storage.commit(&transaction).map_err(|error| Error::Unavailable(error.to_string()))?;
+        self.store(&transaction).map_err(|error| Error::Unavailable(error.to_string()))?;
         self.groups.forget(group);
         Ok(())
     }
@@ -69,10 +69,13 @@ impl Broker {
         let usage = self.storage.usage();
         let waited = self.last_trim.elapsed();
         let due = waited >= TRIM || self.commits_since_trim >= TRIM_COMMITS || usage.is_full() && waited >= TRIM_FULL;
-        if !due || self.failed_since.is_some() {
+        if !due {
             return;
         }
         self.last_trim = Instant::now();
+        if self.look().is_err() || self.failed_since.is_some() {
+            return;
+        }
         self.commits_since_trim = 0;
         let (log, groups) = (&self.log, &self.groups);
         let mut candidates = || trimmable(log, groups);
