@@ -22,7 +22,7 @@ pub use member::{Assignment, Committed, Delivery, Generation, InvalidNote, Membe
 pub use record::{Offset, Outgoing, Partition, Record, Spot, Topic, TopicPartition};
 pub use refusal::{Refusal, RefusalCode, RefusedShare};
 pub use table::Last;
-pub use topic::{Lag, Start, TopicInfo, TopicSpec};
+pub use topic::{GroupInfo, Lag, Start, TopicInfo, TopicSpec};
 
 use contracts::outcomes::BoxFuture;
 use jiff::Timestamp;
@@ -141,6 +141,22 @@ pub trait Bus: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Unavailable`].
     fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>>;
+
+    /// Every consumer group that has positions or members, by name.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    fn groups(&self) -> BoxFuture<'_, Result<Vec<GroupInfo>, Error>>;
+
+    /// Says from where a group goes on in these partitions; what it had noted about them is forgotten.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], also while the group has members; [`Error::UnknownTopic`].
+    fn place<'a>(
+        &'a self,
+        group: &'a str,
+        positions: Vec<(TopicPartition, Offset)>,
+    ) -> BoxFuture<'a, Result<(), Error>>;
 
     /// Forgets a group's positions, which then hold back retention no longer.
     ///

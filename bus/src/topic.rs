@@ -68,3 +68,12 @@ pub struct Lag {
     /// How many records lie between, at most (holes count); 0 only if there is none.
     pub records: u64,
 }
+
+/// A consumer group that exists.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupInfo {
+    /// Its name.
+    pub name: String,
+    /// Whether anybody is in it now.
+    pub has_members: bool,
+}

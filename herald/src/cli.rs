@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Catalog(CatalogOptions),
     /// Show what is to be done about Kafka's topics, do it, or print who may use them
     Topics(cmd::topics::Options),
+    /// Show who reads what from where, and say from where a group goes on
+    Groups(cmd::groups::Options),
     /// Check the configuration and the bus, and say what to do
     Doctor(cmd::doctor::Options),
     /// Send a webhook as Hasura would, and show what becomes of it

@@ -9,7 +9,7 @@ use contracts::outcomes::BoxFuture;
 use jiff::Timestamp;
 
 use crate::{
-    Bus, Error, Lag, Member, Offset, Outgoing, PublishError, Record, Spot, Start, Topic, TopicInfo, TopicPartition,
+    Bus, Error, GroupInfo, Lag, Member, Offset, Outgoing, PublishError, Record, Spot, Start, Topic, TopicInfo, TopicPartition,
     TopicSpec,
 };
 
@@ -142,6 +142,18 @@ impl Bus for Flaky {
 
     fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
         self.inner.lag(group)
+    }
+
+    fn groups(&self) -> BoxFuture<'_, Result<Vec<GroupInfo>, Error>> {
+        self.inner.groups()
+    }
+
+    fn place<'a>(
+        &'a self,
+        group: &'a str,
+        positions: Vec<(TopicPartition, Offset)>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        self.inner.place(group, positions)
     }
 
     fn forget<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<(), Error>> {

@@ -29,6 +29,7 @@ use crate::{
         reach::Reach,
     },
     record::{Offset, Topic, TopicPartition},
+    topic::GroupInfo,
 };
 
 /// Who asks, in what is said of those who reach no broker.
@@ -262,6 +263,22 @@ impl Cluster {
             let list = observer.fetch_group_list(Some(&name), QUESTION).map_err(|error| unavailable(&error))?;
             let members = list.groups().iter().flat_map(|group| group.members());
             Ok(members.map(|member| GroupMember::of(&prefix, member.client_id(), member.client_host())).collect())
+        })
+        .await?
+    }
+
+    /// Every group of ours.
+    pub(crate) async fn groups(&self) -> Result<Vec<GroupInfo>, Error> {
+        let (observer, names) = (self.observer.clone(), self.names.clone());
+        blocking(move || {
+            let list = observer.fetch_group_list(None, QUESTION).map_err(|error| unavailable(&error))?;
+            let ours = list.groups().iter().filter_map(|group| {
+                let name = names.inner(group.name())?.to_string();
+                Some(GroupInfo { name, has_members: !group.members().is_empty() })
+            });
+            let mut groups: Vec<GroupInfo> = ours.collect();
+            groups.sort();
+            Ok(groups)
         })
         .await?
     }

@@ -9,7 +9,7 @@ use std::{
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use rdkafka::{
     Offset as RawOffset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
 };
 
 use crate::{
@@ -115,6 +115,19 @@ impl Lags {
             lock(&self.clients).retain(|(_, kept)| !Arc::ptr_eq(&kept.get(), &client));
         }
         answer
+    }
+
+    /// Commits positions of a group that has no members; the broker refuses those of one that has.
+    pub(crate) async fn place(&self, group: &str, positions: Vec<(TopicPartition, Offset)>) -> Result<(), Error> {
+        let (client, names) = (self.client(group)?, self.names.clone());
+        blocking(move || {
+            let mut list = TopicPartitionList::with_capacity(positions.len());
+            for (at, next) in &positions {
+                add(&mut list, &names, at, RawOffset::Offset(codec::raw(*next)))?;
+            }
+            client.commit(&list, CommitMode::Sync).map_err(|error| unavailable(&error))
+        })
+        .await?
     }
 
     /// Serves what the clients were told meanwhile, which would gather. Blocks for moments.

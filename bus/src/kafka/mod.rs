@@ -58,7 +58,7 @@ use crate::{
     },
     member::Member,
     record::{Offset, Outgoing, Record, Spot, Topic, TopicPartition},
-    topic::{Lag, Start, TopicInfo, TopicSpec},
+    topic::{GroupInfo, Lag, Start, TopicInfo, TopicSpec},
 };
 
 /// How often what the cluster has is asked for again.
@@ -257,6 +257,26 @@ impl Bus for Kafka {
 
     fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
         Box::pin(self.lags.of(group))
+    }
+
+    fn groups(&self) -> BoxFuture<'_, Result<Vec<GroupInfo>, Error>> {
+        Box::pin(self.cluster.groups())
+    }
+
+    fn place<'a>(
+        &'a self,
+        group: &'a str,
+        positions: Vec<(TopicPartition, Offset)>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            if !self.cluster.members(group).await?.is_empty() {
+                return Err(Error::Unavailable(format!("the group `{group}` has members; stop them first")));
+            }
+            for (at, _) in &positions {
+                self.cluster.check(at).await?;
+            }
+            self.lags.place(group, positions).await
+        })
     }
 
     fn forget<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<(), Error>> {

@@ -21,7 +21,7 @@ use crate::{
     member::Member,
     record::{Offset, Outgoing, Record, Spot, Topic, TopicPartition},
     refusal::check_sizes,
-    topic::{Lag, Start, TopicInfo, TopicSpec},
+    topic::{GroupInfo, Lag, Start, TopicInfo, TopicSpec},
 };
 
 /// How many bytes of publications may be queued; beyond it they are refused at once instead of late.
@@ -180,6 +180,18 @@ impl<W: Within> Bus for W {
             };
             Ok(positions.into_iter().filter_map(lag).collect())
         })
+    }
+
+    fn groups(&self) -> BoxFuture<'_, Result<Vec<GroupInfo>, Error>> {
+        Box::pin(self.local().ask(|reply| Request::Groups { reply }))
+    }
+
+    fn place<'a>(
+        &'a self,
+        group: &'a str,
+        positions: Vec<(TopicPartition, Offset)>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.local().ask(move |reply| Request::Place { group: group.into(), positions, reply }))
     }
 
     fn forget<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<(), Error>> {

@@ -45,8 +45,13 @@ pub(crate) struct Visible {
 }
 
 impl<'a> Commit<'a> {
-    pub(crate) fn new(log: &'a Log, chaos: Option<&'a Chaos>) -> Self {
-        Self { log, chaos, batches: Vec::new(), places: HashMap::new(), positions: BTreeMap::new(), turn: 0 }
+    pub(crate) fn new(log: &'a Log, chaos: Option<&'a Chaos>, turn: u32) -> Self {
+        Self { log, chaos, batches: Vec::new(), places: HashMap::new(), positions: BTreeMap::new(), turn }
+    }
+
+    /// Whose turn it is next.
+    pub(crate) fn turn(&self) -> u32 {
+        self.turn
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -16,6 +16,7 @@ use crate::{
     },
     member::{Assignment, Generation, Position},
     record::{Offset, Partition, Topic, TopicPartition},
+    topic::GroupInfo,
 };
 
 pub(crate) struct Groups {
@@ -142,6 +143,12 @@ impl Groups {
             .collect();
         all.sort();
         all
+    }
+
+    /// Groups that have something, by name.
+    pub(crate) fn list(&self) -> Vec<GroupInfo> {
+        let some = self.groups.iter().filter(|(_, group)| !group.is_empty() || !group.positions.is_empty());
+        some.map(|(name, group)| GroupInfo { name: name.to_string(), has_members: !group.is_empty() }).collect()
     }
 
     pub(crate) fn has_members(&self, group: &str) -> bool {

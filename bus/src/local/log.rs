@@ -183,8 +183,12 @@ impl Log {
             if topic.deleted.load(Ordering::Acquire) {
                 return Err(Error::UnknownTopic(topic.info.topic.clone()));
             }
-            if lock(&log.state).end > from {
-                return Ok(());
+            {
+                // What was deleted from the front is no record any more.
+                let state = lock(&log.state);
+                if state.end > from.max(state.begin) {
+                    return Ok(());
+                }
             }
             appended.await;
         }

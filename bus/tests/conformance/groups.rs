@@ -81,3 +81,21 @@ pub(crate) async fn who_gives_up_joining_is_no_member(bus: Arc<dyn Bus>) {
     publish_to(&bus, "in", 3, &["ours"]).await;
     assert_eq!(texts(&records(&*member, 1).await), ["ours"]);
 }
+
+pub(crate) async fn an_idle_group_goes_on_where_it_is_placed(bus: Arc<dyn Bus>) {
+    create(&bus, &["in"]).await;
+    publish_to(&bus, "in", 0, &["a", "b", "c"]).await;
+    let (at, second) = (TopicPartition::new("in", 0), all(&bus, "in").await[1].offset);
+    let has_members = async || bus.groups().await.unwrap().into_iter().find(|g| g.name == "group").map(|g| g.has_members);
+    assert_eq!(has_members().await, None);
+    let member = bus.join("group", vec!["in".into()]).await.unwrap();
+    assigned_count(&*member, 4).await;
+    assert_eq!(has_members().await, Some(true));
+    assert!(bus.place("group", vec![(at.clone(), second)]).await.is_err(), "somebody is in it");
+    member.leave().await;
+    until(async || bus.place("group", vec![(at.clone(), second)]).await.is_ok()).await;
+    assert_eq!(has_members().await, Some(false));
+    let again = bus.join("group", vec!["in".into()]).await.unwrap();
+    let assignments = assigned_count(&*again, 4).await;
+    assert!(assignments.iter().any(|is| is.partition == at && is.position == Some(Position::at(second))));
+}

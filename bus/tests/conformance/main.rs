@@ -61,6 +61,7 @@ macro_rules! every_case {
                 groups::lag_is_told_and_advice_counts,
                 groups::who_has_read_everything_has_no_lag,
                 groups::a_forgotten_group_starts_anew,
+                groups::an_idle_group_goes_on_where_it_is_placed,
                 cases::the_last_record_of_a_table_is_followed,
                 groups::who_gives_up_joining_is_no_member,
                 exactly_once::members_come_and_go_and_each_record_is_copied_once,

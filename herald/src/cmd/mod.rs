@@ -3,6 +3,7 @@
 mod catalog;
 mod config;
 pub(crate) mod doctor;
+pub(crate) mod groups;
 mod schemas;
 mod send;
 mod show;
@@ -36,6 +37,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             CatalogCommand::Apply(options) => block_on(catalog::apply(options)),
         },
         Command::Topics(options) => block_on(topics::run(options)),
+        Command::Groups(options) => block_on(groups::run(options)),
         Command::Doctor(options) => block_on(doctor::run(options)),
         Command::Send(options) => block_on(send::run(options)),
         Command::Show(options) => block_on(show::run(options)),

@@ -3,9 +3,11 @@
 mod banner;
 mod files;
 mod data;
+mod dead;
 mod watch;
 
 use std::{
+    convert::Infallible,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     process::ExitCode,
@@ -90,6 +92,7 @@ async fn serve(config: Config, options: DevOptions, speaker: Speaker) -> anyhow:
     let bus: Arc<dyn Bus> = embedded.clone();
     bus.create(base_topics()).await.context("cannot create the topics")?;
 
+    let jobs = dead::found(&*bus).await.context("cannot list the groups")?;
     let results = results::Service::new(config.results.clone(), results::Deps { bus: bus.clone() })?;
     let catalogs = Catalogs::new();
     let explainer = Explainer::new(bus.clone(), registry.clone(), catalogs.clone());
@@ -112,6 +115,7 @@ async fn serve(config: Config, options: DevOptions, speaker: Speaker) -> anyhow:
         board: job_runner::Board::default(),
         is_final: |_| false,
     };
+    let idle = (bus.clone(), jobs, catalogs.clone());
     let publisher = Publisher {
         bus,
         registry: stages.registry.clone(),
@@ -133,6 +137,11 @@ async fn serve(config: Config, options: DevOptions, speaker: Speaker) -> anyhow:
     supervisor.add(stages.progress(detector::GROUP, &health));
     supervisor.add(stages.progress(results::GROUP, &health));
     supervisor.add(stages.api(api, outcomes, health));
+    supervisor.add(Task::once("forgotten groups", Phase::Run, |shutdown| async move {
+        let (bus, jobs, catalogs) = idle;
+        dead::forget(bus, jobs, catalogs, shutdown).await;
+        Ok::<(), Infallible>(())
+    }));
     supervisor.add(Task::once("data folder", Phase::Bus, |shutdown| data::run(embedded, data_check, shutdown)));
     supervisor.run(stop).await?;
     open.close();

@@ -8,7 +8,7 @@ use std::{
 
 use crate::support::{INSERT, Ingest, bus, receive, request};
 use bus::{
-    Bus, Error, Lag, Member, Offset, Outgoing, PublishError, Record, Spot, Start, Topic, TopicInfo, TopicPartition,
+    Bus, Error, GroupInfo, Lag, Member, Offset, Outgoing, PublishError, Record, Spot, Start, Topic, TopicInfo, TopicPartition,
     TopicSpec,
 };
 use contracts::{
@@ -72,6 +72,16 @@ impl Bus for Held {
     }
     fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
         self.behind.lag(group)
+    }
+    fn groups(&self) -> BoxFuture<'_, Result<Vec<GroupInfo>, Error>> {
+        self.behind.groups()
+    }
+    fn place<'a>(
+        &'a self,
+        group: &'a str,
+        positions: Vec<(TopicPartition, Offset)>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        self.behind.place(group, positions)
     }
     fn forget<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<(), Error>> {
         self.behind.forget(group)

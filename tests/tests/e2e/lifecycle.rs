@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use bus::{
+    Bus as _, Offset, TopicPartition,
+    embedded::{Config, Embedded},
+};
 use contracts::summary::State;
 use serde_json::json;
 use tests::{Engine, Herald, body};
@@ -117,4 +121,29 @@ async fn a_data_folder_that_is_deleted_under_it_ends_it_and_nothing_is_accepted(
     let ended = herald.death().await;
     assert_eq!(ended.code, Some(1), "{}", ended.printed);
     assert!(ended.printed.contains("bus.db was deleted"), "{}", ended.printed);
+}
+
+#[tokio::test]
+async fn a_job_that_no_catalog_names_is_forgotten_at_the_start() {
+    if is_kafka("positions on Kafka hold back nothing") {
+        return;
+    }
+    let mut herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;
+    herald.sigterm().await;
+    let names = async |gone: &str| {
+        let bus = Embedded::open(&Config::new(herald.data())).unwrap();
+        if !gone.is_empty() {
+            bus.place(gone, vec![(TopicPartition::new("raw", 0), Offset::ZERO)]).await.unwrap();
+        }
+        bus.groups().await.unwrap().into_iter().map(|group| group.name).collect::<Vec<_>>()
+    };
+    let before = names("").await;
+    assert_eq!(names("job.gone").await.len(), before.len() + 1);
+    herald.start().await;
+    let forgotten = async || herald.stderr().contains("forgot the position of a job").then_some(());
+    herald.wait_for("the position to be forgotten", forgotten).await;
+    herald.sigterm().await;
+    let bus = Embedded::open(&Config::new(herald.data())).unwrap();
+    assert_eq!(bus.groups().await.unwrap().into_iter().map(|group| group.name).collect::<Vec<_>>(), before);
 }

@@ -18,6 +18,9 @@ use crate::{
     refusal::RefusedShare,
 };
 
+/// Why every record gets a place.
+const APPENDED: &str = "invariant: there was no refusal, so topic and partition are there";
+
 /// What is answered once the commit is durable.
 pub(super) enum Answer {
     Publish(Vec<Spot>, oneshot::Sender<Result<Vec<Spot>, PublishError>>),
@@ -41,7 +44,7 @@ impl Broker {
             self.misbehave_before(&work);
         }
         let (log, chaos) = (self.log.clone(), self.chaos.clone());
-        let mut commit = Commit::new(&log, chaos.as_deref());
+        let mut commit = Commit::new(&log, chaos.as_deref(), self.turn);
         let usage = self.storage.usage();
         let mut answers = Vec::with_capacity(work.len());
         let mut hops = Vec::new();
@@ -54,7 +57,7 @@ impl Broker {
                     } else if let Some(refusal) = commit.refusals(&batch).into_iter().next() {
                         reply_publish(reply, Err(refusal.into()));
                     } else {
-                        let spots = batch.iter().filter_map(|record| commit.append(record)).collect();
+                        let spots = batch.iter().map(|record| commit.append(record).expect(APPENDED)).collect();
                         answers.push(Answer::Publish(spots, reply));
                     }
                 }
@@ -65,6 +68,7 @@ impl Broker {
                 }
             }
         }
+        self.turn = commit.turn();
         if !commit.is_empty() || !self.advised.is_empty() {
             self.make_durable(commit, answers, hops);
         } else {
@@ -96,7 +100,7 @@ impl Broker {
             let written = !unknown || self.chaos.as_ref().is_some_and(|chaos| chaos.below(2) == 0);
             if written {
                 for record in &share.outputs {
-                    commit.append(record);
+                    commit.append(record).expect(APPENDED);
                 }
                 commit.position(group, &share.partition, share.position.clone());
             }

@@ -27,7 +27,7 @@ use crate::{
     },
     member::{Committed, Position, Share},
     record::{Offset, Outgoing, Spot, Topic, TopicPartition},
-    topic::TopicSpec,
+    topic::{GroupInfo, TopicSpec},
 };
 
 /// The longest that a commit waits for more, and how much makes it wait no longer.
@@ -62,6 +62,8 @@ pub(crate) enum Request {
     Create { topics: Vec<TopicSpec>, reply: Reply<()> },
     Delete { topic: Topic, reply: Reply<()> },
     Positions { group: String, reply: Reply<Vec<(TopicPartition, Offset)>> },
+    Groups { reply: Reply<Vec<GroupInfo>> },
+    Place { group: Arc<str>, positions: Vec<(TopicPartition, Offset)>, reply: Reply<()> },
     Forget { group: String, reply: Reply<()> },
     Stop,
 }
@@ -82,6 +84,8 @@ pub(crate) struct Broker {
     chaos: Option<Arc<Chaos>>,
     work: Vec<Work>,
     work_bytes: usize,
+    /// How many records were appended: the keyless take the partitions in turn.
+    turn: u32,
     advised: Vec<(Arc<str>, TopicPartition)>,
     busy: bool,
     failed_since: Option<Instant>,
@@ -123,6 +127,7 @@ impl Broker {
             chaos,
             work: Vec::new(),
             work_bytes: 0,
+            turn: 0,
             advised: Vec::new(),
             busy: false,
             failed_since: None,
@@ -218,6 +223,15 @@ impl Broker {
                 self.advised.push((group, partition));
                 return false;
             }
+            // What only asks writes nothing, and waits for nothing that is written.
+            Request::Positions { group, reply } => {
+                answer(reply, Ok(self.groups.positions(&group)));
+                return false;
+            }
+            Request::Groups { reply } => {
+                answer(reply, Ok(self.groups.list()));
+                return false;
+            }
             Request::Stop => return true,
             _ => self.flush(),
         }
@@ -240,9 +254,14 @@ impl Broker {
             }
             Request::Create { topics, reply } => answer(reply, self.create(topics)),
             Request::Delete { topic, reply } => answer(reply, self.delete(&topic)),
-            Request::Positions { group, reply } => answer(reply, Ok(self.groups.positions(&group))),
+            Request::Place { group, positions, reply } => answer(reply, self.place(&group, positions)),
             Request::Forget { group, reply } => answer(reply, self.forget(&group)),
-            Request::Publish { .. } | Request::Hop { .. } | Request::Advise { .. } | Request::Stop => {}
+            Request::Publish { .. }
+            | Request::Hop { .. }
+            | Request::Advise { .. }
+            | Request::Positions { .. }
+            | Request::Groups { .. }
+            | Request::Stop => {}
         }
         false
     }

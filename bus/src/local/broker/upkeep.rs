@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    sync::Arc,
     time::Instant,
 };
 
@@ -14,7 +15,8 @@ use crate::{
         storage::{Extent, TopicId, Transaction, Trimmable},
     },
     now,
-    record::{Offset, Topic},
+    member::Position,
+    record::{Offset, Topic, TopicPartition},
     topic::{TopicInfo, TopicSpec},
 };
 
@@ -54,10 +56,29 @@ impl Broker {
         Ok(())
     }
 
-    pub(super) fn forget(&mut self, group: &str) -> Result<(), Error> {
-        if self.groups.has_members(group) {
-            return Err(Error::Unavailable(format!("the group `{group}` has members; stop them first")));
+    pub(super) fn place(&mut self, group: &Arc<str>, positions: Vec<(TopicPartition, Offset)>) -> Result<(), Error> {
+        self.check_idle(group)?;
+        let mut transaction = Transaction::default();
+        for (at, next) in &positions {
+            let log = self.log.find(at)?;
+            transaction.positions.push((group.to_string(), log.id, at.partition, Position::at(*next)));
         }
+        self.store(&transaction).map_err(|error| Error::Unavailable(error.to_string()))?;
+        for (at, next) in positions {
+            self.groups.set_position(group, &at, Position::at(next));
+        }
+        Ok(())
+    }
+
+    fn check_idle(&self, group: &str) -> Result<(), Error> {
+        match self.groups.has_members(group) {
+            true => Err(Error::Unavailable(format!("the group `{group}` has members; stop them first"))),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn forget(&mut self, group: &str) -> Result<(), Error> {
+        self.check_idle(group)?;
         let transaction = Transaction { forget: vec![group.into()], ..Transaction::default() };
         self.store(&transaction).map_err(|error| Error::Unavailable(error.to_string()))?;
         self.groups.forget(group);
