@@ -9,8 +9,8 @@ use contracts::outcomes::BoxFuture;
 use jiff::Timestamp;
 
 use crate::{
-    Bus, Error, GroupInfo, Lag, Member, Offset, Outgoing, PublishError, Record, Spot, Start, Topic, TopicInfo, TopicPartition,
-    TopicSpec,
+    Bus, Error, GroupInfo, Lag, Member, Offset, Outgoing, PublishError, Record, Spot, Start, Topic, TopicInfo,
+    TopicPartition, TopicSpec,
 };
 
 /// Another bus, of which joining, reading and asking for offsets can be unavailable, each by itself. All else passes.

@@ -239,11 +239,17 @@ async fn a_file_that_is_gone_stops_the_bus_and_nothing_is_accepted() {
             std::fs::write(data.join(name), "").unwrap();
         }
         let refused = bus.publish(vec![Outgoing::new("in", "k", "lost")]).await.unwrap_err();
-        assert!(matches!(&refused, PublishError::Unavailable(reason) if reason.contains("deleted")), "{name}: {refused}");
+        assert!(
+            matches!(&refused, PublishError::Unavailable(reason) if reason.contains("deleted")),
+            "{name}: {refused}"
+        );
         let (partition, generation) = (assignments[0].partition.clone(), assignments[0].generation);
         let share = Share { partition, generation, outputs: vec![], position: bus::Position::at(Offset(1)) };
         assert!(matches!(member.commit(vec![share]).await, Err(bus::Error::Stopped(_))), "{name}");
-        assert!(matches!(member.next().await, Err(bus::Error::Stopped(reason)) if reason.contains("deleted")), "{name}");
+        assert!(
+            matches!(member.next().await, Err(bus::Error::Stopped(reason)) if reason.contains("deleted")),
+            "{name}"
+        );
         assert!(embedded.ended().await.contains("To start afresh"), "{name}");
     }
 }

@@ -86,7 +86,8 @@ pub(crate) async fn an_idle_group_goes_on_where_it_is_placed(bus: Arc<dyn Bus>) 
     create(&bus, &["in"]).await;
     publish_to(&bus, "in", 0, &["a", "b", "c"]).await;
     let (at, second) = (TopicPartition::new("in", 0), all(&bus, "in").await[1].offset);
-    let has_members = async || bus.groups().await.unwrap().into_iter().find(|g| g.name == "group").map(|g| g.has_members);
+    let has_members =
+        async || bus.groups().await.unwrap().into_iter().find(|g| g.name == "group").map(|g| g.has_members);
     assert_eq!(has_members().await, None);
     let member = bus.join("group", vec!["in".into()]).await.unwrap();
     assigned_count(&*member, 4).await;

@@ -95,7 +95,9 @@ impl FromStr for Place {
             let at = TopicPartition::new(topic, partition.parse().ok()?);
             Some(Self::At(at, Offset(offset.parse().ok()?)))
         };
-        at().ok_or_else(|| "a place is `begin`, `end`, a time as in 2026-01-31T12:00:00Z, or offsets as in raw/0=17".into())
+        at().ok_or_else(|| {
+            "a place is `begin`, `end`, a time as in 2026-01-31T12:00:00Z, or offsets as in raw/0=17".into()
+        })
     }
 }
 
@@ -146,7 +148,8 @@ fn open(common: &Common) -> anyhow::Result<Arc<dyn Bus>> {
         );
         return Err(Usage(message).into());
     }
-    let opened = Embedded::open(&told).context("groups of the embedded bus are looked at while `herald dev` is stopped")?;
+    let opened =
+        Embedded::open(&told).context("groups of the embedded bus are looked at while `herald dev` is stopped")?;
     Ok(Arc::new(opened))
 }
 

@@ -1,9 +1,9 @@
 //! All stages in one process on the embedded bus: wiring, read from top to bottom.
 
 mod banner;
-mod files;
 mod data;
 mod dead;
+mod files;
 mod watch;
 
 use std::{

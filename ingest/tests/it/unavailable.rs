@@ -8,8 +8,8 @@ use std::{
 
 use crate::support::{INSERT, Ingest, bus, receive, request};
 use bus::{
-    Bus, Error, GroupInfo, Lag, Member, Offset, Outgoing, PublishError, Record, Spot, Start, Topic, TopicInfo, TopicPartition,
-    TopicSpec,
+    Bus, Error, GroupInfo, Lag, Member, Offset, Outgoing, PublishError, Record, Spot, Start, Topic, TopicInfo,
+    TopicPartition, TopicSpec,
 };
 use contracts::{
     outcomes::{Awaited, BoxFuture, Outcomes, Unavailable, Waited},

@@ -11,7 +11,11 @@ use tokio::sync::oneshot;
 use super::{BUSY, Broker, Reply, Work, answer};
 use crate::{
     PublishError,
-    local::{commit::Commit, member::MemberId, storage::{StorageError, Transaction}},
+    local::{
+        commit::Commit,
+        member::MemberId,
+        storage::{StorageError, Transaction},
+    },
     member::{Committed, Share},
     now,
     record::{Outgoing, Spot},

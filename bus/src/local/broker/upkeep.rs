@@ -14,8 +14,8 @@ use crate::{
         log::{Log, TopicLog},
         storage::{Extent, TopicId, Transaction, Trimmable},
     },
-    now,
     member::Position,
+    now,
     record::{Offset, Topic, TopicPartition},
     topic::{TopicInfo, TopicSpec},
 };
