@@ -269,7 +269,7 @@ impl Cluster {
 
     /// Every group of ours.
     pub(crate) async fn groups(&self) -> Result<Vec<GroupInfo>, Error> {
-        let (observer, names) = (self.observer.clone(), self.names.clone());
+        let (observer, names) = (self.observer.get(), self.names.clone());
         blocking(move || {
             let list = observer.fetch_group_list(None, QUESTION).map_err(|error| unavailable(&error))?;
             let ours = list.groups().iter().filter_map(|group| {

@@ -119,7 +119,7 @@ impl Lags {
 
     /// Commits positions of a group that has no members; the broker refuses those of one that has.
     pub(crate) async fn place(&self, group: &str, positions: Vec<(TopicPartition, Offset)>) -> Result<(), Error> {
-        let (client, names) = (self.client(group)?, self.names.clone());
+        let (client, names) = (self.client(group).await?, self.names.clone());
         blocking(move || {
             let mut list = TopicPartitionList::with_capacity(positions.len());
             for (at, next) in &positions {
