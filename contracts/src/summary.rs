@@ -188,6 +188,32 @@ pub struct Expected {
     pub job: Option<JobName>,
 }
 
+impl Summary {
+    /// What is known of an invocation that was just sent: it is durable, and the detector is awaited.
+    pub fn sent(correlation: CorrelationId, invocation: InvocationId, received: Timestamp) -> Self {
+        Self {
+            v: VERSION,
+            correlation,
+            state: State::Pending,
+            outcome: None,
+            incomplete: false,
+            revision: 0,
+            received,
+            ended: None,
+            counters: Counters { invocations: 1, undetected_invocations: 1, ..Counters::default() },
+            expected: vec![Expected { invocation, event: None, job: None }],
+            invocations: Vec::new(),
+            next: None,
+        }
+    }
+
+    /// The same while an invocation is awaited of which nothing is known here: then it is not complete.
+    pub fn awaits(&mut self, invocation: InvocationId) {
+        (self.state, self.outcome, self.ended, self.incomplete) = (State::InProcess, None, None, false);
+        self.expected.push(Expected { invocation, event: None, job: None });
+    }
+}
+
 /// What happened under one correlation id. Counters are exact; the lists are a page.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

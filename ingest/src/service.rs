@@ -16,6 +16,7 @@ use contracts::{
     hasura::Refusal,
     outcomes::{Awaited, Outcomes},
     rejected::Rejected,
+    summary::Summary,
     topics,
 };
 use http_body_util::BodyExt as _;
@@ -222,7 +223,7 @@ impl Webhook {
             "a webhook was accepted"
         );
         Ok(match wait {
-            Some(wait) => self.wait(wait, &ids).await,
+            Some(wait) => self.wait(wait, &ids, received).await,
             None => answer::accepted(StatusCode::OK, &ids),
         })
     }
@@ -341,21 +342,20 @@ impl Webhook {
         }
     }
 
-    /// Waits for the outcome of what is durable already, so every answer is a 2xx. A process that stops waits no longer.
-    async fn wait(&self, wait: Wait<'_>, ids: &Ids) -> Answer {
+    /// Waits for the outcome of what is durable already, so every answer is a 2xx, with at least what ingest itself knows.
+    /// A process that stops waits no longer.
+    async fn wait(&self, wait: Wait<'_>, ids: &Ids, received: Timestamp) -> Answer {
+        let sent = || Summary::sent(ids.correlation_id.clone(), ids.invocation_id, received);
         let awaited = Awaited { correlation: ids.correlation_id.clone(), invocation: Some(ids.invocation_id) };
         let waited = tokio::select! {
             waited = wait.outcomes.wait(awaited, wait.timeout) => waited,
-            () = self.stopping.cancelled() => return answer::accepted(StatusCode::ACCEPTED, ids),
+            () = self.stopping.cancelled() => return answer::waited(false, &sent(), ids),
         };
         match waited {
-            Ok(waited) => match &waited.summary {
-                Some(summary) => answer::waited(waited.complete, summary, ids),
-                None => answer::accepted(StatusCode::ACCEPTED, ids),
-            },
+            Ok(waited) => answer::waited(waited.complete, &waited.summary.unwrap_or_else(sent), ids),
             Err(error) => {
                 tracing::warn!(%error, "a caller could not wait for the outcome");
-                answer::accepted(StatusCode::ACCEPTED, ids)
+                answer::waited(false, &sent(), ids)
             }
         }
     }

@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use bus::{Bus, MAX_RECORD, Outgoing, PublishError, Refusal, RefusalCode, TopicSpec};
 use contracts::{
     headers::{CONTENT_TYPE, Writer, ce},
-    ids::{CorrelationId, NAMESPACE},
+    ids::NAMESPACE,
     summary::Summary,
     topics::COMPLETED,
 };
+use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -25,10 +26,14 @@ const ROOM: usize = 16 * 1024;
 /// How long to wait at first, and at most, before a refused publication is tried again.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
-/// The id of an announcement, derived from the correlation and the revision: announced again, it is recognised.
-pub fn id(correlation: &CorrelationId, revision: u64) -> Uuid {
-    let mut name = Vec::with_capacity(128);
-    for part in [b"completed".as_slice(), correlation.as_str().as_bytes(), &revision.to_be_bytes()] {
+/// The id of an announcement: announced again, it is recognised. The revision alone would come back when retention has
+/// deleted a correlation and it begins anew, so the times of its first invocation and of its end are part of it.
+pub fn id(summary: &Summary) -> Uuid {
+    let mut name = Vec::with_capacity(160);
+    let time = |time: Timestamp| time.as_nanosecond().to_be_bytes();
+    let (began, ended) = (time(summary.received), summary.ended.map(time).unwrap_or_default());
+    let revision = summary.revision.to_be_bytes();
+    for part in [b"completed".as_slice(), summary.correlation.as_str().as_bytes(), &revision, &began, &ended] {
         name.extend_from_slice(&(part.len() as u64).to_be_bytes());
         name.extend_from_slice(part);
     }
@@ -57,7 +62,7 @@ pub fn record(mut summary: Summary) -> Outgoing {
     }
     let mut headers = Writer::with_capacity(8, 256);
     headers.push(ce::SPECVERSION, "1.0");
-    headers.push(ce::ID, id(&summary.correlation, summary.revision));
+    headers.push(ce::ID, id(&summary));
     headers.push(ce::SOURCE, SOURCE);
     headers.push(ce::TYPE, TYPE);
     headers.push(ce::SUBJECT, summary.correlation.as_str());

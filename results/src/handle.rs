@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use contracts::{
     ids::CorrelationId,
     outcomes::{Awaited, BoxFuture, Outcomes, Unavailable, Waited},
-    summary::Summary,
+    summary::{State, Summary},
     why::Explains,
 };
 use tokio::sync::Semaphore;
@@ -99,7 +99,7 @@ impl Handle {
     /// The store cannot be read.
     pub async fn wait_for(&self, awaited: Awaited, timeout: Duration, page: Page) -> Result<Waited, AskError> {
         let mut watch = self.watch(awaited.correlation.clone());
-        let correlation = awaited.correlation.clone();
+        let (correlation, invocation) = (awaited.correlation.clone(), awaited.invocation);
         let came_true = async {
             while !self.is_true(awaited.clone()).await? {
                 // A change that leaves it open cannot be what is awaited.
@@ -109,9 +109,16 @@ impl Handle {
         };
         let complete = match tokio::time::timeout(timeout, came_true).await {
             Ok(done) => done.map(|()| true)?,
-            Err(_) => false,
+            Err(_) => self.is_true(awaited.clone()).await?,
         };
-        Ok(Waited { complete, summary: self.summary(correlation, page).await? })
+        let mut summary = self.summary(correlation, page).await?;
+        // Complete without what is awaited is not what was asked for.
+        if let (false, Some(summary), Some(invocation)) = (complete, &mut summary, invocation)
+            && summary.state == State::Complete
+        {
+            summary.awaits(invocation);
+        }
+        Ok(Waited { complete, summary })
     }
 
     async fn is_true(&self, awaited: Awaited) -> Result<bool, AskError> {

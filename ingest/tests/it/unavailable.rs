@@ -258,7 +258,10 @@ async fn who_waits_is_told_what_has_become_of_it() {
     assert_eq!((so_far.status, &so_far.json()["revision"]), (202, &3.into()));
     for _ in 0..2 {
         let unknown = ingest.post("/hasura?wait=1", &correlation, INSERT).await;
-        assert_eq!((unknown.status, &unknown.json()["correlationId"]), (202, &"c".into()));
+        let (state, known) = (unknown.json(), unknown.header("x-invocation-id"));
+        assert_eq!((unknown.status, &state["correlation"], &state["state"]), (202, &"c".into(), &"pending".into()));
+        assert_eq!(state["expected"][0]["invocation"].as_str(), known, "the detector is awaited: {state}");
+        assert_eq!(unknown.header("x-correlation-id"), Some("c"));
     }
     let asked: Vec<_> = told.asked.lock().expect("a lock").iter().map(|(_, timeout)| timeout.as_secs()).collect();
     assert_eq!(asked, [30, 7, 1, 1]);

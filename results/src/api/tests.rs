@@ -148,6 +148,11 @@ async fn a_correlation_is_shown_waited_for_and_unknown_without_a_wait() {
     assert_eq!((summary["state"].as_str(), summary["outcome"].as_str()), (Some("complete"), Some("success")));
     assert_eq!(summary["invocations"][0]["events"][0]["jobs"][0]["result"]["price"].to_string(), "1.10");
     let open = occurrence("order-7", 2);
+    // Complete, but for what is awaited: that is not complete.
+    let path = format!("/v1/correlations/order-7?wait=20ms&invocation={}", open.invocation);
+    let state = api.get(&path).await;
+    assert_eq!((state["state"].as_str(), state.get("outcome")), (Some("inProcess"), None));
+    assert_eq!(state["expected"][0]["invocation"], open.invocation.to_string());
     api.tell(&[detected(&open, &["log"])]).await;
     let path = format!("/v1/correlations/order-7?wait=200ms&invocation={}", open.invocation);
     assert_eq!(api.get(&path).await["state"], "inProcess");

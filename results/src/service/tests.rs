@@ -106,7 +106,7 @@ async fn published(bus: &Arc<dyn Bus>) -> BTreeMap<String, u64> {
     for record in read_all(bus, COMPLETED).await {
         let summary: Summary = serde_json::from_slice(record.value()).expect("a summary");
         assert_eq!(record.key.as_deref(), Some(summary.correlation.as_str().as_bytes()));
-        let id = announce::id(&summary.correlation, summary.revision).to_string();
+        let id = announce::id(&summary).to_string();
         assert_eq!(record.headers.text(ce::ID), Some(id.as_str()));
         let revision = out.entry(summary.correlation.to_string()).or_insert(0);
         *revision = summary.revision.max(*revision);

@@ -16,7 +16,8 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x4872_6c52;
 
 /// Each brings the file from the format of its place to the next; a new format appends one.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE invocation (
         id INTEGER PRIMARY KEY,
         correlation_hash INTEGER NOT NULL,
@@ -44,7 +45,14 @@ const MIGRATIONS: &[&str] = &["
     ) WITHOUT ROWID;
     CREATE TABLE total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO total VALUES ('seed', random()), ('invocations', 0), ('completed', 0), ('unreadable', 0);
-"];
+",
+    "
+    CREATE INDEX invocation_by_time ON invocation (correlation_hash, received, invocation_hash);
+    CREATE INDEX invocation_unfinished ON invocation (id) WHERE state < 2;
+    CREATE INDEX invocation_failed ON invocation (id) WHERE flags & 1;
+    CREATE INDEX invocation_eventless ON invocation (id) WHERE flags & 2;
+",
+];
 
 /// Opens the file to write, as its only writer; the lock is held as long as the second value lives.
 pub(super) fn open(path: &Path) -> Result<(Connection, File), StoreError> {

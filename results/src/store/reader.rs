@@ -29,6 +29,28 @@ const LOOKED_AT: usize = 20_000;
 /// How many idle connections are kept.
 const IDLE: usize = 8;
 
+// Each is answered along an index, without sorting: a test asks for their plans.
+
+/// The unfinished invocations of a correlation, oldest first.
+pub(super) const OPEN_OF: &str = "SELECT id, body FROM invocation INDEXED BY invocation_open \
+    WHERE correlation_hash = ?1 AND state < 2 ORDER BY received";
+/// A correlation's invocations behind a cursor, oldest first.
+pub(super) const PAGE_OF: &str = "SELECT id, body, received, invocation_hash \
+    FROM invocation INDEXED BY invocation_by_time \
+    WHERE correlation_hash = ?1 AND (received, invocation_hash) > (?2, ?3) \
+    ORDER BY received, invocation_hash LIMIT ?4";
+/// Invocations before a cursor, newest first.
+pub(super) const ALL: &str = "SELECT id, state, flags FROM invocation WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+/// Those that are unfinished.
+pub(super) const UNFINISHED: &str = "SELECT id, state, flags FROM invocation INDEXED BY invocation_unfinished \
+    WHERE state < 2 AND id < ?1 ORDER BY id DESC LIMIT ?2";
+/// Those that failed.
+pub(super) const FAILED_ONES: &str = "SELECT id, state, flags FROM invocation INDEXED BY invocation_failed \
+    WHERE flags & 1 AND id < ?1 ORDER BY id DESC LIMIT ?2";
+/// Those without any event.
+pub(super) const EVENTLESS_ONES: &str = "SELECT id, state, flags FROM invocation INDEXED BY invocation_eventless \
+    WHERE flags & 2 AND id < ?1 ORDER BY id DESC LIMIT ?2";
+
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
@@ -225,13 +247,11 @@ fn expected(
     correlation: &CorrelationId,
     tally: &Tally,
 ) -> Result<Vec<Expected>, StoreError> {
-    const SQL: &str = "SELECT id, body FROM invocation INDEXED BY invocation_open \
-                       WHERE correlation_hash = ?1 AND state < 2 ORDER BY received, invocation_hash";
     let mut out = Vec::new();
     if tally.open == 0 {
         return Ok(out);
     }
-    let mut statement = connection.prepare_cached(SQL).map_err(StoreError::doing("read"))?;
+    let mut statement = connection.prepare_cached(OPEN_OF).map_err(StoreError::doing("read"))?;
     let mut rows = statement.query([hashes.correlation(correlation)]).map_err(StoreError::doing("read"))?;
     while let Some((_, row)) = row::next(&mut rows)? {
         if row.correlation == *correlation {
@@ -280,18 +300,12 @@ fn summarise(
     tally: &Tally,
     page: &Page,
 ) -> Result<Summary, StoreError> {
-    // The ids come from the index alone; of these the page's are read.
-    const SQL: &str = "SELECT id, body, received, invocation_hash FROM invocation WHERE id IN ( \
-                           SELECT id FROM invocation INDEXED BY invocation_by_hash \
-                           WHERE correlation_hash = ?1 AND (received, invocation_hash) > (?2, ?3) \
-                           ORDER BY received, invocation_hash LIMIT ?4) \
-                       ORDER BY received, invocation_hash";
     let mut out = bare(correlation, tally);
     out.expected = expected(connection, hashes, correlation, tally)?;
     // What is no cursor begins at the beginning; the API refuses it before.
     let Cursor(received, hash) = page.after.as_deref().and_then(Cursor::parse).unwrap_or(Cursor::START);
     let limit = page.limit as i64 + 1;
-    let mut statement = connection.prepare_cached(SQL).map_err(StoreError::doing("read"))?;
+    let mut statement = connection.prepare_cached(PAGE_OF).map_err(StoreError::doing("read"))?;
     let keys = params![hashes.correlation(correlation), received, hash, limit];
     let mut rows = statement.query(keys).map_err(StoreError::doing("read"))?;
     let (mut last, mut bytes) = (None, 0);
@@ -325,14 +339,8 @@ fn list(
     filter: Filter,
     page: &Page,
 ) -> Result<(Vec<summary::Invocation>, Option<String>), StoreError> {
-    // Unfinished ones are few and have an index; among all the others the newest are looked at first.
-    const OPEN: &str = "SELECT id, state, flags FROM invocation WHERE id IN ( \
-                            SELECT id FROM invocation INDEXED BY invocation_open \
-                            WHERE state < 2 AND id < ?1 ORDER BY id DESC LIMIT ?2) ORDER BY id DESC";
-    const ALL: &str = "SELECT id, state, flags FROM invocation WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
-    let open = filter.overdue || matches!(filter.state, Some(State::Pending | State::InProcess));
     let before: i64 = page.after.as_deref().and_then(|text| text.parse().ok()).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(if open { OPEN } else { ALL }).map_err(StoreError::doing("read"))?;
+    let mut statement = connection.prepare_cached(filter.sql()).map_err(StoreError::doing("read"))?;
     let mut bodies = connection
         .prepare_cached("SELECT id, body FROM invocation WHERE id = ?1")
         .map_err(StoreError::doing("read"))?;
@@ -359,6 +367,16 @@ fn list(
 }
 
 impl Filter {
+    /// The statement that looks at the fewest rows which may fit.
+    fn sql(self) -> &'static str {
+        match self {
+            Self { failed: true, .. } => FAILED_ONES,
+            Self { overdue: true, .. } | Self { state: Some(State::Pending | State::InProcess), .. } => UNFINISHED,
+            Self { eventless: true, .. } => EVENTLESS_ONES,
+            _ => ALL,
+        }
+    }
+
     fn takes(self, state: i64, flags: i64) -> bool {
         let is = |flag| flags & flag != 0;
         let state_fits = self.state.is_none_or(|wanted| match wanted {

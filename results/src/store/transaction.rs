@@ -17,6 +17,9 @@ use crate::{
     watch::Change,
 };
 
+/// Of how many unreadable records of a partition, the newest, the store keeps why.
+pub(super) const UNREADABLE: i64 = 1000;
+
 /// A transaction under way.
 pub(super) struct Transaction<'a> {
     pub(super) connection: &'a Connection,
@@ -76,6 +79,12 @@ impl<'a> Transaction<'a> {
         self.connection
             .prepare_cached("INSERT OR REPLACE INTO unreadable VALUES (?1, ?2, ?3)")
             .and_then(|mut statement| statement.execute(params![record.partition.0, record.offset.0 as i64, error]))
+            .map_err(StoreError::doing("write"))?;
+        const OLDER: &str = "DELETE FROM unreadable WHERE partition = ?1 AND at <= \
+            (SELECT at FROM unreadable WHERE partition = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2)";
+        self.connection
+            .prepare_cached(OLDER)
+            .and_then(|mut statement| statement.execute(params![record.partition.0, UNREADABLE]))
             .map_err(StoreError::doing("write"))?;
         Ok(())
     }

@@ -263,6 +263,68 @@ fn a_record_that_is_no_progress_is_noted_and_passed_over() {
 }
 
 #[test]
+fn of_unreadable_records_the_newest_are_kept_and_all_are_counted() {
+    let mut store = Fixture::new();
+    let one = done("c", 1).remove(0);
+    let count = crate::store::transaction::UNREADABLE as usize + 50;
+    let mut batch = store.batch(&vec![one; count]);
+    for record in &mut batch.records {
+        record.value = Some("nonsense".into());
+    }
+    assert_eq!(store.writer().apply(&batch).expect("applied").unreadable, count as u64);
+    assert_eq!(store.writer().reader().totals().expect("totals").unreadable, count as u64);
+    let (kept, first): (i64, i64) = store
+        .writer()
+        .connection
+        .query_row("SELECT count(*), min(at) FROM unreadable", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .expect("a count");
+    assert_eq!((kept, first), (count as i64 - 50, 50));
+}
+
+#[test]
+fn every_list_follows_an_index_and_sorts_nothing() {
+    use crate::store::reader::{ALL, EVENTLESS_ONES, FAILED_ONES, OPEN_OF, PAGE_OF, UNFINISHED};
+    let mut store = Fixture::new();
+    for sql in [ALL, EVENTLESS_ONES, FAILED_ONES, OPEN_OF, PAGE_OF, UNFINISHED] {
+        let connection = &store.writer().connection;
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
+        let plan: Vec<String> =
+            statement.raw_query().mapped(|row| row.get(3)).map(|row| row.expect("a step")).collect();
+        let plan = plan.join("; ");
+        assert!(plan.starts_with("SEARCH") || plan.contains("USING INDEX"), "{sql}: {plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+    }
+}
+
+#[test]
+fn a_correlation_that_returns_after_retention_is_announced_under_another_id() {
+    let mut store = Fixture::new();
+    let ids = |applied: Applied| -> Vec<_> {
+        let all = applied.announced.expect("an announcement").summaries;
+        all.iter().map(|summary| (summary.revision, crate::announce::id(summary))).collect()
+    };
+    let first = ids(store.apply(&done("c", 1)));
+    let (since, open_since) = (jiff::Timestamp::MAX, jiff::Timestamp::MAX);
+    store.writer().trim(Kept { since, count: 0, open_since }).expect("trimmed");
+    assert!(store.summary("c").is_none());
+    let second = ids(store.apply(&done("c", 2)));
+    assert_eq!(first[0].0, second[0].0, "the revision begins anew");
+    assert_ne!(first[0].1, second[0].1);
+}
+
+#[test]
+fn a_file_of_the_first_format_is_migrated_with_what_it_holds() {
+    let mut store = Fixture::new();
+    store.apply(&done("c", 1));
+    let before = serde_json::to_string(&store.summary("c")).expect("JSON");
+    let back = "DROP INDEX invocation_by_time; DROP INDEX invocation_unfinished; DROP INDEX invocation_failed; \
+                DROP INDEX invocation_eventless; PRAGMA user_version = 1;";
+    store.writer().connection.execute_batch(back).expect("the first format");
+    store.restart();
+    assert_eq!(serde_json::to_string(&store.summary("c")).expect("JSON"), before);
+}
+
+#[test]
 fn files_of_others_of_newer_versions_and_in_use_are_refused() {
     let mut store = Fixture::new();
     let path = store.options.path.clone();
@@ -271,7 +333,7 @@ fn files_of_others_of_newer_versions_and_in_use_are_refused() {
     let file = rusqlite::Connection::open(&path).expect("a file");
     file.execute_batch("PRAGMA user_version = 99").expect("written");
     let error = Writer::open(store.options.clone()).expect_err("a newer format");
-    assert!(error.to_string().contains("format 99, and this version of Herald knows formats up to 1"), "{error}");
+    assert!(error.to_string().contains("format 99, and this version of Herald knows formats up to 2"), "{error}");
     let other = store.folder.path().join("other.db");
     rusqlite::Connection::open(&other).expect("a file").execute_batch("CREATE TABLE t (x)").expect("written");
     assert!(matches!(Writer::open(Options::new(&other)), Err(StoreError::Foreign(_))));
