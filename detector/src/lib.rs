@@ -33,7 +33,7 @@ pub use config::Config;
 pub use decide::{Decider, Decision};
 pub use error::Error;
 pub use handle::{Counts, Handle};
-pub use measure::{MAX_KEY, MAX_OUTPUTS};
+pub use measure::MAX_OUTPUTS;
 pub use seen::{First, Seen, SeenError};
 pub use service::{CatalogView, Deps, GROUP, Service};
 pub use why::why;

@@ -3,10 +3,9 @@
 use std::io;
 
 use bus::{MAX_RECORD, Outgoing};
+use catalog::cel::MAX_KEY;
 use serde_json::Value;
 
-/// The longest key of an event, in bytes.
-pub const MAX_KEY: usize = 1024;
 /// The most that the outputs of one raw record may have together, in bytes.
 pub const MAX_OUTPUTS: usize = 16 * MAX_RECORD;
 /// The longest name of a table, trigger, source or user in `progress` and `rejected`, in characters.

@@ -2,6 +2,7 @@
 //! record or reuses its id is recognised.
 
 use bus::{MAX_RECORD, Offset, Partition, Record};
+use catalog::cel::MAX_KEY;
 use catalog::{Catalog, Kinds, Sources};
 use contracts::{
     ids::{CorrelationId, InvocationId},
@@ -10,7 +11,7 @@ use contracts::{
     rejected::Rejected,
     topics,
 };
-use detector::{Config, Decider, Decision, MAX_KEY, MAX_OUTPUTS, Seen};
+use detector::{Config, Decider, Decision, MAX_OUTPUTS, Seen};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

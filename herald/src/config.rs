@@ -115,7 +115,36 @@ impl Config {
                  it: give jobs a variable of their own"
             )));
         }
+        config.check_least().map_err(Usage)?;
         Ok(config)
+    }
+
+    /// Every setting that would let nothing through, by its name: none may be zero.
+    fn check_least(&self) -> Result<(), String> {
+        let listeners = [("ingest.listen", &self.ingest.listen), ("api.listen", &self.api.listen)];
+        let of_listeners = listeners.into_iter().flat_map(|(name, listen)| {
+            [
+                (format!("{name}.max-connections"), listen.max_connections == 0),
+                (format!("{name}.header-timeout"), listen.header_timeout.get().is_zero()),
+                (format!("{name}.write-timeout"), listen.write_timeout.get().is_zero()),
+            ]
+        });
+        let others = [
+            ("bus.partitions", self.bus.partitions == 0),
+            ("bus.max-bytes", self.bus.max_bytes.bytes() == 0),
+            ("detector.ids", self.detector.ids == 0),
+            ("job-runner.queue-records", self.job_runner.queue_records == 0),
+            ("job-runner.queue-bytes", self.job_runner.queue_bytes.bytes() == 0),
+            ("results.keep", self.results.keep.get().is_zero()),
+            ("results.keep-count", self.results.keep_count == 0),
+        ];
+        let others = others.into_iter().map(|(name, is_zero)| (name.to_owned(), is_zero));
+        let zero: Vec<String> =
+            of_listeners.chain(others).filter(|(_, is_zero)| *is_zero).map(|(name, _)| format!("`{name}`")).collect();
+        if zero.is_empty() {
+            return Ok(());
+        }
+        Err(format!("{} cannot be 0; leave it out for the default, which `herald config` shows", zero.join(", ")))
     }
 
     /// What the Kafka bus is told, for a process of that role: checked, and nothing dialled.
@@ -132,7 +161,7 @@ impl Config {
     pub(crate) fn embedded(&self) -> bus::embedded::Config {
         bus::embedded::Config {
             folder: self.data.clone(),
-            partitions: self.bus.partitions.max(1),
+            partitions: self.bus.partitions,
             max_bytes: self.bus.max_bytes.bytes(),
             keep_bytes: self.bus.keep_bytes.bytes(),
             keep_age: self.bus.keep_age.get(),
@@ -179,6 +208,19 @@ mod tests {
             let error = load(&format!("\"PGHOST\", \"{secret}\"")).expect_err("refused").to_string();
             assert!(error.starts_with(&format!("`job-runner.environment` names `{secret}`")), "{error}");
         }
+    }
+
+    #[test]
+    fn settings_that_let_nothing_through_are_all_named() {
+        let load = |env: &[(&str, &str)]| {
+            let env = env.iter().map(|(name, value)| (format!("HERALD__{name}"), (*value).to_owned()));
+            Config::load(Layers::new(DEFAULTS).env(env)).map_err(|error| error.to_string())
+        };
+        let error = load(&[("DETECTOR__IDS", "0"), ("INGEST__LISTEN__WRITE_TIMEOUT", "0s"), ("BUS__PARTITIONS", "0")])
+            .expect_err("unusable");
+        let named = "`ingest.listen.write-timeout`, `bus.partitions`, `detector.ids` cannot be 0";
+        assert!(error.starts_with(named), "{error}");
+        load(&[("DETECTOR__WINDOW", "0s"), ("JOB_RUNNER__QUEUE_RECORDS", "1")]).expect("usable");
     }
 
     fn with(settings: &str) -> Result<bus::kafka::Config, String> {
