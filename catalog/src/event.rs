@@ -238,11 +238,29 @@ impl Event {
         self.key.iter().for_each(|part| part.columns(into));
     }
 
+    /// What [`Self::evaluate`] says of a change in which the event did not happen; none if it happened. No data are
+    /// made, except by a function: what a change costs whose events have no room.
+    pub fn refuses(&self, change: &Change<'_>) -> Option<Verdict> {
+        if matches!(self.detect, Detect::Rust { .. }) {
+            return Some(self.evaluate(change)).filter(|verdict| !matches!(verdict, Verdict::Detected { .. }));
+        }
+        self.passes_by(change)
+    }
+
+    /// The verdict of the selector and the condition, if they decide.
+    fn passes_by(&self, change: &Change<'_>) -> Option<Verdict> {
+        let Some(selector) = self.selector() else { return Some(Verdict::NotDetected(Reason::NamedOnly)) };
+        if let Some(mismatch) = selector.mismatch(change) {
+            return Some(Verdict::NotDetected(Reason::Selector(mismatch)));
+        }
+        let bindings = Bindings { change: Some(change), ..Bindings::default() };
+        self.when().and_then(|when| refused(when, &bindings))
+    }
+
     /// Decides whether this event happened in a change.
     pub fn evaluate(&self, change: &Change<'_>) -> Verdict {
-        let Some(selector) = self.selector() else { return Verdict::NotDetected(Reason::NamedOnly) };
-        if let Some(mismatch) = selector.mismatch(change) {
-            return Verdict::NotDetected(Reason::Selector(mismatch));
+        if let Some(verdict) = self.passes_by(change) {
+            return verdict;
         }
         let data = match &self.detect {
             Detect::Rust { detector, .. } => match detector.0.detect(change) {
@@ -250,11 +268,8 @@ impl Event {
                 Detection::NotDetected(_) => return Verdict::NotDetected(Reason::False),
                 Detection::Failed(error) => return Verdict::Failed { stage: Stage::When, error },
             },
-            Detect::Cel { when, data, .. } => {
+            Detect::Cel { data, .. } => {
                 let bindings = Bindings { change: Some(change), ..Bindings::default() };
-                if let Some(verdict) = when.as_ref().and_then(|when| refused(when, &bindings)) {
-                    return verdict;
-                }
                 let room = Room::new(MAX_DATA);
                 let data =
                     data.as_ref().map_or_else(|| whole_change(change, &room), |data| data.value(&bindings, &room));

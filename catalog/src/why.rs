@@ -65,19 +65,20 @@ impl Catalog {
         let mut sources: Vec<String> = Vec::new();
         for event in passed_by {
             let Some(selector) = event.selector() else { continue };
-            if !selector.operations.contains(&change.operation()) {
+            let takes_source = selector.source.as_deref().is_none_or(|source| source == change.source());
+            if takes_source && !selector.operations.contains(&change.operation()) {
                 let listed: Vec<&str> = selector.operations.iter().map(|operation| operation.as_str()).collect();
                 operations.push(format!("{} is about {} only", event.name(), listed.join(", ")));
             } else if let Some(source) = &selector.source {
                 sources.push(format!("{} wants the source {source}", event.name()));
             }
         }
+        if !operations.is_empty() {
+            return format!("no event is about {} of {table}; {}", change.operation(), first(&operations));
+        }
         if !sources.is_empty() {
             let source = cut(change.source(), NAME);
             return format!("no event is about {table} of the source {source}; {}", first(&sources));
-        }
-        if !operations.is_empty() {
-            return format!("no event is about {} of {table}; {}", change.operation(), first(&operations));
         }
         let tables = self.tables();
         if tables.is_empty() {

@@ -93,6 +93,17 @@ fn what_no_event_is_about_names_the_closest() {
 }
 
 #[test]
+fn a_wrong_operation_is_told_before_a_wrong_source() {
+    let catalog = catalog(&[
+        ("events/order.a.yaml", "from: { table: shop.x, operations: [insert] }\n"),
+        ("events/order.b.yaml", "from: { table: shop.x, operations: [delete], source: billing }\n"),
+        ("events/order.c.yaml", "from: { table: shop.x, operations: [insert], source: billing }\n"),
+    ]);
+    let expected = "no event is about DELETE of shop.x; order.a is about INSERT only";
+    assert_eq!(why(&catalog, "shop", "x", "DELETE").nothing.as_deref(), Some(expected));
+}
+
+#[test]
 fn many_explanations_share_one_effort_and_are_bounded_in_bytes() {
     let terms = ["new.items.all(x, x >= 0) && new.items.exists(x, x < 0)"; 12].join(" || ");
     let files: Vec<(String, String)> = (0..500)

@@ -151,22 +151,24 @@ impl Decider<'_> {
     fn detect(&self, input: &Input<'_>, origin: Origin, change: &Change<'_>, decision: &mut Decision) {
         let mut found = Found::new(origin, self.number);
         for event in self.catalog.candidates(change.source(), change.schema(), change.table(), change.operation()) {
-            match event.evaluate(change) {
-                Verdict::NotDetected(_) => found.undetected(event),
-                Verdict::Detected { data, key } => {
-                    let made =
-                        self.event(input, change, event, &data, key).and_then(|made| found.detected(event, made));
-                    if let Err(TooLarge { stage, error }) = made {
-                        found.failed(event, "too-large", stage, &error);
-                    }
+            // Once there is no room for an event, there is none for the others: their data are not made.
+            let verdict = if found.is_full() { event.refuses(change) } else { Some(event.evaluate(change)) };
+            let made = match verdict {
+                Some(Verdict::NotDetected(_)) => {
+                    found.undetected(event);
+                    continue;
                 }
-                Verdict::TooLarge { stage, error } => {
-                    found.failed(event, "too-large", stage.as_str().to_owned(), &error);
-                }
-                Verdict::Failed { stage, error } => {
+                Some(Verdict::Failed { stage, error }) => {
                     let reason = if stage == Stage::When { WHEN_FAILED } else { "data-failed" };
                     found.failed(event, reason, stage.as_str().to_owned(), &error);
+                    continue;
                 }
+                Some(Verdict::Detected { data, key }) => self.event(input, change, event, &data, key),
+                Some(Verdict::TooLarge { stage, error }) => Err(TooLarge { stage: stage.as_str().to_owned(), error }),
+                None => Err(measure::beyond_all()),
+            };
+            if let Err(error) = made.and_then(|made| found.detected(event, made)) {
+                found.too_large(event, error);
             }
         }
         found.write(input, decision);

@@ -36,6 +36,10 @@ pub(crate) struct Found {
     outputs: Vec<Outgoing>,
     /// What the outputs have, in bytes.
     bytes: usize,
+    /// Whether an event had no room any more.
+    is_full: bool,
+    /// How many events were too large.
+    too_large: usize,
     /// What the events take in progress, in bytes.
     told: usize,
     failures: Vec<Failure>,
@@ -59,7 +63,13 @@ impl Found {
             failed: vec![],
             failed_more: 0,
         };
-        Self { fact, outputs: vec![], bytes: 0, told: 0, failures: vec![], unsaid: 0 }
+        Self { fact, outputs: vec![], bytes: 0, is_full: false, too_large: 0, told: 0, failures: vec![], unsaid: 0 }
+    }
+
+    /// Whether no more data are to be made: the outputs have taken what they may take, or so many events were too large
+    /// that to find it of each would take seconds.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full || self.too_large >= FAILED
     }
 
     pub(crate) fn undetected(&mut self, event: &Event) {
@@ -80,6 +90,7 @@ impl Found {
             return Err(measure::beyond_progress());
         }
         if bytes > MAX_OUTPUTS {
+            self.is_full = true;
             return Err(measure::beyond_all());
         }
         (self.told, self.bytes) = (told, bytes);
@@ -100,6 +111,11 @@ impl Found {
         } else if reason != WHEN_FAILED {
             self.unsaid += 1;
         }
+    }
+
+    pub(crate) fn too_large(&mut self, event: &Event, TooLarge { stage, error }: TooLarge) {
+        self.too_large += 1;
+        self.failed(event, "too-large", stage, &error);
     }
 
     /// Writes what was found: the events, the rejections, and the record of progress.

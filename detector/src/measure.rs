@@ -6,6 +6,8 @@ use bus::{MAX_RECORD, Outgoing};
 use catalog::cel::MAX_KEY;
 use serde_json::Value;
 
+use crate::found::FAILED;
+
 /// The most that the outputs of one raw record may have together, in bytes.
 pub const MAX_OUTPUTS: usize = 16 * MAX_RECORD;
 /// The longest name of a table, trigger, source or user in `progress` and `rejected`, in characters.
@@ -140,7 +142,10 @@ pub(crate) fn event(event: &Outgoing, data: &Value) -> Result<(), TooLarge> {
 pub(crate) fn beyond_all() -> TooLarge {
     TooLarge {
         stage: "data".into(),
-        error: format!("the events of this change have more than {MAX_OUTPUTS} bytes together"),
+        error: format!(
+            "the events before it took what those of one change may: {MAX_OUTPUTS} bytes together, or {FAILED} that are too \
+             large"
+        ),
     }
 }
 

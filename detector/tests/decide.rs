@@ -195,6 +195,30 @@ fn more_events_than_one_record_can_name_fail_beyond_it() {
 }
 
 #[test]
+fn where_there_is_no_room_no_more_data_are_made() {
+    let doc = "x".repeat(4_000_000);
+    let last = |rule: &str| ("z".to_owned(), format!("from: {{ table: t }}\n{rule}\nsample: {{}}\n"));
+    for each in ["[new.doc]", "[new.doc, new.doc]"] {
+        let large = |number| {
+            (format!("e{number:02}"), format!("from: {{ table: t }}\ndata: {{ doc: {each} }}\nsample: {{}}\n"))
+        };
+        let reason = |rule| {
+            let decision =
+                decided(&catalog((0..60).map(large).chain([last(rule)])), &body("t", &json!({ "doc": doc })));
+            fits(&decision);
+            let rejected = rejections(&decision).into_iter().filter_map(|it| Some((it.event?.to_string(), it.reason)));
+            rejected.filter(|(event, _)| event == "z").map(|(_, reason)| reason).next()
+        };
+        assert_eq!(reason("data: { id: new.missing.part }").as_deref(), Some("too-large"), "its data were made");
+        assert_eq!(
+            reason("when: new.doc == ''\ndata: { id: 1 }"),
+            None,
+            "it did not happen, and is said to have failed"
+        );
+    }
+}
+
+#[test]
 fn a_record_is_recognised_by_its_invocation_whether_or_not_its_body_had_an_id() {
     let (catalog, body) = (one("data: { id: 1 }\nsample: {}"), body("t", &json!({ "id": 1 })));
     for id in [None, Some("1")] {

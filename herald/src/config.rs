@@ -19,6 +19,13 @@ use crate::{cli::BusOptions, exit::Usage};
 /// The commented default file: it is the defaults.
 pub(crate) const DEFAULTS: &str = include_str!("../config.default.toml");
 
+/// The smallest embedded bus, in bytes: it takes some records of the largest kind.
+const LEAST_BUS: u64 = 4 * bus::MAX_RECORD as u64;
+/// The most partitions of a topic of the embedded bus: each is a task and a row of every group.
+const MOST_PARTITIONS: u64 = 256;
+/// The most invocations that the detector remembers: 5 GB of them.
+const MOST_IDS: u64 = 100_000_000;
+
 /// Everything that can be configured.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -115,36 +122,52 @@ impl Config {
                  it: give jobs a variable of their own"
             )));
         }
-        config.check_least().map_err(Usage)?;
+        config.check_bounds().map_err(Usage)?;
         Ok(config)
     }
 
-    /// Every setting that would let nothing through, by its name: none may be zero.
-    fn check_least(&self) -> Result<(), String> {
+    /// The settings with which nothing would go through, or which no machine could bear, each by its name.
+    fn check_bounds(&self) -> Result<(), String> {
+        let millis = |time: Duration| u64::try_from(time.get().as_millis()).unwrap_or(u64::MAX);
+        let least = |name: String, value: u64, least: u64, unit: &str| {
+            (value < least).then(|| format!("`{name}` must be at least {least}{unit}"))
+        };
+        let most =
+            |name: &str, value: u64, most: u64| (value > most).then(|| format!("`{name}` can be at most {most}"));
         let listeners = [("ingest.listen", &self.ingest.listen), ("api.listen", &self.api.listen)];
         let of_listeners = listeners.into_iter().flat_map(|(name, listen)| {
             [
-                (format!("{name}.max-connections"), listen.max_connections == 0),
-                (format!("{name}.header-timeout"), listen.header_timeout.get().is_zero()),
-                (format!("{name}.write-timeout"), listen.write_timeout.get().is_zero()),
+                least(format!("{name}.max-connections"), listen.max_connections as u64, 1, ""),
+                least(format!("{name}.header-timeout"), millis(listen.header_timeout), 1, "ms"),
+                least(format!("{name}.write-timeout"), millis(listen.write_timeout), 1, "ms"),
             ]
         });
         let others = [
-            ("bus.partitions", self.bus.partitions == 0),
-            ("bus.max-bytes", self.bus.max_bytes.bytes() == 0),
-            ("detector.ids", self.detector.ids == 0),
-            ("job-runner.queue-records", self.job_runner.queue_records == 0),
-            ("job-runner.queue-bytes", self.job_runner.queue_bytes.bytes() == 0),
-            ("results.keep", self.results.keep.get().is_zero()),
-            ("results.keep-count", self.results.keep_count == 0),
+            ("bus.partitions", u64::from(self.bus.partitions), 1, ""),
+            ("bus.max-bytes", self.bus.max_bytes.bytes(), LEAST_BUS, " bytes"),
+            ("detector.ids", self.detector.ids as u64, 1, ""),
+            ("job-runner.queue-records", self.job_runner.queue_records as u64, 1, ""),
+            ("job-runner.queue-bytes", self.job_runner.queue_bytes.bytes(), 1, " byte"),
+            ("results.keep", millis(self.results.keep), 1, "ms"),
+            ("results.keep-count", self.results.keep_count, 1, ""),
+            ("results.deadline", millis(self.results.deadline), 1, "ms"),
         ];
-        let others = others.into_iter().map(|(name, is_zero)| (name.to_owned(), is_zero));
-        let zero: Vec<String> =
-            of_listeners.chain(others).filter(|(_, is_zero)| *is_zero).map(|(name, _)| format!("`{name}`")).collect();
-        if zero.is_empty() {
+        let others = others.map(|(name, value, bound, unit)| least(name.to_owned(), value, bound, unit));
+        let upper = [
+            most("bus.partitions", u64::from(self.bus.partitions), MOST_PARTITIONS),
+            most("detector.ids", self.detector.ids as u64, MOST_IDS),
+        ];
+        let url = &self.detector.schemas_url;
+        let is_url = url.split_once("://").is_some_and(|(scheme, rest)| {
+            matches!(scheme, "http" | "https") && !rest.is_empty() && url.parse::<axum::http::Uri>().is_ok()
+        });
+        let wrong_url =
+            (!is_url).then(|| format!("`detector.schemas-url` must be an http or https URL, and is `{url}`"));
+        let wrong: Vec<String> = of_listeners.chain(others).chain(upper).chain([wrong_url]).flatten().collect();
+        if wrong.is_empty() {
             return Ok(());
         }
-        Err(format!("{} cannot be 0; leave it out for the default, which `herald config` shows", zero.join(", ")))
+        Err(format!("{}; leave it out for the default, which `herald config` shows", wrong.join("; ")))
     }
 
     /// What the Kafka bus is told, for a process of that role: checked, and nothing dialled.
@@ -218,8 +241,20 @@ mod tests {
         };
         let error = load(&[("DETECTOR__IDS", "0"), ("INGEST__LISTEN__WRITE_TIMEOUT", "0s"), ("BUS__PARTITIONS", "0")])
             .expect_err("unusable");
-        let named = "`ingest.listen.write-timeout`, `bus.partitions`, `detector.ids` cannot be 0";
+        let named =
+            "`ingest.listen.write-timeout` must be at least 1ms; `bus.partitions` must be at least 1; `detector.ids`";
         assert!(error.starts_with(named), "{error}");
+        for (name, value, says) in [
+            ("BUS__PARTITIONS", "100000", "`bus.partitions` can be at most"),
+            ("BUS__MAX_BYTES", "1B", "`bus.max-bytes` must be at least"),
+            ("DETECTOR__IDS", "999999999999", "`detector.ids` can be at most"),
+            ("DETECTOR__SCHEMAS_URL", "ftp://x", "`detector.schemas-url` must be an http"),
+            ("DETECTOR__SCHEMAS_URL", "http://", "`detector.schemas-url` must be an http"),
+            ("RESULTS__DEADLINE", "0s", "`results.deadline` must be at least"),
+        ] {
+            let error = load(&[(name, value)]).expect_err(name);
+            assert!(error.starts_with(says), "{error}");
+        }
         load(&[("DETECTOR__WINDOW", "0s"), ("JOB_RUNNER__QUEUE_RECORDS", "1")]).expect("usable");
     }
 

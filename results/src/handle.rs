@@ -8,7 +8,7 @@ use contracts::{
     summary::{State, Summary},
     why::Explains,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     store::{Page, Reader, StoreError},
@@ -20,12 +20,19 @@ use crate::{
 /// many ask, the pipeline has threads left.
 const QUESTIONS: usize = 2;
 
+/// How many pages of the bus are read at once: each is megabytes until it is an answer.
+const PAGES: usize = 4;
+/// How many streams of events there are at most: each may hold an event of megabytes for a reader who does not read.
+const STREAMS: usize = 64;
+
 /// Asks the store and watches it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Handle {
     reader: Reader,
     watches: Watches,
     questions: Arc<Semaphore>,
+    pages: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
     reasons: Reasons,
 }
 
@@ -42,8 +49,8 @@ pub enum AskError {
 
 impl Handle {
     pub(crate) fn new(reader: Reader, watches: Watches) -> Self {
-        let questions = Arc::new(Semaphore::new(QUESTIONS));
-        Self { reader, watches, questions, reasons: Reasons::default() }
+        let [questions, pages, streams] = [QUESTIONS, PAGES, STREAMS].map(|most| Arc::new(Semaphore::new(most)));
+        Self { reader, watches, questions, pages, streams, reasons: Reasons::default() }
     }
 
     /// The same, with someone who knows why events did not happen: summaries say so.
@@ -55,6 +62,16 @@ impl Handle {
     /// Who knows why events did not happen, if anybody does.
     pub(crate) fn explains(&self) -> Option<&Arc<dyn Explains>> {
         self.reasons.0.as_ref()
+    }
+
+    /// Waits for a turn to read from the bus for the API; it lasts until it is dropped.
+    pub(crate) async fn page_turn(&self) -> OwnedSemaphorePermit {
+        self.pages.clone().acquire_owned().await.expect("invariant: the semaphore is never closed")
+    }
+
+    /// A place for one more stream of events, until it is dropped; none if all are taken.
+    pub(crate) fn stream_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.streams.clone().try_acquire_owned().ok()
     }
 
     /// Runs a blocking question on a thread where it may block.

@@ -2,8 +2,9 @@
 //!
 //! Nothing here knows what Herald does. A role reads its configuration with [`config::load`], sets up [`telemetry`], binds
 //! its [`listener`]s, and hands its stages to a [`supervise::Supervisor`], which ends them in order. What outsiders see of
-//! it, [`health`], [`problem`] responses and [`auth`], is the same for every role.
+//! it, [`health`], [`problem`] responses, bounded [`answers`] and [`auth`], is the same for every role.
 
+pub mod answers;
 pub mod auth;
 pub mod config;
 pub mod files;

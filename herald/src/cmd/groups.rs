@@ -28,9 +28,11 @@ enum Command {
     List(Common),
     /// Show the positions of a group
     Show(Show),
-    /// Say from where a group goes on; nobody may be in it. What runs again, or is left out, is up to you
+    /// Say from where a group goes on; nobody may be in it. What it reads again is done again: events are published a
+    /// second time under their ids, jobs run a second time
     Set(Set),
-    /// Forget the positions of a group that nobody is in; they hold back nothing then
+    /// Forget the positions of a group that nobody is in; they hold back nothing then. Whoever comes to it begins anew, as
+    /// with `set … begin`
     Forget(Show),
 }
 

@@ -104,7 +104,8 @@ impl Stages {
             let asked =
                 results::api::Api { handle, bus: stages.bus, groups, jobs, troubles, shutdown: shutdown.clone() };
             let router = results::api::router(asked).merge(schemas::router(stages.catalogs)).fallback(schemas::nowhere);
-            let router = runtime::auth::bearer(router, &auth).merge(health.router()).layer(map_response(answered));
+            let router = runtime::auth::bearer(runtime::answers::bounded(router), &auth);
+            let router = router.merge(health.router()).layer(map_response(answered));
             bound.serve(router, shutdown).await;
             Ok::<(), Infallible>(())
         })

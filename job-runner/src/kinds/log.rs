@@ -32,9 +32,20 @@ impl Inline for Log {
             event.name = %run.event.event,
             event.id = %run.event.id,
             correlation.id = %run.event.correlation,
-            "{message}"
+            "{}",
+            shown(&message)
         );
         Ok(Answer::of(&Value::Object([("message".to_owned(), Value::String(message))].into_iter().collect())))
+    }
+}
+
+/// How much of a message a line of the log has, in characters; the result has all of it.
+const LINE: usize = 8 * 1024;
+
+fn shown(message: &str) -> std::borrow::Cow<'_, str> {
+    match message.char_indices().nth(LINE) {
+        Some((end, _)) => format!("{}… ({} bytes)", &message[..end], message.len()).into(),
+        None => message.into(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use axum::{
     extract::{Path, State},
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     response::Response,
 };
 use bus::{Record, TopicInfo};
@@ -37,7 +37,12 @@ pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Respo
     params.only(&["name"])?;
     let wanted = follow::Wanted::new(params.all("name"))?;
     if params.stream {
-        let events = follow::events(api.bus.clone(), wanted).await.map_err(|error| unavailable(&error))?;
+        let Some(place) = api.handle.stream_place() else {
+            let detail = "as many streams of events are open as there may be; close one, or ask again later";
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+                .with(header::RETRY_AFTER, HeaderValue::from_static("10")));
+        };
+        let events = follow::events(api.bus.clone(), wanted, place).await.map_err(|error| unavailable(&error))?;
         return Ok(stream::answer(events, api.shutdown));
     }
     let topics = api.bus.topics().await.map_err(|error| unavailable(&error))?;
@@ -61,6 +66,7 @@ pub(super) async fn show(
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     };
     let after = page.after.as_deref().and_then(newest::Cursor::parse);
+    let _turn = api.handle.page_turn().await;
     let found = newest::page(&*api.bus, &topic, after, page.limit).await;
     let (records, next): (Vec<Record>, _) = found.map_err(|error| unavailable(&error))?;
     let next = next.map(|cursor| cursor.text());

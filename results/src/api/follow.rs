@@ -60,8 +60,12 @@ impl Wanted {
     }
 }
 
-/// The stream. It begins where the topics end at this call.
-pub(super) async fn events(bus: Arc<dyn Bus>, wanted: Wanted) -> Result<impl Stream<Item = Event> + Send, bus::Error> {
+/// The stream. It begins where the topics end at this call, and has its place until it ends.
+pub(super) async fn events(
+    bus: Arc<dyn Bus>,
+    wanted: Wanted,
+    place: OwnedSemaphorePermit,
+) -> Result<impl Stream<Item = Event> + Send, bus::Error> {
     let topics = bus.topics().await?;
     let partitions: Vec<_> = topics.iter().filter(|info| wanted.takes_topic(info)).flat_map(TopicInfo::each).collect();
     let starts = partitions.into_iter().map(async |at| Ok((bus.offset(&at, Start::End).await?, at)));
@@ -70,10 +74,10 @@ pub(super) async fn events(bus: Arc<dyn Bus>, wanted: Wanted) -> Result<impl Str
     let to = Reader { to, room: Arc::new(Semaphore::new(AHEAD)), reading: Arc::new(Semaphore::new(1)) };
     tokio::spawn(follow(bus, wanted, starts, to));
     // The bytes of an event are free again when the next one is asked for: then it has been handed on.
-    Ok(stream::unfold((from, None), |(mut from, sent)| async move {
+    Ok(stream::unfold((from, None, place), |(mut from, sent, place)| async move {
         drop(sent);
         let (event, held): (Event, OwnedSemaphorePermit) = from.recv().await?;
-        Some((event, (from, Some(held))))
+        Some((event, (from, Some(held), place)))
     }))
 }
 

@@ -46,7 +46,8 @@ impl Params {
     pub(super) fn only(&self, known: &[&str]) -> Result<(), Problem> {
         for (index, (name, _)) in self.pairs.iter().enumerate() {
             if !known.contains(&name.as_str()) {
-                return Err(bad(format!("there is no parameter `{name}` here; there are {}", known.join(", "))));
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                return Err(bad(format!("there is no parameter `{name}` here; there are {known}")));
             }
             if name != "name" && self.pairs[..index].iter().any(|(before, _)| before == name) {
                 return Err(bad(format!("the parameter `{name}` is there twice")));

@@ -13,12 +13,14 @@ use contracts::{
 };
 use runtime::problem::Problem;
 
-use super::{Api, unavailable};
+use super::{Api, params::Params, unavailable};
 
 pub(super) async fn show(
     State(api): State<Api>,
     Path((partition, offset)): Path<(String, String)>,
+    params: Params,
 ) -> Result<Response, Problem> {
+    params.only(&[])?;
     let place: Place = format!("{partition}/{offset}")
         .parse()
         .map_err(|error: NoPlace| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
@@ -26,6 +28,7 @@ pub(super) async fn show(
         let detail = format!("there is no record at {place} of `{RAW}`: retention may have deleted it");
         Problem::new(StatusCode::NOT_FOUND, detail)
     };
+    let _turn = api.handle.page_turn().await;
     let (at, offset) = (TopicPartition::new(RAW, place.partition), Offset(place.offset));
     let records = match api.bus.read(&at, offset, 1).await {
         Err(bus::Error::UnknownTopic(_)) => return Err(gone()),

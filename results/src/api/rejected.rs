@@ -36,6 +36,7 @@ pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Respo
         return Ok(json(&Answer { rejected: Vec::new(), next: None }));
     };
     let after = page.after.as_deref().and_then(newest::Cursor::parse);
+    let _turn = api.handle.page_turn().await;
     let found = newest::page(&*api.bus, &topic, after, page.limit).await;
     let (records, next) = found.map_err(|error| unavailable(&error))?;
     let next = next.map(|cursor| cursor.text());
