@@ -77,6 +77,18 @@ pub enum Error {
         /// Where the partition begins.
         begins: Offset,
     },
+    /// The group had a position there, and has none: beginning anew would do everything again, so the group stops.
+    #[error(
+        "`{group}` had a position in `{partition}`, which is gone: the group was deleted, or nobody was in it for longer than \
+         Kafka keeps positions. Say from where it goes on with `herald groups set {group} begin|end|<time>`, or let it begin as \
+         a new one with `herald groups forget {group}`"
+    )]
+    PositionGone {
+        /// The group.
+        group: String,
+        /// Where.
+        partition: TopicPartition,
+    },
 }
 
 /// A message bus: everything that the stages of Herald need of one.

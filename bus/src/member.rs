@@ -141,7 +141,7 @@ pub trait Member: Send + Sync {
     /// What happens next. Safe to cancel: nothing is lost.
     ///
     /// # Errors
-    /// [`Error::PositionLost`], [`Error::UnknownTopic`] when an assigned topic was deleted, or [`Error::Stopped`].
+    /// [`Error::PositionLost`], [`Error::PositionGone`], [`Error::UnknownTopic`] when an assigned topic was deleted, or [`Error::Stopped`].
     fn next(&self) -> BoxFuture<'_, Result<Delivery, Error>>;
 
     /// Lets an assigned partition deliver, from there on. Ignored if the assignment is over.

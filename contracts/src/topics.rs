@@ -14,6 +14,8 @@ pub const CATALOG: &str = "catalog";
 pub const CONTROL: &str = "control";
 /// The detector's side topic of recent ids, partitioned as [`RAW`].
 pub const SEEN: &str = "seen";
+/// Which consumer groups have begun in which partitions, on Kafka.
+pub const STARTS: &str = "starts";
 /// What every event topic begins with.
 pub const EVENT_PREFIX: &str = "event.";
 

@@ -78,7 +78,7 @@ impl GroupError {
             Self::Bus(bus::Error::Unavailable(_) | bus::Error::UnknownTopic(_)) | Self::Refused(_) => Remedy::Rejoin,
             Self::Bus(bus::Error::Stopped(_)) => Remedy::Restart,
             Self::UnknownKind { .. } | Self::Unusable => Remedy::NextCatalog,
-            Self::Bus(bus::Error::PositionLost { .. })
+            Self::Bus(bus::Error::PositionLost { .. } | bus::Error::PositionGone { .. })
             | Self::Note { .. }
             | Self::Vanished { .. }
             | Self::Panicked(_) => Remedy::Operator,
@@ -91,7 +91,7 @@ impl GroupError {
             Self::Bus(bus::Error::Unavailable(_)) => "unavailable",
             Self::Bus(bus::Error::Stopped(_)) => "stopped",
             Self::Bus(bus::Error::UnknownTopic(_)) => "unknown-topic",
-            Self::Bus(bus::Error::PositionLost { .. }) => "position-lost",
+            Self::Bus(bus::Error::PositionLost { .. } | bus::Error::PositionGone { .. }) => "position-lost",
             Self::Refused(refusal) => refusal.code.as_str(),
             Self::Note { .. } => "note",
             Self::Vanished { .. } => "vanished",

@@ -32,6 +32,7 @@ use crate::{
         member::{Command, Shared},
         outbox::Outbox,
         slots::Slot,
+        starts::Starts,
         task::Task,
     },
     record::{Offset, Topic, TopicPartition},
@@ -267,6 +268,7 @@ pub(crate) fn start(
     config: &Config,
     cluster: Arc<Cluster>,
     slot: Slot,
+    starts: Arc<Starts>,
     topics: Vec<Topic>,
     commands: mpsc::UnboundedSender<Command>,
     inbox: mpsc::UnboundedReceiver<Command>,
@@ -279,6 +281,7 @@ pub(crate) fn start(
         consumer: Client::new(consumer),
         owned: Mutex::default(),
         outbox: Outbox::new(Pace::of(config, &slot).fetch_ahead),
+        starts,
         commands,
     });
     tokio::spawn(Task::new(config.clone(), cluster, shared.clone(), slot, topics, inbox, wake).run());

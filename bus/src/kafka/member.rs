@@ -25,10 +25,12 @@ use crate::{
         consume::{self, Rebalances},
         outbox::Outbox,
         slots::Slots,
+        starts::{self, Starts},
         transaction::Positions,
     },
     member::{Committed, Delivery, Generation, Member, Share},
     record::{Offset, Topic, TopicPartition},
+    refusal::{RefusalCode, RefusedShare},
 };
 
 /// What the task is asked to do.
@@ -49,6 +51,8 @@ pub(crate) struct Owned {
     pub(crate) generation: Generation,
     /// Under which membership it is ours.
     pub(crate) membership: u64,
+    /// Whether the group has committed a position there before.
+    pub(crate) begun: bool,
 }
 
 /// What the handle, the task and the committing thread have in common.
@@ -60,6 +64,7 @@ pub(crate) struct Shared {
     /// The partitions that may be committed, by assignment.
     pub(crate) owned: Mutex<HashMap<TopicPartition, Owned>>,
     pub(crate) outbox: Outbox,
+    pub(crate) starts: Arc<Starts>,
     pub(crate) commands: tokio_mpsc::UnboundedSender<Command>,
 }
 
@@ -87,6 +92,41 @@ impl Shared {
             element.set_metadata(share.position.note.as_str());
         }
         Some(Positions { list, group: standing.group })
+    }
+
+    /// Adds to the shares with a first position that the group has begun there; tells how many outputs these had before.
+    fn begin(&self, shares: &mut [Share]) -> HashMap<TopicPartition, usize> {
+        let owned = lock(&self.owned);
+        let mut begun = HashMap::new();
+        for share in shares {
+            let first = |owned: &&Owned| owned.generation == share.generation && !owned.begun;
+            if owned.get(&share.partition).is_some_and(|owned| first(&owned)) {
+                begun.insert(share.partition.clone(), share.outputs.len());
+                share.outputs.push(starts::begun(&self.group, &share.partition));
+            }
+        }
+        begun
+    }
+
+    /// Takes note of what has begun. What was refused is given back as it came; that the start cannot be written means that the
+    /// position cannot.
+    fn began(&self, mut begun: HashMap<TopicPartition, usize>, committed: &mut Committed) {
+        for RefusedShare { share, refusals } in &mut committed.refused {
+            let Some(outputs) = begun.remove(&share.partition) else { continue };
+            share.outputs.truncate(outputs);
+            for refusal in refusals.iter_mut().filter(|refusal| refusal.record == Some(outputs)) {
+                (refusal.record, refusal.code) = (None, RefusalCode::Position);
+            }
+        }
+        let mut owned = lock(&self.owned);
+        for (at, _) in committed.left_out.iter().chain(&committed.lost) {
+            begun.remove(at);
+        }
+        for at in begun.into_keys() {
+            if let Some(owned) = owned.get_mut(&at) {
+                owned.begun = true;
+            }
+        }
     }
 
     /// That the end of a commit of these is unknown.
@@ -122,11 +162,12 @@ impl KafkaMember {
         slots: &Arc<Slots>,
         committer: mpsc::Sender<Request>,
         group: &str,
+        starts: Arc<Starts>,
         topics: Vec<Topic>,
     ) -> Result<Self, Error> {
         let slot = slots.take(group);
         let (commands, inbox) = tokio_mpsc::unbounded_channel();
-        let shared = consume::start(config, cluster, slot, topics, commands, inbox)?;
+        let shared = consume::start(config, cluster, slot, starts, topics, commands, inbox)?;
         Ok(Self { shared, committer })
     }
 
@@ -167,14 +208,17 @@ impl Member for KafkaMember {
         self.command(Command::Subscribe(topics));
     }
 
-    fn commit(&self, shares: Vec<Share>) -> BoxFuture<'_, Result<Committed, Error>> {
+    fn commit(&self, mut shares: Vec<Share>) -> BoxFuture<'_, Result<Committed, Error>> {
         Box::pin(async move {
+            let begun = self.shared.begin(&mut shares);
             let (reply, answer) = oneshot::channel();
             let (member, committed, due) = (self.shared.clone(), Committed::default(), Instant::now());
             let request = Request { member, shares, committed, failures: 0, due, reply };
             let gone = || Error::Stopped("the thread that commits has ended".into());
             self.committer.send(request).map_err(|_| gone())?;
-            answer.await.unwrap_or_else(|_| Err(gone()))
+            let mut committed = answer.await.unwrap_or_else(|_| Err(gone()))?;
+            self.shared.began(begun, &mut committed);
+            Ok(committed)
         })
     }
 

@@ -27,6 +27,7 @@ mod publish;
 mod reach;
 mod read;
 mod slots;
+mod starts;
 mod task;
 mod transaction;
 mod verdict;
@@ -54,6 +55,7 @@ use crate::{
         publish::Publisher,
         read::Readers,
         slots::Slots,
+        starts::Starts,
         watch::Watch,
     },
     member::Member,
@@ -111,6 +113,7 @@ pub struct Kafka {
     watch: Arc<Watch>,
     lags: Arc<Lags>,
     slots: Arc<Slots>,
+    starts: Arc<Starts>,
     _upkeep: DropGuard,
 }
 
@@ -132,9 +135,10 @@ impl Kafka {
         Ok(Self {
             publisher: Publisher::open(config, cluster.clone())?,
             lags,
-            readers,
             watch,
             slots: Arc::default(),
+            starts: Arc::new(Starts::new(cluster.clone(), readers.clone())),
+            readers,
             committer: OnceLock::new(),
             config: config.clone(),
             cluster,
@@ -160,17 +164,27 @@ impl Kafka {
         self.committer.get_or_init(|| Committer::start(&self.config, self.cluster.clone()))
     }
 
+    /// Forgets that groups have begun in partitions, of which these say the group and the topic.
+    async fn unbegin(&self, which: impl Fn(&str, &str) -> bool) -> Result<(), Error> {
+        let tombstones = self.starts.tombstones(which).await?;
+        if !tombstones.is_empty() {
+            self.publish(tombstones).await.map_err(|error| Error::Unavailable(error.to_string()))?;
+        }
+        Ok(())
+    }
+
     async fn join_group(&self, group: &str, topics: Vec<Topic>) -> Result<Box<dyn Member>, Error> {
         // What is known of the topics decides what is subscribed to. Many groups join at once.
         self.cluster.recent(REFRESH).await?;
         let committer = self.committer().requests();
         let (config, cluster, slots) = (self.config.clone(), self.cluster.clone(), self.slots.clone());
+        let starts = self.starts.clone();
         let group = group.to_owned();
         let runtime = tokio::runtime::Handle::current();
         // Creating a client starts threads and reads certificates.
         let member = blocking(move || {
             let _runtime = runtime.enter();
-            KafkaMember::start(&config, cluster, &slots, committer, &group, topics)
+            KafkaMember::start(&config, cluster, &slots, committer, &group, starts, topics)
         });
         Ok(Box::new(member.await??))
     }
@@ -248,7 +262,10 @@ impl Bus for Kafka {
     }
 
     fn delete<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(self.cluster.delete(topic))
+        Box::pin(async move {
+            self.cluster.delete(topic).await?;
+            self.unbegin(|_, of| of == topic.as_str()).await
+        })
     }
 
     fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>> {
@@ -275,11 +292,16 @@ impl Bus for Kafka {
             for (at, _) in &positions {
                 self.cluster.check(at).await?;
             }
+            let begun = positions.iter().map(|(at, _)| starts::begun(group, at)).collect();
+            self.publish(begun).await.map_err(|error| Error::Unavailable(error.to_string()))?;
             self.lags.place(group, positions).await
         })
     }
 
     fn forget<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(self.cluster.forget(group))
+        Box::pin(async move {
+            self.cluster.forget(group).await?;
+            self.unbegin(|of, _| of == group).await
+        })
     }
 }

@@ -42,8 +42,16 @@ pub(crate) async fn fetch(
     let mut said = false;
     while !wanted.is_empty() {
         let (client, outer, asked) = (consumer.clone(), shared.names.clone(), wanted.clone());
-        match blocking(move || ask(&client, &outer, &asked)).await.and_then(|answer| answer) {
-            Ok(stable) => {
+        let answer = blocking(move || ask(&client, &outer, &asked)).await.and_then(|answer| answer);
+        let answer = match answer {
+            Ok(stable) => gone(&shared, &stable).await.map(|gone| (stable, gone)),
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok((_, Some(partition))) => {
+                return shared.outbox.fail(Error::PositionGone { group: shared.group.clone(), partition });
+            }
+            Ok((stable, None)) => {
                 wanted.retain(|at| stable.iter().all(|(found, _)| found != at));
                 if !stable.is_empty() && !found(stable) {
                     return;
@@ -65,6 +73,15 @@ pub(crate) async fn fetch(
             tokio::time::sleep(AGAIN).await;
         }
     }
+}
+
+/// A partition without a position in which the group has begun.
+async fn gone(shared: &Shared, found: &[Fetched]) -> Result<Option<TopicPartition>, Error> {
+    let without: Vec<_> = found.iter().filter(|(_, position)| position.is_none()).map(|(at, _)| at.clone()).collect();
+    if without.is_empty() {
+        return Ok(None);
+    }
+    Ok(shared.starts.known(&shared.group, without).await?.into_iter().next())
 }
 
 /// Asks once; what is not stable is left out. Blocks.

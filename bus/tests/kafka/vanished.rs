@@ -149,3 +149,57 @@ async fn a_topic_that_is_deleted_stops_its_readers_and_no_other() {
     reader.leave().await;
     other.leave().await;
 }
+
+/// What a member is assigned.
+async fn assigned(member: &dyn Member) -> Vec<bus::Assignment> {
+    loop {
+        if let Delivery::Assigned(assignments) = member.next().await.expect("a delivery") {
+            return assignments;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_whose_positions_are_gone_stops_until_it_is_said_from_where_it_goes_on() {
+    let (given, bus) = given("forgotten").await;
+    publish(&bus, 0, 60).await;
+    let begin = async || {
+        let member = bus.join("copy", vec!["in".into()]).await.unwrap();
+        let mut begun = 0;
+        while begun < PARTITIONS {
+            let assignments = assigned(&*member).await;
+            begun += assignments.len() as u32;
+            let share = |it: bus::Assignment| {
+                assert_eq!(it.position, None, "{}", it.partition);
+                let position = bus::Position::at(Offset(3));
+                bus::Share { partition: it.partition, generation: it.generation, outputs: Vec::new(), position }
+            };
+            let committed = member.commit(assignments.into_iter().map(share).collect()).await.unwrap();
+            assert_eq!(committed, bus::Committed::default());
+        }
+        member.leave().await;
+    };
+    begin().await;
+    // Another tool deletes the group, as Kafka does once nobody was in it for long.
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &given.brokers).create().unwrap();
+    let group = format!("{}copy", given.prefix);
+    let delete = async || admin.delete_groups(&[&group], &AdminOptions::new()).await.unwrap().remove(0).ok();
+    crate::harness::wait_for("the group to be deleted", delete).await;
+    let member = bus.join("copy", vec!["in".into()]).await.unwrap();
+    let error = until_error(&*member).await;
+    assert!(matches!(&error, Error::PositionGone { group, .. } if group == "copy"), "{error}");
+    member.leave().await;
+    drop(member);
+    // Nobody is in it: it is said from where it goes on.
+    let places = (0..PARTITIONS).map(|partition| (bus::TopicPartition::new("in", partition), Offset(5))).collect();
+    bus.place("copy", places).await.unwrap();
+    let member = bus.join("copy", vec!["in".into()]).await.unwrap();
+    let positions = assigned(&*member).await.into_iter().map(|it| it.position.map(|at| at.next));
+    assert!(positions.eq([Some(Offset(5)); PARTITIONS as usize]), "it goes on there");
+    member.leave().await;
+    drop(member);
+    // A group that was forgotten on purpose is a new one.
+    crate::harness::wait_for("the group to be forgotten", async || bus.forget("copy").await.ok()).await;
+    begin().await;
+}

@@ -9,7 +9,7 @@ use crate::cli::DetectorOptions;
 
 const ROLE: Role = Role {
     name: "detector",
-    topics: &[topics::RAW, topics::SEEN, topics::PROGRESS, topics::REJECTED, topics::CATALOG],
+    topics: &[topics::RAW, topics::SEEN, topics::PROGRESS, topics::REJECTED, topics::CATALOG, topics::STARTS],
     needs_catalog: true,
 };
 

@@ -7,8 +7,11 @@ use contracts::topics;
 use super::{Process, Role, configure, health, run as run_role};
 use crate::{cli::JobRunnerOptions, exit::Usage};
 
-const ROLE: Role =
-    Role { name: "job-runner", topics: &[topics::PROGRESS, topics::REJECTED, topics::CATALOG], needs_catalog: true };
+const ROLE: Role = Role {
+    name: "job-runner",
+    topics: &[topics::PROGRESS, topics::REJECTED, topics::CATALOG, topics::STARTS],
+    needs_catalog: true,
+};
 
 /// Runs it.
 ///

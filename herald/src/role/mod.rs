@@ -28,7 +28,7 @@ use crate::{
     config::{self, Config, Kind},
     exit::Usage,
     print::Speaker,
-    stages::{Catalogs, Followed, Gate, Stages, Topics, base_topics},
+    stages::{Catalogs, Followed, Gate, Stages, Topics, kafka_topics},
 };
 
 /// How many threads may block at once: questions to the brokers, and the results' store.
@@ -139,7 +139,7 @@ impl Process {
         let needed = |spec: &TopicSpec| self.role.topics.contains(&spec.topic.as_str());
         let topics = Topics {
             bus: self.kafka.clone(),
-            specs: base_topics().into_iter().filter(needed).collect(),
+            specs: kafka_topics().into_iter().filter(needed).collect(),
             create: self.told.create_topics,
             reach: self.kafka.reach().clone(),
             check: self.health.register("bus"),

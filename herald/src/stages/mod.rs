@@ -131,7 +131,14 @@ impl Stages {
     }
 }
 
-/// Every topic that does not belong to an event.
+/// Every topic on Kafka that does not belong to an event.
+pub(crate) fn kafka_topics() -> Vec<TopicSpec> {
+    let mut specs = base_topics();
+    specs.push(TopicSpec::table(topics::STARTS));
+    specs
+}
+
+/// Every topic on any bus that does not belong to an event.
 pub(crate) fn base_topics() -> Vec<TopicSpec> {
     let logs = [topics::RAW, topics::REJECTED, topics::PROGRESS, topics::COMPLETED, topics::SEEN];
     let mut specs: Vec<TopicSpec> = logs.map(TopicSpec::new).to_vec();

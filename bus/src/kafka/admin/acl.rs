@@ -99,6 +99,7 @@ pub fn roles(prefix: &str) -> Vec<(&'static str, Vec<Grant>)> {
                 events(WRITE),
                 topic(topics::PROGRESS, WRITE),
                 topic(topics::REJECTED, WRITE),
+                topic(topics::STARTS, READ_WRITE),
                 group("detector"),
                 transactions("detector"),
             ],
@@ -110,6 +111,7 @@ pub fn roles(prefix: &str) -> Vec<(&'static str, Vec<Grant>)> {
                 topic(topics::CATALOG, READ),
                 topic(topics::PROGRESS, WRITE),
                 topic(topics::REJECTED, WRITE),
+                topic(topics::STARTS, READ_WRITE),
                 Grant::prefix(Resource::Group, format!("{prefix}job."), &["Read"]),
                 transactions("job-runner"),
             ],
@@ -129,6 +131,7 @@ pub fn roles(prefix: &str) -> Vec<(&'static str, Vec<Grant>)> {
             vec![
                 ours(Resource::Topic, &["Create", "Alter", "AlterConfigs", "Read", "Describe", "DescribeConfigs"]),
                 topic(topics::CATALOG, WRITE),
+                topic(topics::STARTS, WRITE),
                 // `doctor --probe` writes into a topic of its own.
                 Grant::prefix(Resource::Topic, format!("{prefix}doctor."), &["Write", "Delete"]),
                 ours(Resource::Group, &["Describe", "Delete"]),

@@ -71,7 +71,7 @@ impl Task {
             let waiting = |part: &&mut Part| part.generation == generation && !part.announced;
             if let Some(part) = self.parts.get_mut(&partition).filter(waiting) {
                 part.announced = true;
-                let owned = Owned { generation, membership: part.membership };
+                let owned = Owned { generation, membership: part.membership, begun: position.is_some() };
                 lock(&self.shared.owned).insert(partition.clone(), owned);
                 assignments.push(Assignment { partition, generation, position });
             }

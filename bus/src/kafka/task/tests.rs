@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    kafka::{client::Client, codec::Names, consume::Pace, outbox::Outbox, slots::Slots},
+    kafka::{client::Client, codec::Names, consume::Pace, outbox::Outbox, read::Readers, slots::Slots, starts::Starts},
     member::Position,
 };
 
@@ -12,15 +12,17 @@ fn task() -> Task {
     let (commands, inbox) = mpsc::unbounded_channel();
     let wake = Arc::new(Notify::new());
     let consumer = consume::consumer(&config, &slot, wake.clone()).expect("a consumer");
+    let cluster = Arc::new(Cluster::open(&config).expect("clients"));
+    let readers = Arc::new(Readers::new(&config, cluster.clone()));
     let shared = Arc::new(Shared {
         group: slot.group.clone(),
         names: Names::new(&config.prefix),
         consumer: Client::new(consumer),
         owned: std::sync::Mutex::default(),
         outbox: Outbox::new(Pace::of(&config, &slot).fetch_ahead),
+        starts: Arc::new(Starts::new(cluster.clone(), readers)),
         commands,
     });
-    let cluster = Arc::new(Cluster::open(&config).expect("clients"));
     Task::new(config, cluster, shared, slot, vec![Topic::from("t")], inbox, wake)
 }
 

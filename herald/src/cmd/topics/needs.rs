@@ -11,7 +11,7 @@ use job_runner::Registry;
 use crate::{
     config::Config,
     exit::Usage,
-    stages::{base_topics, on_the_bus},
+    stages::{kafka_topics, on_the_bus},
 };
 
 /// Topics and groups.
@@ -34,7 +34,7 @@ impl Needs {
     pub(crate) fn of_stages(from: impl Into<String>) -> Self {
         let groups = [(detector::GROUP, topics::RAW), (results::GROUP, topics::PROGRESS)];
         let groups = groups.map(|(group, topic)| (group.to_owned(), vec![Topic::from(topic)])).to_vec();
-        Self { specs: base_topics(), groups, from: from.into() }
+        Self { specs: kafka_topics(), groups, from: from.into() }
     }
 
     fn of(catalog: &Catalog, from: String) -> Self {
