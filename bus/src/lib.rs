@@ -24,6 +24,8 @@ pub use refusal::{Refusal, RefusalCode, RefusedShare};
 pub use table::Last;
 pub use topic::{GroupInfo, Lag, Start, TopicInfo, TopicSpec};
 
+use std::collections::{BTreeMap, HashMap};
+
 use contracts::outcomes::BoxFuture;
 use jiff::Timestamp;
 
@@ -129,6 +131,17 @@ pub trait Bus: Send + Sync + 'static {
     /// [`Error::UnknownTopic`], or the bus cannot be read.
     fn offset<'a>(&'a self, at: &'a TopicPartition, place: Start) -> BoxFuture<'a, Result<Offset, Error>>;
 
+    /// [`Bus::offset`] of many partitions, in as few questions as the bus can do with. What cannot be told now, or is not
+    /// there, is left out.
+    ///
+    /// # Errors
+    /// The bus cannot be read.
+    fn offsets<'a>(
+        &'a self,
+        of: &'a [TopicPartition],
+        place: Start,
+    ) -> BoxFuture<'a, Result<HashMap<TopicPartition, Offset>, Error>>;
+
     /// Creates topics; one that exists is left as it is.
     ///
     /// # Errors
@@ -152,7 +165,15 @@ pub trait Bus: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>>;
+    fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
+        Box::pin(async move { Ok(self.lags(&[group.to_owned()]).await?.remove(group).unwrap_or_default()) })
+    }
+
+    /// [`Bus::lag`] of many groups, by name: as few questions as the bus can do with, and each partition's end once.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    fn lags<'a>(&'a self, groups: &'a [String]) -> BoxFuture<'a, Result<BTreeMap<String, Vec<Lag>>, Error>>;
 
     /// Every consumer group that has positions or members, by name.
     ///

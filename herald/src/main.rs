@@ -17,6 +17,7 @@ mod render;
 mod role;
 mod sse;
 mod stages;
+mod status;
 
 use std::process::ExitCode;
 

@@ -264,19 +264,17 @@ impl Groups<'_> {
         }
         let gone: Vec<GroupName> =
             self.kept.iter().filter(|(_, kept)| kept.gone).map(|(group, _)| group.clone()).collect();
-        let handle = self.service.handle();
+        let bus = self.service.deps.bus.clone();
         self.chores.spawn(async move {
-            let mut drained = Vec::new();
-            for group in gone {
-                match handle.lag(&group).await {
-                    Ok(0) => drained.push(group),
-                    Ok(_) => {}
-                    Err(error) => {
-                        tracing::warn!(job.name = group.full_name(), %error, "cannot see if a job is drained")
-                    }
+            let names: Vec<String> = gone.iter().map(GroupName::to_string).collect();
+            let behind = |lags: &Vec<bus::Lag>| lags.iter().any(|lag| lag.records > 0);
+            Chore::Drained(match bus.lags(&names).await {
+                Ok(lags) => gone.into_iter().filter(|group| !lags.get(group.as_str()).is_some_and(behind)).collect(),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot see which jobs that left are drained");
+                    Vec::new()
                 }
-            }
-            Chore::Drained(drained)
+            })
         });
         let again: Vec<GroupName> = self.forgotten.keys().cloned().collect();
         again.into_iter().for_each(|group| self.forget(group));

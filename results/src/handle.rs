@@ -11,6 +11,7 @@ use contracts::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
+    api::Seen,
     store::{Page, Reader, StoreError},
     watch::{Subscription, Watches},
     why::Reasons,
@@ -33,6 +34,7 @@ pub struct Handle {
     questions: Arc<Semaphore>,
     pages: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    seen: Seen,
     reasons: Reasons,
 }
 
@@ -50,7 +52,7 @@ pub enum AskError {
 impl Handle {
     pub(crate) fn new(reader: Reader, watches: Watches) -> Self {
         let [questions, pages, streams] = [QUESTIONS, PAGES, STREAMS].map(|most| Arc::new(Semaphore::new(most)));
-        Self { reader, watches, questions, pages, streams, reasons: Reasons::default() }
+        Self { reader, watches, questions, pages, streams, seen: Seen::default(), reasons: Reasons::default() }
     }
 
     /// The same, with someone who knows why events did not happen: summaries say so.
@@ -72,6 +74,11 @@ impl Handle {
     /// A place for one more stream of events, until it is dropped; none if all are taken.
     pub(crate) fn stream_place(&self) -> Option<OwnedSemaphorePermit> {
         self.streams.clone().try_acquire_owned().ok()
+    }
+
+    /// The topics as the streams see them.
+    pub(crate) fn topics_seen(&self) -> Seen {
+        self.seen.clone()
     }
 
     /// Runs a blocking question on a thread where it may block.

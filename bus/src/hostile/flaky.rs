@@ -1,8 +1,11 @@
 //! A bus that answers, or does not, as a test says.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
 };
 
 use contracts::outcomes::BoxFuture;
@@ -23,6 +26,8 @@ pub struct Flaky {
     pub reading_fails: AtomicBool,
     /// While it is set, asking for offsets fails.
     pub asking_fails: AtomicBool,
+    /// How often somebody asked for offsets, positions, topics or groups.
+    pub asked: AtomicUsize,
     /// How often something failed.
     pub failed: AtomicUsize,
     /// Reading this never ends.
@@ -43,6 +48,7 @@ impl Flaky {
             joining_fails: AtomicBool::default(),
             reading_fails: AtomicBool::default(),
             asking_fails: AtomicBool::default(),
+            asked: AtomicUsize::default(),
             failed: AtomicUsize::default(),
             hangs: None,
             hanging: AtomicUsize::default(),
@@ -119,11 +125,24 @@ impl Bus for Flaky {
     }
 
     fn offset<'a>(&'a self, at: &'a TopicPartition, place: Start) -> BoxFuture<'a, Result<Offset, Error>> {
+        self.asked.fetch_add(1, SeqCst);
         if let Start::Time(time) = place {
             self.times.lock().unwrap_or_else(PoisonError::into_inner).push(time);
         }
         match self.check(&self.asking_fails) {
             Ok(()) => self.inner.offset(at, place),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
+    }
+
+    fn offsets<'a>(
+        &'a self,
+        of: &'a [TopicPartition],
+        place: Start,
+    ) -> BoxFuture<'a, Result<HashMap<TopicPartition, Offset>, Error>> {
+        self.asked.fetch_add(1, SeqCst);
+        match self.check(&self.asking_fails) {
+            Ok(()) => self.inner.offsets(of, place),
             Err(error) => Box::pin(async { Err(error) }),
         }
     }
@@ -137,14 +156,17 @@ impl Bus for Flaky {
     }
 
     fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>> {
+        self.asked.fetch_add(1, SeqCst);
         self.inner.topics()
     }
 
-    fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
-        self.inner.lag(group)
+    fn lags<'a>(&'a self, groups: &'a [String]) -> BoxFuture<'a, Result<BTreeMap<String, Vec<Lag>>, Error>> {
+        self.asked.fetch_add(1, SeqCst);
+        self.inner.lags(groups)
     }
 
     fn groups(&self) -> BoxFuture<'_, Result<Vec<GroupInfo>, Error>> {
+        self.asked.fetch_add(1, SeqCst);
         self.inner.groups()
     }
 

@@ -29,7 +29,7 @@ use crate::{
         reach::Reach,
     },
     record::{Offset, Topic, TopicPartition},
-    topic::GroupInfo,
+    topic::{GroupInfo, Start},
 };
 
 /// Who asks, in what is said of those who reach no broker.
@@ -219,6 +219,31 @@ impl Cluster {
         let ends = self.places(of, RawOffset::End).await?;
         let both = |(at, begin): (TopicPartition, Offset)| ends.get(&at).map(|end| (at.clone(), (begin, *end)));
         Ok(begins.into_iter().filter_map(both).collect())
+    }
+
+    /// The offsets of a place in many partitions; those that there are not, or that cannot be told, are left out.
+    pub(crate) async fn offsets(
+        &self,
+        of: &[TopicPartition],
+        place: Start,
+    ) -> Result<HashMap<TopicPartition, Offset>, Error> {
+        // One that is new may not be known yet.
+        let is_known = |known: &Known, at: &TopicPartition| known.get(&at.topic).is_some_and(|n| at.partition.0 < *n);
+        let mut known = self.known.borrow().clone();
+        if !of.iter().all(|at| is_known(&known, at)) {
+            known = self.refresh().await?;
+        }
+        let of: Vec<TopicPartition> = of.iter().filter(|at| is_known(&known, at)).cloned().collect();
+        match place {
+            Start::Earliest => self.places(&of, RawOffset::Beginning).await,
+            Start::End => self.ends(&of).await,
+            Start::Time(time) => {
+                let mut found = self.places(&of, RawOffset::Offset(time.as_millisecond().max(0))).await?;
+                let later: Vec<TopicPartition> = of.into_iter().filter(|at| !found.contains_key(at)).collect();
+                found.extend(self.ends(&later).await?);
+                Ok(found)
+            }
+        }
     }
 
     /// The first offsets at or after a time; the end where there is none.

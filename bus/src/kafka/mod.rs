@@ -35,6 +35,7 @@ mod version;
 mod watch;
 
 use std::{
+    collections::{BTreeMap, HashMap},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -257,6 +258,14 @@ impl Bus for Kafka {
         })
     }
 
+    fn offsets<'a>(
+        &'a self,
+        of: &'a [TopicPartition],
+        place: Start,
+    ) -> BoxFuture<'a, Result<HashMap<TopicPartition, Offset>, Error>> {
+        Box::pin(self.cluster.offsets(of, place))
+    }
+
     fn create(&self, topics: Vec<TopicSpec>) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(self.cluster.create(topics))
     }
@@ -272,8 +281,8 @@ impl Bus for Kafka {
         Box::pin(self.cluster.topics())
     }
 
-    fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
-        Box::pin(self.lags.of(group))
+    fn lags<'a>(&'a self, groups: &'a [String]) -> BoxFuture<'a, Result<BTreeMap<String, Vec<Lag>>, Error>> {
+        Box::pin(self.lags.of(groups))
     }
 
     fn groups(&self) -> BoxFuture<'_, Result<Vec<GroupInfo>, Error>> {

@@ -17,10 +17,10 @@ use crate::{
 
 /// How soon the ends are asked for again while somebody waits: at first, and when nothing has happened for a while.
 const PERIOD: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(400));
-/// After how long a waiting reader is woken in any case.
+/// After how long a waiting reader is woken whose partition's end cannot be told, or is another's.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How many places are remembered as quiet.
-const QUIET: usize = 4096;
+/// How many places are remembered as quiet: more than anybody follows at once, since those that are forgotten are read anew.
+const QUIET: usize = 64 * 1024;
 
 /// Who waits for what.
 #[derive(Default)]
@@ -70,7 +70,8 @@ impl Watch {
         lock(&self.state).quiet.get(at).is_some_and(|(begin, known)| *begin <= from && end <= *known)
     }
 
-    /// Ends when the partition has grown beyond what is known to be quiet from there, or after a while.
+    /// Ends when the partition has grown beyond what is known to be quiet from there, or after a while where that cannot be
+    /// told. Who follows thousands of quiet partitions is woken by none of them.
     pub(crate) async fn changed(&self, at: &TopicPartition, from: Offset) {
         let (done, waiting) = oneshot::channel();
         {
@@ -109,14 +110,16 @@ impl Watch {
         state.waiting.keys().cloned().collect()
     }
 
-    /// Wakes those whose partition has grown, and those who have waited for long; true if one has grown.
+    /// Wakes those whose partition has grown, and those who have waited for long and may have been forgotten: whose partition's
+    /// end is not told, or is before where they stand, so that it is another. True if one has grown.
     fn tell(&self, ends: &HashMap<TopicPartition, Offset>, now: Instant) -> bool {
         let mut news = false;
         let mut state = lock(&self.state);
         for (at, waiters) in &mut state.waiting {
             let end = ends.get(at);
             for waiter in waiters.extract_if(.., |waiter| {
-                end.is_some_and(|end| *end > waiter.end) || now.duration_since(waiter.since) > PATIENCE
+                let is_late = now.duration_since(waiter.since) > PATIENCE;
+                end.is_some_and(|end| *end > waiter.end) || is_late && end != Some(&waiter.end)
             }) {
                 news |= end.is_some_and(|end| *end > waiter.end);
                 // Who went away is gone.
@@ -124,5 +127,29 @@ impl Watch {
             }
         }
         news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_who_has_something_to_read_or_was_forgotten_is_woken() {
+        let watch = Watch::default();
+        let at = TopicPartition::new("in", 0);
+        let late = Instant::now() + PATIENCE * 2;
+        watch.quiet(&at, Offset(3), Offset(5));
+        for (end, woken) in [(Some(5), false), (Some(6), true), (None, true), (Some(0), true)] {
+            let mut waiting = Box::pin(watch.changed(&at, Offset(3)));
+            assert!(waiting.as_mut().now_or_never().is_none());
+            let ends = end.map(|end| (at.clone(), Offset(end))).into_iter().collect();
+            assert_eq!(watch.tell(&ends, late), end == Some(6), "{end:?}");
+            assert_eq!(waiting.as_mut().now_or_never().is_some(), woken, "{end:?}");
+            drop(waiting);
+            watch.places();
+        }
     }
 }

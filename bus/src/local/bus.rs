@@ -1,9 +1,12 @@
 //! The handle that stages hold: it checks what can be checked at once and queues the rest for the broker.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
-    mpsc,
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
 };
 
 use contracts::outcomes::BoxFuture;
@@ -159,6 +162,24 @@ impl<W: Within> Bus for W {
         })
     }
 
+    fn offsets<'a>(
+        &'a self,
+        of: &'a [TopicPartition],
+        place: Start,
+    ) -> BoxFuture<'a, Result<HashMap<TopicPartition, Offset>, Error>> {
+        Box::pin(async move {
+            let mut found = HashMap::with_capacity(of.len());
+            for at in of {
+                match self.offset(at, place).await {
+                    Ok(offset) => drop(found.insert(at.clone(), offset)),
+                    Err(Error::UnknownTopic(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(found)
+        })
+    }
+
     fn create(&self, topics: Vec<TopicSpec>) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(self.local().ask(|reply| Request::Create { topics, reply }))
     }
@@ -171,14 +192,16 @@ impl<W: Within> Bus for W {
         Box::pin(async move { Ok(self.local().log.list().iter().map(|topic| topic.info.clone()).collect()) })
     }
 
-    fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
+    fn lags<'a>(&'a self, groups: &'a [String]) -> BoxFuture<'a, Result<BTreeMap<String, Vec<Lag>>, Error>> {
         Box::pin(async move {
-            let positions = self.local().ask(|reply| Request::Positions { group: group.into(), reply }).await?;
+            let groups = groups.to_vec();
+            let found = self.local().ask(|reply| Request::Positions { groups, reply }).await?;
             let lag = |(partition, position): (TopicPartition, Offset)| {
                 let end = self.local().log.get(&partition.topic)?.extent(partition.partition).end;
                 Some(Lag { partition, position, end, records: end.0.saturating_sub(position.0) })
             };
-            Ok(positions.into_iter().filter_map(lag).collect())
+            let each = |(group, positions): (String, Vec<_>)| (group, positions.into_iter().filter_map(lag).collect());
+            Ok(found.into_iter().map(each).collect())
         })
     }
 

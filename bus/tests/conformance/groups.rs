@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bus::{Bus, Outgoing, Partition, Position, Share, TopicPartition};
+use bus::{Bus, Outgoing, Partition, Position, Share, Start, TopicPartition};
 
 use crate::harness::*;
 
@@ -65,6 +65,40 @@ pub(crate) async fn a_forgotten_group_starts_anew(bus: Arc<dyn Bus>) {
     bus.forget("group").await.unwrap();
     let again = bus.join("group", vec!["in".into()]).await.unwrap();
     assert!(assigned_count(&*again, 4).await.iter().all(|assignment| assignment.position.is_none()));
+}
+
+pub(crate) async fn many_groups_and_places_are_asked_for_at_once(bus: Arc<dyn Bus>) {
+    create(&bus, &["in", "other"]).await;
+    publish_to(&bus, "in", 0, &["a", "b", "c"]).await;
+    let at = TopicPartition::new("in", 0);
+    let read = all(&bus, "in").await;
+    // More than a bus keeps clients for.
+    let groups: Vec<String> = (0..12).map(|number| format!("group-{number}")).collect();
+    for (number, group) in groups.iter().enumerate().skip(1) {
+        let position = if number % 2 == 0 { read[2].offset.next() } else { read[1].offset };
+        bus.place(group, vec![(at.clone(), position)]).await.unwrap();
+    }
+    let lags = bus.lags(&groups).await.unwrap();
+    for (number, group) in groups.iter().enumerate() {
+        let lag = lags.get(group).map_or(&[][..], Vec::as_slice);
+        assert_eq!(lag, bus.lag(group).await.unwrap());
+        let records = lag.iter().map(|lag| lag.records).sum::<u64>();
+        match number {
+            0 => assert_eq!(lag, []),
+            number if number % 2 == 0 => assert_eq!((lag.len(), records), (1, 0)),
+            _ => assert!(records >= 2, "{lag:?}"),
+        }
+    }
+    let asked =
+        [at.clone(), TopicPartition::new("other", 1), TopicPartition::new("in", 99), TopicPartition::new("no", 0)];
+    let later = read[2].published + std::time::Duration::from_secs(3600);
+    for place in [Start::Earliest, Start::End, Start::Time(read[0].published), Start::Time(later)] {
+        let found = bus.offsets(&asked, place).await.unwrap();
+        assert_eq!(found.len(), 2, "{place:?}: {found:?}");
+        for (at, offset) in found {
+            assert_eq!(offset, bus.offset(&at, place).await.unwrap(), "{place:?} of {at}");
+        }
+    }
 }
 
 pub(crate) async fn who_gives_up_joining_is_no_member(bus: Arc<dyn Bus>) {

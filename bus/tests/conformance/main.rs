@@ -59,6 +59,7 @@ macro_rules! every_case {
                 cases::null_values_and_explicit_partitions_are_kept,
                 cases::a_deleted_topic_stops_its_readers,
                 groups::lag_is_told_and_advice_counts,
+                groups::many_groups_and_places_are_asked_for_at_once,
                 groups::who_has_read_everything_has_no_lag,
                 groups::a_forgotten_group_starts_anew,
                 groups::an_idle_group_goes_on_where_it_is_placed,

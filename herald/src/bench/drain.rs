@@ -1,32 +1,17 @@
 //! How much is left to do, and how long it takes until nothing is, once nothing more is sent.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use crate::{cli::Api, http::Call};
+use crate::{
+    cli::Api,
+    status::{Status, Totals},
+};
 
 /// How often to look.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// What is read of `/v1/status`.
-#[derive(Debug, Deserialize)]
-struct Status {
-    results: Totals,
-    groups: BTreeMap<String, Group>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Totals {
-    invocations: u64,
-    open: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Group {
-    lag: u64,
-}
 
 /// How things stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,9 +68,7 @@ pub(super) async fn wait(api: &Api, from: Option<From>, deadline: Instant) -> Op
 
 /// Looks once; nothing if the API does not tell.
 pub(super) async fn look(api: &Api) -> Option<Look> {
-    let answer = Call::get(&api.api, "/v1/status").token(api.token.as_deref()).ok()?.answer().await.ok()?;
-    let status: Status = serde_json::from_slice(&answer).ok()?;
-    Some(Look::of(&status))
+    Some(Look::of(&Status::ask(api).await.ok()?))
 }
 
 impl Look {

@@ -164,8 +164,11 @@ async fn known(bus: &dyn Bus, name: &str) -> anyhow::Result<()> {
 
 async fn list(common: &Common) -> anyhow::Result<()> {
     let bus = open(common)?;
-    for group in bus.groups().await? {
-        let lag: u64 = bus.lag(&group.name).await?.iter().map(|lag| lag.records).sum();
+    let groups = bus.groups().await?;
+    let names: Vec<String> = groups.iter().map(|group| group.name.clone()).collect();
+    let lags = bus.lags(&names).await?;
+    for group in groups {
+        let lag: u64 = lags.get(&group.name).into_iter().flatten().map(|lag| lag.records).sum();
         if common.json {
             print::line(&json!({ "group": group.name, "lag": lag, "hasMembers": group.has_members }).to_string())?;
         } else {

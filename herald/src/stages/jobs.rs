@@ -1,13 +1,12 @@
 //! How the jobs of this process are, as `/v1/status` shows it.
 
+use contracts::names::GroupName;
 use job_runner::{Board, GroupState, GroupStatus};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-/// Every job by its full name; none where there are none.
-pub(super) fn shown(board: &Board) -> Option<Value> {
-    let each = board.status().into_iter().map(|status| (status.group.full_name().to_owned(), one(&status)));
-    let each: Map<_, _> = each.collect();
-    (!each.is_empty()).then_some(Value::Object(each))
+/// Every job by its group.
+pub(super) fn shown(board: &Board) -> Vec<(GroupName, Value)> {
+    board.status().into_iter().map(|status| (status.group.clone(), one(&status))).collect()
 }
 
 fn one(status: &GroupStatus) -> Value {

@@ -184,11 +184,13 @@ impl Publisher {
     /// The groups that left something and have not read all of it.
     async fn undrained(&self, previous: Option<&CatalogRecord>) -> anyhow::Result<HashSet<GroupName>> {
         let starts = previous.iter().flat_map(|previous| &previous.starts).filter(|start| start.left.is_some());
-        let groups: BTreeSet<GroupName> = starts.map(|start| start.group.clone()).collect();
-        let answers = ask_all(&self.bus, groups, |bus, group| {
-            Box::pin(async move { Ok(bus.lag(group.as_str()).await?.iter().any(|lag| lag.records > 0)) })
-        });
-        Ok(answers.await?.into_iter().filter(|(_, behind)| *behind).map(|(group, _)| group).collect())
+        let mut groups: HashSet<GroupName> = starts.map(|start| start.group.clone()).collect();
+        let names: Vec<String> = groups.iter().map(GroupName::to_string).collect();
+        let lags = self.bus.lags(&names).await?;
+        let is_behind =
+            |group: &GroupName| lags.get(group.as_str()).is_some_and(|all| all.iter().any(|lag| lag.records > 0));
+        groups.retain(is_behind);
+        Ok(groups)
     }
 
     /// Where the topics of events with a new job end now: nothing before names that job. A topic that was not there had
@@ -201,9 +203,10 @@ impl Publisher {
             jobs.filter(|job| !started.contains(job)).map(|(_, event)| event.topic()).collect();
         let partitions: Vec<TopicPartition> =
             asked.iter().filter_map(|topic| draft.topics.get(topic)).flat_map(TopicInfo::each).collect();
-        let answers = ask_all(&self.bus, partitions, |bus, at| bus.offset(at, Start::End)).await?;
+        let found = self.bus.offsets(&partitions, Start::End).await?;
         let mut ends: HashMap<String, Vec<(u32, u64)>> = HashMap::new();
-        for (at, end) in answers {
+        for at in partitions {
+            let end = found.get(&at).with_context(|| format!("the end of {at} cannot be told now; apply it again"))?;
             ends.entry(at.topic.as_str().to_owned()).or_default().push((at.partition.0, end.0));
         }
         Ok(ends)

@@ -1,7 +1,7 @@
 //! What callers are told while the bus, or whoever knows outcomes, does not do its part.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, atomic::Ordering},
     time::Duration,
 };
@@ -61,6 +61,13 @@ impl Bus for Held {
     fn offset<'a>(&'a self, at: &'a TopicPartition, place: Start) -> BoxFuture<'a, Result<Offset, Error>> {
         self.behind.offset(at, place)
     }
+    fn offsets<'a>(
+        &'a self,
+        of: &'a [TopicPartition],
+        place: Start,
+    ) -> BoxFuture<'a, Result<HashMap<TopicPartition, Offset>, Error>> {
+        self.behind.offsets(of, place)
+    }
     fn create(&self, topics: Vec<TopicSpec>) -> BoxFuture<'_, Result<(), Error>> {
         self.behind.create(topics)
     }
@@ -70,8 +77,8 @@ impl Bus for Held {
     fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>> {
         self.behind.topics()
     }
-    fn lag<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<Vec<Lag>, Error>> {
-        self.behind.lag(group)
+    fn lags<'a>(&'a self, groups: &'a [String]) -> BoxFuture<'a, Result<BTreeMap<String, Vec<Lag>>, Error>> {
+        self.behind.lags(groups)
     }
     fn groups(&self) -> BoxFuture<'_, Result<Vec<GroupInfo>, Error>> {
         self.behind.groups()

@@ -12,10 +12,13 @@ use runtime::problem::Problem;
 use serde::Serialize;
 
 use super::{Api, follow, json, newest, params::Params, stream, structured::Structured, unavailable};
+use crate::store::Page;
 
 #[derive(Serialize)]
 struct Topics {
     events: Vec<Known>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -34,7 +37,7 @@ struct Occurrences<'a> {
 }
 
 pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
-    params.only(&["name"])?;
+    params.only(if params.stream { &["name"] } else { &["name", "cursor", "limit"] })?;
     let wanted = follow::Wanted::new(params.all("name"))?;
     if params.stream {
         let Some(place) = api.handle.stream_place() else {
@@ -42,15 +45,21 @@ pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Respo
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
                 .with(header::RETRY_AFTER, HeaderValue::from_static("10")));
         };
-        let events = follow::events(api.bus.clone(), wanted, place).await.map_err(|error| unavailable(&error))?;
+        let events = follow::events(api.bus.clone(), api.handle.topics_seen(), wanted, place)
+            .await
+            .map_err(|error| unavailable(&error))?;
         return Ok(stream::answer(events, api.shutdown));
     }
+    let Page { after, limit } = params.page(|text| !text.is_empty())?;
     let topics = api.bus.topics().await.map_err(|error| unavailable(&error))?;
     let known = topics.into_iter().filter_map(|info| {
         let event = info.topic.as_str().strip_prefix(EVENT_PREFIX).filter(|event| wanted.takes(event))?;
         Some(Known { event: event.to_owned(), topic: info.topic.to_string(), partitions: info.partitions })
     });
-    Ok(json(&Topics { events: known.collect() }))
+    let mut known = known.skip_while(|known| after.as_ref().is_some_and(|after| known.event <= *after));
+    let events: Vec<Known> = known.by_ref().take(limit).collect();
+    let next = events.last().filter(|_| known.next().is_some()).map(|last| last.event.clone());
+    Ok(json(&Topics { events, next }))
 }
 
 pub(super) async fn show(

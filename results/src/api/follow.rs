@@ -5,12 +5,12 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use axum::{http::StatusCode, response::sse::Event};
 use bus::{Bus, Offset, Record, Start, TopicInfo, TopicPartition};
 use contracts::{pattern::fits, topics::EVENT_PREFIX};
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{Stream, stream};
 use runtime::problem::Problem;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinSet,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 use super::{stream as sse, structured::Structured};
@@ -22,8 +22,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const AHEAD: usize = 256 * 1024;
 /// What an event takes beside its bytes: an empty one takes room, too.
 const EMPTY: usize = 1024;
-/// How many ends of partitions are asked for at once.
-const QUESTIONS: usize = 64;
 /// How many bytes are read at once.
 const CHUNK: usize = 128 * 1024;
 /// How many patterns a stream may name.
@@ -63,16 +61,17 @@ impl Wanted {
 /// The stream. It begins where the topics end at this call, and has its place until it ends.
 pub(super) async fn events(
     bus: Arc<dyn Bus>,
+    seen: Seen,
     wanted: Wanted,
     place: OwnedSemaphorePermit,
 ) -> Result<impl Stream<Item = Event> + Send, bus::Error> {
     let topics = bus.topics().await?;
     let partitions: Vec<_> = topics.iter().filter(|info| wanted.takes_topic(info)).flat_map(TopicInfo::each).collect();
-    let starts = partitions.into_iter().map(async |at| Ok((bus.offset(&at, Start::End).await?, at)));
-    let starts = stream::iter(starts).buffer_unordered(QUESTIONS).try_collect().await?;
+    let mut ends = bus.offsets(&partitions, Start::End).await?;
+    let starts = partitions.into_iter().map(|at| (ends.remove(&at), at)).collect();
     let (to, from) = mpsc::unbounded_channel();
     let to = Reader { to, room: Arc::new(Semaphore::new(AHEAD)), reading: Arc::new(Semaphore::new(1)) };
-    tokio::spawn(follow(bus, wanted, starts, to));
+    tokio::spawn(follow(bus, seen, wanted, starts, to));
     // The bytes of an event are free again when the next one is asked for: then it has been handed on.
     Ok(stream::unfold((from, None, place), |(mut from, sent, place)| async move {
         drop(sent);
@@ -105,7 +104,13 @@ impl Reader {
 }
 
 /// Follows each partition in a task of its own, until the reader is gone.
-async fn follow(bus: Arc<dyn Bus>, wanted: Wanted, starts: Vec<(Offset, TopicPartition)>, to: Reader) {
+async fn follow(
+    bus: Arc<dyn Bus>,
+    seen: Seen,
+    wanted: Wanted,
+    starts: Vec<(Option<Offset>, TopicPartition)>,
+    to: Reader,
+) {
     let mut tasks = JoinSet::new();
     let mut known: HashSet<TopicPartition> = HashSet::new();
     for (from, at) in starts {
@@ -129,17 +134,25 @@ async fn follow(bus: Arc<dyn Bus>, wanted: Wanted, starts: Vec<(Offset, TopicPar
                 }
             }
         }
-        let Ok(topics) = bus.topics().await else { continue };
+        let Ok(topics) = seen.topics(&*bus).await else { continue };
         for at in topics.iter().filter(|info| wanted.takes_topic(info)).flat_map(TopicInfo::each) {
             if known.insert(at.clone()) {
-                tasks.spawn(partition(bus.clone(), at, Offset::ZERO, to.clone()));
+                tasks.spawn(partition(bus.clone(), at, Some(Offset::ZERO), to.clone()));
             }
         }
     }
 }
 
-/// Follows one partition; answers it when its topic is gone, or the bus, or the reader.
-async fn partition(bus: Arc<dyn Bus>, at: TopicPartition, mut from: Offset, to: Reader) -> TopicPartition {
+/// Follows one partition, from its end if it is not said from where; answers it when its topic is gone, or the bus, or the
+/// reader.
+async fn partition(bus: Arc<dyn Bus>, at: TopicPartition, from: Option<Offset>, to: Reader) -> TopicPartition {
+    let mut from = match from {
+        Some(from) => from,
+        None => match end(&*bus, &at).await {
+            Ok(end) => end,
+            Err(_) => return at,
+        },
+    };
     loop {
         let changed = bus.changed(&at, from).await;
         let reading = to.reading.acquire().await;
@@ -162,5 +175,33 @@ async fn partition(bus: Arc<dyn Bus>, at: TopicPartition, mut from: Offset, to: 
             }
             Err(_) => return at,
         }
+    }
+}
+
+/// Where a partition ends, once that can be told.
+async fn end(bus: &dyn Bus, at: &TopicPartition) -> Result<Offset, bus::Error> {
+    loop {
+        match bus.offset(at, Start::End).await {
+            Err(bus::Error::Unavailable(_)) => tokio::time::sleep(LOOK).await,
+            told => return told,
+        }
+    }
+}
+
+/// The topics as one of the streams saw them last: however many there are, they are asked for twice a second at most. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen(Arc<Mutex<Option<(Instant, Arc<[TopicInfo]>)>>>);
+
+impl Seen {
+    async fn topics(&self, bus: &dyn Bus) -> Result<Arc<[TopicInfo]>, bus::Error> {
+        let mut seen = self.0.lock().await;
+        if let Some((at, topics)) = &*seen
+            && at.elapsed() < LOOK / 2
+        {
+            return Ok(topics.clone());
+        }
+        let topics: Arc<[TopicInfo]> = bus.topics().await?.into();
+        *seen = Some((Instant::now(), topics.clone()));
+        Ok(topics)
     }
 }

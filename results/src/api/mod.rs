@@ -26,10 +26,12 @@ use axum::{
     routing::get,
 };
 use bus::Bus;
+use contracts::names::GroupName;
 use runtime::problem::Problem;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::follow::Seen;
 use crate::Handle;
 
 /// What the API needs.
@@ -42,7 +44,7 @@ pub struct Api {
     /// Names the consumer groups whose lag `/v1/status` shows.
     pub groups: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// How each job of this process is, for `/v1/status`; none where jobs run in other processes.
-    pub jobs: Arc<dyn Fn() -> Option<serde_json::Value> + Send + Sync>,
+    pub jobs: Arc<dyn Fn() -> Vec<(GroupName, serde_json::Value)> + Send + Sync>,
     /// What is wrong with the process, by part.
     pub troubles: Arc<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync>,
     /// Ends the streams.

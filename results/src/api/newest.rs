@@ -40,17 +40,15 @@ pub(super) async fn page(
 ) -> Result<(Vec<Record>, Option<Cursor>), bus::Error> {
     let mut cursor = cursor.unwrap_or_default();
     let budget = PAGE / topic.partitions.max(1) as usize;
-    let mut tails = Vec::with_capacity(topic.partitions as usize);
-    for at in topic.each() {
-        let before = match cursor.0.get(at.partition.0 as usize) {
-            Some(before) => *before,
-            None => {
-                let end = bus.offset(&at, Start::End).await?;
-                cursor.0.push(end);
-                end
-            }
-        };
-        tails.push(Tail::read(bus, &at, before, limit, budget).await?);
+    let partitions: Vec<TopicPartition> = topic.each().collect();
+    let begins = places(bus, &partitions, Start::Earliest).await?;
+    // Those that are new since the cursor was made, too.
+    let named = cursor.0.len().min(partitions.len());
+    cursor.0.truncate(named);
+    cursor.0.extend(places(bus, &partitions[named..], Start::End).await?);
+    let mut tails = Vec::with_capacity(partitions.len());
+    for ((at, begin), before) in partitions.iter().zip(begins).zip(&cursor.0) {
+        tails.push(Tail::read(bus, at, begin..*before, limit, budget).await?);
     }
     let (found, more) = merge(tails, limit);
     for record in &found {
@@ -59,6 +57,13 @@ pub(super) async fn page(
         }
     }
     Ok((found, more.then_some(cursor)))
+}
+
+/// A place in each of these partitions.
+async fn places(bus: &dyn Bus, of: &[TopicPartition], place: Start) -> Result<Vec<Offset>, bus::Error> {
+    let found = bus.offsets(of, place).await?;
+    let each = |at| found.get(at).copied().ok_or_else(|| bus::Error::Unavailable(format!("{at} cannot be asked")));
+    of.iter().map(each).collect()
 }
 
 /// The newest of all partitions, and whether there are more.
@@ -93,17 +98,16 @@ struct Tail {
 }
 
 impl Tail {
-    /// At most so many records and about so many bytes, but one at least.
+    /// At most so many records and about so many bytes of a range, but one at least.
     async fn read(
         bus: &dyn Bus,
         at: &TopicPartition,
-        before: Offset,
+        from: Range<Offset>,
         want: usize,
         budget: usize,
     ) -> Result<Self, bus::Error> {
-        let begin = bus.offset(at, Start::Earliest).await?;
         let (mut records, mut bytes) = (Vec::new(), 0);
-        let (mut to, mut window) = (before, WINDOW.min(want as u64));
+        let (begin, mut to, mut window) = (from.start, from.end, WINDOW.min(want as u64));
         while to > begin && records.len() < want && bytes < budget {
             let from = Offset(to.0.saturating_sub(window)).max(begin);
             let (part, is_all) = range(bus, at, from..to, want - records.len(), budget - bytes).await?;

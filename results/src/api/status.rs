@@ -1,27 +1,29 @@
-//! `GET /v1/status`: how far everything is behind, and how much there is.
+//! `GET /v1/status`: how far everything is behind, and how much there is. Groups and jobs are paged by the groups' names.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use axum::{extract::State, response::Response};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use bus::Lag;
 use runtime::problem::Problem;
 use serde::Serialize;
 
 use super::{Api, failed, json, params::Params, unavailable};
-use crate::store::Totals;
-
-/// How many groups are asked for at once.
-const QUESTIONS: usize = 32;
+use crate::store::{Page, Totals};
 
 #[derive(Serialize)]
 struct Answer {
     results: Totals,
     groups: BTreeMap<String, Group>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    jobs: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    jobs: BTreeMap<String, serde_json::Value>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     troubles: BTreeMap<&'static str, String>,
     topics: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -41,10 +43,43 @@ struct Partition {
 }
 
 pub(super) async fn show(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
-    params.only(&[])?;
+    params.only(&["cursor", "limit"])?;
+    let page = params.page(|text| !text.is_empty())?;
     let results = api.handle.ask(|reader| reader.totals()).await.map_err(|error| failed(&error))?;
-    let asked = (api.groups)().into_iter().map(async |name| {
-        let lags = api.bus.lag(&name).await.map_err(|error| unavailable(&error))?;
+    let (groups, jobs): (BTreeSet<String>, _) = ((api.groups)().into_iter().collect(), (api.jobs)());
+    let names: BTreeSet<&str> =
+        groups.iter().map(String::as_str).chain(jobs.iter().map(|(group, _)| group.as_str())).collect();
+    let (shown, next) = cut(&names, &page);
+    let asked: Vec<String> = groups.iter().filter(|name| shown.contains(name.as_str())).cloned().collect();
+    let _turn = api.handle.page_turn().await;
+    let lags = api.bus.lags(&asked).await.map_err(|error| unavailable(&error))?;
+    let topics = api.bus.topics().await.map_err(|error| unavailable(&error))?.len();
+    let of = |name: String| (Group::of(lags.get(&name).map_or(&[], Vec::as_slice)), name);
+    Ok(json(&Answer {
+        results,
+        groups: asked.into_iter().map(of).map(|(group, name)| (name, group)).collect(),
+        jobs: jobs
+            .iter()
+            .filter(|(group, _)| shown.contains(group.as_str()))
+            .map(|(group, job)| (group.full_name().to_owned(), job.clone()))
+            .collect(),
+        troubles: (api.troubles)().into_iter().collect(),
+        topics,
+        next,
+    }))
+}
+
+/// The names of a page, and the cursor of the next one if there is one.
+fn cut<'a>(names: &BTreeSet<&'a str>, page: &Page) -> (BTreeSet<&'a str>, Option<String>) {
+    let after = page.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let mut rest = names.range::<str, _>((after, Bound::Unbounded)).copied();
+    let shown: BTreeSet<&str> = rest.by_ref().take(page.limit).collect();
+    let next = shown.last().filter(|_| rest.next().is_some()).map(|last| (*last).to_owned());
+    (shown, next)
+}
+
+impl Group {
+    fn of(lags: &[Lag]) -> Self {
         let partitions = lags.iter().map(|lag| Partition {
             topic: lag.partition.topic.to_string(),
             partition: lag.partition.partition.0,
@@ -52,10 +87,6 @@ pub(super) async fn show(State(api): State<Api>, params: Params) -> Result<Respo
             end: lag.end.0,
             lag: lag.records,
         });
-        let group = Group { lag: lags.iter().map(|lag| lag.records).sum(), partitions: partitions.collect() };
-        Ok::<_, Problem>((name, group))
-    });
-    let groups = stream::iter(asked).buffer_unordered(QUESTIONS).try_collect().await?;
-    let topics = api.bus.topics().await.map_err(|error| unavailable(&error))?.len();
-    Ok(json(&Answer { results, groups, jobs: (api.jobs)(), troubles: (api.troubles)().into_iter().collect(), topics }))
+        Self { lag: lags.iter().map(|lag| lag.records).sum(), partitions: partitions.collect() }
+    }
 }

@@ -1,9 +1,10 @@
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::atomic::Ordering::SeqCst, time::Duration};
 
 use axum::{body::Body, http::Request};
 use bus::{
-    Outgoing, TopicSpec,
+    Offset, Outgoing, TopicPartition, TopicSpec,
     embedded::{Config as BusConfig, Embedded},
+    hostile::Flaky,
 };
 use contracts::{
     envelope::EventHeaders,
@@ -25,6 +26,7 @@ use crate::{
 
 struct Fixture {
     _folder: tempfile::TempDir,
+    flaky: Arc<Flaky>,
     bus: Arc<dyn Bus>,
     router: Router,
     shutdown: CancellationToken,
@@ -32,8 +34,14 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Self {
+        Self::with_groups(vec![crate::GROUP.to_owned()]).await
+    }
+
+    async fn with_groups(groups: Vec<String>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let bus: Arc<dyn Bus> = Arc::new(Embedded::open(&BusConfig::new(folder.path())).expect("a bus"));
+        let embedded = Arc::new(Embedded::open(&BusConfig::new(folder.path())).expect("a bus"));
+        let flaky = Arc::new(Flaky::new(embedded));
+        let bus: Arc<dyn Bus> = flaky.clone();
         // The facts are of long ago, and neither due nor to be deleted for that.
         let long = runtime::config::Duration::secs(1 << 32);
         let path = folder.path().join("results.db");
@@ -43,14 +51,17 @@ impl Fixture {
         let api = Api {
             handle: service.handle(),
             bus: bus.clone(),
-            groups: Arc::new(|| vec![crate::GROUP.to_owned()]),
-            jobs: Arc::new(|| None),
+            groups: Arc::new(move || groups.clone()),
+            jobs: Arc::new(|| {
+                let job = GroupName::of_definition(&"007".parse().expect("a name"));
+                vec![(job, serde_json::json!({ "state": "stopped" }))]
+            }),
             troubles: Arc::new(Vec::new),
             shutdown: shutdown.clone(),
         };
         tokio::spawn(service.run(shutdown.clone()));
         bus.create(vec![TopicSpec::new(PROGRESS), TopicSpec::new(RAW)]).await.expect("topics");
-        Self { _folder: folder, bus, router: router(api), shutdown }
+        Self { _folder: folder, flaky, bus, router: router(api), shutdown }
     }
 
     async fn tell(&self, progress: &[Progress]) {
@@ -340,5 +351,59 @@ async fn refusals_and_payloads_are_read_from_the_bus() {
     assert_eq!(response.headers()["herald-source"], "default");
     assert_eq!(response.headers()["x-content-type-options"], "nosniff");
     assert_eq!(response.into_body().collect().await.expect("a body").to_bytes(), body);
+    api.shutdown.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_hundred_groups_are_asked_for_in_a_few_questions_and_paged() {
+    let groups: BTreeSet<String> = (0..300).map(|number| format!("job.{number:03}")).collect();
+    let api = Fixture::with_groups(groups.iter().cloned().collect()).await;
+    api.bus.publish(vec![Outgoing::new(RAW, "k", "{}")]).await.expect("published");
+    for group in &groups {
+        api.bus.place(group, vec![(TopicPartition::new(RAW, 0), Offset::ZERO)]).await.expect("placed");
+    }
+    let (mut seen, mut jobs, mut cursor) = (BTreeSet::new(), Vec::new(), String::new());
+    for page in 0.. {
+        let before = api.flaky.asked.load(SeqCst);
+        let status = api.get(&format!("/v1/status?limit=120{cursor}")).await;
+        let asked = api.flaky.asked.load(SeqCst) - before;
+        // The stage may ask where to begin meanwhile.
+        assert!(asked <= 10, "{asked} questions to the bus for page {page}");
+        for (name, group) in status["groups"].as_object().expect("groups") {
+            assert_eq!((&group["lag"], &group["partitions"][0]["end"]), (&1.into(), &1.into()), "{name}");
+            assert!(seen.insert(name.clone()), "{name} is there twice");
+        }
+        jobs.extend(status["jobs"].as_object().into_iter().flat_map(|jobs| jobs.keys().cloned()));
+        let Some(next) = status["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!((seen, jobs), (groups, vec!["007".to_owned()]));
+    assert_eq!(api.get("/v1/status").await["groups"].as_object().map(serde_json::Map::len), Some(100));
+    api.shutdown.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_paged_and_a_stream_of_all_of_them_begins_with_a_few_questions() {
+    let api = Fixture::new().await;
+    let names: Vec<String> = (0..250).map(|number| format!("many.e{number:03}")).collect();
+    let topics = names.iter().map(|name| TopicSpec { partitions: Some(2), ..TopicSpec::new(format!("event.{name}")) });
+    api.bus.create(topics.collect()).await.expect("topics");
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = api.get(&format!("/v1/events?name=many.*&limit=99{cursor}")).await;
+        let events = page["events"].as_array().expect("a list");
+        seen.extend(events.iter().map(|one| one["event"].as_str().expect("a name").to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(seen, names);
+    assert_eq!(api.get("/v1/events?limit=1").await["events"].as_array().map(Vec::len), Some(1));
+    let before = api.flaky.asked.load(SeqCst);
+    let mut frames = api.stream("/v1/events").await;
+    // The topics, their ends and the first look for new topics; the stage may ask where to begin meanwhile.
+    let asked = api.flaky.asked.load(SeqCst) - before;
+    assert!(asked <= 10, "{asked} questions to the bus");
+    api.bus.publish(vec![Outgoing::new("event.many.e249", "k", "{}")]).await.expect("published");
+    assert_eq!(frames.next().await.expect("an event").0, "event");
     api.shutdown.cancel();
 }

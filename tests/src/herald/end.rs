@@ -25,7 +25,7 @@ impl Herald {
                 return Some(format!("invocations that are {state}: {found}"));
             }
         }
-        let status = get_blocking(api, "/v1/status", &self.fleet.given.token);
+        let status = get_blocking(api, "/v1/status?limit=1000", &self.fleet.given.token);
         // A group that has not begun yet has no position to be behind with.
         let has_begun = |group: &Value| group["partitions"].as_array().is_some_and(|each| !each.is_empty());
         let behind = |(name, group): (&String, &Value)| {

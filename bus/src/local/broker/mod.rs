@@ -61,7 +61,7 @@ pub(crate) enum Request {
     Advise { group: Arc<str>, partition: TopicPartition, next: Offset },
     Create { topics: Vec<TopicSpec>, reply: Reply<()> },
     Delete { topic: Topic, reply: Reply<()> },
-    Positions { group: String, reply: Reply<Vec<(TopicPartition, Offset)>> },
+    Positions { groups: Vec<String>, reply: Reply<Vec<(String, Vec<(TopicPartition, Offset)>)>> },
     Groups { reply: Reply<Vec<GroupInfo>> },
     Place { group: Arc<str>, positions: Vec<(TopicPartition, Offset)>, reply: Reply<()> },
     Forget { group: String, reply: Reply<()> },
@@ -224,8 +224,9 @@ impl Broker {
                 return false;
             }
             // What only asks writes nothing, and waits for nothing that is written.
-            Request::Positions { group, reply } => {
-                answer(reply, Ok(self.groups.positions(&group)));
+            Request::Positions { groups, reply } => {
+                let each = |group: String| (self.groups.positions(&group), group);
+                answer(reply, Ok(groups.into_iter().map(each).map(|(positions, group)| (group, positions)).collect()));
                 return false;
             }
             Request::Groups { reply } => {

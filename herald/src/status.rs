@@ -1,0 +1,75 @@
+//! What the API's `/v1/status` says, of all its pages.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::{
+    cli::Api,
+    http::{Call, Error, encode},
+};
+
+/// The most groups and jobs that a page may have.
+const LIMIT: usize = 1000;
+
+/// What is read of it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Status {
+    pub(crate) results: Totals,
+    pub(crate) groups: BTreeMap<String, Group>,
+    /// Where jobs run in the process that answers.
+    #[serde(default)]
+    pub(crate) jobs: BTreeMap<String, Job>,
+    /// What is wrong with the process that answers, by part.
+    #[serde(default)]
+    pub(crate) troubles: BTreeMap<String, String>,
+    #[serde(default)]
+    next: Option<String>,
+}
+
+/// How many invocations there are.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct Totals {
+    pub(crate) invocations: u64,
+    pub(crate) open: u64,
+}
+
+/// How far a group is behind.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) lag: u64,
+}
+
+/// How a job is.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) state: String,
+    pub(crate) since: Option<String>,
+    pub(crate) error: Option<String>,
+}
+
+impl Status {
+    /// Asks for it, page by page.
+    ///
+    /// # Errors
+    /// The API cannot be reached, refuses, or answers something else.
+    pub(crate) async fn ask(api: &Api) -> anyhow::Result<Self> {
+        let mut all = page(api, None).await?;
+        while let Some(cursor) = all.next.take() {
+            let more = page(api, Some(&cursor)).await?;
+            all.groups.extend(more.groups);
+            all.jobs.extend(more.jobs);
+            all.next = more.next.filter(|next| *next > cursor);
+        }
+        Ok(all)
+    }
+}
+
+async fn page(api: &Api, cursor: Option<&str>) -> anyhow::Result<Status> {
+    let cursor = cursor.map(|cursor| format!("&cursor={}", encode(cursor))).unwrap_or_default();
+    let call = Call::get(&api.api, &format!("/v1/status?limit={LIMIT}{cursor}")).token(api.token.as_deref())?;
+    let answer = call.answer().await?;
+    let unexpected =
+        |error: serde_json::Error| Error::Unexpected { base: api.api.to_string(), reason: error.to_string() };
+    Ok(serde_json::from_slice(&answer).map_err(unexpected)?)
+}
