@@ -20,7 +20,7 @@ use crate::{cli::BusOptions, exit::Usage};
 pub(crate) const DEFAULTS: &str = include_str!("../config.default.toml");
 
 /// The smallest embedded bus, in bytes: it takes some records of the largest kind.
-const LEAST_BUS: u64 = 4 * bus::MAX_RECORD as u64;
+const LEAST_BUS: u64 = 16 * 1024 * 1024;
 /// The most partitions of a topic of the embedded bus: each is a task and a row of every group.
 const MOST_PARTITIONS: u64 = 256;
 /// The most invocations that the detector remembers: 5 GB of them.
@@ -144,7 +144,7 @@ impl Config {
         });
         let others = [
             ("bus.partitions", u64::from(self.bus.partitions), 1, ""),
-            ("bus.max-bytes", self.bus.max_bytes.bytes(), LEAST_BUS, " bytes"),
+            ("bus.max-bytes", self.bus.max_bytes.bytes(), LEAST_BUS, " bytes (16MiB)"),
             ("detector.ids", self.detector.ids as u64, 1, ""),
             ("job-runner.queue-records", self.job_runner.queue_records as u64, 1, ""),
             ("job-runner.queue-bytes", self.job_runner.queue_bytes.bytes(), 1, " byte"),
