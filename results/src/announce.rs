@@ -10,7 +10,7 @@ use contracts::{
     topics::COMPLETED,
 };
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use uuid::Uuid;
 
 use crate::store::Announced;
@@ -76,17 +76,26 @@ fn encode(summary: &Summary) -> Vec<u8> {
     serde_json::to_vec(summary).expect("invariant: a summary is plain data with string keys")
 }
 
+/// What is announced, and the room that it takes until it is published.
+pub(crate) type Queued = (Announced, OwnedSemaphorePermit);
+
 /// Publishes what is announced, in order and each until it is durable, and tells how far it has come in the outbox. Ends
 /// with the channel; broken off, what is left stays in the outbox.
-pub(crate) async fn publish(bus: Arc<dyn Bus>, mut announced: mpsc::Receiver<Announced>, sent: watch::Sender<i64>) {
-    while let Some(Announced { id, summaries }) = announced.recv().await {
+pub(crate) async fn publish(
+    bus: Arc<dyn Bus>,
+    mut announced: mpsc::UnboundedReceiver<Queued>,
+    sent: watch::Sender<i64>,
+) {
+    while let Some((Announced { id, summaries, rest, .. }, _room)) = announced.recv().await {
         let mut records: Vec<Outgoing> = summaries.into_iter().map(record).collect();
         while !records.is_empty() {
             let rest = records.split_off(records.len().min(CHUNK));
             let chunk = std::mem::replace(&mut records, rest);
             publish_chunk(&*bus, chunk).await;
         }
-        sent.send_replace(id);
+        if rest.is_none() {
+            sent.send_replace(id);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use bus::{Bus, Delivery, Member, Start, TopicPartition, TopicSpec};
 use contracts::topics::{COMPLETED, PROGRESS};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval},
 };
@@ -21,18 +21,19 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use self::{
     gather::Gathered,
     patience::patiently,
-    work::{Done, Maintenance, Work},
+    work::{Done, Maintenance, PIECE, Work},
 };
 use crate::{
-    AfterLoss, Config, Error, GROUP, Handle, announce,
-    store::{Announced, Applied, Durable, Options, StoreError, Writer},
+    AfterLoss, Config, Error, GROUP, Handle,
+    announce::{self, Queued},
+    store::{Announced, Applied, Durable, Options, StoreError, Waiting, Writer},
     watch::Watches,
 };
 
 /// How often what was committed is made durable and the bus advised, and how often a failed transaction is tried again.
 const TICK: Duration = Duration::from_secs(1);
-/// How many transactions' announcements wait in memory to be published; more wait in the outbox.
-const ANNOUNCED: usize = 64;
+/// How many bytes of announcements wait in memory to be published; more wait in the outbox.
+const ANNOUNCED: usize = 16 * 1024 * 1024;
 /// How long the last announcements may take when the stage ends; what is left stays in the outbox.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -78,7 +79,7 @@ impl Service {
             bus.join(GROUP, vec![PROGRESS.into()]).await
         });
         let Some(member) = joined.await? else { return Ok(()) };
-        let (announced, to_publish) = mpsc::channel(ANNOUNCED);
+        let (announced, to_publish) = mpsc::unbounded_channel();
         let (sent_to, sent) = watch::channel(0);
         let publisher = tokio::spawn(announce::publish(self.bus.clone(), to_publish, sent_to));
         let mut stage = Stage {
@@ -93,7 +94,8 @@ impl Service {
             announced: Some(announced),
             publisher: AbortOnDropHandle::new(publisher),
             sent,
-            behind: Some(0),
+            room: Arc::new(Semaphore::new(ANNOUNCED)),
+            behind: Some(Waiting::default()),
             syncing: None,
             held: false,
         };
@@ -123,11 +125,13 @@ struct Stage {
     maintenance: Maintenance,
     durable: Durable,
     /// None once the stage ends.
-    announced: Option<mpsc::Sender<Announced>>,
+    announced: Option<mpsc::UnboundedSender<Queued>>,
     publisher: AbortOnDropHandle<()>,
     sent: watch::Receiver<i64>,
-    /// While announcements are read from the outbox, the last that was handed on.
-    behind: Option<i64>,
+    /// A permit for each byte that may still wait in memory.
+    room: Arc<Semaphore>,
+    /// While announcements are read from the outbox, where it goes on.
+    behind: Option<Waiting>,
     syncing: Option<JoinHandle<Synced>>,
     /// Whether a transaction failed and is not tried again before the next tick.
     held: bool,
@@ -139,11 +143,13 @@ impl Stage {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.begin();
-            // In this order: an end that was asked for, then what frees the writer, then more to read.
+            // In this order: an end that was asked for, then what frees the writer or gives it something to do, then more to
+            // read.
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
                 done = finished(&mut self.writer) => self.finish(done?)?,
+                _ = self.room.clone().acquire_many_owned(PIECE as u32), if self.behind.is_some() && !self.has_room() => {}
                 positions = synced(&mut self.syncing) => self.advise(positions??),
                 delivery = self.member.next() => self.take(delivery?, shutdown).await?,
                 _ = tick.tick() => self.tick()?,
@@ -156,7 +162,7 @@ impl Stage {
     fn begin(&mut self) {
         let Hands::Idle(_) = self.writer else { return };
         let sent = *self.sent.borrow();
-        let backlog = self.behind.filter(|_| self.announced.as_ref().is_some_and(|to| to.capacity() > 0));
+        let backlog = self.behind.filter(|_| self.announced.is_some() && self.has_room());
         let Some(work) = self.maintenance.next(&mut self.gathered, self.held, sent, backlog) else { return };
         if matches!(work, Work::Apply(_)) && self.gathered.is_paused() {
             self.gathered.resume(&*self.member);
@@ -189,7 +195,13 @@ impl Stage {
                     tracing::info!(store.deleted = trimmed.deleted, "retention deleted invocations");
                 }
             }
-            Done::Outbox(Ok(found)) => self.behind = found.and_then(|announced| self.hand_on(announced)),
+            Done::Outbox(Ok(None)) => self.behind = None,
+            Done::Outbox(Ok(Some(announced))) => {
+                let next = announced.next();
+                if self.hand_on(announced) {
+                    self.behind = Some(next);
+                }
+            }
             Done::Expired(Err(error)) | Done::Trimmed(Err(error)) | Done::Outbox(Err(error)) => {
                 if !error.is_passing() {
                     return Err(error.into());
@@ -207,17 +219,24 @@ impl Stage {
         let Some(announced) = applied.announced else { return };
         // Behind what still waits in the outbox, everything waits there.
         if self.behind.is_none() {
-            let before = announced.id - 1;
-            if self.announced.as_ref().is_none_or(|to| to.try_send(announced).is_err()) {
-                self.behind = Some(before);
-            }
+            let (whole, rest) = (Waiting { id: announced.id, index: 0 }, announced.rest.map(|_| announced.next()));
+            let fits = announced.bytes <= self.room.available_permits();
+            self.behind = if fits && self.hand_on(announced) { rest } else { Some(whole) };
         }
     }
 
-    /// Hands on what was in the outbox; answers where to go on.
-    fn hand_on(&self, announced: Announced) -> Option<i64> {
-        let (id, before) = (announced.id, self.behind);
-        if self.announced.as_ref().is_some_and(|to| to.try_send(announced).is_ok()) { Some(id) } else { before }
+    /// Whether more may be read from the outbox.
+    fn has_room(&self) -> bool {
+        self.room.available_permits() >= PIECE
+    }
+
+    /// Hands on what is to be published, in the room that there is: what is too large for it is one summary. False once
+    /// nothing is published any more.
+    fn hand_on(&self, announced: Announced) -> bool {
+        let bytes = announced.bytes.min(self.room.available_permits()) as u32;
+        // Only this takes room.
+        let Ok(room) = self.room.clone().try_acquire_many_owned(bytes) else { return false };
+        self.announced.as_ref().is_some_and(|to| to.send((announced, room)).is_ok())
     }
 
     fn tick(&mut self) -> Result<(), Error> {

@@ -16,7 +16,7 @@ use contracts::{
 use super::*;
 use crate::store::{
     Page,
-    tests::facts::{detected, done, occurrence, step},
+    tests::facts::{detected, done, large, occurrence, step},
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -263,6 +263,31 @@ async fn announcements_wait_in_the_outbox_while_the_bus_is_full() {
     let running = start(&bus, config(folder.path())).await;
     hostile.fill(false);
     eventually("it is announced", async || published(&bus).await.contains_key("a").then_some(())).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_announcements_than_memory_has_room_for_are_published_from_the_outbox() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let hostile = Arc::new(Hostile::new(7));
+    hostile.calm();
+    let bus: Arc<dyn Bus> = hostile.clone();
+    bus.create(vec![TopicSpec::new(PROGRESS)]).await.expect("topics");
+    let count = 2 * ANNOUNCED as u64 / PIECE as u64;
+    let mut expected = BTreeMap::new();
+    for number in 0..count {
+        let correlation = format!("c{number}");
+        publish(&bus, &large(&correlation, number, PIECE)).await;
+        expected.insert(correlation, 2);
+    }
+    hostile.fill(true);
+    let running = start(&bus, config(folder.path())).await;
+    for correlation in expected.keys() {
+        running.complete(correlation, 2).await;
+    }
+    assert!(published(&bus).await.is_empty());
+    hostile.fill(false);
+    eventually("everything is announced", async || (published(&bus).await == expected).then_some(())).await;
     running.stop().await;
 }
 

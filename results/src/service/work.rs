@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::gather::Gathered;
 use crate::{
     Config,
-    store::{Announced, Applied, Batch, Kept, StoreError, Trimmed, Writer},
+    store::{Announced, Applied, Batch, Kept, StoreError, Trimmed, Waiting, Writer},
 };
 
 /// How often retention looks for what is too old.
@@ -16,13 +16,16 @@ const TRIM: Duration = Duration::from_secs(10);
 /// How often, at most, deadlines are looked at; a short deadline is looked at more often.
 const EXPIRE: Duration = Duration::from_secs(60);
 
+/// How many bytes of summaries are made from the outbox at once; the last one may go beyond it.
+pub(super) const PIECE: usize = 1024 * 1024;
+
 /// One thing to do; it blocks.
 #[derive(Debug)]
 pub(super) enum Work {
     Apply(Batch),
     Expire(Timestamp),
     Trim(Kept),
-    Outbox(i64),
+    Outbox(Waiting),
 }
 
 /// What came of it.
@@ -42,7 +45,7 @@ impl Work {
             }
             Self::Expire(since) => Done::Expired(writer.expire(since)),
             Self::Trim(kept) => Done::Trimmed(writer.trim(kept)),
-            Self::Outbox(after) => Done::Outbox(writer.outbox(after)),
+            Self::Outbox(from) => Done::Outbox(writer.outbox(from, PIECE)),
         };
         (writer, done)
     }
@@ -100,7 +103,13 @@ impl Maintenance {
     }
 
     /// What to do next. `sent` is how far the outbox was published, `behind` where reading it goes on, if that is wanted.
-    pub(super) fn next(&mut self, gathered: &mut Gathered, held: bool, sent: i64, behind: Option<i64>) -> Option<Work> {
+    pub(super) fn next(
+        &mut self,
+        gathered: &mut Gathered,
+        held: bool,
+        sent: i64,
+        behind: Option<Waiting>,
+    ) -> Option<Work> {
         let batch = !held && !gathered.is_empty();
         if (!batch || !self.turn)
             && let Some(work) = self.upkeep(behind)
@@ -119,12 +128,12 @@ impl Maintenance {
         None
     }
 
-    fn upkeep(&mut self, behind: Option<i64>) -> Option<Work> {
+    fn upkeep(&mut self, behind: Option<Waiting>) -> Option<Work> {
         if self.stopped {
             return None;
         }
-        if let Some(after) = behind {
-            return Some(Work::Outbox(after));
+        if let Some(from) = behind {
+            return Some(Work::Outbox(from));
         }
         let ago = |length| Timestamp::now().checked_sub(length).unwrap_or(Timestamp::MIN);
         if std::mem::take(&mut self.expire) {

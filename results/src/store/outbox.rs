@@ -8,13 +8,64 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{StoreError, body};
 
-/// The correlations that one transaction completed.
+/// Correlations that one transaction completed.
 #[derive(Debug)]
 pub struct Announced {
-    /// Its place in the outbox, for [`super::Batch::sent`].
+    /// Its place in the outbox, for [`super::Batch::sent`] once there is no rest.
     pub id: i64,
     /// What to publish.
     pub summaries: Vec<Summary>,
+    /// How many bytes they have as JSON.
+    pub bytes: usize,
+    /// The first of the transaction's correlations that is not among them, if there is one: it waits in the outbox.
+    pub rest: Option<usize>,
+}
+
+/// A place in the outbox: a row, and one of its correlations. The next row stands for one that is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// The row.
+    pub id: i64,
+    /// The correlation, counted from 0.
+    pub index: usize,
+}
+
+impl Announced {
+    pub(super) fn new(id: i64) -> Self {
+        Self { id, summaries: Vec::new(), bytes: 0, rest: None }
+    }
+
+    /// Adds a summary; false once there are `most` bytes.
+    pub(super) fn push(&mut self, summary: Summary, most: usize) -> bool {
+        self.bytes += size(&summary);
+        self.summaries.push(summary);
+        self.bytes < most
+    }
+
+    /// What comes behind it.
+    pub fn next(&self) -> Waiting {
+        match self.rest {
+            Some(index) => Waiting { id: self.id, index },
+            None => Waiting { id: self.id + 1, index: 0 },
+        }
+    }
+}
+
+/// How many bytes a summary has as JSON.
+fn size(summary: &Summary) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, summary).expect("invariant: a summary is plain data with string keys");
+    count.0
 }
 
 pub(super) fn put(connection: &Connection, ids: &[CorrelationId]) -> Result<i64, StoreError> {
@@ -24,9 +75,9 @@ pub(super) fn put(connection: &Connection, ids: &[CorrelationId]) -> Result<i64,
         .map_err(StoreError::doing("write"))
 }
 
-pub(super) fn after(connection: &Connection, id: i64) -> Result<Option<(i64, Vec<CorrelationId>)>, StoreError> {
+pub(super) fn from(connection: &Connection, id: i64) -> Result<Option<(i64, Vec<CorrelationId>)>, StoreError> {
     let found: Option<(i64, Vec<u8>)> = connection
-        .prepare_cached("SELECT id, body FROM outbox WHERE id > ?1 ORDER BY id LIMIT 1")
+        .prepare_cached("SELECT id, body FROM outbox WHERE id >= ?1 ORDER BY id LIMIT 1")
         .and_then(|mut statement| statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional())
         .map_err(StoreError::doing("read"))?;
     found.map(|(id, body)| Ok((id, body::decode(&body, id)?))).transpose()

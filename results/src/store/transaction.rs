@@ -1,7 +1,7 @@
 //! A transaction under way: facts are folded in memory, and each row that changed is written once.
 
 use bus::Record;
-use contracts::{ids::CorrelationId, summary::Summary};
+use contracts::ids::CorrelationId;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -19,6 +19,9 @@ use crate::{
 
 /// Of how many unreadable records of a partition, the newest, the store keeps why.
 pub(super) const UNREADABLE: i64 = 1000;
+
+/// How many bytes of summaries a transaction makes at most; the rest is made from the outbox.
+const COMPLETED: usize = 4 * 1024 * 1024;
 
 /// A transaction under way.
 pub(super) struct Transaction<'a> {
@@ -195,17 +198,18 @@ impl<'a> Transaction<'a> {
         for key in &dirty {
             created += i64::from(self.store(key)?);
         }
-        let mut completed = Vec::new();
+        // It has no place in the outbox yet.
+        let (mut completed, mut ids) = (Announced::new(0), Vec::new());
         let mut changes = Vec::with_capacity(self.touched.len());
         for one in std::mem::take(&mut self.touched) {
-            self.settle(one, &mut changes, &mut completed)?;
+            self.settle(one, &mut changes, &mut completed, &mut ids)?;
         }
         let mut applied = Applied { changes, announced: None, unreadable: self.unreadable };
-        if !completed.is_empty() {
-            let ids: Vec<CorrelationId> = completed.iter().map(|summary| summary.correlation.clone()).collect();
+        if !ids.is_empty() {
             let id = outbox::put(self.connection, &ids)?;
             row::add_total(self.connection, "completed", ids.len() as i64)?;
-            applied.announced = Some(Announced { id, summaries: completed });
+            let rest = Some(completed.summaries.len()).filter(|next| *next < ids.len());
+            applied.announced = Some(Announced { id, rest, ..completed });
         }
         row::add_total(self.connection, "invocations", created)?;
         row::add_total(self.connection, "unreadable", self.unreadable as i64)?;
@@ -258,7 +262,13 @@ impl<'a> Transaction<'a> {
     }
 
     /// Writes a correlation's counters, and notes what is to be told of it.
-    fn settle(&mut self, one: Key, changes: &mut Vec<Change>, completed: &mut Vec<Summary>) -> Result<(), StoreError> {
+    fn settle(
+        &mut self,
+        one: Key,
+        changes: &mut Vec<Change>,
+        completed: &mut Announced,
+        ids: &mut Vec<CorrelationId>,
+    ) -> Result<(), StoreError> {
         let correlation = one.0.clone();
         let Some(group) = self.memory.groups.get_mut(&correlation) else { return Ok(()) };
         let (revision, was_complete) = group.before.take().unwrap_or_default();
@@ -272,11 +282,15 @@ impl<'a> Transaction<'a> {
         }
         let complete = tally.is_complete();
         if complete && (tally.revision > revision || self.expired && !was_complete) {
-            // The only row of a correlation is in memory, and most correlations have only one.
-            completed.push(match self.memory.rows.get(&one).filter(|_| !many) {
-                Some(row) => reader::alone(&row.state, &tally),
-                None => reader::announcement(self.connection, self.hashes, &correlation, &tally)?,
-            });
+            ids.push(correlation.clone());
+            if completed.bytes < COMPLETED {
+                // The only row of a correlation is in memory, and most correlations have only one.
+                let summary = match self.memory.rows.get(&one).filter(|_| !many) {
+                    Some(row) => reader::alone(&row.state, &tally),
+                    None => reader::announcement(self.connection, self.hashes, &correlation, &tally)?,
+                };
+                completed.push(summary, COMPLETED);
+            }
         }
         changes.push(Change { correlation, revision: tally.revision, complete });
         Ok(())

@@ -10,7 +10,8 @@ use bus::{Offset, Record};
 use rusqlite::Connection;
 
 use super::{
-    Announced, Durable, Reader, StoreError, file, memory::Memory, outbox, reader, row::Hashes, transaction::Transaction,
+    Announced, Durable, Reader, StoreError, Waiting, file, memory::Memory, outbox, reader, row::Hashes,
+    transaction::Transaction,
 };
 use crate::{fold::Told, watch::Change};
 
@@ -142,21 +143,27 @@ impl Writer {
         })
     }
 
-    /// What was announced behind a place in the outbox, as it stands now; what reopened since is left out, as it will be
-    /// announced again.
+    /// What was announced from a place in the outbox on, as it stands now, of one row and about `most` bytes; what reopened
+    /// since is left out, as it will be announced again.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn outbox(&self, after: i64) -> Result<Option<Announced>, StoreError> {
-        let Some((id, correlations)) = outbox::after(&self.connection, after)? else { return Ok(None) };
-        let mut summaries = Vec::with_capacity(correlations.len());
-        for correlation in correlations {
-            let Some(tally) = reader::tally(&self.connection, self.hashes, &correlation)? else { continue };
-            if tally.is_complete() {
-                summaries.push(reader::announcement(&self.connection, self.hashes, &correlation, &tally)?);
+    pub fn outbox(&self, from: Waiting, most: usize) -> Result<Option<Announced>, StoreError> {
+        let Some((id, correlations)) = outbox::from(&self.connection, from.id)? else { return Ok(None) };
+        let first = if id == from.id { from.index } else { 0 };
+        let mut announced = Announced::new(id);
+        for (index, correlation) in correlations.iter().enumerate().skip(first) {
+            let Some(tally) = reader::tally(&self.connection, self.hashes, correlation)? else { continue };
+            if !tally.is_complete() {
+                continue;
+            }
+            let summary = reader::announcement(&self.connection, self.hashes, correlation, &tally)?;
+            if !announced.push(summary, most) {
+                announced.rest = Some(index + 1).filter(|next| *next < correlations.len());
+                break;
             }
         }
-        Ok(Some(Announced { id, summaries }))
+        Ok(Some(announced))
     }
 
     /// Runs a transaction: all of `work`, or nothing of it.

@@ -9,10 +9,10 @@ use contracts::{
 use jiff::ToSpan;
 use proptest::prelude::*;
 
-use super::facts::{self, detected, done, occurrence, step};
+use super::facts::{self, detected, done, large, occurrence, step};
 use crate::{
     fold::Tally,
-    store::{Applied, Batch, Filter, Kept, Options, Page, Read, StoreError, Writer},
+    store::{Applied, Batch, Filter, Kept, Options, Page, Read, StoreError, Waiting, Writer},
 };
 
 struct Fixture {
@@ -174,18 +174,38 @@ fn a_single_invocation_beyond_its_deadline_is_announced_once() {
 }
 
 #[test]
+fn summaries_are_made_within_bytes_and_the_rest_of_a_transaction_waits_in_the_outbox() {
+    let mut store = Fixture::new();
+    let mebi = 1 << 20;
+    let names: Vec<String> = (0..10).map(|number| format!("c{number}")).collect();
+    let facts = names.iter().zip(0..).flat_map(|(name, number)| large(name, number, mebi)).collect::<Vec<_>>();
+    let first = store.apply(&facts).announced.expect("announced");
+    assert!((4 * mebi..6 * mebi).contains(&first.bytes), "{}", first.bytes);
+    let mut seen: Vec<String> = first.summaries.iter().map(|one| one.correlation.to_string()).collect();
+    let mut from = first.next();
+    assert!(first.rest.is_some());
+    store.restart();
+    while let Some(more) = store.writer().outbox(from, mebi).expect("read") {
+        assert!((1..=2).contains(&more.summaries.len()) && more.bytes < 3 * mebi, "{}", more.bytes);
+        seen.extend(more.summaries.iter().map(|one| one.correlation.to_string()));
+        from = more.next();
+    }
+    assert_eq!((seen, from), (names, Waiting { id: first.id + 1, index: 0 }));
+}
+
+#[test]
 fn what_was_not_published_waits_in_the_outbox_as_it_stands_now() {
     let mut store = Fixture::new();
     store.apply(&done("a", 1));
     let last = store.apply(&done("b", 2)).announced.expect("announced").id;
     store.apply(&[detected(&occurrence("b", 3), &["log"])]);
     store.restart();
-    let first = store.writer().outbox(0).expect("read").expect("a row");
+    let first = store.writer().outbox(Waiting::default(), usize::MAX).expect("read").expect("a row");
     assert_eq!(first.summaries.iter().map(|one| one.correlation.as_str()).collect::<Vec<_>>(), ["a"]);
-    let second = store.writer().outbox(first.id).expect("read").expect("a row");
+    let second = store.writer().outbox(first.next(), usize::MAX).expect("read").expect("a row");
     assert_eq!((second.id, second.summaries.len()), (last, 0), "it has reopened, and will be announced again");
     store.writer().apply(&Batch { sent: Some(last), ..Batch::default() }).expect("applied");
-    assert!(store.writer().outbox(0).expect("read").is_none());
+    assert!(store.writer().outbox(Waiting::default(), usize::MAX).expect("read").is_none());
 }
 
 #[test]
@@ -195,7 +215,8 @@ fn pages_of_a_correlation_hold_everything_once_oldest_first() {
     for chunk in numbers.chunks(7) {
         store.apply(&chunk.iter().flat_map(|number| done("big", *number)).collect::<Vec<_>>());
     }
-    let announced = store.writer().outbox(0).expect("read").expect("a row").summaries.remove(0);
+    let announced =
+        store.writer().outbox(Waiting::default(), usize::MAX).expect("read").expect("a row").summaries.remove(0);
     assert_eq!((announced.counters.invocations, announced.invocations.len()), (250, 0), "too many to be listed");
     let (mut after, mut seen) = (announced.next, Vec::new());
     while let Some(cursor) = after {

@@ -100,6 +100,15 @@ pub(crate) fn done(correlation: &str, number: u64) -> Vec<Progress> {
     vec![detected(&occurrence, &["log"]), step(&occurrence, "log", 1, AttemptState::Succeeded)]
 }
 
+/// A correlation that completes with a result of so many bytes.
+pub(crate) fn large(correlation: &str, number: u64, bytes: usize) -> Vec<Progress> {
+    let mut facts = done(correlation, number);
+    if let Some(Progress { fact: Fact::Job(step), .. }) = facts.last_mut() {
+        step.result = Some(RawValue::from_string(format!("\"{}\"", "x".repeat(bytes))).expect("JSON"));
+    }
+    facts
+}
+
 pub(crate) fn record(offset: u64, progress: &Progress) -> Record {
     Record {
         topic: Topic::from(PROGRESS),
