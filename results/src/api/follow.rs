@@ -190,7 +190,10 @@ async fn end(bus: &dyn Bus, at: &TopicPartition) -> Result<Offset, bus::Error> {
 
 /// The topics as one of the streams saw them last: however many there are, they are asked for twice a second at most. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Seen(Arc<Mutex<Option<(Instant, Arc<[TopicInfo]>)>>>);
+pub(crate) struct Seen(Arc<Mutex<Option<Look>>>);
+
+/// When they were looked at, and what there was.
+type Look = (Instant, Arc<[TopicInfo]>);
 
 impl Seen {
     async fn topics(&self, bus: &dyn Bus) -> Result<Arc<[TopicInfo]>, bus::Error> {

@@ -49,6 +49,8 @@ const TRIM_COMMITS: u32 = 16;
 /// Why a bus has stopped whose process ends.
 const CLOSED: &str = "the bus was closed";
 
+/// Where groups stand, by name.
+type Positions = Vec<(String, Vec<(TopicPartition, Offset)>)>;
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 pub(crate) enum Request {
@@ -61,7 +63,7 @@ pub(crate) enum Request {
     Advise { group: Arc<str>, partition: TopicPartition, next: Offset },
     Create { topics: Vec<TopicSpec>, reply: Reply<()> },
     Delete { topic: Topic, reply: Reply<()> },
-    Positions { groups: Vec<String>, reply: Reply<Vec<(String, Vec<(TopicPartition, Offset)>)>> },
+    Positions { groups: Vec<String>, reply: Reply<Positions> },
     Groups { reply: Reply<Vec<GroupInfo>> },
     Place { group: Arc<str>, positions: Vec<(TopicPartition, Offset)>, reply: Reply<()> },
     Forget { group: String, reply: Reply<()> },

@@ -1,6 +1,7 @@
 //! `herald doctor`: whether the configuration and the bus are fit, and what to do where they are not.
 
 mod embedded;
+mod running;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -10,7 +11,7 @@ use serde_json::json;
 
 use super::topics::Needs;
 use crate::{
-    cli::BusOptions,
+    cli::{Api, BusOptions},
     config::{self, Config, Kind},
     exit,
     print::{self, BOLD, DIM},
@@ -34,6 +35,8 @@ pub(crate) struct Options {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    api: Api,
     #[command(flatten)]
     bus: BusOptions,
 }
@@ -67,12 +70,14 @@ async fn look(options: &Options) -> Vec<Finding> {
     // Whoever names brokers means them.
     if config.bus.kind == Kind::Embedded && options.bus.brokers.is_none() {
         found.extend(embedded::check(&config.embedded()));
+        found.extend(running::check(&options.api).await);
         return found;
     }
     match config.kafka("doctor") {
         Ok(told) => found.extend(kafka(options, &config, &told).await),
         Err(error) => found.push(Finding::problem("configuration", error.to_string(), "mend it, and look again")),
     }
+    found.extend(running::check(&options.api).await);
     found
 }
 
