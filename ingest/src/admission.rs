@@ -101,14 +101,18 @@ fn is_json(media_type: &HeaderValue) -> bool {
     })
 }
 
+/// The parameters of the query, decoded.
+fn parameters(uri: &Uri) -> form_urlencoded::Parse<'_> {
+    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+}
+
 /// Whether the query has nothing but `wait`, once.
 ///
 /// # Errors
 /// 400, naming what else there is.
 pub(crate) fn check_query(uri: &Uri) -> Result<(), Problem> {
     let mut waits = 0;
-    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let name = pair.split('=').next().unwrap_or_default();
+    for (name, _) in parameters(uri) {
         if name != "wait" {
             let name: String = name.chars().take(MAX_SOURCE).collect();
             let detail = format!("there is no parameter `{name}` here; there is wait, as in `?wait=30s`");
@@ -127,17 +131,15 @@ pub(crate) fn check_query(uri: &Uri) -> Result<(), Problem> {
 /// # Errors
 /// The text is no wait.
 pub(crate) fn wait_of(head: &Parts) -> Result<Option<Duration>, wait::WaitError> {
-    let asked = head.uri.query().and_then(|query| {
-        query.split('&').find_map(|pair| pair.strip_prefix("wait=").or((pair == "wait").then_some("")))
-    });
+    let asked = parameters(&head.uri).find_map(|(name, value)| (name == "wait").then_some(value));
     let asked = asked.or_else(|| {
         let preferences = head.headers.get_all(PREFER).into_iter().filter_map(|value| value.to_str().ok());
         preferences.flat_map(|value| value.split([',', ';'])).find_map(|preference| {
             let (name, value) = preference.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"'))
+            name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').into())
         })
     });
-    asked.map(wait::parse).transpose()
+    asked.map(|asked| wait::parse(&asked)).transpose()
 }
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -198,7 +200,7 @@ mod tests {
     #[test]
     fn a_parameter_that_means_nothing_is_refused_by_name() {
         let check = |uri: &str| check_query(&uri.parse().expect(uri)).map_err(|problem| problem.detail);
-        for right in ["/hasura", "/hasura?", "/hasura?wait=1s", "/hasura?wait=1s&"] {
+        for right in ["/hasura", "/hasura?", "/hasura?wait=1s", "/hasura?wait=1s&", "/hasura?w%61it=1s"] {
             assert_eq!(check(right), Ok(()), "{right}");
         }
         assert!(check("/hasura?wiat=1s").expect_err("unknown").contains("`wiat`"));
@@ -212,6 +214,8 @@ mod tests {
         assert_eq!(wait("/hasura", &[]), Ok(None));
         assert_eq!(wait("/hasura?a=b&wait=30s", &[("prefer", "wait=7")]), seconds(30));
         assert_eq!(wait("/hasura?await=1", &[("prefer", "respond-async, Wait = \"7\"; x=1")]), seconds(7));
+        assert_eq!(wait("/hasura?wait=%33%30s", &[]), seconds(30));
+        assert_eq!(wait("/hasura?w%61it=30s", &[]), seconds(30));
         for nonsense in ["/hasura?wait", "/hasura?wait=", "/hasura?wait=-1", "/hasura?wait=soon"] {
             assert_eq!(wait(nonsense, &[]), Err(()), "{nonsense}");
         }

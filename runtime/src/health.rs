@@ -12,6 +12,8 @@ use axum::{
 };
 use serde::Serialize;
 
+use crate::problem::read_only;
+
 /// The checks of a process, by name. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Health(Arc<Mutex<Vec<Entry>>>, Arc<Mutex<Vec<Reporter>>>);
@@ -112,6 +114,7 @@ impl Health {
     pub fn router(&self) -> Router {
         const CLOSE: [(header::HeaderName, HeaderValue); 1] = [(header::CONNECTION, HeaderValue::from_static("close"))];
         let routes = Router::new().route("/healthz", get(async || "alive\n")).route("/readyz", get(readyz));
+        let routes = routes.method_not_allowed_fallback(read_only);
         routes.layer(map_response(async |response: Response| (CLOSE, response))).with_state(self.clone())
     }
 }

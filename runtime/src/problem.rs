@@ -69,6 +69,12 @@ impl IntoResponse for Problem {
     }
 }
 
+/// The answer to every other method where something is only read. For `method_not_allowed_fallback`.
+pub async fn read_only() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this is only read; use GET")
+        .with(header::ALLOW, HeaderValue::from_static("GET,HEAD"))
+}
+
 /// How much of a refusal in plain text is passed on, in bytes.
 const SHOWN: usize = 4096;
 
@@ -86,7 +92,11 @@ pub async fn answered(response: Response<Body>) -> Response<Body> {
         return Response::from_parts(parts, body);
     }
     let text = axum::body::to_bytes(body, SHOWN).await.unwrap_or_default();
-    let mut response: Response<Body> = Problem::new(parts.status, String::from_utf8_lossy(&text)).into_http();
+    let problem = match parts.status {
+        status if !text.is_empty() => Problem::new(status, String::from_utf8_lossy(&text)),
+        status => Problem::new(status, "the request was refused, and nothing more is known of why"),
+    };
+    let mut response: Response<Body> = problem.into_http();
     parts.headers.remove(header::CONTENT_TYPE);
     parts.headers.remove(header::CONTENT_LENGTH);
     response.headers_mut().extend(parts.headers);
@@ -118,6 +128,9 @@ mod tests {
         assert!(response.headers()["allow"] == "GET" && response.headers()["cache-control"] == "no-store");
         let body = axum::body::to_bytes(response.into_body(), SHOWN).await.expect("a body");
         assert!(String::from_utf8_lossy(&body).contains(r#""detail":"Invalid `UTF-8`""#), "{body:?}");
+        let silent = answered(StatusCode::BAD_REQUEST.into_response()).await;
+        let body = axum::body::to_bytes(silent.into_body(), SHOWN).await.expect("a body");
+        assert!(!String::from_utf8_lossy(&body).contains(r#""detail":"""#), "{body:?}");
         let fine = answered("alive".into_response()).await;
         assert_eq!(fine.headers()["cache-control"], "no-store");
         assert!(fine.headers()["content-type"].as_bytes().starts_with(b"text/plain"));

@@ -2,23 +2,29 @@
 
 use axum::{
     Router,
-    extract::{Path, State},
-    http::{StatusCode, header},
+    extract::{Path, RawQuery, State},
+    http::{StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use contracts::names::{EventName, EventRef};
-use runtime::problem::Problem;
+use runtime::problem::{Problem, read_only};
 
 use super::Catalogs;
 
 /// The route.
 pub(super) fn router(catalogs: Catalogs) -> Router {
-    Router::new().route("/v1/schemas/{event}/{version}", get(show)).with_state(catalogs)
+    Router::new()
+        .route("/v1/schemas/{event}/{version}", get(show))
+        .method_not_allowed_fallback(read_only)
+        .with_state(catalogs)
 }
 
 /// The answer to a path that nobody serves.
-pub(super) async fn nowhere() -> Problem {
+pub(super) async fn nowhere(uri: Uri) -> Problem {
+    if uri.path().len() > 1 && uri.path().ends_with('/') {
+        return Problem::new(StatusCode::NOT_FOUND, "no path of the API ends with a slash; ask without it");
+    }
     Problem::new(
         StatusCode::NOT_FOUND,
         "the API has /v1/correlations/{id}, /v1/invocations, /v1/events, /v1/events/{name}, /v1/rejected, \
@@ -26,7 +32,14 @@ pub(super) async fn nowhere() -> Problem {
     )
 }
 
-async fn show(State(catalogs): State<Catalogs>, Path((event, version)): Path<(String, String)>) -> Response {
+async fn show(
+    State(catalogs): State<Catalogs>,
+    Path((event, version)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    if query.is_some_and(|query| !query.is_empty()) {
+        return Problem::new(StatusCode::BAD_REQUEST, "there are no parameters here").into_response();
+    }
     let unknown =
         || Problem::new(StatusCode::NOT_FOUND, format!("no event `{event}` of version {version} has a schema"));
     let (Ok(name), Ok(version)) = (event.parse::<EventName>(), version.parse::<u32>()) else {

@@ -27,7 +27,7 @@ use axum::{
 };
 use bus::Bus;
 use contracts::names::GroupName;
-use runtime::problem::Problem;
+use runtime::problem::{Problem, read_only};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -62,10 +62,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/raw/{partition}/{offset}", get(raw::show))
         .route("/v1/raw/{partition}/{offset}/why", get(why::show))
         .route("/v1/status", get(status::show))
-        .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this is only read; use GET")
-                .with(header::ALLOW, HeaderValue::from_static("GET,HEAD"))
-        })
+        .method_not_allowed_fallback(read_only)
         .with_state(api)
 }
 

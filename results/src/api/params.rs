@@ -1,6 +1,6 @@
 //! The parameters of a question.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -18,7 +18,7 @@ const LIMIT: (usize, usize) = (100, 1000);
 #[derive(Debug)]
 pub(super) struct Params {
     pairs: Vec<(String, String)>,
-    /// Whether `Accept` names `text/event-stream`.
+    /// Whether `Accept` prefers `text/event-stream`.
     pub(super) stream: bool,
 }
 
@@ -34,10 +34,32 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
             .await
             .map_err(|error| bad(format!("the query cannot be read: {error}")))?;
         let accepted = parts.headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let stream = accepted.flat_map(|value| value.split(',')).any(|kind| {
-            kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
-        });
-        Ok(Self { pairs, stream })
+        Ok(Self { pairs, stream: prefers_stream(accepted.flat_map(|value| value.split(','))) })
+    }
+}
+
+/// Whether a stream is preferred to JSON. A stream is only for who names it; of two that are as welcome, the one that is named
+/// first counts, and what is named counts before what a `*` stands for.
+fn prefers_stream<'a>(accepted: impl Iterator<Item = &'a str>) -> bool {
+    let (mut stream, mut json, mut any) = (None, None, 0);
+    for (place, range) in accepted.enumerate() {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+        // What is no number is no wish.
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+        let weight = weight.and_then(|weight| weight.parse::<f32>().ok()).unwrap_or(1.0);
+        let weight = (weight.clamp(0.0, 1.0) * 1000.0) as u32;
+        match kind.as_str() {
+            "text/event-stream" => stream = stream.or(Some((weight, Reverse(place)))),
+            "application/json" => json = json.or(Some((weight, Reverse(place)))),
+            "application/*" | "*/*" => any = any.max(weight),
+            _ => {}
+        }
+    }
+    match (stream, json) {
+        (None | Some((0, _)), _) => false,
+        (Some(stream), Some(json)) => stream > json,
+        (Some((stream, _)), None) => stream >= any,
     }
 }
 
@@ -95,5 +117,33 @@ impl Params {
             return Err(bad("`cursor` is the `next` of the page before, as it was given"));
         }
         Ok(Page { after, limit })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_for_who_prefers_it() {
+        for (accept, stream) in [
+            ("", false),
+            ("*/*", false),
+            ("text/*", false),
+            ("text/event-stream", true),
+            ("Text/Event-Stream; charset=utf-8", true),
+            ("text/event-stream;q=0", false),
+            ("text/event-stream; q=0.000, */*", false),
+            ("application/json, text/event-stream", false),
+            ("text/event-stream, application/json", true),
+            ("application/json;q=0.5, text/event-stream;q=0.9", true),
+            ("text/event-stream;q=0.5, application/json", false),
+            ("text/event-stream, */*;q=0.1", true),
+            ("*/*, text/event-stream", true),
+            ("text/event-stream;q=0.1, */*", false),
+            ("text/event-stream;q=much", true),
+        ] {
+            assert_eq!(prefers_stream(accept.split(',')), stream, "{accept}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bus::{Offset, TopicPartition};
+use bus::{Offset, Record, TopicPartition};
 use contracts::{
     headers::CONTENT_TYPE,
     raw::{NoPlace, Place},
@@ -24,17 +24,8 @@ pub(super) async fn show(
     let place: Place = format!("{partition}/{offset}")
         .parse()
         .map_err(|error: NoPlace| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-    let gone = || {
-        let detail = format!("there is no record at {place} of `{RAW}`: retention may have deleted it");
-        Problem::new(StatusCode::NOT_FOUND, detail)
-    };
     let _turn = api.handle.page_turn().await;
-    let (at, offset) = (TopicPartition::new(RAW, place.partition), Offset(place.offset));
-    let records = match api.bus.read(&at, offset, 1).await {
-        Err(bus::Error::UnknownTopic(_)) => return Err(gone()),
-        other => other.map_err(|error| unavailable(&error))?,
-    };
-    let record = records.into_iter().find(|record| record.offset == offset).ok_or_else(gone)?;
+    let record = record(&api, place).await?;
     let mut response = record.value.clone().unwrap_or_default().into_response();
     let headers = response.headers_mut();
     for (name, value) in record.headers.iter().filter(|(name, _)| name.starts_with("herald-")) {
@@ -51,4 +42,18 @@ pub(super) async fn show(
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// The record at a place of `raw`, or 404.
+pub(super) async fn record(api: &Api, place: Place) -> Result<Record, Problem> {
+    let gone = || {
+        let detail = format!("there is no record at {place} of `{RAW}`: retention may have deleted it");
+        Problem::new(StatusCode::NOT_FOUND, detail)
+    };
+    let (at, offset) = (TopicPartition::new(RAW, place.partition), Offset(place.offset));
+    let records = match api.bus.read(&at, offset, 1).await {
+        Err(bus::Error::UnknownTopic(_)) => return Err(gone()),
+        other => other.map_err(|error| unavailable(&error))?,
+    };
+    records.into_iter().find(|record| record.offset == offset).ok_or_else(gone)
 }

@@ -8,7 +8,7 @@ use axum::{
 use contracts::raw::{NoPlace, Place};
 use runtime::problem::Problem;
 
-use super::{Api, json, params::Params};
+use super::{Api, json, params::Params, raw::record};
 
 pub(super) async fn show(
     State(api): State<Api>,
@@ -23,6 +23,10 @@ pub(super) async fn show(
     let Some(explains) = api.handle.explains() else {
         return Err(Problem::new(StatusCode::NOT_FOUND, "nobody here knows the catalogs"));
     };
+    {
+        let _turn = api.handle.page_turn().await;
+        record(&api, raw).await?;
+    }
     let why = explains.why(raw, catalog).await.map_err(|error| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
             .with(header::RETRY_AFTER, HeaderValue::from_static("1"))

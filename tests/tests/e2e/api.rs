@@ -2,7 +2,7 @@
 
 use contracts::summary::{State, Summary};
 use serde_json::{Value, json};
-use tests::{Herald, body};
+use tests::{Herald, body, client::Request};
 
 use crate::support::{noted, shell, until, with_jobs};
 
@@ -14,7 +14,7 @@ async fn a_live_stream_of_a_correlation_sends_the_state_first_then_changes_until
     let first = early.next().await.unwrap().unwrap();
     assert_eq!((first.kind.as_str(), first.data.as_str()), ("unknown", r#"{"correlation":"live-1"}"#));
 
-    let post = tests::client::Request::post("/hasura", body::insert("a", "things", json!({ "id": 1 })).to_string());
+    let post = Request::post("/hasura", body::insert("a", "things", json!({ "id": 1 })).to_string());
     herald.hook(post.header("x-correlation-id", "live-1")).await.expect(200);
     let mut revision = 0;
     let mut read = async |stream: &mut tests::client::Events| {
@@ -71,6 +71,12 @@ async fn what_is_unknown_or_nonsense_is_said_to_be() {
         ("/v1/events/no.such.event", 404),
         ("/v1/events/..", 400),
         ("/v1/raw/0/999999", 404),
+        ("/v1/raw/0/999999/why", 404),
+        ("/v1/raw/99/0/why", 404),
+        ("/v1/schemas/thing.made/1?x=1", 400),
+        ("/v1/status/", 404),
+        ("/v1/correlations/", 404),
+        ("/", 404),
         ("/v1/raw/x/y", 400),
         ("/v1/invocations?state=dead", 400),
         ("/v1/nowhere", 404),
@@ -79,6 +85,28 @@ async fn what_is_unknown_or_nonsense_is_said_to_be() {
         assert_eq!(answer.status, status, "{path}: {}", answer.text());
         assert_eq!(answer.header("content-type"), "application/problem+json", "{path}");
     }
+    // What is read can be looked at without its body, and everything else is refused with what is allowed.
+    for path in [
+        "/v1/invocations",
+        "/v1/events",
+        "/v1/events/thing.made",
+        "/v1/rejected",
+        "/v1/schemas/thing.made/1",
+        "/v1/status",
+        // Probes may have parameters that mean nothing here.
+        "/healthz?x=1",
+        "/readyz?x=1",
+    ] {
+        let head = herald.ask(herald.api(), Request::new("HEAD", path)).await;
+        let get = herald.ask(herald.api(), Request::get(path)).await;
+        assert_eq!((head.status, head.text().as_str()), (get.status, ""), "{path}");
+        for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+            let answer = herald.ask(herald.api(), Request::new(method, path)).await;
+            assert_eq!((answer.status, answer.header("allow")), (405, "GET,HEAD"), "{method} {path}");
+            assert_eq!(answer.header("content-type"), "application/problem+json", "{method} {path}");
+            assert!(answer.text().contains("use GET"), "{method} {path}: {}", answer.text());
+        }
+    }
 }
 
 #[tokio::test]
@@ -86,9 +114,9 @@ async fn who_waits_for_a_correlation_of_which_nothing_is_known_yet_is_told_when_
     let herald = Herald::build().event("thing.made", &noted("things")).start().await;
     let api = herald.api();
     let waiting = tokio::spawn(async move {
-        tests::client::send(api, &tests::client::Request::get("/v1/correlations/soon?wait=1m")).await
+        tests::client::send(api, &Request::get("/v1/correlations/soon?wait=1m")).await
     });
-    let post = tests::client::Request::post("/hasura", body::insert("a", "things", json!({ "id": 1 })).to_string());
+    let post = Request::post("/hasura", body::insert("a", "things", json!({ "id": 1 })).to_string());
     herald.hook(post.header("x-correlation-id", "soon")).await.expect(200);
     let summary: Summary = waiting.await.unwrap().unwrap().expect(200).json();
     assert_eq!((summary.state, summary.counters.succeeded), (State::Complete, 1));
