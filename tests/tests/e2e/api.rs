@@ -113,9 +113,8 @@ async fn what_is_unknown_or_nonsense_is_said_to_be() {
 async fn who_waits_for_a_correlation_of_which_nothing_is_known_yet_is_told_when_it_is_complete() {
     let herald = Herald::build().event("thing.made", &noted("things")).start().await;
     let api = herald.api();
-    let waiting = tokio::spawn(async move {
-        tests::client::send(api, &Request::get("/v1/correlations/soon?wait=1m")).await
-    });
+    let waiting =
+        tokio::spawn(async move { tests::client::send(api, &Request::get("/v1/correlations/soon?wait=1m")).await });
     let post = Request::post("/hasura", body::insert("a", "things", json!({ "id": 1 })).to_string());
     herald.hook(post.header("x-correlation-id", "soon")).await.expect(200);
     let summary: Summary = waiting.await.unwrap().unwrap().expect(200).json();
