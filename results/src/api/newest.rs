@@ -42,10 +42,12 @@ pub(super) async fn page(
     let budget = PAGE / topic.partitions.max(1) as usize;
     let partitions: Vec<TopicPartition> = topic.each().collect();
     let begins = places(bus, &partitions, Start::Earliest).await?;
-    // Those that are new since the cursor was made, too.
-    let named = cursor.0.len().min(partitions.len());
-    cursor.0.truncate(named);
-    cursor.0.extend(places(bus, &partitions[named..], Start::End).await?);
+    let ends = places(bus, &partitions, Start::End).await?;
+    // Those that are new since the cursor was made end where they end, and so does one that was tampered with.
+    cursor.0.resize(partitions.len(), Offset(u64::MAX));
+    for (before, end) in cursor.0.iter_mut().zip(ends) {
+        *before = (*before).min(end);
+    }
     let mut tails = Vec::with_capacity(partitions.len());
     for ((at, begin), before) in partitions.iter().zip(begins).zip(&cursor.0) {
         tails.push(Tail::read(bus, at, begin..*before, limit, budget).await?);
@@ -116,7 +118,7 @@ impl Tail {
             if !is_all {
                 return Ok(Self { records, is_all });
             }
-            (to, window) = (from, window * 2);
+            (to, window) = (from, window.saturating_mul(2));
         }
         Ok(Self { records, is_all: to <= begin })
     }

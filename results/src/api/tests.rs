@@ -280,6 +280,13 @@ async fn occurrences_of_an_event_are_paged_newest_first() {
         path = format!("/v1/events/{EVENT}?limit=4&cursor={next}");
     }
     assert_eq!(seen, (0..25).rev().map(|number| format!("{number}.00")).collect::<Vec<_>>());
+    // A cursor that nobody gave is a place like any other.
+    let last = u64::MAX;
+    for (cursor, count) in [(format!("{last}.{last}.{last}"), 25), (format!("{last}"), 25), ("0.0.0.0.0".to_owned(), 0)]
+    {
+        let page = api.get(&format!("/v1/events/{EVENT}?cursor={cursor}")).await;
+        assert_eq!(page["occurrences"].as_array().map(Vec::len), Some(count), "{cursor}");
+    }
     api.shutdown.cancel();
 }
 
