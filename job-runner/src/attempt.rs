@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     core::Launch,
     kind::{Failure, Outcome, Run},
+    line,
     plan::Plan,
 };
 
@@ -40,7 +41,7 @@ pub(crate) async fn run(plan: Arc<Plan>, launch: Launch, stop: CancellationToken
 pub(crate) fn say_failed(plan: &Plan, event: &EventHeaders, number: u32, failure: &Failure) {
     tracing::warn!(
         job.name = plan.group.full_name(), job.attempt = number, event.id = %event.id,
-        correlation.id = %event.correlation, error = failure.error, "a job failed"
+        correlation.id = %event.correlation, error = &*line::cut(&failure.error), "a job failed"
     );
 }
 

@@ -29,6 +29,7 @@ mod handle;
 mod kind;
 mod kinds;
 mod ledger;
+mod line;
 mod outage;
 mod patience;
 mod plan;

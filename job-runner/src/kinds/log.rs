@@ -4,7 +4,10 @@ use contracts::outcomes::BoxFuture;
 use serde_json::Value;
 
 use super::{map, text};
-use crate::kind::{Answer, Failure, Inline, Kind, Outcome, Run};
+use crate::{
+    kind::{Answer, Failure, Inline, Kind, Outcome, Run},
+    line,
+};
 
 /// See the module.
 pub(crate) struct Log;
@@ -33,19 +36,9 @@ impl Inline for Log {
             event.id = %run.event.id,
             correlation.id = %run.event.correlation,
             "{}",
-            shown(&message)
+            line::cut(&message)
         );
         Ok(Answer::of(&Value::Object([("message".to_owned(), Value::String(message))].into_iter().collect())))
-    }
-}
-
-/// How much of a message a line of the log has, in characters; the result has all of it.
-const LINE: usize = 8 * 1024;
-
-fn shown(message: &str) -> std::borrow::Cow<'_, str> {
-    match message.char_indices().nth(LINE) {
-        Some((end, _)) => format!("{}… ({} bytes)", &message[..end], message.len()).into(),
-        None => message.into(),
     }
 }
 
