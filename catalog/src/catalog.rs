@@ -126,13 +126,14 @@ impl Catalog {
         })
     }
 
-    /// Parses a body as far as its events can look at it: columns that no condition, data or key names are left out.
+    /// Parses a body as far as its events can look at it: columns that no condition, data or key names are left out. Returns
+    /// it with its [`print`](hasura::print()), which is of all of it.
     ///
     /// # Errors
     /// The body is no JSON.
-    pub fn parse(&self, body: &[u8]) -> Result<Value, serde_json::Error> {
+    pub fn parse(&self, body: &[u8]) -> Result<(Value, u32), serde_json::Error> {
         match &self.columns {
-            Columns::Any => hasura::parse(body),
+            Columns::Any => hasura::parse(body).map(|value| (value, hasura::print(body))),
             columns @ Columns::Named { .. } => hasura::parse_partly(body, &|row, name| columns.has(row, name)),
         }
     }

@@ -1,6 +1,6 @@
 //! What is wrong with a catalog: each problem with its place, the line it is on, and where we can, what to write.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -134,14 +134,10 @@ impl fmt::Display for Problem {
             writeln!(f, "{:gutter$}--> {file}:{line}:{column}", "")?;
             if !self.text.is_empty() {
                 writeln!(f, "{:gutter$} |", "")?;
-                writeln!(f, "{line} | {}", self.text)?;
+                let (text, before) = excerpt(&self.text, column.saturating_sub(1));
+                writeln!(f, "{line} | {text}")?;
                 // Tabs stay tabs, so that the caret stands where the eye looks.
-                let lead: String = self
-                    .text
-                    .chars()
-                    .take(column.saturating_sub(1))
-                    .map(|c| if c == '\t' { '\t' } else { ' ' })
-                    .collect();
+                let lead: String = text.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
                 writeln!(f, "{:gutter$} | {lead}^", "")?;
             }
         }
@@ -149,5 +145,36 @@ impl fmt::Display for Problem {
             writeln!(f, "  help: {help}")?;
         }
         Ok(())
+    }
+}
+
+/// How much of a line is shown, in characters.
+const SHOWN: usize = 160;
+
+/// What is shown of a line around a place in it, and how many characters stand before the place there.
+fn excerpt(line: &str, before: usize) -> (Cow<'_, str>, usize) {
+    if line.chars().nth(SHOWN).is_none() {
+        return (line.into(), before);
+    }
+    let from = before.saturating_sub(SHOWN / 2);
+    let (lead, shown) = (if from > 0 { "…" } else { "" }, line.chars().skip(from).take(SHOWN).collect::<String>());
+    let tail = if line.chars().nth(from + SHOWN).is_some() { "…" } else { "" };
+    (format!("{lead}{shown}{tail}").into(), before - from + lead.chars().count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_line_what_is_around_the_place_is_shown() {
+        let line = |length| format!("{}!{}", "a".repeat(length), "b".repeat(5000));
+        assert_eq!(excerpt("short", 3), ("short".into(), 3));
+        for length in [0, 10, 80, 81, 5000] {
+            let line = line(length);
+            let (shown, before) = excerpt(&line, length);
+            assert_eq!(shown.chars().nth(before), Some('!'), "{shown}");
+            assert!(shown.chars().count() <= SHOWN + 2 && shown.ends_with('…'), "{shown}");
+        }
     }
 }

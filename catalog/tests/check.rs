@@ -186,6 +186,36 @@ fn a_condition_that_can_never_hold_is_an_error() {
 }
 
 #[test]
+fn conditions_that_exclude_one_another_are_a_warning() {
+    for (when, warned) in [
+        ("new.a == 1 && new.b == 3 && new.a == 2", true),
+        ("'x' == new.a.b && new.a.b in ['y', 'z']", true),
+        ("became('a', 'x') && new.a == 'y'", true),
+        ("was('a', 1) && old.a == null", true),
+        ("new.a == 1 && new.a == 1.0", false),
+        ("new.a == 1 && old.a == 2", false),
+        ("new.a == 1 && new.a != 2", false),
+        ("new.a == 1 && new.a == new.b", false),
+        ("was('a', 1) && became('a', 2)", false),
+        ("new.a in [1, 2] && new.a in [2, 3]", false),
+        ("new.a == 1 || new.a == 2", false),
+    ] {
+        let found = problems(&format!("{FROM}when: |\n  {when}\n"));
+        let told: Vec<_> = found.iter().map(|problem| (problem.rule, problem.severity, problem.place.line)).collect();
+        assert_eq!(told, vec![(Rule::NeverHolds, Severity::Warning, 3); usize::from(warned)], "{when}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_schema_is_one_or_the_name_of_one() {
+    for (schema, fine) in
+        [("{}", true), ("true", true), ("Move", true), ("'5'", true), ("5", false), ("[]", false), ("~", false)]
+    {
+        assert_eq!(problems(&format!("{FROM}schema: {schema}\n")).is_empty(), fine, "{schema}");
+    }
+}
+
+#[test]
 fn names_are_those_of_files() {
     finds_in(&[("events/a_b.yaml", FROM)], (0, 0), "no name", "named after");
     finds_in(&[("events/a.v1.yaml", FROM)], (0, 0), "version", "");

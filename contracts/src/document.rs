@@ -15,7 +15,12 @@ const PRIVATE: &str = "$serde_json::private::";
 
 /// The key under which a member is read: as it is, unless JSON readers keep it for themselves.
 pub fn key(name: &str) -> Cow<'_, str> {
-    if name.starts_with(PRIVATE) { Cow::Owned(format!("${name}")) } else { Cow::Borrowed(name) }
+    if is_reserved(name) { Cow::Owned(format!("${name}")) } else { Cow::Borrowed(name) }
+}
+
+/// Whether JSON readers keep a key for themselves.
+pub fn is_reserved(name: &str) -> bool {
+    name.starts_with(PRIVATE)
 }
 
 /// The text with its keys as [`key`] has them. What is no JSON stays none.

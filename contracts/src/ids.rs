@@ -6,7 +6,7 @@
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::names::{EventRef, JobName};
@@ -90,8 +90,8 @@ impl JobRunId {
 
 /// What ties together everything that one change caused: 1 to 128 printable ASCII characters without space, kept as
 /// they were given.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
 #[schemars(with = "String")]
 pub struct CorrelationId(Arc<str>);
 
@@ -132,9 +132,9 @@ impl TryFrom<String> for CorrelationId {
     }
 }
 
-impl From<CorrelationId> for String {
-    fn from(id: CorrelationId) -> String {
-        id.0.as_ref().to_owned()
+impl Serialize for CorrelationId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
@@ -177,6 +177,6 @@ mod tests {
         assert!("é".parse::<CorrelationId>().is_err());
         assert!("x".repeat(129).parse::<CorrelationId>().is_err());
         assert_eq!("Order-7/é".parse::<CorrelationId>(), Err(NoCorrelationId));
-        assert_eq!("Order-7/~!".parse::<CorrelationId>().map(String::from), Ok("Order-7/~!".to_owned()));
+        assert_eq!("Order-7/~!".parse::<CorrelationId>().map(|id| id.to_string()), Ok("Order-7/~!".to_owned()));
     }
 }

@@ -6,7 +6,7 @@
 use std::{borrow::Borrow, cmp::Ordering, fmt, str::FromStr, sync::Arc};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The longest event name, in characters.
 pub const MAX_EVENT_NAME: usize = 180;
@@ -75,8 +75,8 @@ fn split_version(text: &str) -> Option<(&str, &str)> {
 macro_rules! text_name {
     ($(#[$doc:meta])* $name:ident, $check:path) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, JsonSchema)]
+        #[serde(try_from = "String")]
         #[schemars(with = "String")]
         pub struct $name(Arc<str>);
 
@@ -102,9 +102,9 @@ macro_rules! text_name {
             }
         }
 
-        impl From<$name> for String {
-            fn from(name: $name) -> String {
-                name.0.as_ref().to_owned()
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 
@@ -156,8 +156,8 @@ text_name!(
 /// One version of one event: what a topic, a file and a schema are about.
 ///
 /// Written `move.pickup.successful` for version 1 and `move.pickup.successful.v2` from version 2 on.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
 #[schemars(with = "String")]
 pub struct EventRef {
     /// The name without its version.
@@ -210,9 +210,12 @@ impl TryFrom<String> for EventRef {
     }
 }
 
-impl From<EventRef> for String {
-    fn from(event: EventRef) -> String {
-        event.to_string()
+impl Serialize for EventRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.version {
+            1 => serializer.serialize_str(self.name.as_str()),
+            _ => serializer.collect_str(self),
+        }
     }
 }
 

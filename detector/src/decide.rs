@@ -81,22 +81,23 @@ impl Decider<'_> {
         let occurrence = origin::occurrence(&headers, raw);
         let input = Input { record, headers, occurrence };
         let body = self.catalog.parse(record.value());
-        let duplicate = self.recognise(&input, seen, &mut decision);
+        let print = body.as_ref().map_or(0, |(_, print)| *print);
+        let duplicate = self.recognise(&input, print, seen, &mut decision);
         match body {
             Err(error) => {
                 let origin = origin::bare(&input.headers);
                 refuse(&input, origin, "malformed", &error.to_string(), &mut decision);
             }
-            Ok(body) => self.decide_body(&input, &body, duplicate, &mut decision),
+            Ok((body, _)) => self.decide_body(&input, &body, duplicate, &mut decision),
         }
         decision
     }
 
-    fn recognise(&self, input: &Input<'_>, seen: &mut Seen, decision: &mut Decision) -> Option<First> {
+    fn recognise(&self, input: &Input<'_>, print: u32, seen: &mut Seen, decision: &mut Decision) -> Option<First> {
         let RawHeaders { invocation, received, correlation, source_id, .. } = &input.headers;
         // Without an id of its own an invocation is its record's alone: what repeats it is the same record.
-        let body = source_id.as_ref().map_or(0, |_| hasura::print(input.record.value()));
-        let entry = Entry::new(*invocation, input.record.offset.0, *received, correlation).with_body(body);
+        let print = if source_id.is_some() { print } else { 0 };
+        let entry = Entry::new(*invocation, input.record.offset.0, *received, correlation).with_body(print);
         match seen.first(entry) {
             Ok(entry) => {
                 decision.seen = Some(entry);

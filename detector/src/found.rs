@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How many undetected events are named.
-const NAMED: usize = 20;
+const NAMED: usize = 10;
 /// How many failed events are told with their errors.
 pub(crate) const FAILED: usize = 50;
 /// How many failed events have a rejection of their own.

@@ -301,6 +301,8 @@ impl Bus for Kafka {
             for (at, _) in &positions {
                 self.cluster.check(at).await?;
             }
+            // Asked so that the table is there.
+            self.starts.known(group, Vec::new()).await?;
             let begun = positions.iter().map(|(at, _)| starts::begun(group, at)).collect();
             self.publish(begun).await.map_err(|error| Error::Unavailable(error.to_string()))?;
             self.lags.place(group, positions).await

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bus::{Bus, Outgoing, Partition, Position, Share, Start, TopicPartition, TopicSpec};
+use bus::{Bus, Outgoing, Partition, Position, Share, Start, TopicPartition};
 
 use crate::harness::*;
 
@@ -69,8 +69,6 @@ pub(crate) async fn a_forgotten_group_starts_anew(bus: Arc<dyn Bus>) {
 
 pub(crate) async fn many_groups_and_places_are_asked_for_at_once(bus: Arc<dyn Bus>) {
     create(&bus, &["in", "other"]).await;
-    // A process has it before anybody is placed.
-    bus.create(vec![TopicSpec::table(contracts::topics::STARTS)]).await.unwrap();
     publish_to(&bus, "in", 0, &["a", "b", "c"]).await;
     let at = TopicPartition::new("in", 0);
     let read = all(&bus, "in").await;

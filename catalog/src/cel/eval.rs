@@ -1,12 +1,14 @@
 //! The evaluator: walks the compiled tree over borrowed values.
 
-use std::cell::RefCell;
+use std::{borrow::Cow, cell::RefCell};
 
 use super::{
     Bindings, Stop,
     budget::Budget,
-    compare, functions, macros,
-    node::{Kind, Node, Operator, Relation, Span, Var},
+    compare,
+    functions::{self, Function},
+    macros,
+    node::{Kind, Literal, Node, Operator, Relation, Span, Var},
     number, strings, time,
     value::Value,
 };
@@ -28,10 +30,29 @@ impl<'a> Evaluator<'a> {
 
     /// A condition: true, false, or no value.
     pub(crate) fn condition(&self, node: &'a Node) -> Result<bool, Stop> {
-        match self.eval(node)? {
-            Value::Bool(value) => Ok(value),
-            Value::Null => Err(Stop::null(node.span)),
-            other => Err(Stop::failed(node.span, format!("is {}, and a condition is true or false", other.kind()))),
+        self.budget.spend(1, node.span)?;
+        self.truth(node)
+    }
+
+    /// The same, paid for already. What is a condition by its kind is told without making a value of it.
+    fn truth(&self, node: &'a Node) -> Result<bool, Stop> {
+        match &node.kind {
+            Kind::Not(inner) => self.condition(inner).map(|value| !value),
+            Kind::And(terms) => self.logic(terms, false),
+            Kind::Or(terms) => self.logic(terms, true),
+            Kind::Equal { negated, sides } => self.equal(sides).map(|equal| equal != *negated),
+            Kind::Compare(relation, pair) => self.compare(*relation, pair, node.span),
+            Kind::In(pair) => self.contains(pair),
+            Kind::Has(inner, field) => self.has(inner, field),
+            Kind::Matches(inner, pattern) => self.matches(inner, pattern),
+            Kind::Call(Function::Changed, arguments) => self.changed(&arguments[0]),
+            Kind::Call(Function::Was, arguments) => self.was(&arguments[0], &arguments[1]),
+            Kind::Call(Function::Became, arguments) => self.became(&arguments[0], &arguments[1]),
+            _ => match self.value(node)? {
+                Value::Bool(value) => Ok(value),
+                Value::Null => Err(Stop::null(node.span)),
+                other => Err(Stop::failed(node.span, format!("is {}, and a condition is true or false", other.kind()))),
+            },
         }
     }
 
@@ -47,33 +68,35 @@ impl<'a> Evaluator<'a> {
     /// The value of a node.
     pub(crate) fn eval(&self, node: &'a Node) -> Result<Value<'a>, Stop> {
         self.budget.spend(1, node.span)?;
+        self.value(node)
+    }
+
+    /// The same, paid for already.
+    fn value(&self, node: &'a Node) -> Result<Value<'a>, Stop> {
         match &node.kind {
             Kind::Literal(literal) => Ok(Value::of_literal(literal)),
             Kind::Var(var) => self.variable(*var, node.span),
             Kind::Local(slot) => Ok(self.locals.borrow().get(*slot).cloned().unwrap_or(Value::Null)),
             Kind::Select(inner, field) => self.select(inner, field, node.span),
-            Kind::Has(inner, field) => self.has(inner, field),
             Kind::Index(pair) => self.index(pair, node.span),
             Kind::List(items) => {
                 self.budget.make(items.len() * size_of::<Value<'_>>(), node.span)?;
                 items.iter().map(|item| self.eval(item)).collect::<Result<_, _>>().map(Value::list)
             }
             Kind::Map(entries) => self.map(entries, node.span),
-            Kind::Not(inner) => self.condition(inner).map(|value| Value::Bool(!value)),
             Kind::Negate(inner) => self.negate(inner),
-            Kind::And(terms) => self.logic(terms, false),
-            Kind::Or(terms) => self.logic(terms, true),
             Kind::If(parts) => {
                 let chosen = if self.condition(&parts[0])? { &parts[1] } else { &parts[2] };
                 self.eval(chosen)
             }
-            Kind::Equal { negated, sides } => self.equal(sides).map(|equal| Value::Bool(equal != *negated)),
-            Kind::Compare(relation, pair) => self.compare(*relation, pair, node.span),
             Kind::Arithmetic(operator, pair) => self.arithmetic(*operator, pair, node.span),
-            Kind::In(pair) => self.contains(pair),
-            Kind::Call(function, arguments) => functions::call(self, *function, arguments, node.span),
-            Kind::Matches(inner, pattern) => self.matches(inner, pattern),
             Kind::Macro(parts) => macros::run(self, parts),
+            Kind::Call(function, arguments)
+                if !matches!(function, Function::Changed | Function::Was | Function::Became) =>
+            {
+                functions::call(self, *function, arguments, node.span)
+            }
+            _ => self.truth(node).map(Value::Bool),
         }
     }
 
@@ -125,15 +148,15 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn has(&self, inner: &'a Node, field: &str) -> Result<Value<'a>, Stop> {
+    fn has(&self, inner: &'a Node, field: &str) -> Result<bool, Stop> {
         match self.eval(inner) {
             Ok(object @ (Value::JsonMap(_) | Value::Map(_) | Value::Null)) => {
-                Ok(Value::Bool(object.get(&Value::String(field)).is_some()))
+                Ok(object.get(&Value::String(field)).is_some())
             }
             // A row that is no object has no columns.
-            Ok(_) if !inner.rows().is_empty() => Ok(Value::Bool(false)),
+            Ok(_) if !inner.rows().is_empty() => Ok(false),
             Ok(other) => Err(Stop::failed(inner.span, format!("is {}, and has no fields", other.kind()))),
-            Err(Stop::Absent(_)) => Ok(Value::Bool(false)),
+            Err(Stop::Absent(_)) => Ok(false),
             Err(failed) => Err(failed),
         }
     }
@@ -186,11 +209,11 @@ impl<'a> Evaluator<'a> {
 
     /// `&&` (`decisive` is false) and `||` (true): a decisive term wins over terms without a value, as CEL has it. Of
     /// those a failure is reported rather than an absence, so that no mistake hides behind a null.
-    fn logic(&self, terms: &'a [Node], decisive: bool) -> Result<Value<'a>, Stop> {
+    fn logic(&self, terms: &'a [Node], decisive: bool) -> Result<bool, Stop> {
         let mut stopped: Option<Stop> = None;
         for term in terms {
             match self.condition(term) {
-                Ok(value) if value == decisive => return Ok(Value::Bool(decisive)),
+                Ok(value) if value == decisive => return Ok(decisive),
                 Ok(_) => {}
                 Err(stop) => {
                     if !matches!(stopped, Some(Stop::Failed(_)))
@@ -201,7 +224,7 @@ impl<'a> Evaluator<'a> {
                 }
             }
         }
-        stopped.map_or(Ok(Value::Bool(!decisive)), Err)
+        stopped.map_or(Ok(!decisive), Err)
     }
 
     /// Null equals only null. Beside a written `null` a missing column counts as null; elsewhere it is absent.
@@ -218,7 +241,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn compare(&self, relation: Relation, pair: &'a [Node; 2], span: Span) -> Result<Value<'a>, Stop> {
+    fn compare(&self, relation: Relation, pair: &'a [Node; 2], span: Span) -> Result<bool, Stop> {
         let (left, right) = (self.present(&pair[0])?, self.present(&pair[1])?);
         self.budget.look(compare::words(&left).min(compare::words(&right)), span)?;
         let order = compare::order(&left, &right).ok_or_else(|| {
@@ -229,12 +252,12 @@ impl<'a> Evaluator<'a> {
             };
             Stop::failed(span, format!("{} has no order with {}{hint}", left.kind(), right.kind()))
         })?;
-        Ok(Value::Bool(match relation {
+        Ok(match relation {
             Relation::Less => order.is_lt(),
             Relation::LessOrEqual => order.is_le(),
             Relation::Greater => order.is_gt(),
             Relation::GreaterOrEqual => order.is_ge(),
-        }))
+        })
     }
 
     fn arithmetic(&self, operator: Operator, pair: &'a [Node; 2], span: Span) -> Result<Value<'a>, Stop> {
@@ -256,39 +279,39 @@ impl<'a> Evaluator<'a> {
     }
 
     /// `in`: an element of a list, or a key of a map.
-    fn contains(&self, pair: &'a [Node; 2]) -> Result<Value<'a>, Stop> {
+    fn contains(&self, pair: &'a [Node; 2]) -> Result<bool, Stop> {
         let wanted = self.eval(&pair[0])?;
         // The usual list is written in the condition: look at it without making it.
         if let Kind::List(items) = &pair[1].kind
             && items.iter().all(|item| matches!(item.kind, Kind::Literal(_)))
         {
             self.budget.spend(items.len(), pair[1].span)?;
-            return Ok(Value::Bool(items.iter().any(|item| match &item.kind {
+            return Ok(items.iter().any(|item| match &item.kind {
                 Kind::Literal(literal) => compare::equal_scalars(&wanted, &Value::of_literal(literal)),
                 _ => false,
-            })));
+            }));
         }
         let list = self.present(&pair[1])?;
         self.budget.spend(list.weight(), pair[1].span)?;
         match &list {
-            Value::JsonMap(_) | Value::Map(_) => Ok(Value::Bool(list.get(&wanted).is_some())),
+            Value::JsonMap(_) | Value::Map(_) => Ok(list.get(&wanted).is_some()),
             Value::JsonList(_) | Value::List(_) => {
                 for item in list.elements().iter().flat_map(|items| items.iter()) {
                     if compare::equal(&self.budget, &wanted, &item, pair[1].span)? {
-                        return Ok(Value::Bool(true));
+                        return Ok(true);
                     }
                 }
-                Ok(Value::Bool(false))
+                Ok(false)
             }
             other => Err(Stop::failed(pair[1].span, format!("is {}, and `in` wants a list or a map", other.kind()))),
         }
     }
 
-    fn matches(&self, inner: &'a Node, pattern: &regex::Regex) -> Result<Value<'a>, Stop> {
+    fn matches(&self, inner: &'a Node, pattern: &regex::Regex) -> Result<bool, Stop> {
         let text = self.present(inner)?;
         self.budget.spend(text.weight(), inner.span)?;
         match text.as_str() {
-            Some(text) => Ok(Value::Bool(pattern.is_match(text))),
+            Some(text) => Ok(pattern.is_match(text)),
             None => Err(Stop::failed(inner.span, format!("is {}, and `matches` wants a string", text.kind()))),
         }
     }
@@ -297,8 +320,7 @@ impl<'a> Evaluator<'a> {
     pub(crate) fn changed(&self, node: &'a Node) -> Result<bool, Stop> {
         let column = self.column(node)?;
         let Some(change) = self.bindings.change else { return Ok(false) };
-        let name = column.as_str().unwrap_or_default();
-        match (change.old().get(name), change.new_row().get(name)) {
+        match (change.old().get(&*column), change.new_row().get(&*column)) {
             (Some(old), Some(new)) => {
                 let (old, new) = (Value::of_json(old), Value::of_json(new));
                 Ok(!compare::equal(&self.budget, &old, &new, node.span)?)
@@ -311,7 +333,7 @@ impl<'a> Evaluator<'a> {
     pub(crate) fn was(&self, column: &'a Node, value: &'a Node) -> Result<bool, Stop> {
         let column = self.column(column)?;
         let wanted = self.eval(value)?;
-        let old = self.bindings.change.and_then(|change| change.old().get(column.as_str().unwrap_or_default()));
+        let old = self.bindings.change.and_then(|change| change.old().get(&*column));
         self.is(old, &wanted, value.span)
     }
 
@@ -322,7 +344,7 @@ impl<'a> Evaluator<'a> {
         }
         let name = self.column(column)?;
         let wanted = self.eval(value)?;
-        let new = self.bindings.change.and_then(|change| change.new_row().get(name.as_str().unwrap_or_default()));
+        let new = self.bindings.change.and_then(|change| change.new_row().get(&*name));
         self.is(new, &wanted, value.span)
     }
 
@@ -331,15 +353,20 @@ impl<'a> Evaluator<'a> {
         column.map_or(Ok(false), |column| compare::equal(&self.budget, &Value::of_json(column), wanted, span))
     }
 
-    fn column(&self, node: &'a Node) -> Result<Value<'a>, Stop> {
-        let column = self.present(node)?;
-        match column.as_str() {
-            Some(_) => Ok(column),
-            None => Err(Stop::failed(node.span, format!("is {}, and a column's name is wanted here", column.kind()))),
+    /// The name of a column, which is almost always written.
+    #[inline]
+    fn column(&self, node: &'a Node) -> Result<Cow<'a, str>, Stop> {
+        if let Kind::Literal(Literal::String(name)) = &node.kind {
+            return self.budget.spend(1, node.span).map(|()| Cow::Borrowed(name.as_str()));
+        }
+        match self.present(node)? {
+            Value::String(name) => Ok(Cow::Borrowed(name)),
+            Value::Text(name) => Ok(Cow::Owned(name.to_string())),
+            other => Err(Stop::failed(node.span, format!("is {}, and a column's name is wanted here", other.kind()))),
         }
     }
 }
 
 fn is_null(node: &Node) -> bool {
-    matches!(node.kind, Kind::Literal(super::node::Literal::Null))
+    matches!(node.kind, Kind::Literal(Literal::Null))
 }

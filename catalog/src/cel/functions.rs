@@ -154,9 +154,6 @@ pub(crate) fn call<'a>(
     span: Span,
 ) -> Result<Value<'a>, Stop> {
     match function {
-        Function::Changed => evaluator.changed(&nodes[0]).map(Value::Bool),
-        Function::Was => evaluator.was(&nodes[0], &nodes[1]).map(Value::Bool),
-        Function::Became => evaluator.became(&nodes[0], &nodes[1]).map(Value::Bool),
         Function::Coalesce => coalesce(evaluator, nodes),
         Function::Dyn => evaluator.eval(&nodes[0]),
         Function::Type => Ok(Value::Type(evaluator.eval(&nodes[0])?.type_name())),

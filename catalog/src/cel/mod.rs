@@ -166,6 +166,11 @@ impl Expression {
         holds::never(&self.root, operation)
     }
 
+    /// Two parts of the condition of which never both hold, and it wants both.
+    pub(crate) fn contradiction(&self) -> Option<(&str, &str)> {
+        holds::contradiction(&self.root).map(|(one, other)| (self.text(one), self.text(other)))
+    }
+
     /// Adds the columns that it can look at.
     pub(crate) fn columns(&self, into: &mut Columns) {
         columns::collect(&self.root, into);

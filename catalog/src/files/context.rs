@@ -123,6 +123,11 @@ impl<'f> File<'f> {
         self.add(Severity::Error, rule, None, message, None);
     }
 
+    /// A warning at a place, with what to do.
+    pub(super) fn warning(&mut self, rule: Rule, offset: usize, message: String, help: &str) {
+        self.add(Severity::Warning, rule, Some(offset), message, Some(help.to_owned()));
+    }
+
     /// A warning about the file as a whole.
     pub(super) fn whole_file_warning(&mut self, rule: Rule, message: String, help: &str) {
         self.add(Severity::Warning, rule, None, message, Some(help.to_owned()));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use contracts::names::{EventRef, GroupName, JobName};
+use serde_json::Value;
 
 use crate::{
     catalog::Kinds,
@@ -72,6 +73,15 @@ fn detect(file: &mut File<'_>, from: Option<&Yaml>, when: Option<&Yaml>, data: O
 }
 
 fn check_holds(file: &mut File<'_>, offset: usize, when: &Expression, operations: &[Operation]) {
+    if let Some((one, other)) = when.contradiction() {
+        let message = format!("the condition can never hold: `{one}` and `{other}` exclude one another");
+        file.warning(
+            Rule::NeverHolds,
+            offset,
+            message,
+            "join them with `||`, or write one list: `new.status in [\"a\", \"b\"]`",
+        );
+    }
     if operations.is_empty() || !operations.iter().all(|operation| when.never_holds(*operation)) {
         return;
     }
@@ -95,8 +105,7 @@ fn key(file: &mut File<'_>, node: &Yaml) -> Vec<Expression> {
 }
 
 fn check_schema(file: &mut File<'_>, node: &Yaml) {
-    let fine = matches!(node.content, Content::Map { .. }) || node.scalar().is_some_and(|_| !node.is_null());
-    if !fine {
+    if !matches!(node.to_json(), Value::Object(_) | Value::Bool(_) | Value::String(_)) {
         file.wrong_shape("schema", node, "a JSON Schema or the name of a type");
     }
 }

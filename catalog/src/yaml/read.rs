@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use contracts::document;
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 
 use super::{Content, Entry, Style, Yaml};
@@ -154,6 +155,12 @@ impl<'t> Reader<'t> {
             if text == "<<" && style == Style::Plain {
                 return Err(self.error(span, "`<<` merges nothing here; write the keys out"));
             }
+            if document::is_reserved(&text) {
+                return Err(self.error(
+                    span,
+                    "keys that begin with `$serde_json::private::` mean something else to readers of JSON",
+                ));
+            }
             if !keys.insert(text.clone()) {
                 return Err(self.error(span, &format!("the key `{text}` is there twice")));
             }
@@ -227,6 +234,16 @@ mod tests {
         assert!(read(&file(30)).is_ok());
         let error = read(&file(10_000)).expect_err("a gigabyte");
         assert!(error.message.contains("the aliases of the file"), "{error:?}");
+    }
+
+    #[test]
+    fn a_key_that_readers_of_json_keep_for_themselves_is_refused_at_its_place() {
+        for name in ["Number", "RawValue"] {
+            let file = format!("sample:\n  a: [{{ \"$serde_json::private::{name}\": \"1\" }}]\n");
+            let error = read(&file).expect_err(name);
+            assert_eq!((error.kind, error.offset), (ErrorKind::Unwanted, file.find("\"$").expect("it is there")));
+        }
+        assert!(read("$serde_json: 1\n").is_ok());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Reading of a body no more than is asked for: most columns of a wide row are looked at by nobody.
+//! Reading of a body no more than is asked for: most columns of a wide row are looked at by nobody. What it says as a whole
+//! is hashed in the same pass.
 
 use std::fmt;
 
@@ -8,7 +9,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::{Key, parse};
+use super::{Key, parse, print};
 use crate::document;
 
 /// What a change and a scheduled body are recognised by, beside `event` and `payload`.
@@ -26,22 +27,27 @@ pub enum Row {
 }
 
 /// Parses a recognised body as [`parse`] does, and leaves out the columns of its rows that are not to be kept, and what
-/// says nothing about the change (when it was created, how it was delivered).
+/// says nothing about the change (when it was created, how it was delivered). Returns it with its [`print`](print()).
 ///
 /// A body of another shape, one whose rows are no objects for instance, is parsed whole. What is left out is checked less:
 /// [`super::recognise`] has done that when the body was accepted.
 ///
 /// # Errors
 /// The text is no JSON.
-pub fn parse_partly(body: &[u8], keep: &dyn Fn(Row, &str) -> bool) -> Result<Value, serde_json::Error> {
+pub fn parse_partly(body: &[u8], keep: &dyn Fn(Row, &str) -> bool) -> Result<(Value, u32), serde_json::Error> {
     let text = str::from_utf8(body).ok().map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
     let partly = |text: &str| {
         let text = document::escaped(text);
         let mut deserializer = serde_json::Deserializer::from_str(&text);
-        let value = Object { part: Part::Body, keep }.deserialize(&mut deserializer).ok()?;
-        deserializer.end().is_ok().then_some(value)
+        let read = Object { part: Part::Body, keep }.deserialize(&mut deserializer).ok()?;
+        deserializer.end().is_ok().then_some(read)
     };
-    text.and_then(partly).map_or_else(|| parse(body), |value| Ok(super::with_lower_case_session(value)))
+    match text.and_then(partly) {
+        Some((value, hash)) => {
+            Ok((super::with_lower_case_session(value), hash.map_or_else(|| print(body), print::folded)))
+        }
+        None => parse(body).map(|value| (value, print(body))),
+    }
 }
 
 /// The objects on the way to a column.
@@ -84,42 +90,100 @@ impl Object<'_> {
     }
 }
 
+/// An object, and the hash of what it says; none where it is no change.
+type Read = (Value, Option<u64>);
+
+/// What is hashed of an object on the way.
+#[derive(Default)]
+struct Hashes {
+    /// Of the keys and values of a row, of `data` and of `event`.
+    members: Vec<(u64, u64)>,
+    /// Of a body.
+    table: u64,
+    event: Option<u64>,
+    payload: Option<u64>,
+    is_scheduled: bool,
+}
+
+impl Hashes {
+    /// Whether a member of an object counts.
+    fn wants(part: Part, key: &str) -> bool {
+        match part {
+            Part::Body => key == "table",
+            Part::Event => key == "op",
+            Part::Data | Part::Row(_) => true,
+        }
+    }
+
+    fn add(&mut self, part: Part, key: &str, hash: Option<u64>) {
+        match (part, key) {
+            (Part::Body, "table") => self.table = hash.unwrap_or_default(),
+            (Part::Body, "event") => self.event = hash,
+            (Part::Body, "payload") => self.payload = hash,
+            (Part::Body, _) => self.is_scheduled |= key == "scheduled_time" || key == "action",
+            _ => self.members.extend(hash.map(|hash| (print::bytes(key.as_bytes()), hash))),
+        }
+    }
+
+    fn finish(self, part: Part) -> Option<u64> {
+        match (part, self.event) {
+            (Part::Body, Some(event)) => Some(print::of_change(self.table, event)),
+            (Part::Body, None) => self.payload.filter(|_| !self.is_scheduled),
+            _ => Some(print::of_members(self.members)),
+        }
+    }
+}
+
 impl<'de> DeserializeSeed<'de> for Object<'_> {
-    type Value = Value;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    type Value = Read;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Read, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Object<'_> {
-    type Value = Value;
+    type Value = Read;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object or null")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<Read, E> {
+        let hash = if let Part::Body = self.part { None } else { Some(print::NULL) };
+        Ok((Value::Null, hash))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Read, A::Error> {
         let mut out = Map::new();
+        let mut hashes = Hashes::default();
         while let Some(Key(key)) = members.next_key()? {
             // With `arbitrary_precision` a number that is no integer comes as an object with one member of such a name.
             if key.starts_with("$serde_json::") {
                 return Err(A::Error::custom("a number"));
             }
-            let value = match self.member(&key) {
-                Member::Inner(part) => members.next_value_seed(Object { part, ..self })?,
-                Member::Whole => members.next_value()?,
+            let counts = Hashes::wants(self.part, &key);
+            let (value, hash) = match self.member(&key) {
+                Member::Inner(part) => {
+                    let (value, hash) = members.next_value_seed(Object { part, ..self })?;
+                    (Some(value), hash)
+                }
+                Member::Whole => {
+                    let value = members.next_value()?;
+                    let hash = counts.then(|| print::of_value(&value));
+                    (Some(value), hash)
+                }
+                Member::Nothing if counts => (None, Some(members.next_value::<print::Hash>()?.0)),
                 Member::Nothing => {
                     members.next_value::<IgnoredAny>()?;
-                    continue;
+                    (None, None)
                 }
             };
-            out.insert(key.into_owned(), value);
+            hashes.add(self.part, &key, hash);
+            if let Some(value) = value {
+                out.insert(key.into_owned(), value);
+            }
         }
-        Ok(Value::Object(out))
+        Ok((Value::Object(out), hashes.finish(self.part)))
     }
 }
 
@@ -163,7 +227,9 @@ mod tests {
         for names in [&[][..], &["id"], &["a", "b", "ab"], &["c", "missing"], &["id", "a", "b", "ab", "c"]] {
             let keep = |row, name: &str| names.contains(&name) && (row == Row::New || name != "a");
             for body in [EVENT, &wrapped] {
-                assert_eq!(parse_partly(body.as_bytes(), &keep).expect("JSON"), pruned(body, &keep), "{names:?}");
+                let (value, hash) = parse_partly(body.as_bytes(), &keep).expect("JSON");
+                assert_eq!(value, pruned(body, &keep), "{names:?}");
+                assert_eq!(hash, print(body.as_bytes()), "{names:?}");
             }
         }
     }
@@ -172,8 +238,9 @@ mod tests {
     fn a_row_that_is_missing_is_so() {
         for data in [r#""old":null,"new":{}"#, "", r#""new":null"#] {
             let body = format!(r#"{{"event":{{"op":"INSERT","data":{{{data}}}}},"table":{{"name":"t"}}}}"#);
-            let found = parse_partly(body.as_bytes(), &|_, _| false).expect("JSON");
+            let (found, hash) = parse_partly(body.as_bytes(), &|_, _| false).expect("JSON");
             assert_eq!(found, parse(body.as_bytes()).expect("JSON"));
+            assert_eq!(hash, print(body.as_bytes()));
         }
     }
 
@@ -184,8 +251,9 @@ mod tests {
         let bodies = ["7", "7.50", "[]", r#""x""#]
             .map(|odd| [odd.to_owned(), event(odd), data(odd), data(&format!(r#"{{"old":{{"id":1}},"new":{odd}}}"#))]);
         for body in bodies.iter().flatten() {
-            let found = parse_partly(body.as_bytes(), &|_, _| false).expect("JSON");
+            let (found, hash) = parse_partly(body.as_bytes(), &|_, _| false).expect("JSON");
             assert_eq!(found, parse(body.as_bytes()).expect("JSON"), "{body}");
+            assert_eq!(hash, print(body.as_bytes()), "{body}");
         }
     }
 

@@ -39,11 +39,11 @@ fn run(headers: &[(&'static str, &str)], body: Value) -> Interpreted {
 /// The correlation, the depth, and what is related.
 fn correlation(headers: &[(&'static str, &str)], body: Value) -> (String, u32, Option<String>) {
     let headers = run(headers, body).headers;
-    (headers.correlation.into(), headers.depth, headers.related_to.map(String::from))
+    (headers.correlation.to_string(), headers.depth, headers.related_to.map(|id| id.to_string()))
 }
 
 fn derived() -> String {
-    CorrelationId::derived("default", "e1").into()
+    CorrelationId::derived("default", "e1").to_string()
 }
 
 #[test]

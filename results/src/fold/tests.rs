@@ -164,7 +164,7 @@ fn a_redrive_reopens_and_a_higher_attempt_counts() {
     assert_eq!(state.part().outcome(), Some(Outcome::Failure));
     assert!(state.apply(step(1, "move.new", "a", 6, AttemptState::Started)));
     assert_eq!(state.part().state, State::InProcess);
-    let expected: Vec<_> = state.expected().map(|expected| expected.job.map(String::from)).collect();
+    let expected: Vec<_> = state.expected().map(|expected| expected.job.map(|job| job.to_string())).collect();
     assert_eq!(expected, [Some("a".to_owned())]);
     state.apply(step(1, "move.new", "a", 6, AttemptState::Succeeded));
     assert_eq!((state.part().outcome(), state.view().events[0].jobs[0].attempts), (Some(Outcome::Success), 6));
