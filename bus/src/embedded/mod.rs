@@ -2,6 +2,7 @@
 //! and a full disk, and never grows into a broker.
 
 mod body;
+mod compaction;
 mod retention;
 mod schema;
 mod sqlite;

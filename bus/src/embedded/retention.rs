@@ -1,25 +1,17 @@
-//! Which batches go: the oldest that every group has read, once they are older or more than is kept; and of a compacted
-//! topic those of which every record has a newer one under its key. A few at a time, so that no commit waits long.
+//! Which batches go: the oldest that every group has read, once they are older or more than is kept. A few at a time, so
+//! that no commit waits long. Compacted topics are left to [`super::compaction`].
 
-use std::collections::HashSet;
-
-use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Config, body};
+use super::Config;
 use crate::{
-    local::{
-        batch::Stored,
-        storage::{TopicId, Trimmable, Trimmed},
-    },
+    local::storage::{TopicId, Trimmable, Trimmed},
     record::{Offset, Partition},
 };
 
 /// How many batches one step deletes at most.
 const STEP_BATCHES: usize = 512;
-/// How often compacted topics are looked through, in milliseconds.
-const COMPACT_EVERY: i64 = 60_000;
 /// How many bytes one step deletes at most, about.
 const STEP_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -28,8 +20,6 @@ pub(super) struct Retention {
     keep_age_ms: i64,
     /// Nothing can be older than allowed before this time (ms), so that idle steps cost nothing.
     next_by_age: i64,
-    /// When compacted topics are looked through next (ms).
-    next_compaction: i64,
 }
 
 /// The oldest batch of a partition.
@@ -47,7 +37,7 @@ impl Retention {
         let keep_age_ms = i64::try_from(config.keep_age.as_millis()).unwrap_or(i64::MAX);
         // Below what refuses publications, so that a bus on which everybody has caught up is never full.
         let keep_bytes = config.keep_bytes.min(config.max_bytes / 100 * 75);
-        Self { keep_bytes, keep_age_ms, next_by_age: 0, next_compaction: 0 }
+        Self { keep_bytes, keep_age_ms, next_by_age: 0 }
     }
 
     /// Deletes a little, if anything is due.
@@ -59,10 +49,6 @@ impl Retention {
         now: Timestamp,
     ) -> rusqlite::Result<Vec<Trimmed>> {
         let now = now.as_millisecond();
-        if now >= self.next_compaction {
-            self.next_compaction = now + COMPACT_EVERY;
-            compact(connection, &candidates())?;
-        }
         if used <= self.keep_bytes && now < self.next_by_age {
             return Ok(Vec::new());
         }
@@ -133,43 +119,4 @@ fn delete(connection: &Connection, head: &Oldest) -> rusqlite::Result<()> {
         )?
         .execute(params![head.topic.0, head.partition.0, next])?;
     Ok(())
-}
-
-/// Deletes what a newer record of the same key has replaced. Where a partition begins stays as it is: offsets have holes.
-fn compact(connection: &mut Connection, candidates: &[Trimmable]) -> rusqlite::Result<()> {
-    let transaction = connection.transaction()?;
-    for candidate in candidates.iter().filter(|candidate| candidate.compacted) {
-        for base in replaced(&transaction, candidate)? {
-            transaction
-                .prepare_cached("DELETE FROM batches WHERE topic = ?1 AND partition = ?2 AND base = ?3")?
-                .execute(params![candidate.topic.0, candidate.partition.0, base])?;
-        }
-    }
-    transaction.commit()
-}
-
-/// The batches of which no record is the last of its key, a step's worth of them.
-fn replaced(connection: &Connection, candidate: &Trimmable) -> rusqlite::Result<Vec<i64>> {
-    let mut query = connection
-        .prepare_cached("SELECT base, body FROM batches WHERE topic = ?1 AND partition = ?2 ORDER BY base DESC")?;
-    let mut rows = query.query(params![candidate.topic.0, candidate.partition.0])?;
-    let mut seen: HashSet<Option<Bytes>> = HashSet::new();
-    let mut out = Vec::new();
-    while let Some(row) = rows.next()? {
-        let base: i64 = row.get(0)?;
-        let offset = Offset(u64::try_from(base).unwrap_or(0));
-        // Whoever reads a damaged one is told; here it is only kept.
-        let Ok(body) = body::unpack(row.get_ref(1)?.as_blob()?) else { continue };
-        let stored = Stored { base: offset, next: offset, body };
-        let mut records = Vec::new();
-        if stored.decode(&"".into(), candidate.partition, offset, &mut records).is_err() {
-            continue;
-        }
-        let keys = records.into_iter().map(|record| record.key.map(|key| Bytes::copy_from_slice(&key)));
-        if keys.filter(|key| seen.insert(key.clone())).count() == 0 {
-            out.push(base);
-        }
-    }
-    out.truncate(STEP_BATCHES);
-    Ok(out)
 }

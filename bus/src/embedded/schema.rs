@@ -40,6 +40,20 @@ CREATE TABLE positions (
 ) WITHOUT ROWID;
 ";
 
+/// How far each partition of a compacted topic is compacted. Older versions of Herald leave it as it is, and it stays true.
+const COMPACTED: &str = "
+CREATE TABLE IF NOT EXISTS compacted (
+    topic INTEGER NOT NULL,
+    partition INTEGER NOT NULL,
+    clean INTEGER NOT NULL,
+    kept INTEGER NOT NULL,
+    tombstones INTEGER NOT NULL,
+    settled INTEGER NOT NULL,
+    settled_at INTEGER NOT NULL,
+    PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
+";
+
 /// The file's format, after it was brought up to [`FORMAT`]; a newer one is left as it is.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<i64> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -48,7 +62,9 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<i64> {
         transaction.execute_batch(CREATE)?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()?;
-        return Ok(FORMAT);
     }
-    Ok(found)
+    if found <= FORMAT {
+        connection.execute_batch(COMPACTED)?;
+    }
+    Ok(found.max(FORMAT))
 }

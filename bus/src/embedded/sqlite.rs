@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
-use super::{Config, OpenError, body, retention::Retention, schema};
+use super::{Config, OpenError, body, compaction::Compaction, retention::Retention, schema};
 use crate::{
     local::{
         batch::Stored,
@@ -36,6 +36,7 @@ impl From<rusqlite::Error> for StorageError {
 pub(super) struct Writer {
     connection: Connection,
     retention: Retention,
+    compaction: Compaction,
     usage: Usage,
     commits: u32,
     places: Vec<InPlace>,
@@ -53,7 +54,8 @@ pub(super) fn open(path: &Path, config: &Config) -> Result<(Writer, Readers), Op
     }
     let readers = (0..READERS).map(|_| reader(path).map(Mutex::new)).collect::<Result<_, _>>().map_err(failed)?;
     let usage = Usage { used: 0, limit: config.max_bytes };
-    let mut writer = Writer { connection, retention: Retention::new(config), usage, commits: 0, places: Vec::new() };
+    let (retention, compaction) = (Retention::new(config), Compaction::of(path));
+    let mut writer = Writer { connection, retention, compaction, usage, commits: 0, places: Vec::new() };
     writer.measure().map_err(failed)?;
     // The log of the file is there once it was read from.
     for path in [path.to_owned(), beside(path)] {
@@ -83,7 +85,8 @@ fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn reader(path: &Path) -> rusqlite::Result<Connection> {
+/// A connection that only reads.
+pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(10))?;
@@ -133,7 +136,7 @@ impl Writer {
         for topic in &transaction.delete {
             // The row stays, nameless, so that its number is not used again.
             database.execute("UPDATE topics SET name = '/' || id WHERE id = ?1", [topic.0])?;
-            for table in ["batches", "extents", "positions"] {
+            for table in ["batches", "extents", "positions", "compacted"] {
                 database.execute(&format!("DELETE FROM {table} WHERE topic = ?1"), [topic.0])?;
             }
         }
@@ -233,7 +236,7 @@ impl Storage for Writer {
         now: Timestamp,
     ) -> Result<Vec<Trimmed>, StorageError> {
         let trimmed = self.retention.step(&mut self.connection, self.usage.used, candidates, now)?;
-        if !trimmed.is_empty() {
+        if self.compaction.step(&mut self.connection, candidates, now)? || !trimmed.is_empty() {
             self.measure()?;
         }
         Ok(trimmed)

@@ -1,7 +1,10 @@
 //! What the embedded bus promises beyond the contract: it outlives its process, is used by one at a time, and never
 //! deletes what a group has yet to read.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bus::{
     Assignment, Bus, Delivery, Offset, Outgoing, PublishError, Share, Start, TopicPartition, TopicSpec,
@@ -122,7 +125,9 @@ async fn a_full_bus_refuses_publications_and_lets_hops_drain() {
     };
     member.commit(vec![hold]).await.unwrap();
     let mut seed = 1;
+    let begun = Instant::now();
     let refused = loop {
+        assert!(begun.elapsed() < PATIENCE, "it does not come to its end");
         if let Err(error) = bus.publish(vec![Outgoing::new("in", "k", noise(&mut seed))]).await {
             break error;
         }
@@ -159,13 +164,17 @@ async fn retention_keeps_what_a_group_has_yet_to_read() {
         publish_to(&bus, "free", 0, &[&format!("{number}")]).await;
     }
     // Nobody reads the other topic, so it goes: the sentinel that retention has run.
+    let begun = Instant::now();
     while bus.offset(&free, Start::Earliest).await.unwrap() < Offset(50) {
+        assert!(begun.elapsed() < PATIENCE, "it does not come to its end");
         publish_to(&bus, "in", 0, &["more"]).await;
     }
     assert_eq!(bus.offset(&at, Start::Earliest).await.unwrap(), Offset::ZERO);
     assert_eq!(texts(&bus.read(&at, Offset::ZERO, 10).await.unwrap())[0], "0");
     commit(Offset(30)).await;
+    let begun = Instant::now();
     while bus.offset(&at, Start::Earliest).await.unwrap() < Offset(30) {
+        assert!(begun.elapsed() < PATIENCE, "it does not come to its end");
         publish_to(&bus, "free", 0, &["more"]).await;
     }
     assert_eq!(texts(&bus.read(&at, Offset::ZERO, 10).await.unwrap())[0], "30");
@@ -190,7 +199,9 @@ async fn a_compacted_topic_keeps_the_last_record_of_each_key() {
     }
     // The first step of retention after the start compacts.
     let bus = open(&config);
+    let begun = Instant::now();
     while all(&bus, "table").await.len() > 2 {
+        assert!(begun.elapsed() < PATIENCE, "it does not come to its end");
         publish(&bus, "table", "a", ["sentinel".to_owned()]).await;
         tokio::task::yield_now().await;
         if texts(&all(&bus, "table").await)[0] == "b19" {
@@ -213,7 +224,9 @@ async fn a_bus_on_which_everybody_has_caught_up_is_never_full() {
     for _ in 0..400 {
         let noise = noise(&mut seed);
         // Retention comes behind the commits: full for a moment is not full for good.
+        let begun = Instant::now();
         while bus.publish(vec![Outgoing::new("in", "k", noise.clone())]).await.is_err() {
+            assert!(begun.elapsed() < PATIENCE, "it does not come to its end");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
