@@ -54,6 +54,8 @@ pub fn parse_partly(body: &[u8], keep: &dyn Fn(Row, &str) -> bool) -> Result<(Va
 #[derive(Debug, Clone, Copy)]
 enum Part {
     Body,
+    /// What a body wraps.
+    Payload,
     Event,
     Data,
     Row(Row),
@@ -77,9 +79,9 @@ impl Object<'_> {
     fn member(&self, key: &str) -> Member {
         let kept = |kept| if kept { Member::Whole } else { Member::Nothing };
         match (self.part, key) {
-            (Part::Body, "event") => Member::Inner(Part::Event),
-            (Part::Body, "payload") => Member::Inner(Part::Body),
-            (Part::Body, _) => kept(OF_BODY.contains(&key)),
+            (Part::Body | Part::Payload, "event") => Member::Inner(Part::Event),
+            (Part::Body | Part::Payload, "payload") => Member::Inner(Part::Payload),
+            (Part::Body | Part::Payload, _) => kept(OF_BODY.contains(&key)),
             (Part::Event, "data") => Member::Inner(Part::Data),
             (Part::Event, _) => kept(OF_EVENT.contains(&key)),
             (Part::Data, "old") => Member::Inner(Part::Row(Row::Old)),
@@ -109,7 +111,7 @@ impl Hashes {
     /// Whether a member of an object counts.
     fn wants(part: Part, key: &str) -> bool {
         match part {
-            Part::Body => key == "table",
+            Part::Body | Part::Payload => key == "table",
             Part::Event => key == "op",
             Part::Data | Part::Row(_) => true,
         }
@@ -117,18 +119,19 @@ impl Hashes {
 
     fn add(&mut self, part: Part, key: &str, hash: Option<u64>) {
         match (part, key) {
-            (Part::Body, "table") => self.table = hash.unwrap_or_default(),
-            (Part::Body, "event") => self.event = hash,
-            (Part::Body, "payload") => self.payload = hash,
-            (Part::Body, _) => self.is_scheduled |= key == "scheduled_time" || key == "action",
+            (Part::Body | Part::Payload, "table") => self.table = hash.unwrap_or_default(),
+            (Part::Body | Part::Payload, "event") => self.event = hash,
+            (Part::Body | Part::Payload, "payload") => self.payload = hash,
+            (Part::Body | Part::Payload, _) => self.is_scheduled |= key == "scheduled_time" || key == "action",
             _ => self.members.extend(hash.map(|hash| (print::bytes(key.as_bytes()), hash))),
         }
     }
 
     fn finish(self, part: Part) -> Option<u64> {
         match (part, self.event) {
-            (Part::Body, Some(event)) => Some(print::of_change(self.table, event)),
+            (Part::Body | Part::Payload, Some(event)) => Some(print::of_change(self.table, event)),
             (Part::Body, None) => self.payload.filter(|_| !self.is_scheduled),
+            (Part::Payload, None) => None,
             _ => Some(print::of_members(self.members)),
         }
     }
@@ -149,8 +152,8 @@ impl<'de> Visitor<'de> for Object<'_> {
     }
 
     fn visit_unit<E>(self) -> Result<Read, E> {
-        let hash = if let Part::Body = self.part { None } else { Some(print::NULL) };
-        Ok((Value::Null, hash))
+        let is_body = matches!(self.part, Part::Body | Part::Payload);
+        Ok((Value::Null, (!is_body).then_some(print::NULL)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Read, A::Error> {
@@ -224,9 +227,11 @@ mod tests {
     #[test]
     fn what_is_kept_is_as_in_the_whole() {
         let wrapped = format!("\u{feff}{{\"headers\":[],\"payload\":{EVENT}}}");
+        let twice = format!("{{\"payload\":{{\"payload\":{EVENT},\"name\":\"a\"}}}}");
+        let scheduled = format!("{{\"payload\":{EVENT},\"action\":1}}");
         for names in [&[][..], &["id"], &["a", "b", "ab"], &["c", "missing"], &["id", "a", "b", "ab", "c"]] {
             let keep = |row, name: &str| names.contains(&name) && (row == Row::New || name != "a");
-            for body in [EVENT, &wrapped] {
+            for body in [EVENT, &wrapped, &twice, &scheduled] {
                 let (value, hash) = parse_partly(body.as_bytes(), &keep).expect("JSON");
                 assert_eq!(value, pruned(body, &keep), "{names:?}");
                 assert_eq!(hash, print(body.as_bytes()), "{names:?}");
