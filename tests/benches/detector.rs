@@ -1,6 +1,6 @@
 //! What the detector decides about one raw record: parsing, ten conditions, one event and its progress, deduplication.
 //!
-//! `undetected` is the most common case: fifty conditions, none of which holds. It is to cost no more than a detected event.
+//! `undetected` is the most common case: fifty conditions, none of which holds. It is to cost about what a detected event costs.
 
 mod common;
 
