@@ -21,6 +21,8 @@ use crate::{
 const NAMED: usize = 10;
 /// How many failed events are told with their errors.
 pub(crate) const FAILED: usize = 50;
+/// How many events may be too large before no more data are made: to find it of one takes up to a tenth of a second.
+pub(crate) const TOO_LARGE: usize = 16;
 /// How many failed events have a rejection of their own.
 const REJECTED: usize = 100;
 /// What the events and jobs in a record of progress may take, in bytes: the rest of it is bounded by the counts above.
@@ -69,7 +71,7 @@ impl Found {
     /// Whether no more data are to be made: the outputs have taken what they may take, or so many events were too large
     /// that to find it of each would take seconds.
     pub(crate) fn is_full(&self) -> bool {
-        self.is_full || self.too_large >= FAILED
+        self.is_full || self.too_large >= TOO_LARGE
     }
 
     pub(crate) fn undetected(&mut self, event: &Event) {

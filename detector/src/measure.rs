@@ -6,7 +6,7 @@ use bus::{MAX_RECORD, Outgoing};
 use catalog::cel::MAX_KEY;
 use serde_json::Value;
 
-use crate::found::FAILED;
+use crate::found::TOO_LARGE;
 
 /// The most that the outputs of one raw record may have together, in bytes.
 pub const MAX_OUTPUTS: usize = 16 * MAX_RECORD;
@@ -143,7 +143,7 @@ pub(crate) fn beyond_all() -> TooLarge {
     TooLarge {
         stage: "data".into(),
         error: format!(
-            "the events before it took what those of one change may: {MAX_OUTPUTS} bytes together, or {FAILED} that are too \
+            "the events before it took what those of one change may: {MAX_OUTPUTS} bytes together, or {TOO_LARGE} that are too \
              large"
         ),
     }

@@ -197,24 +197,17 @@ fn more_events_than_one_record_can_name_fail_beyond_it() {
 #[test]
 fn where_there_is_no_room_no_more_data_are_made() {
     let doc = "x".repeat(4_000_000);
-    let last = |rule: &str| ("z".to_owned(), format!("from: {{ table: t }}\n{rule}\nsample: {{}}\n"));
+    let rule = |name: &str, rule: &str| (name.to_owned(), format!("from: {{ table: t }}\n{rule}\nsample: {{}}\n"));
     for each in ["[new.doc]", "[new.doc, new.doc]"] {
-        let large = |number| {
-            (format!("e{number:02}"), format!("from: {{ table: t }}\ndata: {{ doc: {each} }}\nsample: {{}}\n"))
-        };
-        let reason = |rule| {
-            let decision =
-                decided(&catalog((0..60).map(large).chain([last(rule)])), &body("t", &json!({ "doc": doc })));
-            fits(&decision);
-            let rejected = rejections(&decision).into_iter().filter_map(|it| Some((it.event?.to_string(), it.reason)));
-            rejected.filter(|(event, _)| event == "z").map(|(_, reason)| reason).next()
-        };
-        assert_eq!(reason("data: { id: new.missing.part }").as_deref(), Some("too-large"), "its data were made");
-        assert_eq!(
-            reason("when: new.doc == ''\ndata: { id: 1 }"),
-            None,
-            "it did not happen, and is said to have failed"
-        );
+        let large = (0..20).map(|number| rule(&format!("e{number:02}"), &format!("data: {{ doc: {each} }}")));
+        let last = [rule("y", "data: { id: new.missing.part }"), rule("z", "when: new.doc == ''\ndata: { id: 1 }")];
+        let decision = decided(&catalog(large.chain(last)), &body("t", &json!({ "doc": doc })));
+        fits(&decision);
+        let rejected: Vec<_> =
+            rejections(&decision).into_iter().filter_map(|it| Some((it.event?.to_string(), it.reason))).collect();
+        let of = |name: &str| rejected.iter().find(|(event, _)| event == name).map(|(_, reason)| reason.as_str());
+        assert_eq!(of("y"), Some("too-large"), "its data were made");
+        assert_eq!(of("z"), None, "it did not happen, and is said to have failed");
     }
 }
 
@@ -321,5 +314,16 @@ proptest! {
         body["event"]["session_variables"] = json!({ "x-hasura-user-id": odd.repeat(name) });
         body["trigger"] = json!({ "name": odd.repeat(name) });
         fits(&decided(&catalog, &body));
+        prop_assert!(peak() < MEMORY, "{} MiB were needed", peak() >> 20);
     }
+}
+
+/// What the tests of this file may need together, in bytes.
+const MEMORY: u64 = 512 << 20;
+
+/// The most memory that this process has had, in bytes.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
 }
