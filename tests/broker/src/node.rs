@@ -172,7 +172,9 @@ impl Node {
 
     /// Stops its process in its tracks (SIGSTOP): connections stay, nothing answers.
     pub fn freeze(&self) {
-        self.signal(Signal::STOP);
+        if let Some(process) = self.locked().as_mut() {
+            process.freeze();
+        }
     }
 
     /// Lets it go on (SIGCONT).

@@ -75,6 +75,25 @@ impl Process {
         }
     }
 
+    /// Stops Java, and waits until all its threads have: the kernel answers before they do.
+    pub(crate) fn freeze(&mut self) {
+        self.signal(Signal::STOP);
+        let begun = Instant::now();
+        while !self.is_frozen() && self.ended().is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "a broker does not freeze");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn is_frozen(&self) -> bool {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.java())) else { return false };
+        // After the name, which ends with the last bracket, comes the state.
+        let runs = |stat: &str| stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['T', 't']));
+        threads
+            .flatten()
+            .all(|thread| !std::fs::read_to_string(thread.path().join("stat")).is_ok_and(|stat| runs(&stat)))
+    }
+
     pub(crate) fn java(&self) -> i32 {
         self.java.as_raw_nonzero().get()
     }
