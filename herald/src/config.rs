@@ -163,7 +163,10 @@ impl Config {
         });
         let wrong_url =
             (!is_url).then(|| format!("`detector.schemas-url` must be an http or https URL, and is `{url}`"));
-        let wrong: Vec<String> = of_listeners.chain(others).chain(upper).chain([wrong_url]).flatten().collect();
+        let paths = [("data", &self.data), ("results.path", &self.results.path)];
+        let empty = paths.map(|(name, path)| path.as_os_str().is_empty().then(|| format!("`{name}` names no path")));
+        let all = of_listeners.chain(others).chain(upper).chain([wrong_url]).chain(empty);
+        let wrong: Vec<String> = all.flatten().collect();
         if wrong.is_empty() {
             return Ok(());
         }
@@ -251,6 +254,8 @@ mod tests {
             ("DETECTOR__SCHEMAS_URL", "ftp://x", "`detector.schemas-url` must be an http"),
             ("DETECTOR__SCHEMAS_URL", "http://", "`detector.schemas-url` must be an http"),
             ("RESULTS__DEADLINE", "0s", "`results.deadline` must be at least"),
+            ("RESULTS__PATH", "", "`results.path` names no path"),
+            ("DATA", "", "`data` names no path"),
         ] {
             let error = load(&[(name, value)]).expect_err(name);
             assert!(error.starts_with(says), "{error}");
