@@ -1,6 +1,6 @@
 //! Exit codes, and how an error is told: 0 done, 1 the answer is no, 2 usage, 3 unreachable.
 
-use std::{io, process::ExitCode};
+use std::{io, path::Path, process::ExitCode};
 
 use crate::{http, print};
 
@@ -15,6 +15,20 @@ pub(crate) const UNREACHABLE: u8 = 3;
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
+
+impl Usage {
+    /// That a catalog is given by its folder.
+    ///
+    /// # Errors
+    /// There is no such folder.
+    pub(crate) fn catalog(folder: &Path) -> Result<(), Self> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        let folder = folder.display();
+        Err(Self(format!("{folder} is no folder; name the folder of a catalog, as in examples/moves")))
+    }
+}
 
 /// Writes `error: …` to stderr, with the chain of causes, and chooses the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {

@@ -75,6 +75,18 @@ pub(crate) async fn get(api: &Api, correlation: &CorrelationId, cursor: Option<&
     Ok(Page::read(api, String::from_utf8_lossy(&body).into_owned())?)
 }
 
+/// What is known now; none if the API says that nothing is. Another server's 404 is an error.
+///
+/// # Errors
+/// See [`Error`].
+pub(crate) async fn known(api: &Api, correlation: &CorrelationId) -> anyhow::Result<Option<Page>> {
+    match get(api, correlation, None).await {
+        Ok(page) => Ok(Some(page)),
+        Err(error) if may_come(&error, false) && error.to_string().contains("nothing is known of") => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn path(correlation: &CorrelationId) -> String {
     format!("/v1/correlations/{}", encode(correlation.as_str()))
 }

@@ -47,6 +47,8 @@ pub(super) struct Compaction {
     steps: Option<Receiver<Step>>,
     /// Taken from it and not yet written.
     next: Option<Step>,
+    /// Whether it was said that a step could not be written.
+    said: bool,
 }
 
 /// One transaction: batches by their base, with what is left of them.
@@ -88,16 +90,17 @@ impl Mark {
 
 impl Compaction {
     pub(super) fn of(path: &Path) -> Self {
-        Self { path: path.into(), looked: None, steps: None, next: None }
+        Self { path: path.into(), looked: None, steps: None, next: None, said: false }
     }
 
-    /// Writes one step, if there is one; answers whether it has.
+    /// Writes one step, if there is one; answers whether it has. One that cannot be written is said once and tried again: the
+    /// next must not overtake it.
     pub(super) fn step(
         &mut self,
         connection: &mut Connection,
         candidates: &mut dyn FnMut() -> Vec<Trimmable>,
         now: Timestamp,
-    ) -> rusqlite::Result<bool> {
+    ) -> bool {
         let now = now.as_millisecond();
         if let (None, Some(steps)) = (&self.next, &self.steps) {
             match steps.try_recv() {
@@ -107,16 +110,20 @@ impl Compaction {
             }
         }
         if let Some(step) = &self.next {
-            // One that fails is tried again: the next must not overtake it.
-            step.write(connection)?;
-            self.next = None;
-            return Ok(true);
+            if let Err(error) = step.write(connection) {
+                if !std::mem::replace(&mut self.said, true) {
+                    tracing::warn!(error = %error, "compacted topics could not be written; it is tried again");
+                }
+                return false;
+            }
+            (self.next, self.said) = (None, false);
+            return true;
         }
         if self.steps.is_none() && self.looked.is_none_or(|looked| now.abs_diff(looked) >= EVERY.unsigned_abs()) {
             self.looked = Some(now);
             self.look(candidates(), now);
         }
-        Ok(false)
+        false
     }
 
     fn look(&mut self, mut candidates: Vec<Trimmable>, now: i64) {

@@ -30,10 +30,7 @@ pub(super) async fn apply(options: ApplyOptions) -> anyhow::Result<ExitCode> {
                        file changes: there is nothing to do; for Kafka give --bus kafka --brokers host:9092";
         return Err(Usage(message.to_owned()).into());
     }
-    if !options.folder.is_dir() {
-        let folder = options.folder.display();
-        return Err(Usage(format!("{folder} is no folder; name the folder of a catalog, as in examples/moves")).into());
-    }
+    Usage::catalog(&options.folder)?;
     let told = config.kafka("catalog")?;
     let registry = Registry::standard(&config.job_runner);
     // Files that cannot be used are told without any broker.

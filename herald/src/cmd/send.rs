@@ -88,6 +88,7 @@ async fn wait(options: &SendOptions, accepted: &Accepted) -> anyhow::Result<Exit
         .await
         .with_context(|| format!("it was accepted as correlation {correlation}, but what became of it is not known"))?;
     let Some(last) = last else {
+        page::known(&options.api, correlation).await?;
         anyhow::bail!("nothing is known of correlation {correlation} after {}", render::time(timeout));
     };
     if options.json {

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use crate::{
     cli::ShowOptions,
     exit,
-    http::Error,
     page::{self, Awaited, Page},
     print, render,
 };
@@ -18,24 +17,23 @@ use super::send::verdict;
 /// The API cannot be reached, or refuses; that nothing is known of it is an answer, with exit code 1.
 pub(super) async fn run(options: ShowOptions) -> anyhow::Result<ExitCode> {
     let correlation = &options.correlation;
-    let (first, code) = match options.wait {
+    let waited = match options.wait {
         Some(timeout) => {
             let awaited = Awaited { correlation, invocation: None, timeout };
-            let Some(last) = page::follow(&options.api, &awaited, !options.json).await? else {
-                anyhow::bail!("nothing is known of correlation {correlation} after {}", render::time(timeout));
-            };
-            let code = verdict(&last.summary, None, timeout);
-            (last, code)
+            page::follow(&options.api, &awaited, !options.json).await?
         }
-        None => match page::get(&options.api, correlation, None).await {
-            Ok(page) => (page, ExitCode::SUCCESS),
-            Err(error) if error.downcast_ref().and_then(Error::status) == Some(404) => {
-                print::error(&format!("nothing is known of correlation {correlation} (any more)"));
-                return Ok(ExitCode::from(exit::NO));
-            }
-            Err(error) => return Err(error),
-        },
+        None => None,
     };
+    // Who waits for no time is answered all the same.
+    let known = match waited {
+        Some(last) => Some(last),
+        None => page::known(&options.api, correlation).await?,
+    };
+    let Some(first) = known else {
+        print::error(&format!("nothing is known of correlation {correlation} (any more)"));
+        return Ok(ExitCode::from(exit::NO));
+    };
+    let code = options.wait.map_or(ExitCode::SUCCESS, |timeout| verdict(&first.summary, None, timeout));
     if options.wait.is_some() && !options.json {
         print::line("")?;
     }

@@ -69,11 +69,7 @@ fn configure(options: &DevOptions) -> anyhow::Result<Config> {
                        the roles: herald ingest, detector, job-runner and results";
         return Err(Usage(message.to_owned()).into());
     }
-    if !options.catalog.is_dir() {
-        let message =
-            format!("{} is no folder; name the folder of a catalog, as in examples/moves", options.catalog.display());
-        return Err(Usage(message).into());
-    }
+    Usage::catalog(&options.catalog)?;
     config.job_runner.folder = options.catalog.clone();
     if config.results.path == Path::new("results.db") {
         config.results.path = config.data.join("results.db");

@@ -102,6 +102,22 @@ async fn when_time_runs_out_the_last_state_is_the_answer() {
     assert_eq!(page.summary.state, State::InProcess);
 }
 
+#[tokio::test]
+async fn that_nothing_is_known_is_an_answer_and_another_servers_404_is_none() {
+    let correlation = "c-1".parse().expect("an id");
+    for (detail, is_answer) in
+        [("nothing is known of the correlation `c-1`", true), ("webhooks come in at /hasura", false)]
+    {
+        let body = format!(r#"{{"title":"Not Found","detail":"{detail}"}}"#);
+        let answer = format!("HTTP/1.1 404 Not Found\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let (api, _) = api(vec![answer]).await;
+        match known(&api, &correlation).await {
+            Ok(page) => assert!(is_answer && page.is_none()),
+            Err(error) => assert!(!is_answer && error.to_string().contains(detail), "{error:#}"),
+        }
+    }
+}
+
 #[test]
 fn a_document_stands_on_one_line_with_its_digits() {
     assert_eq!(one_line("{\n \"a\": 12345678901234567890.10\n}"), "{\"a\":12345678901234567890.10}");

@@ -1,8 +1,8 @@
 //! What the README shows, with the catalog that it names and the tools that it runs.
 
 use contracts::summary::{Outcome, Summary};
-use serde_json::Value;
-use tests::{Engine, Herald, client::Request};
+use serde_json::{Value, json};
+use tests::{Engine, Herald, body, client::Request};
 
 use crate::support::{job, names, result};
 
@@ -164,6 +164,8 @@ async fn without_a_herald_the_tools_say_so() {
     );
     assert!(send.output().await.expect(0).stdout.contains("greet"));
     assert!(show.output().await.expect(1).stderr.contains("nothing is known of correlation nothing-of-that-name"));
+    let correlation = herald.run(body::insert("known", "things", json!({ "id": 1 }))).await.correlation;
+    herald.cli(&["show", correlation.as_str(), "--wait=0"]).await.expect(0).has(&[correlation.as_str()]);
     let (url, api) = (format!("http://{}", herald.webhook()), format!("http://{}", herald.api()));
     herald.sigterm().await;
     herald.start().await;

@@ -114,6 +114,27 @@ fn a_tombstone_goes_a_day_after_what_it_deleted() {
 }
 
 #[test]
+fn a_step_that_cannot_be_written_stays_the_next_one() {
+    let mut given = Given::new();
+    given.write(&[("a", Some("1"))]);
+    given.write(&[("a", Some("2"))]);
+    let mut step = None;
+    pass(&given.connection, &AT, 0, &mut |taken| {
+        step = Some(taken);
+        true
+    })
+    .expect("a pass");
+    let mut compaction = Compaction { next: step, ..Compaction::of(Path::new("")) };
+    let mut write = |connection: &mut Connection| compaction.step(connection, &mut Vec::new, Timestamp::UNIX_EPOCH);
+    given.connection.execute_batch("PRAGMA query_only = 1").expect("read only");
+    assert!(!write(&mut given.connection) && !write(&mut given.connection));
+    assert_eq!(given.offsets(), [0, 1]);
+    given.connection.execute_batch("PRAGMA query_only = 0").expect("writable");
+    assert!(write(&mut given.connection) && !write(&mut given.connection));
+    assert_eq!(given.offsets(), [1]);
+}
+
+#[test]
 fn what_a_pass_reads_follows_what_is_new() {
     let mut given = Given::new();
     let keys: Vec<String> = (0..100).map(|key| format!("k{key}")).collect();

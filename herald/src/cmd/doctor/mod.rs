@@ -44,8 +44,9 @@ pub(crate) struct Options {
 /// Looks, and prints what it found; ends with 1 if something is a problem.
 ///
 /// # Errors
-/// Stdout cannot be written.
+/// Stdout cannot be written, or the catalog's folder does not exist.
 pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    options.folder.as_deref().map(exit::Usage::catalog).transpose()?;
     let found = look(&options).await;
     let problems = found.iter().filter(|finding| finding.level == Level::Problem).count();
     if options.json {

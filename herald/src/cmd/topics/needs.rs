@@ -59,14 +59,10 @@ impl Needs {
     ) -> anyhow::Result<Self> {
         let registry = Registry::standard(&config.job_runner);
         if let Some(folder) = folder {
-            let shown = folder.display();
-            if !folder.is_dir() {
-                let message = format!("{shown} is no folder; name the folder of a catalog, as in examples/moves");
-                return Err(Usage(message).into());
-            }
+            Usage::catalog(folder)?;
             let outcome = Catalog::compile(&Sources::read(folder)?, &registry);
             let catalog = outcome.catalog.ok_or(Invalid(outcome.report))?;
-            return Ok(Self::of(&catalog, format!("the catalog in {shown}")));
+            return Ok(Self::of(&catalog, format!("the catalog in {}", folder.display())));
         }
         let kafka = Kafka::open(told).map_err(|error| Usage(error.to_string()))?;
         let Some(record) = on_the_bus(&kafka).await? else {
