@@ -4,19 +4,22 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use crate::{
     ids::{CorrelationId, InvocationId},
+    raw::Place,
     summary::Summary,
 };
 
 /// A future that can be sent and boxed.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What is waited for: the correlation to be complete, and this invocation to be known in it.
+/// What is waited for: the correlation to be complete, and this occurrence of this invocation to be known in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Awaited {
     /// The correlation.
     pub correlation: CorrelationId,
     /// The invocation that must be known first, if one is meant.
     pub invocation: Option<InvocationId>,
+    /// Where its raw record stands, if this delivery of it is meant and not any.
+    pub raw: Option<Place>,
 }
 
 /// What a wait ended with.

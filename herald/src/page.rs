@@ -4,6 +4,7 @@ use std::{future::Future, time::Duration};
 
 use contracts::{
     ids::{CorrelationId, InvocationId},
+    raw::Place,
     summary::{State, Summary},
 };
 use tokio::time::{Instant, sleep, timeout_at};
@@ -98,6 +99,8 @@ pub(crate) struct Awaited<'a> {
     pub(crate) correlation: &'a CorrelationId,
     /// The invocation that must be known in it.
     pub(crate) invocation: Option<InvocationId>,
+    /// Where its raw record stands, if this delivery of it is meant and not any.
+    pub(crate) raw: Option<Place>,
     /// The longest wait.
     pub(crate) timeout: Duration,
 }
@@ -154,7 +157,10 @@ async fn watch(
                 for line in news.iter_mut().flat_map(|news| news.of(&page.summary)) {
                     print::line(&line)?;
                 }
-                let page = if page.hides(awaited.invocation) { confirmed(api, awaited, left).await? } else { page };
+                // A delivery is on no page, and an invocation may be on another one.
+                let is_open = awaited.raw.is_some() && page.summary.state == State::Complete;
+                let page =
+                    if is_open || page.hides(awaited.invocation) { confirmed(api, awaited, left).await? } else { page };
                 let answers = page.answers(awaited.invocation);
                 *last = Some(page);
                 if answers {
@@ -168,10 +174,11 @@ async fn watch(
     }
 }
 
-/// The state once the API itself has found the invocation, which is not on the first page, and all is complete.
+/// The state once the API itself has found the invocation, or this delivery of it, and all is complete.
 async fn confirmed(api: &Api, awaited: &Awaited<'_>, left: u64) -> anyhow::Result<Page> {
     let invocation = awaited.invocation.map(|id| format!("&invocation={id}")).unwrap_or_default();
-    let path = format!("{}?wait={left}s{invocation}", path(awaited.correlation));
+    let raw = awaited.raw.map(|raw| format!("&raw={raw}")).unwrap_or_default();
+    let path = format!("{}?wait={left}s{invocation}{raw}", path(awaited.correlation));
     let body = Call::get(&api.api, &path).token(api.token.as_deref())?.answer().await?;
     Ok(Page::read(api, String::from_utf8_lossy(&body).into_owned())?)
 }

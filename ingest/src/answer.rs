@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use bytes::Bytes;
 use contracts::{
     ids::{CorrelationId, InvocationId},
+    raw::Place,
     summary::Summary,
 };
 use http_body_util::Full;
@@ -26,6 +27,9 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) struct Ids {
     pub(crate) correlation_id: CorrelationId,
     pub(crate) invocation_id: InvocationId,
+    /// Where its raw record stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) raw: Option<Place>,
 }
 
 /// It is durable, and these are its ids.

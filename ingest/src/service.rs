@@ -10,11 +10,12 @@ use std::{
     time::Duration,
 };
 
-use bus::{Bus, Outgoing, PublishError, RefusalCode, Topic};
+use bus::{Bus, Outgoing, PublishError, RefusalCode, Spot, Topic};
 use bytes::{Bytes, BytesMut};
 use contracts::{
     hasura::Refusal,
     outcomes::{Awaited, Outcomes},
+    raw::Place,
     rejected::Rejected,
     summary::Summary,
     topics,
@@ -311,10 +312,13 @@ impl Webhook {
         let Interpreted { key, headers, notices } = interpreted;
         notices.into_iter().for_each(|notice| self.said.once(notice));
         let record = Outgoing::new(self.raw.clone(), key, body.clone()).with_headers(headers.encode());
-        let ids = Ids { correlation_id: headers.correlation, invocation_id: headers.invocation };
         let published = tokio::time::timeout(self.publish_timeout, self.deps.bus.publish(vec![record])).await;
         let error = match published {
-            Ok(Ok(_)) => return Ok(ids),
+            Ok(Ok(spots)) => {
+                let place = |spot: &Spot| Place { partition: spot.partition.0, offset: spot.offset.0 };
+                let raw = spots.first().map(place);
+                return Ok(Ids { correlation_id: headers.correlation, invocation_id: headers.invocation, raw });
+            }
             Ok(Err(error)) => error,
             // Its end is unknown. Sent again, it is recognised as the same.
             Err(_) => PublishError::Unavailable(format!("it did not answer within {:?}", self.publish_timeout)),
@@ -346,7 +350,8 @@ impl Webhook {
     /// A process that stops waits no longer.
     async fn wait(&self, wait: Wait<'_>, ids: &Ids, received: Timestamp) -> Answer {
         let sent = || Summary::sent(ids.correlation_id.clone(), ids.invocation_id, received);
-        let awaited = Awaited { correlation: ids.correlation_id.clone(), invocation: Some(ids.invocation_id) };
+        let awaited =
+            Awaited { correlation: ids.correlation_id.clone(), invocation: Some(ids.invocation_id), raw: ids.raw };
         let waited = tokio::select! {
             waited = wait.outcomes.wait(awaited, wait.timeout) => waited,
             () = self.stopping.cancelled() => return answer::waited(false, &sent(), ids),

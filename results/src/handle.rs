@@ -149,7 +149,7 @@ impl Handle {
         self.ask(move |reader| {
             let complete = reader.tally(&awaited.correlation)?.is_some_and(|tally| tally.is_complete());
             match awaited.invocation {
-                Some(invocation) if complete => reader.knows(&awaited.correlation, invocation),
+                Some(invocation) if complete => reader.knows(&awaited.correlation, invocation, awaited.raw),
                 _ => Ok(complete),
             }
         })

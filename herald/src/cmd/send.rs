@@ -5,7 +5,8 @@ use std::{fs, io, process::ExitCode};
 use anyhow::Context as _;
 use contracts::{
     ids::{CorrelationId, InvocationId},
-    summary::{Outcome, State, Summary},
+    raw::Place,
+    summary::{Invocation, Outcome, State, Summary},
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -30,6 +31,8 @@ pub(crate) const CORRELATION_HEADER: &str = "x-correlation-id";
 struct Accepted {
     correlation_id: CorrelationId,
     invocation_id: InvocationId,
+    #[serde(default)]
+    raw: Option<Place>,
 }
 
 /// Sends the file, and waits if it is told to.
@@ -83,7 +86,7 @@ fn read_stdin() -> io::Result<Vec<u8>> {
 async fn wait(options: &SendOptions, accepted: &Accepted) -> anyhow::Result<ExitCode> {
     let timeout = options.wait.unwrap_or_default();
     let correlation = &accepted.correlation_id;
-    let awaited = Awaited { correlation, invocation: Some(accepted.invocation_id), timeout };
+    let awaited = Awaited { correlation, invocation: Some(accepted.invocation_id), raw: accepted.raw, timeout };
     let last = page::follow(&options.api, &awaited, !options.json)
         .await
         .with_context(|| format!("it was accepted as correlation {correlation}, but what became of it is not known"))?;
@@ -105,7 +108,9 @@ pub(super) fn verdict(summary: &Summary, sent: Option<InvocationId>, waited: std
         print::note(&format!("not complete after {}", render::time(waited)));
         return ExitCode::from(exit::NO);
     }
-    let refused = summary.invocations.iter().any(|one| Some(one.invocation) == sent && one.rejected.is_some());
+    // What came under an id that was another change's is not run.
+    let is_refused = |one: &Invocation| one.rejected.is_some() || one.reused > 0;
+    let refused = summary.invocations.iter().any(|one| Some(one.invocation) == sent && is_refused(one));
     if refused || summary.incomplete || summary.outcome == Some(Outcome::Failure) {
         return ExitCode::from(exit::NO);
     }

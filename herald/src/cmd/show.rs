@@ -19,7 +19,7 @@ pub(super) async fn run(options: ShowOptions) -> anyhow::Result<ExitCode> {
     let correlation = &options.correlation;
     let waited = match options.wait {
         Some(timeout) => {
-            let awaited = Awaited { correlation, invocation: None, timeout };
+            let awaited = Awaited { correlation, invocation: None, raw: None, timeout };
             page::follow(&options.api, &awaited, !options.json).await?
         }
         None => None,

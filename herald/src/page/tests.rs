@@ -38,7 +38,7 @@ async fn api(answers: Vec<String>) -> (Api, tokio::task::JoinHandle<Vec<String>>
 }
 
 fn awaited(correlation: &CorrelationId, invocation: Option<InvocationId>) -> Awaited<'_> {
-    Awaited { correlation, invocation, timeout: Duration::from_secs(20) }
+    Awaited { correlation, invocation, raw: None, timeout: Duration::from_secs(20) }
 }
 
 #[tokio::test]

@@ -34,8 +34,9 @@ impl Remote {
 
     async fn ask(&self, awaited: &Awaited, timeout: Duration) -> Result<Waited, Error> {
         let invocation = awaited.invocation.map(|id| format!("&invocation={id}")).unwrap_or_default();
+        let raw = awaited.raw.map(|raw| format!("&raw={raw}")).unwrap_or_default();
         let correlation = encode(awaited.correlation.as_str());
-        let path = format!("/v1/correlations/{correlation}?wait={}ms{invocation}", timeout.as_millis());
+        let path = format!("/v1/correlations/{correlation}?wait={}ms{invocation}{raw}", timeout.as_millis());
         let unexpected = |reason: String| Error::Unexpected { base: self.base.to_string(), reason };
         let call = Call::get(&self.base, &path).token(self.token.as_ref().map(Secret::expose));
         let (headers, body) = call.map_err(|error| unexpected(error.to_string()))?.whole().await?;
@@ -125,7 +126,7 @@ mod tests {
 
     fn awaited() -> Awaited {
         let invocation = "2075a2ac-ce33-5a73-9873-c05a475102eb".parse().expect("an id");
-        Awaited { correlation: "order-7".parse().expect("an id"), invocation: Some(invocation) }
+        Awaited { correlation: "order-7".parse().expect("an id"), invocation: Some(invocation), raw: None }
     }
 
     #[tokio::test]

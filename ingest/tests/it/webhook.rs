@@ -30,12 +30,15 @@ async fn a_webhook_is_durable_byte_for_byte_and_answered_with_its_ids() {
     assert_eq!((headers.kind, headers.source.as_str(), headers.depth), (Kind::Hasura, "shop", 0));
     assert_eq!(headers.invocation, InvocationId::derived("shop", "e1"));
     assert_eq!(headers.received.subsec_nanosecond() % 1000, 0);
-    let expected = serde_json::json!({
-        "correlationId": CorrelationId::derived("shop", "e1"), "invocationId": headers.invocation,
-    });
-    assert_eq!(answer.json(), expected);
+    let expected = |offset: u64| {
+        serde_json::json!({
+            "correlationId": CorrelationId::derived("shop", "e1"), "invocationId": headers.invocation,
+            "raw": format!("{}/{offset}", record.partition.0),
+        })
+    };
+    assert_eq!(answer.json(), expected(0));
     let again = ingest.post("/hasura/shop", &[], INSERT).await;
-    assert_eq!(again.json(), expected);
+    assert_eq!(again.json(), expected(1), "the same ids, and a record of its own");
     assert_eq!(ingest.counters.accepted.load(Ordering::Relaxed), 2);
     ingest.stop().await;
 }

@@ -10,6 +10,7 @@ use axum::{
 use contracts::{
     ids::{CorrelationId, InvocationId},
     outcomes::Awaited,
+    raw::Place,
     summary::{State as Progress, Summary},
 };
 use futures_util::{Stream, stream};
@@ -32,10 +33,12 @@ const COALESCED: Duration = Duration::from_millis(100);
 
 pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Result<Response, Problem> {
     let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    params.only(&["wait", "cursor", "limit", "invocation", "until"])?;
+    params.only(&["wait", "cursor", "limit", "invocation", "raw", "until"])?;
     let correlation: CorrelationId = id.parse().map_err(|error| bad(format!("{id:?}: {error}")))?;
     let invocation = params.get("invocation").map(str::parse::<InvocationId>).transpose();
     let invocation = invocation.map_err(|_| bad("`invocation` is a UUID".to_owned()))?;
+    let raw = params.get("raw").map(str::parse::<Place>).transpose();
+    let raw = raw.map_err(|error| bad(format!("`raw`: {error}")))?;
     let until = params.one_of("until", &[("complete", ())])?.is_some();
     let page = params.page(store::is_cursor)?;
     let wait = params.wait()?;
@@ -45,7 +48,7 @@ pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>, params:
     }
     let found = match wait {
         Some(wait) => {
-            let awaited = Awaited { correlation: correlation.clone(), invocation };
+            let awaited = Awaited { correlation: correlation.clone(), invocation, raw };
             let waited = api.handle.wait_for(awaited, wait, page);
             // A process that ends answers with what it has instead of keeping its callers.
             match api.shutdown.run_until_cancelled(waited).await {

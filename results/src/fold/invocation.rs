@@ -29,7 +29,7 @@ pub struct Invocation {
     pub(super) facts: Distinct<u64>,
     /// Which raw records there are.
     #[serde(rename = "p")]
-    pub(super) places: Distinct<Place>,
+    pub(crate) places: Distinct<Place>,
     /// Which of them were another change under the same id.
     #[serde(rename = "u", default, skip_serializing_if = "Distinct::is_empty")]
     pub(super) reused: Distinct<Place>,

@@ -154,7 +154,7 @@ async fn a_wait_ends_when_its_invocation_is_known_and_all_is_complete() {
     publish(&bus, &done("a", 1)).await;
     running.complete("a", 2).await;
     let second = occurrence("a", 2);
-    let awaited = Awaited { correlation: second.correlation.clone(), invocation: Some(second.invocation) };
+    let awaited = Awaited { correlation: second.correlation.clone(), invocation: Some(second.invocation), raw: None };
     // Complete, but the invocation is not known yet.
     let waited = running.handle.wait(awaited.clone(), Duration::from_millis(20)).await.expect("asked");
     assert!(!waited.complete && waited.summary.is_some());
@@ -165,7 +165,7 @@ async fn a_wait_ends_when_its_invocation_is_known_and_all_is_complete() {
     let waited = waiting.await.expect("no panic").expect("asked");
     assert!(waited.complete);
     assert_eq!(waited.summary.expect("known").counters.succeeded, 2);
-    let unknown = Awaited { correlation: "nobody".parse().expect("an id"), invocation: None };
+    let unknown = Awaited { correlation: "nobody".parse().expect("an id"), invocation: None, raw: None };
     let waited = running.handle.wait(unknown, Duration::ZERO).await.expect("asked");
     assert!(!waited.complete && waited.summary.is_none());
     running.stop().await;
@@ -299,7 +299,8 @@ async fn deadlines_are_kept_by_the_clock() {
     let running = start(&bus, Config { deadline, ..config(folder.path()) }).await;
     publish(&bus, &[detected(&occurrence("stuck", 1), &["log"])]).await;
     let id: CorrelationId = "stuck".parse().expect("an id");
-    let waited = running.handle.wait(Awaited { correlation: id, invocation: None }, PATIENCE).await.expect("asked");
+    let waited =
+        running.handle.wait(Awaited { correlation: id, invocation: None, raw: None }, PATIENCE).await.expect("asked");
     assert!(waited.complete && waited.summary.expect("known").incomplete);
     eventually("it is announced", async || published(&bus).await.contains_key("stuck").then_some(())).await;
     running.stop().await;

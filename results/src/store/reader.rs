@@ -7,6 +7,7 @@ use std::{
 
 use contracts::{
     ids::{CorrelationId, InvocationId},
+    raw::Place,
     summary::{self, Expected, State, Summary},
 };
 use rusqlite::{Connection, params};
@@ -136,8 +137,16 @@ impl Reader {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn knows(&self, correlation: &CorrelationId, invocation: InvocationId) -> Result<bool, StoreError> {
-        self.ask(|connection| Ok(row::find(connection, self.hashes, correlation, invocation)?.is_some()))
+    pub fn knows(
+        &self,
+        correlation: &CorrelationId,
+        invocation: InvocationId,
+        raw: Option<Place>,
+    ) -> Result<bool, StoreError> {
+        self.ask(|connection| {
+            let found = row::find(connection, self.hashes, correlation, invocation)?;
+            Ok(found.is_some_and(|(_, found)| raw.is_none_or(|raw| found.places.may_have(&raw))))
+        })
     }
 
     /// What happened under a correlation, with a page of its invocations; none if it is unknown.

@@ -1,5 +1,6 @@
 //! What is delivered more than once.
 
+use contracts::summary::Summary;
 use serde_json::json;
 use tests::{Herald, body, client::Request};
 
@@ -44,6 +45,16 @@ async fn a_duplicate_under_another_correlation_ends_there_at_once_and_names_the_
     assert_eq!(summary.invocations[0].duplicate_of, Some(first.invocations[0].raw));
     assert_eq!((summary.counters.events, summary.counters.jobs), (0, 0));
     herald.cli(&["show", "elsewhere"]).await.expect(0).has(&["is a duplicate of raw record"]);
+}
+
+#[tokio::test]
+async fn a_wait_is_for_this_delivery_and_not_for_one_before() {
+    let herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    let body = body::insert("a", "things", json!({ "id": 1 })).to_string();
+    for before in 0..4 {
+        let answer = herald.hook(Request::post("/hasura?wait=60s", body.clone())).await.expect(200);
+        assert_eq!(answer.json::<Summary>().counters.repeated, before);
+    }
 }
 
 #[tokio::test]

@@ -19,11 +19,12 @@ async fn an_accepted_webhook_is_answered_with_its_ids() {
     let herald = things().await;
     let answer = herald.hook(Request::post("/hasura", thing("a").to_string())).await.expect(200);
     let ids: Value = answer.json();
-    assert_eq!(ids.as_object().unwrap().len(), 2, "{ids}");
+    assert_eq!(ids.as_object().unwrap().len(), 3, "{ids}");
     assert_eq!(answer.header("content-type"), "application/json");
     let correlation = ids["correlationId"].as_str().unwrap().parse().unwrap();
     let summary = herald.complete(&correlation, 1).await;
     assert_eq!(summary.invocations[0].invocation.to_string(), ids["invocationId"].as_str().unwrap());
+    assert_eq!(summary.invocations[0].raw.to_string(), ids["raw"].as_str().unwrap());
 }
 
 #[tokio::test]
@@ -156,8 +157,9 @@ async fn bodies_that_are_odd_but_legal_are_taken() {
     let twice = [herald.post(minimal).await, herald.post(minimal).await];
     assert_ne!(twice[0], twice[1]);
     let keyed = Request::post("/hasura", minimal).header("idempotency-key", "k-1");
-    let twice = [herald.hook(keyed.clone()).await.expect(200).text(), herald.hook(keyed).await.expect(200).text()];
-    assert_eq!(twice[0], twice[1]);
+    let [first, second]: [Value; 2] =
+        [herald.hook(keyed.clone()).await.expect(200).json(), herald.hook(keyed).await.expect(200).json()];
+    assert_eq!(first["invocationId"], second["invocationId"]);
 }
 
 #[tokio::test]

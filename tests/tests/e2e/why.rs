@@ -1,8 +1,8 @@
 //! What is not detected says why, always, and without anything being made while deciding.
 
-use contracts::why::Why;
+use contracts::{summary::Summary, why::Why};
 use serde_json::json;
-use tests::{Herald, body};
+use tests::{Herald, body, client::Request};
 
 use crate::support::noted;
 
@@ -59,13 +59,14 @@ async fn the_same_id_with_another_change_is_not_run_and_everybody_says_so() {
     let herald = Herald::build().event("thing.made", &noted("things")).start().await;
     let first = herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;
     // The same row, and so the same partition of `raw`, however many there are.
-    herald.post(body::insert("a", "things", json!({ "id": 1, "name": "another" }))).await;
-    let summary = herald
-        .wait_for("the other change to be counted", async || {
-            herald.summary(&first.correlation).await.filter(|summary| summary.invocations[0].reused == 1)
-        })
-        .await;
+    let another = body::insert("a", "things", json!({ "id": 1, "name": "another" })).to_string();
+    let summary: Summary = herald.hook(Request::post("/hasura?wait=60s", another.clone())).await.expect(200).json();
+    assert_eq!(summary.invocations[0].reused, 1, "the wait was for what had come before");
     assert_eq!((summary.counters.events, summary.counters.jobs), (1, 1));
+    let file = herald.catalog().join("another.json").display().to_string();
+    std::fs::write(&file, another).unwrap();
+    let sent = herald.tool(&["send", &file, "--same-id", "--wait"]).output().await;
+    sent.expect(1).has(&["id-reused"]);
     herald.cli(&["show", first.correlation.as_str()]).await.expect(0).has(&["id-reused"]);
     let rejected = herald.get("/v1/rejected").await.expect(200).text();
     assert!(rejected.contains("id-reused"), "{rejected}");
