@@ -23,7 +23,7 @@ const PLACES: usize = 6;
 /// What `herald doctor` is told.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
-    /// The catalog whose topics and jobs are looked at [default: the one on the bus]
+    /// On Kafka, the catalog whose topics and jobs are looked at [default: the one on the bus]
     #[arg(value_name = "FOLDER")]
     folder: Option<PathBuf>,
     /// Write one record, into a topic of its own that is deleted afterwards, to compare the clocks
