@@ -1,11 +1,12 @@
-//! When two JSON values are the same, and how a value is written as a key.
+//! When two JSON values are the same, how a value is written as a key, and how large it is.
 //!
 //! Hasura re-renders numbers (`1.00` becomes `1.0`, `0.05` becomes `5.0e-2`) and promises no order of keys, so neither
 //! may decide whether a column changed: numbers are compared by exact decimal value, objects regardless of key order.
 //! Numbers keep their digits throughout (`serde_json` with `arbitrary_precision`); nothing here goes through `f64`.
 
-use std::{cmp::Ordering, fmt::Write as _};
+use std::{cmp::Ordering, fmt::Write as _, io};
 
+use serde::Serialize;
 use serde_json::Value;
 
 /// Whether two values are equal: numbers by exact decimal value, objects regardless of key order, arrays in order,
@@ -179,6 +180,22 @@ fn write_number(text: &str, out: &mut String) {
         let (whole, fraction) = digits.split_at(number.exponent as usize);
         let _ = write!(out, "{whole}.{fraction}");
     }
+}
+
+/// How many bytes a value has as JSON, without making it; the most that there can be for one that JSON has no form for.
+pub fn size(value: &impl Serialize) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value).map_or(usize::MAX, |()| count.0)
 }
 
 #[cfg(test)]

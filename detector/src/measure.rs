@@ -4,6 +4,7 @@ use std::io;
 
 use bus::{MAX_RECORD, Outgoing};
 use catalog::cel::MAX_KEY;
+use contracts::json::size;
 use serde_json::Value;
 
 use crate::found::TOO_LARGE;
@@ -46,22 +47,6 @@ fn json(value: &Value, limit: usize) -> Option<Vec<u8>> {
     }
     let mut bounded = Bounded { out: Vec::with_capacity(128), limit };
     serde_json::to_writer(&mut bounded, value).is_ok().then_some(bounded.out)
-}
-
-/// How many bytes a value has as JSON.
-fn size(value: &Value) -> usize {
-    struct Count(usize);
-    impl io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    serde_json::to_writer(&mut count, value).map_or(usize::MAX, |()| count.0)
 }
 
 /// The path of the largest member of an object, and its bytes.

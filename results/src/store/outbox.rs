@@ -3,7 +3,7 @@
 //! One row per transaction, with ids alone: what is published is made from the state, so that what was left behind by
 //! an earlier process is published as it stands now.
 
-use contracts::{ids::CorrelationId, summary::Summary};
+use contracts::{ids::CorrelationId, json, summary::Summary};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{StoreError, body};
@@ -37,7 +37,7 @@ impl Announced {
 
     /// Adds a summary; false once there are `most` bytes.
     pub(super) fn push(&mut self, summary: Summary, most: usize) -> bool {
-        self.bytes += size(&summary);
+        self.bytes = self.bytes.saturating_add(json::size(&summary));
         self.summaries.push(summary);
         self.bytes < most
     }
@@ -49,23 +49,6 @@ impl Announced {
             None => Waiting { id: self.id + 1, index: 0 },
         }
     }
-}
-
-/// How many bytes a summary has as JSON.
-fn size(summary: &Summary) -> usize {
-    struct Count(usize);
-    impl std::io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    serde_json::to_writer(&mut count, summary).expect("invariant: a summary is plain data with string keys");
-    count.0
 }
 
 pub(super) fn put(connection: &Connection, ids: &[CorrelationId]) -> Result<i64, StoreError> {
