@@ -29,11 +29,15 @@ use clap::Parser as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let ran = match cli::Cli::try_parse() {
+        Ok(cli) => run(cli.command),
+        Err(refused) if refused.use_stderr() => refused.exit(),
+        Err(help) => print::help(&help).map(|()| ExitCode::SUCCESS),
+    };
+    ran.unwrap_or_else(|error| exit::report(&error))
+}
+
+fn run(command: cli::Command) -> anyhow::Result<ExitCode> {
     runtime::files::raise();
-    let ran = if cli.command.serves() && init::is_wanted() { init::run() } else { cmd::run(cli.command) };
-    match ran {
-        Ok(code) => code,
-        Err(error) => exit::report(&error),
-    }
+    if command.serves() && init::is_wanted() { init::run() } else { cmd::run(command) }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
+use anyhow::Context as _;
 use runtime::telemetry::{Flush, Sink};
 
 /// Event names and whatever else is looked for first.
@@ -12,14 +13,23 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 /// What went wrong.
 pub(crate) const RED: Style = AnsiColor::Red.on_default();
 
+const UNWRITTEN: &str = "the answer cannot be written to stdout";
+
 /// Writes a line to stdout, without colour where stdout is no terminal or `NO_COLOR` is set.
 ///
 /// # Errors
-/// Stdout cannot be written; a closed pipe is told apart by its kind.
-pub(crate) fn line(text: &str) -> io::Result<()> {
+/// Stdout cannot be written; a closed pipe is told apart by the kind of the cause.
+pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()
+    writeln!(out, "{text}").and_then(|()| out.flush()).context(UNWRITTEN)
+}
+
+/// Writes what the command line's own flags ask for: `--help` and `--version`.
+///
+/// # Errors
+/// As of [`line`].
+pub(crate) fn help(text: &clap::Error) -> anyhow::Result<()> {
+    text.print().and_then(|()| io::stdout().flush()).context(UNWRITTEN)
 }
 
 /// What a process that serves says on stdout. It serves on when nobody reads that, and waits for no terminal: see [`Sink`].

@@ -47,7 +47,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "RATE", default_value = "2000")]
     rate: Rate,
     /// How long to send
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_duration)]
     duration: Duration,
     /// Connections that send
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
@@ -185,6 +185,13 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * factor).map_err(|error| format!("`{text}`: {error}"))
 }
 
+/// The same, but not none: nothing would be sent.
+fn some_duration(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|time| {
+        if time.is_zero() { Err(format!("`{text}` is no time at all; write how long, as in 10s")) } else { Ok(time) }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
@@ -265,6 +272,10 @@ mod tests {
         assert_eq!(duration("1.5"), Ok(Duration::from_millis(1500)));
         for wrong in ["", "s", "-1s", "1d", "1 s", "99999999999999999999999h"] {
             assert!(duration(wrong).is_err(), "{wrong:?} is taken for a length of time");
+        }
+        assert_eq!((duration("0s"), some_duration("1ms")), (Ok(Duration::ZERO), Ok(Duration::from_millis(1))));
+        for none in ["0", "0s", "0.0ms", "0.0000000001s"] {
+            assert!(some_duration(none).is_err(), "{none:?} is taken for a time to send");
         }
     }
 }

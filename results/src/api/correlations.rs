@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{Api, failed, json, params::Params, stream as sse};
 use crate::{
     handle::AskError,
-    store::{self, Page},
+    store::{Cursor, Page},
     watch::Subscription,
 };
 
@@ -40,7 +40,7 @@ pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>, params:
     let raw = params.get("raw").map(str::parse::<Place>).transpose();
     let raw = raw.map_err(|error| bad(format!("`raw`: {error}")))?;
     let until = params.one_of("until", &[("complete", ())])?.is_some();
-    let page = params.page(store::is_cursor)?;
+    let (page, _) = params.page("", Cursor::parse)?;
     let wait = params.wait()?;
     if params.stream {
         let live = Live::new(&api, correlation, page, until);

@@ -11,8 +11,11 @@ use contracts::{names::EventRef, topics::EVENT_PREFIX};
 use runtime::problem::Problem;
 use serde::Serialize;
 
-use super::{Api, follow, json, newest, params::Params, stream, structured::Structured, unavailable};
+use super::{Api, follow, json, newest, params::{self, Params}, stream, structured::Structured, unavailable};
 use crate::store::Page;
+
+/// The name in the cursors of the list of events.
+const LIST: &str = "events";
 
 #[derive(Serialize)]
 struct Topics {
@@ -50,7 +53,7 @@ pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Respo
             .map_err(|error| unavailable(&error))?;
         return Ok(stream::answer(events, api.shutdown));
     }
-    let Page { after, limit } = params.page(|text| !text.is_empty())?;
+    let (Page { limit, .. }, after) = params.page(LIST, |text| Some(text.to_owned()).filter(|_| !text.is_empty()))?;
     let topics = api.bus.topics().await.map_err(|error| unavailable(&error))?;
     let known = topics.into_iter().filter_map(|info| {
         let event = info.topic.as_str().strip_prefix(EVENT_PREFIX).filter(|event| wanted.takes(event))?;
@@ -58,7 +61,7 @@ pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Respo
     });
     let mut known = known.skip_while(|known| after.as_ref().is_some_and(|after| known.event <= *after));
     let events: Vec<Known> = known.by_ref().take(limit).collect();
-    let next = events.last().filter(|_| known.next().is_some()).map(|last| last.event.clone());
+    let next = params::next(LIST, events.last().filter(|_| known.next().is_some()).map(|last| &last.event));
     Ok(json(&Topics { events, next }))
 }
 
@@ -68,17 +71,16 @@ pub(super) async fn show(
     params: Params,
 ) -> Result<Response, Problem> {
     params.only(&["cursor", "limit"])?;
-    let page = params.page(|text| newest::Cursor::parse(text).is_some())?;
     let event: EventRef = name.parse().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("{error}")))?;
+    let (page, after) = params.page(&event.topic(), newest::Cursor::parse)?;
     let Some(topic) = topic(&api, &event.topic()).await? else {
         let detail = format!("no event `{event}` is known: it has no topic; `GET /v1/events` lists those that have");
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     };
-    let after = page.after.as_deref().and_then(newest::Cursor::parse);
     let _turn = api.handle.page_turn().await;
     let found = newest::page(&*api.bus, &topic, after, page.limit).await;
     let (records, next): (Vec<Record>, _) = found.map_err(|error| unavailable(&error))?;
-    let next = next.map(|cursor| cursor.text());
+    let next = params::next(&event.topic(), next);
     Ok(json(&Occurrences { event: &event, occurrences: records.iter().map(Structured).collect(), next }))
 }
 

@@ -5,8 +5,11 @@ use contracts::summary::{Invocation, State as Progress};
 use runtime::problem::Problem;
 use serde::Serialize;
 
-use super::{Api, failed, json, params::Params};
+use super::{Api, failed, json, params::{self, Params}};
 use crate::store::Filter;
+
+/// The name in its cursors.
+const LIST: &str = "invocations";
 
 #[derive(Serialize)]
 struct Answer {
@@ -30,8 +33,9 @@ pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Respo
     )?;
     let eventless = params.one_of("events", &[("none", ())])?.is_some();
     let filter = Filter { eventless, ..filter.unwrap_or_default() };
-    let page = params.page(|text| text.parse::<i64>().is_ok())?;
+    let row = |text: &str| text.parse::<i64>().ok().filter(|row| *row > 0);
+    let (page, _) = params.page(LIST, row)?;
     let found = api.handle.ask(move |reader| reader.invocations(filter, &page)).await;
     let (invocations, next) = found.map_err(|error| failed(&error))?;
-    Ok(json(&Answer { invocations, next }))
+    Ok(json(&Answer { invocations, next: params::next(LIST, next) }))
 }

@@ -3,7 +3,7 @@
 //! Offsets have holes, so nothing is counted back from the end: windows of offsets are read, each twice as wide as the one
 //! behind it, until enough records are found or the partition begins.
 
-use std::{cmp::Reverse, collections::VecDeque, ops::Range};
+use std::{cmp::Reverse, collections::VecDeque, fmt, ops::Range};
 
 use bus::{Bus, Offset, Record, Start, TopicInfo, TopicPartition};
 use jiff::Timestamp;
@@ -20,14 +20,15 @@ const CHUNK: usize = 256 * 1024;
 pub(super) struct Cursor(Vec<Offset>);
 
 impl Cursor {
-    /// Reads what [`Cursor::text`] wrote.
+    /// Reads what it is written as.
     pub(super) fn parse(text: &str) -> Option<Self> {
         text.split('.').map(|offset| offset.parse().map(Offset)).collect::<Result<_, _>>().ok().map(Self)
     }
+}
 
-    /// As it travels.
-    pub(super) fn text(&self) -> String {
-        self.0.iter().map(Offset::to_string).collect::<Vec<_>>().join(".")
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.iter().map(Offset::to_string).collect::<Vec<_>>().join("."))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The parameters of a question.
 
-use std::{cmp::Reverse, time::Duration};
+use std::{cmp::Reverse, fmt::Display, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -13,6 +13,17 @@ use crate::store::Page;
 
 /// How many entries a page has if nobody says, and at most.
 const LIMIT: (usize, usize) = (100, 1000);
+
+/// What stands before the places of a list in its cursors, so that one of another list is refused and not taken for a
+/// place. The pages of a correlation have nothing there: its first page is named in what is announced, as it always was.
+fn mark(list: &str) -> String {
+    if list.is_empty() { String::new() } else { format!("{list}:") }
+}
+
+/// The cursor of the page of a list behind a place.
+pub(super) fn next(list: &str, place: Option<impl Display>) -> Option<String> {
+    place.map(|place| format!("{}{place}", mark(list)))
+}
 
 /// The parameters of the query, and whether a stream is wanted.
 #[derive(Debug)]
@@ -105,18 +116,25 @@ impl Params {
         self.get("wait").map(wait::parse).transpose().map_err(|error| bad(error.to_string()))
     }
 
-    /// The page, whose cursor must be one by `is_cursor`.
-    pub(super) fn page(&self, is_cursor: impl Fn(&str) -> bool) -> Result<Page, Problem> {
+    /// The page of a list, and the place behind which it begins if there is a cursor: what `place` reads, and would write
+    /// the same.
+    pub(super) fn page<T: ToString>(
+        &self,
+        list: &str,
+        place: impl Fn(&str) -> Option<T>,
+    ) -> Result<(Page, Option<T>), Problem> {
         let limit = match self.get("limit").map(str::parse::<usize>) {
             None => LIMIT.0,
             Some(Ok(limit)) if limit > 0 => limit.min(LIMIT.1),
             Some(_) => return Err(bad("`limit` is a number from 1; more than 1000 is cut")),
         };
-        let after = self.get("cursor").map(str::to_owned);
-        if after.as_deref().is_some_and(|text| !is_cursor(text)) {
-            return Err(bad("`cursor` is the `next` of the page before, as it was given"));
+        let Some(cursor) = self.get("cursor") else { return Ok((Page { after: None, limit }, None)) };
+        let after = cursor.strip_prefix(&mark(list));
+        let place = after.and_then(|after| place(after).filter(|place| place.to_string() == after));
+        if place.is_none() {
+            return Err(bad("`cursor` is the `next` of the page before in the same list, as it was given"));
         }
-        Ok(Page { after, limit })
+        Ok((Page { after: after.map(str::to_owned), limit }, place))
     }
 }
 

@@ -7,7 +7,7 @@ use runtime::problem::Problem;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::{Api, events::topic, json, newest, params::Params, unavailable};
+use super::{Api, events::topic, json, newest, params::{self, Params}, unavailable};
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -30,15 +30,14 @@ impl Serialize for Entry<'_> {
 
 pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
     params.only(&["cursor", "limit"])?;
-    let page = params.page(|text| newest::Cursor::parse(text).is_some())?;
+    let (page, after) = params.page(REJECTED, newest::Cursor::parse)?;
     // Before the first refusal there may be no topic.
     let Some(topic) = topic(&api, REJECTED).await? else {
         return Ok(json(&Answer { rejected: Vec::new(), next: None }));
     };
-    let after = page.after.as_deref().and_then(newest::Cursor::parse);
     let _turn = api.handle.page_turn().await;
     let found = newest::page(&*api.bus, &topic, after, page.limit).await;
     let (records, next) = found.map_err(|error| unavailable(&error))?;
-    let next = next.map(|cursor| cursor.text());
+    let next = params::next(REJECTED, next);
     Ok(json(&Answer { rejected: records.iter().map(Entry).collect(), next }))
 }

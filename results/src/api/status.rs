@@ -10,8 +10,11 @@ use bus::Lag;
 use runtime::problem::Problem;
 use serde::Serialize;
 
-use super::{Api, failed, json, params::Params, unavailable};
+use super::{Api, failed, json, params::{self, Params}, unavailable};
 use crate::store::{Page, Totals};
+
+/// The name in its cursors.
+const LIST: &str = "groups";
 
 #[derive(Serialize)]
 struct Answer {
@@ -44,7 +47,7 @@ struct Partition {
 
 pub(super) async fn show(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
     params.only(&["cursor", "limit"])?;
-    let page = params.page(|text| !text.is_empty())?;
+    let (page, _) = params.page(LIST, |text| Some(text.to_owned()).filter(|_| !text.is_empty()))?;
     let results = api.handle.ask(|reader| reader.totals()).await.map_err(|error| failed(&error))?;
     let (groups, jobs): (BTreeSet<String>, _) = ((api.groups)().into_iter().collect(), (api.jobs)());
     let names: BTreeSet<&str> =
@@ -65,11 +68,11 @@ pub(super) async fn show(State(api): State<Api>, params: Params) -> Result<Respo
             .collect(),
         troubles: (api.troubles)().into_iter().collect(),
         topics,
-        next,
+        next: params::next(LIST, next),
     }))
 }
 
-/// The names of a page, and the cursor of the next one if there is one.
+/// The names of a page, and the last of them if there are more.
 fn cut<'a>(names: &BTreeSet<&'a str>, page: &Page) -> (BTreeSet<&'a str>, Option<String>) {
     let after = page.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
     let mut rest = names.range::<str, _>((after, Bound::Unbounded)).copied();

@@ -194,7 +194,6 @@ async fn nonsense_is_refused_with_a_problem_that_says_what_to_do() {
         "/v1/invocations?state=failed&state=complete",
         "/v1/events/a..b",
         "/v1/events?name=a%20b",
-        "/v1/rejected?cursor=x",
         "/v1/raw/0/x",
         "/v1/status?x=1",
     ] {
@@ -208,6 +207,40 @@ async fn nonsense_is_refused_with_a_problem_that_says_what_to_do() {
         (response.status().as_u16(), &response.headers()["content-type"]),
         (405, &"application/problem+json".parse().expect("a header"))
     );
+    api.shutdown.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_is_of_the_list_that_gave_it() {
+    let groups = ["a".to_owned(), "b".to_owned()];
+    let api = Fixture::with_groups(groups.to_vec()).await;
+    let topics = ["event.one", "event.two", REJECTED]
+        .map(|name| TopicSpec { partitions: Some(1), ..TopicSpec::new(name) });
+    api.bus.create(topics.to_vec()).await.expect("topics");
+    for number in 0..2 {
+        api.event_of("one", number, "{}".to_owned()).await;
+        api.event_of("two", number, "{}".to_owned()).await;
+        let refusal = Outgoing::new(REJECTED, "k", "{}");
+        api.bus.publish(vec![refusal]).await.expect("published");
+        api.tell(&done("order-7", number)).await;
+    }
+    let last = occurrence("order-7", 1).invocation;
+    api.get(&format!("/v1/correlations/order-7?wait=30s&invocation={last}")).await;
+    let lists = ["invocations", "events", "events/one", "events/two", "rejected", "status", "correlations/order-7"];
+    let mut cursors = Vec::new();
+    for list in lists {
+        let page = api.get(&format!("/v1/{list}?limit=1")).await;
+        cursors.push(page["next"].as_str().unwrap_or_else(|| panic!("{list} has one page: {page}")).to_owned());
+    }
+    let wrong = ["", "-1", "0", "x", ":", "1.1.", "99999999999999999999", "invocations:-1", "invocations:+1", "invocations:0"]
+        .map(str::to_owned);
+    for (list, own) in lists.iter().zip(&cursors) {
+        for cursor in cursors.iter().chain(&wrong) {
+            let (status, body) = api.ask(&format!("/v1/{list}?cursor={cursor}")).await;
+            let wanted = if cursor == own { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+            assert_eq!(status, wanted, "{list} with {cursor:?}: {body}");
+        }
+    }
     api.shutdown.cancel();
 }
 
@@ -280,11 +313,11 @@ async fn occurrences_of_an_event_are_paged_newest_first() {
         path = format!("/v1/events/{EVENT}?limit=4&cursor={next}");
     }
     assert_eq!(seen, (0..25).rev().map(|number| format!("{number}.00")).collect::<Vec<_>>());
-    // A cursor that nobody gave is a place like any other.
+    // A place that nobody gave is one like any other.
     let last = u64::MAX;
     for (cursor, count) in [(format!("{last}.{last}.{last}"), 25), (format!("{last}"), 25), ("0.0.0.0.0".to_owned(), 0)]
     {
-        let page = api.get(&format!("/v1/events/{EVENT}?cursor={cursor}")).await;
+        let page = api.get(&format!("/v1/events/{EVENT}?cursor=event.{EVENT}:{cursor}")).await;
         assert_eq!(page["occurrences"].as_array().map(Vec::len), Some(count), "{cursor}");
     }
     api.shutdown.cancel();

@@ -22,7 +22,7 @@ mod writer;
 pub use error::StoreError;
 pub use file::Durable;
 pub use outbox::{Announced, Waiting};
-pub use reader::{Filter, Page, Reader, Totals, first_page, is_cursor};
+pub use reader::{Cursor, Filter, Page, Reader, Totals, first_page};
 pub use trim::{Kept, Trimmed};
 pub use writer::{Applied, Batch, Options, Read, Writer};
 

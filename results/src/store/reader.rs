@@ -275,20 +275,16 @@ fn expected(
 
 /// A place in the list of a correlation's invocations: by time, then by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Cursor(i64, i64);
+pub struct Cursor(i64, i64);
 
 impl Cursor {
     const START: Self = Self(i64::MIN, i64::MIN);
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads what it is written as.
+    pub fn parse(text: &str) -> Option<Self> {
         let (received, hash) = text.split_once('.')?;
         Some(Self(received.parse().ok()?, hash.parse().ok()?))
     }
-}
-
-/// Whether a text is the cursor of a page of a correlation's invocations.
-pub fn is_cursor(text: &str) -> bool {
-    Cursor::parse(text).is_some()
 }
 
 impl std::fmt::Display for Cursor {
