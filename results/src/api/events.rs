@@ -11,7 +11,13 @@ use contracts::{names::EventRef, topics::EVENT_PREFIX};
 use runtime::problem::Problem;
 use serde::Serialize;
 
-use super::{Api, follow, json, newest, params::{self, Params}, stream, structured::Structured, unavailable};
+use super::{
+    Api, follow, json, newest,
+    params::{self, Params},
+    stream,
+    structured::Structured,
+    unavailable,
+};
 use crate::store::Page;
 
 /// The name in the cursors of the list of events.

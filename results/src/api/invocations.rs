@@ -5,7 +5,10 @@ use contracts::summary::{Invocation, State as Progress};
 use runtime::problem::Problem;
 use serde::Serialize;
 
-use super::{Api, failed, json, params::{self, Params}};
+use super::{
+    Api, failed, json,
+    params::{self, Params},
+};
 use crate::store::Filter;
 
 /// The name in its cursors.

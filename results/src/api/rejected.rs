@@ -7,7 +7,13 @@ use runtime::problem::Problem;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::{Api, events::topic, json, newest, params::{self, Params}, unavailable};
+use super::{
+    Api,
+    events::topic,
+    json, newest,
+    params::{self, Params},
+    unavailable,
+};
 
 #[derive(Serialize)]
 struct Answer<'a> {

@@ -10,7 +10,11 @@ use bus::Lag;
 use runtime::problem::Problem;
 use serde::Serialize;
 
-use super::{Api, failed, json, params::{self, Params}, unavailable};
+use super::{
+    Api, failed, json,
+    params::{self, Params},
+    unavailable,
+};
 use crate::store::{Page, Totals};
 
 /// The name in its cursors.

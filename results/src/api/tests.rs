@@ -214,8 +214,8 @@ async fn nonsense_is_refused_with_a_problem_that_says_what_to_do() {
 async fn a_cursor_is_of_the_list_that_gave_it() {
     let groups = ["a".to_owned(), "b".to_owned()];
     let api = Fixture::with_groups(groups.to_vec()).await;
-    let topics = ["event.one", "event.two", REJECTED]
-        .map(|name| TopicSpec { partitions: Some(1), ..TopicSpec::new(name) });
+    let topics =
+        ["event.one", "event.two", REJECTED].map(|name| TopicSpec { partitions: Some(1), ..TopicSpec::new(name) });
     api.bus.create(topics.to_vec()).await.expect("topics");
     for number in 0..2 {
         api.event_of("one", number, "{}".to_owned()).await;
@@ -232,8 +232,9 @@ async fn a_cursor_is_of_the_list_that_gave_it() {
         let page = api.get(&format!("/v1/{list}?limit=1")).await;
         cursors.push(page["next"].as_str().unwrap_or_else(|| panic!("{list} has one page: {page}")).to_owned());
     }
-    let wrong = ["", "-1", "0", "x", ":", "1.1.", "99999999999999999999", "invocations:-1", "invocations:+1", "invocations:0"]
-        .map(str::to_owned);
+    let wrong =
+        ["", "-1", "0", "x", ":", "1.1.", "99999999999999999999", "invocations:-1", "invocations:+1", "invocations:0"]
+            .map(str::to_owned);
     for (list, own) in lists.iter().zip(&cursors) {
         for cursor in cursors.iter().chain(&wrong) {
             let (status, body) = api.ask(&format!("/v1/{list}?cursor={cursor}")).await;
