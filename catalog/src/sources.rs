@@ -20,7 +20,8 @@ pub struct Source {
     pub path: String,
     /// Its content; empty for a file that is no YAML, which is only named in a warning.
     pub text: String,
-    /// Why it has no content that could be read: too large, or no UTF-8. Such a file is an error of the catalog.
+    /// Why it has no content that could be read: too large, no UTF-8, no file, a link to nothing. It is an error of the
+    /// catalog.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
 }
@@ -38,29 +39,14 @@ pub struct Sources {
     files: Vec<Source>,
 }
 
-/// A folder or a file that cannot be read.
+/// The folder of a catalog that cannot be read. What is wrong with something in it is an error of the catalog.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The system says no.
-    #[error("read {path}: {source}")]
-    Io {
-        /// What was to be read.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// A pipe, a socket or a device: who reads it may wait for ever.
-    #[error("{path} is no regular file; take it away, or give it a name that does not end in .yaml or .yml")]
-    NoFile {
-        /// What is there.
-        path: PathBuf,
-    },
-    /// A link to a folder around itself.
-    #[error("{path} is a link to a folder that it is in; take it away")]
-    Circle {
-        /// The link.
-        path: PathBuf,
-    },
+#[error("read the catalog's folder {path}: {source}")]
+pub struct ReadError {
+    /// The folder.
+    pub path: PathBuf,
+    /// Why not.
+    pub source: io::Error,
 }
 
 impl Sources {
@@ -84,56 +70,59 @@ impl Sources {
         self.files.iter().find(|file| file.path == path).map(|file| file.text.as_str())
     }
 
-    /// Reads `events/` and `jobs/` of a folder; a folder without either is an empty catalog. Given one event's file, reads
-    /// it and the `jobs/` beside its `events/`.
-    pub fn read(path: &Path) -> Result<Self, ReadError> {
-        if !fs::metadata(path).map_err(|source| failed(path, source))?.is_file() {
-            let mut files = Vec::new();
-            walk(path, "events", &mut Vec::new(), &mut files)?;
-            walk(path, "jobs", &mut Vec::new(), &mut files)?;
-            return Ok(Self::sorted(files));
+    /// Reads `events/` and `jobs/` of a folder; a folder without either is an empty catalog. A link is what it leads to.
+    ///
+    /// # Errors
+    /// There is no such folder.
+    pub fn read(folder: &Path) -> Result<Self, ReadError> {
+        let failed = |source| ReadError { path: folder.to_owned(), source };
+        if !fs::metadata(folder).map_err(failed)?.is_dir() {
+            return Err(failed(io::ErrorKind::NotADirectory.into()));
         }
-        let full = fs::canonicalize(path).map_err(|source| failed(path, source))?;
-        let home =
-            full.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == "events" || name == "jobs"));
+        let home = fs::canonicalize(folder).map_err(failed)?;
+        let mut above: Vec<PathBuf> = home.ancestors().map(Path::to_owned).collect();
         let mut files = Vec::new();
-        let root = home.and_then(Path::parent).or(full.parent()).unwrap_or(Path::new("."));
-        let relative = match home {
-            Some(_) => relative_path(root, &full),
-            None => format!("events/{}", full.file_name().unwrap_or_default().to_string_lossy()),
-        };
-        if !relative.starts_with("jobs/") {
-            files.push(read_source(relative, &full)?);
+        for part in ["events", "jobs"] {
+            walk(folder, part.to_owned(), &mut above, &mut files);
         }
-        walk(root, "jobs", &mut Vec::new(), &mut files)?;
         Ok(Self::sorted(files))
     }
 }
 
-/// Reads a folder and those below; `above` are the folders on the way here.
-fn walk(root: &Path, folder: &str, above: &mut Vec<PathBuf>, files: &mut Vec<Source>) -> Result<(), ReadError> {
-    let folder = root.join(folder);
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(&folder, error)),
-    };
-    let this = fs::canonicalize(&folder).map_err(|source| failed(&folder, source))?;
-    if above.contains(&this) {
-        return Err(ReadError::Circle { path: folder });
-    }
-    above.push(this);
-    for entry in entries {
-        let path = entry.map_err(|source| failed(&folder, source))?.path();
-        // Editors leave hidden files behind; they come and go while `dev` watches.
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {
-            continue;
+/// Reads whatever is at a path, a folder with all below it; `above` are the folders on the way here.
+fn walk(root: &Path, relative: String, above: &mut Vec<PathBuf>, files: &mut Vec<Source>) {
+    let path = root.join(&relative);
+    match fs::metadata(&path) {
+        Ok(found) if found.is_dir() => {
+            if let Err(why) = walk_folder(root, &relative, above, files) {
+                files.push(unreadable(relative, why));
+            }
         }
-        let relative = relative_path(root, &path);
-        if path.is_dir() {
-            walk(root, &relative, above, files)?;
-        } else {
-            files.push(if is_yaml(&relative) { read_source(relative, &path)? } else { (relative, "").into() });
+        Ok(_) if !is_yaml(&relative) => files.push((relative, "").into()),
+        Ok(_) => files.push(read_source(relative, &path)),
+        // It went meanwhile, unless it is a link to nothing: that may stand for a whole folder.
+        Err(_) if fs::symlink_metadata(&path).is_err() => {}
+        Err(error) => {
+            let target = fs::read_link(&path).map(|target| format!(", and is a link to {}", target.display()));
+            files.push(unreadable(relative, format!("it cannot be read: {error}{}", target.unwrap_or_default())));
+        }
+    }
+}
+
+fn walk_folder(root: &Path, folder: &str, above: &mut Vec<PathBuf>, files: &mut Vec<Source>) -> Result<(), String> {
+    let path = root.join(folder);
+    let unread = |error: io::Error| format!("the folder cannot be read: {error}");
+    let this = fs::canonicalize(&path).map_err(unread)?;
+    if above.contains(&this) {
+        return Err("it is a link to a folder that it is in; take it away".to_owned());
+    }
+    let entries = fs::read_dir(&path).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(unread)?;
+    above.push(this);
+    for name in entries.iter().map(fs::DirEntry::file_name) {
+        let name = name.to_string_lossy();
+        // Editors leave hidden files behind; they come and go while `dev` watches.
+        if !name.starts_with('.') {
+            walk(root, format!("{folder}/{name}"), above, files);
         }
     }
     above.pop();
@@ -145,42 +134,37 @@ pub(crate) fn is_yaml(path: &str) -> bool {
     path.ends_with(".yaml") || path.ends_with(".yml")
 }
 
+fn unreadable(path: String, why: String) -> Source {
+    Source { path, text: String::new(), unreadable: Some(why) }
+}
+
+fn read_source(relative: String, path: &Path) -> Source {
+    match read(path) {
+        Ok(text) => (relative, text).into(),
+        Err(why) => unreadable(relative, why),
+    }
+}
+
 /// Opened without waiting, and only if it is a regular file: a pipe without a writer would hold its reader for ever.
-fn read_source(relative: String, path: &Path) -> Result<Source, ReadError> {
-    let failed = |source| failed(path, source);
-    let no_file = || ReadError::NoFile { path: path.to_owned() };
-    if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(no_file());
-    }
+fn read(path: &Path) -> Result<String, String> {
+    const NO_FILE: &str = "this is no regular file; take it away, or give it a name that does not end in .yaml or .yml";
+    let unread = |error: io::Error| format!("the file cannot be read: {error}");
+    let check = |found: fs::Metadata| if found.is_file() { Ok(()) } else { Err(NO_FILE.to_owned()) };
+    check(fs::metadata(path).map_err(unread)?)?;
     let waitless = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = fs::File::options().read(true).custom_flags(waitless).open(path).map_err(failed)?;
+    let file = fs::File::options().read(true).custom_flags(waitless).open(path).map_err(unread)?;
     // It may be another one by now.
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Err(no_file());
-    }
+    check(file.metadata().map_err(unread)?)?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    let unreadable = |path, why| Ok(Source { path, text: String::new(), unreadable: Some(why) });
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unread)?;
     if bytes.len() as u64 > MAX_FILE {
-        return unreadable(relative, format!("the file is larger than {MAX_FILE} bytes"));
+        return Err(format!("the file is larger than {MAX_FILE} bytes"));
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok((relative, text).into()),
-        Err(error) => {
-            let fine = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = fine.iter().filter(|byte| **byte == b'\n').count() + 1;
-            unreadable(relative, format!("the file is not UTF-8: line {line} is in another encoding"))
-        }
-    }
-}
-
-fn relative_path(root: &Path, path: &Path) -> String {
-    let relative = path.strip_prefix(root).unwrap_or(path);
-    relative.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
-}
-
-fn failed(path: &Path, source: io::Error) -> ReadError {
-    ReadError::Io { path: path.to_owned(), source }
+    String::from_utf8(bytes).map_err(|error| {
+        let fine = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = fine.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("the file is not UTF-8: line {line} is in another encoding")
+    })
 }
 
 #[cfg(test)]
@@ -196,35 +180,56 @@ mod tests {
         folder
     }
 
+    /// Why things cannot be read, by their paths.
+    fn unreadable(folder: &Path) -> Vec<(String, String)> {
+        let sources = Sources::read(folder).expect("a folder");
+        sources.files.into_iter().filter_map(|file| Some((file.path, file.unreadable?))).collect()
+    }
+
     #[test]
     fn what_is_no_regular_file_is_named_and_not_waited_for() {
         let folder = folder("pipe");
         let pipe = folder.join("events/a.pipe.yaml");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).expect("a pipe");
-        let error = Sources::read(&folder).expect_err("a pipe");
-        assert!(matches!(&error, ReadError::NoFile { path } if *path == pipe), "{error}");
-        fs::remove_file(&pipe).expect("removed");
-        symlink("/dev/zero", &pipe).expect("a link");
-        assert!(matches!(Sources::read(&folder), Err(ReadError::NoFile { .. })));
+        symlink("/dev/zero", folder.join("events/b.yaml")).expect("a link");
+        let found = unreadable(&folder);
+        let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, ["events/a.pipe.yaml", "events/b.yaml"]);
+        assert!(found.iter().all(|(_, why)| why.starts_with("this is no regular file")), "{found:?}");
+        assert!(Sources::read(&pipe).is_err() && Sources::read(&folder.join("nowhere")).is_err());
         fs::remove_dir_all(folder).expect("removed");
     }
 
     #[test]
-    fn a_link_to_a_folder_around_it_is_named_and_others_are_followed() {
+    fn a_link_that_leads_nowhere_is_named_and_others_are_followed() {
         let folder = folder("links");
         fs::create_dir(folder.join("shared")).expect("a folder");
         fs::write(folder.join("shared/a.b.yaml"), "x: 1").expect("written");
-        symlink(folder.join("shared"), folder.join("events/shared")).expect("a link");
-        let sources = Sources::read(&folder).expect("files");
-        assert_eq!(sources.text("events/shared/a.b.yaml"), Some("x: 1"));
-        symlink("..", folder.join("events/circle")).expect("a link");
-        assert!(matches!(Sources::read(&folder), Err(ReadError::Circle { .. })));
-        fs::remove_file(folder.join("events/circle")).expect("removed");
+        let link = |to: &str, at: &str| symlink(to, folder.join("events").join(at)).expect("a link");
+        link("../shared", "shared");
+        assert_eq!(Sources::read(&folder).expect("files").text("events/shared/a.b.yaml"), Some("x: 1"));
+        assert_eq!(unreadable(&folder), []);
+        link("..", "circle");
+        link("/", "everything");
         for (home, other) in [("one", "two"), ("two", "one")] {
             fs::create_dir(folder.join("events").join(home)).expect("a folder");
-            symlink(format!("../{other}"), folder.join("events").join(home).join("other")).expect("a link");
+            // Each is beside the other.
+            link(&format!("../{other}"), &format!("{home}/other"));
         }
-        assert!(matches!(Sources::read(&folder), Err(ReadError::Circle { .. })), "each is beside the other");
+        link("itself.yaml", "itself.yaml");
+        link("/no/such/folder", "gone");
+        symlink("/no/such/jobs", folder.join("jobs")).expect("a link");
+        let found = unreadable(&folder);
+        for (path, part) in [
+            ("events/circle", "a link to a folder that it is in"),
+            ("events/everything", "a link to a folder that it is in"),
+            ("events/one/other/other", "a link to a folder that it is in"),
+            ("events/itself.yaml", "a link to itself.yaml"),
+            ("events/gone", "No such file or directory (os error 2), and is a link to /no/such/folder"),
+            ("jobs", "a link to /no/such/jobs"),
+        ] {
+            assert!(found.iter().any(|(at, why)| at == path && why.contains(part)), "{path}: {found:#?}");
+        }
         fs::remove_dir_all(folder).expect("removed");
     }
 

@@ -235,7 +235,7 @@ impl Herald {
     }
 
     /// Waits for a version of the catalog that is told of after what was told before.
-    async fn counts(&self, before: &str) -> u64 {
+    pub async fn counts(&self, before: &str) -> u64 {
         let number = self.wait_for("the next version of the catalog", async || {
             let told = self.told_of_catalogs();
             version(told.get(before.len()..)?)

@@ -72,10 +72,6 @@ impl<'f> File<'f> {
 
     /// The file's map, or `None` after saying what is wrong with it.
     pub(super) fn read(&mut self) -> Option<Yaml> {
-        if let Some(why) = &self.source.unreadable {
-            self.whole_file(Rule::File, why.clone());
-            return None;
-        }
         match yaml::read(self.text()) {
             Ok(Some(node)) if matches!(node.content, Content::Map { .. }) => Some(node),
             Ok(Some(node)) if !node.is_null() => {

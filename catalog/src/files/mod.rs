@@ -29,6 +29,9 @@ use context::{File, Problems};
 /// Compiles all files; a catalog comes out if nothing is wrong enough to forbid it.
 pub(crate) fn compile(sources: &Sources, kinds: &dyn Kinds) -> Outcome {
     let mut problems = Problems::default();
+    for (source, why) in sources.files().iter().filter_map(|source| Some((source, source.unreadable.as_ref()?))) {
+        problems.push(whole(&source.path, Rule::File, Severity::Error, why));
+    }
     let definitions = definitions(sources, kinds, &mut problems);
     let (events, inline) = events(sources, kinds, &definitions, &mut problems);
     rules::check(&events, &definitions, &mut problems);
@@ -91,8 +94,9 @@ fn events(
 
 /// The files of a folder that are YAML; the others are worth a warning.
 fn yaml_files<'s>(sources: &'s Sources, folder: &str, problems: &mut Problems) -> Vec<&'s Source> {
-    let (yaml, others): (Vec<&Source>, Vec<&Source>) =
-        sources.files().iter().filter(|file| file.path.starts_with(folder)).partition(|file| is_yaml(&file.path));
+    let readable =
+        sources.files().iter().filter(|file| file.path.starts_with(folder) && file.unreadable.is_none());
+    let (yaml, others): (Vec<&Source>, Vec<&Source>) = readable.partition(|file| is_yaml(&file.path));
     for other in others {
         let message = "this file is not read: files here end in .yaml or .yml";
         problems.push(whole(&other.path, Rule::File, Severity::Warning, message));

@@ -1,5 +1,5 @@
-//! Tells when files of a catalog change: what lies in `events/` and `jobs/`, and nothing beside them. The log and the results
-//! are often in the same folder, and change all the time.
+//! Tells when files of a catalog change: what lies in `events/` and `jobs/` or is linked there, and nothing beside them. The
+//! log and the results are often in the same folder, and change all the time.
 
 use std::{
     io,
@@ -13,6 +13,9 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use super::links::Links;
+use crate::aside::aside;
+
 /// The folders that a catalog is read from.
 const PARTS: [&str; 2] = ["events", "jobs"];
 /// How long the files must be left alone: an editor writes one in several steps.
@@ -21,7 +24,7 @@ const QUIET: Duration = Duration::from_millis(150);
 const LONGEST: Duration = Duration::from_secs(1);
 /// How long until a folder that is gone is looked for again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How often the files are looked at where the system cannot tell of changes.
+/// How often that is looked at which the system cannot tell changes of: links, or all files.
 const POLL: Duration = Duration::from_secs(2);
 
 /// The files of a catalog's folder.
@@ -30,6 +33,8 @@ pub(super) struct Files {
     watcher: Box<dyn Watcher + Send>,
     /// Whether the watcher looks by itself because the system cannot tell.
     polls: bool,
+    /// As they were when it was last told to read the files.
+    links: Option<Links>,
     tell: mpsc::Sender<()>,
     changes: mpsc::Receiver<()>,
 }
@@ -43,22 +48,29 @@ impl Files {
             Ok(watcher) => (Box::new(watcher) as Box<dyn Watcher + Send>, false),
             Err(error) => (polling(&folder, &tell, &error), true),
         };
-        let mut files = Self { folder, watcher, polls, tell, changes };
+        let mut files = Self { folder, watcher, polls, links: None, tell, changes };
         files.watch_all().await;
         files
     }
 
-    /// Ends when files have changed and are left alone, or after a second of changes.
-    pub(super) async fn changed(&mut self) {
-        // The sender lives as long as this value.
-        self.changes.recv().await;
+    /// Ends when files have changed and are left alone, or after a second of changes; at the latest after that time.
+    pub(super) async fn changed(&mut self, at_most: Duration) {
+        let _ = timeout(at_most, self.change()).await;
+        // A folder may be another one of the same name by now.
+        self.watch_all().await;
+    }
+
+    async fn change(&mut self) {
+        tokio::select! {
+            // The sender lives as long as this value.
+            _ = self.changes.recv() => {}
+            () = moved(self.links.as_ref()) => {}
+        }
         let until = Instant::now() + LONGEST;
         while let left = until.saturating_duration_since(Instant::now())
             && !left.is_zero()
             && timeout(QUIET.min(left), self.changes.recv()).await.is_ok()
         {}
-        // A folder may be another one of the same name by now.
-        self.watch_all().await;
     }
 
     async fn watch_all(&mut self) {
@@ -74,6 +86,12 @@ impl Files {
             }
             sleep(AGAIN).await;
         }
+        if said {
+            tracing::info!(folder = %self.folder.display(), "the catalog's files are watched again");
+        }
+        // Looked for before the files are read: what changes from now on is told.
+        let folder = self.folder.clone();
+        self.links = aside("links", move || Links::find(&folder, &PARTS)).await.ok();
     }
 
     fn try_watch(&mut self) -> notify::Result<()> {
@@ -86,6 +104,17 @@ impl Files {
             }
         }
         Ok(())
+    }
+}
+
+/// Ends when a link leads to something else than it did.
+async fn moved(links: Option<&Links>) {
+    loop {
+        sleep(POLL).await;
+        let before = links.cloned();
+        if aside("links", move || before.is_none_or(|before| before.have_moved())).await.is_ok_and(|moved| moved) {
+            return;
+        }
     }
 }
 
@@ -129,7 +158,8 @@ fn polling(folder: &Path, tell: &mpsc::Sender<()>, error: &notify::Error) -> Box
 fn is_gone(error: &notify::Error) -> bool {
     match &error.kind {
         ErrorKind::PathNotFound => true,
-        ErrorKind::Io(error) => error.kind() == io::ErrorKind::NotFound,
+        // A file may stand where the folder was.
+        ErrorKind::Io(error) => matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
         _ => false,
     }
 }
@@ -175,9 +205,21 @@ mod tests {
             }
         });
         let begun = Instant::now();
-        files.changed().await;
+        files.change().await;
         assert!(begun.elapsed() <= LONGEST + QUIET, "{:?}", begun.elapsed());
         changing.abort();
+    }
+
+    #[tokio::test]
+    async fn an_edit_of_what_a_link_leads_to_is_seen() {
+        let (folder, outside) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("another"));
+        std::fs::create_dir(folder.path().join("events")).expect("a folder");
+        let file = outside.path().join("x.yaml");
+        std::fs::write(&file, "before").expect("written");
+        std::os::unix::fs::symlink(&file, folder.path().join("events/a.b.yaml")).expect("a link");
+        let mut files = Files::watch(folder.path()).await;
+        std::fs::write(&file, "an edit").expect("written");
+        timeout(Duration::from_secs(30), files.changed(Duration::MAX)).await.expect("it is seen");
     }
 
     #[tokio::test]
@@ -186,10 +228,10 @@ mod tests {
         std::fs::create_dir_all(folder.join("events")).expect("a folder");
         let (tell, changes) = mpsc::channel(1);
         let watcher = polling(&folder, &tell, &notify::Error::io(io::Error::other("too many open files")));
-        let mut files = Files { folder: folder.clone(), watcher, polls: true, tell, changes };
+        let mut files = Files { folder: folder.clone(), watcher, polls: true, links: None, tell, changes };
         files.watch_all().await;
         std::fs::write(folder.join("events/a.b.yaml"), "x").expect("written");
-        timeout(Duration::from_secs(30), files.changed()).await.expect("it is seen");
+        timeout(Duration::from_secs(30), files.changed(Duration::MAX)).await.expect("it is seen");
         std::fs::remove_dir_all(folder).expect("removed");
     }
 }

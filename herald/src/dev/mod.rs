@@ -4,6 +4,7 @@ mod banner;
 mod data;
 mod dead;
 mod files;
+mod links;
 mod watch;
 
 use std::{

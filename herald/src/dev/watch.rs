@@ -1,5 +1,7 @@
 //! Applies the catalog at the start, and again whenever one of its files changes.
 
+use std::time::Duration;
+
 use catalog::Report;
 use tokio_util::sync::CancellationToken;
 
@@ -9,19 +11,21 @@ use crate::{
     stages::{Applied, Publisher},
 };
 
+/// How long until files are applied again that could not be, for the bus or the folder.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// Watches until the shutdown.
 pub(super) async fn run(publisher: Publisher, banner: Banner, shutdown: CancellationToken) -> anyhow::Result<()> {
     let watching = async {
         let mut files = Files::watch(&publisher.folder).await;
-        let mut state = State { welcomed: false, usable: true };
+        let mut state = State { welcomed: false, usable: true, failed: None };
         loop {
             match publisher.apply().await {
                 Ok(applied) => state.tell(applied, &banner).await,
-                Err(error) => {
-                    tracing::error!(error = exit::told(&error), "the catalog could not be applied");
-                }
+                Err(error) => state.fail(exit::told(&error), &banner),
             }
-            files.changed().await;
+            // What failed may be mended without an edit.
+            files.changed(if state.failed.is_some() { AGAIN } else { Duration::MAX }).await;
         }
     };
     // Nothing in it must end: a catalog is on the bus or is not.
@@ -35,10 +39,23 @@ struct State {
     welcomed: bool,
     /// Whether the last files could be used.
     usable: bool,
+    /// Why they were neither used nor refused.
+    failed: Option<String>,
 }
 
 impl State {
+    fn fail(&mut self, error: String, banner: &Banner) {
+        if self.failed.as_ref() != Some(&error) {
+            tracing::error!(error, "the catalog could not be applied; trying again every 5 s");
+        }
+        if !self.welcomed {
+            banner.check.not_ready(format!("the catalog could not be applied: {error}"));
+        }
+        (self.usable, self.failed) = (false, Some(error));
+    }
+
     async fn tell(&mut self, applied: Applied, banner: &Banner) {
+        self.failed = None;
         match applied {
             Applied::Unchanged(..) if self.welcomed && self.usable => {}
             Applied::Published(draft) => {

@@ -1,5 +1,7 @@
 //! A catalog that is edited while it runs.
 
+use std::{fs, os::unix::fs::symlink};
+
 use serde_json::json;
 use tests::{Engine, Herald, body};
 
@@ -101,4 +103,42 @@ async fn it_starts_again_on_files_with_an_error_with_the_catalog_of_before() {
     assert_eq!(names(&herald.run(body::insert("a", "things", json!({ "id": 1 }))).await), ["thing.made"]);
     // Back to what counts already: that is said, too.
     assert_eq!(herald.apply("events/thing.made.yaml", &noted("things")).await, 1);
+}
+
+#[tokio::test]
+async fn what_a_link_leads_to_is_part_of_the_catalog_and_a_link_to_nothing_hides_no_other_error() {
+    let herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    let (outside, folder) = (tempfile::tempdir().unwrap(), herald.catalog().join("events"));
+    symlink(outside.path(), folder.join("shared")).unwrap();
+    symlink("/no/such/file", folder.join("gone.yaml")).unwrap();
+    herald.edit(&[("events/broken.made.yaml", "x: 1\n")]).await;
+    let said = herald.complaint().await;
+    assert!(said.contains("a link to /no/such/file") && said.contains("`x` is unknown"), "{said}");
+    fs::remove_file(folder.join("gone.yaml")).unwrap();
+    herald.apply("events/broken.made.yaml", &noted("broken")).await;
+    if herald.engine() == &Engine::Embedded {
+        // Nobody tells that files there change but the files.
+        let before = herald.stdout();
+        fs::write(outside.path().join("other.made.yaml"), noted("others")).unwrap();
+        assert_eq!(herald.counts(&before).await, 3);
+        let summary = herald.run(body::insert("a", "others", json!({ "id": 1 }))).await;
+        assert_eq!(names(&summary), ["other.made"]);
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_could_not_be_read_and_is_back_is_said() {
+    let herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    if herald.engine() != &Engine::Embedded {
+        // `catalog apply` reads a folder once.
+        return;
+    }
+    let (folder, away) = (herald.catalog(), herald.catalog().with_extension("away"));
+    let before = herald.stdout();
+    fs::rename(&folder, &away).unwrap();
+    fs::write(&folder, "no folder").unwrap();
+    herald.wait_for("the complaint", async || herald.stderr().contains("could not be applied").then_some(())).await;
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&away, &folder).unwrap();
+    assert_eq!(herald.counts(&before).await, 1);
 }
