@@ -94,8 +94,7 @@ fn events(
 
 /// The files of a folder that are YAML; the others are worth a warning.
 fn yaml_files<'s>(sources: &'s Sources, folder: &str, problems: &mut Problems) -> Vec<&'s Source> {
-    let readable =
-        sources.files().iter().filter(|file| file.path.starts_with(folder) && file.unreadable.is_none());
+    let readable = sources.files().iter().filter(|file| file.path.starts_with(folder) && file.unreadable.is_none());
     let (yaml, others): (Vec<&Source>, Vec<&Source>) = readable.partition(|file| is_yaml(&file.path));
     for other in others {
         let message = "this file is not read: files here end in .yaml or .yml";
