@@ -18,7 +18,9 @@ mod refusal;
 mod table;
 mod topic;
 
-pub use member::{Assignment, Committed, Delivery, Generation, InvalidNote, Member, Note, Position, Share};
+pub use member::{
+    Assignment, Begin, Committed, Delivery, Generation, InvalidNote, Member, Note, Position, Share, Subscription,
+};
 pub use record::{Offset, Outgoing, Partition, Record, Spot, Topic, TopicPartition};
 pub use refusal::{Refusal, RefusalCode, RefusedShare};
 pub use table::Last;
@@ -91,6 +93,9 @@ pub enum Error {
         /// Where.
         partition: TopicPartition,
     },
+    /// The group's first position is refused for good.
+    #[error(transparent)]
+    Refused(Refusal),
 }
 
 /// A message bus: everything that the stages of Herald need of one.
@@ -102,11 +107,11 @@ pub trait Bus: Send + Sync + 'static {
     /// that it names was not written; the others are not either, unless it was the broker that refused.
     fn publish(&self, batch: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Spot>, PublishError>>;
 
-    /// Joins a consumer group over topics; the set may change later. Topics that do not exist yet are joined when they do.
+    /// Joins a consumer group; what it reads may change later.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Stopped`].
-    fn join(&self, group: &str, topics: Vec<Topic>) -> BoxFuture<'_, Result<Box<dyn Member>, Error>>;
+    fn join(&self, group: &str, to: Subscription) -> BoxFuture<'_, Result<Box<dyn Member>, Error>>;
 
     /// Reads what is there without a group: at most about `max_bytes`, at least one record where there is one, from the
     /// first record at or after `from`. Empty at the end.

@@ -1,6 +1,10 @@
 //! Membership of a consumer group: what is delivered, and how progress is committed.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Instant,
+};
 
 use contracts::outcomes::BoxFuture;
 
@@ -73,6 +77,46 @@ impl Position {
     }
 }
 
+/// What a member reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subscription {
+    /// The topics; those that do not exist yet are read once they do.
+    pub topics: BTreeSet<Topic>,
+    /// Where its group begins.
+    pub begin: Begin,
+}
+
+/// Where a group begins in a partition in which it has no position. The bus commits that as the group's first position there,
+/// so that a group that has begun always has one, and retention keeps what it is yet to read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Begin {
+    /// At the first record that is kept.
+    #[default]
+    Earliest,
+    /// At these offsets; in a partition that is not named, at the first record that is kept.
+    At(Arc<HashMap<TopicPartition, Offset>>),
+    /// The stage keeps its positions itself and advises the bus of them ([`Member::advise`]): nothing is committed for it, and
+    /// that the bus has none means nothing.
+    Elsewhere,
+}
+
+impl Subscription {
+    /// To topics, beginning at the first record that is kept.
+    pub fn to(topics: impl IntoIterator<Item = impl Into<Topic>>) -> Self {
+        Self { topics: topics.into_iter().map(Into::into).collect(), begin: Begin::Earliest }
+    }
+}
+
+impl Begin {
+    /// The offset that is said for a partition.
+    pub(crate) fn at(&self, partition: &TopicPartition) -> Option<Offset> {
+        match self {
+            Self::At(offsets) => offsets.get(partition).copied(),
+            Self::Earliest | Self::Elsewhere => None,
+        }
+    }
+}
+
 /// A partition that is ours from now on. It delivers nothing until it is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
@@ -80,8 +124,8 @@ pub struct Assignment {
     pub partition: TopicPartition,
     /// Which assignment of it.
     pub generation: Generation,
-    /// What the group committed last; none if it never did.
-    pub position: Option<Position>,
+    /// What the group committed last: where it begins, if it never did.
+    pub position: Position,
 }
 
 /// What a member is told, in this order for each partition: assigned, records, then revoking or lost.
@@ -153,8 +197,8 @@ pub trait Member: Send + Sync {
     /// Lets a paused partition deliver again.
     fn resume(&self, partition: &TopicPartition);
 
-    /// Replaces the set of topics.
-    fn subscribe(&self, topics: Vec<Topic>);
+    /// Replaces what is read.
+    fn subscribe(&self, to: Subscription);
 
     /// Commits shares, each all or nothing, tried again until it is done or refused for good: what can never be taken is in
     /// [`Committed::refused`], and the other shares are done all the same.

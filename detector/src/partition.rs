@@ -35,9 +35,7 @@ pub(crate) struct Partition {
 
 impl Partition {
     /// An assigned partition with its memory.
-    pub(crate) fn new(assignment: &Assignment, seen: Seen, memo: Memo, start: Offset) -> Self {
-        // A group that never committed anything commits its start: from then on retention keeps what it has yet to read.
-        let next = assignment.position.is_none().then_some(start);
+    pub(crate) fn new(assignment: &Assignment, seen: Seen, memo: Memo) -> Self {
         let (at, generation, catalog) = (assignment.partition.clone(), assignment.generation, memo.catalog);
         Self {
             at,
@@ -46,7 +44,7 @@ impl Partition {
             outputs: vec![],
             before: 0,
             ids: vec![],
-            next,
+            next: None,
             catalog,
             bytes: 0,
             waiting: VecDeque::new(),

@@ -45,14 +45,11 @@ impl Rebuilder {
     pub(crate) async fn run(self, assignment: Assignment) -> Result<(Partition, Offset), Error> {
         let _turn = self.turns.acquire().await.expect("invariant: the semaphore is never closed");
         let at = &assignment.partition;
-        let start = match &assignment.position {
-            Some(position) => position.next,
-            None => self.offset(at, Start::Earliest).await?,
-        };
-        let memo = assignment.position.as_ref().map(|position| Memo::read(&position.note)).unwrap_or_default();
+        let start = assignment.position.next;
+        let memo = Memo::read(&assignment.position.note);
         let seen = self.memory(at, start, memo).await?;
         tracing::debug!(partition = %at, ids = seen.len(), "recent ids rebuilt");
-        Ok((Partition::new(&assignment, seen, memo, start), start))
+        Ok((Partition::new(&assignment, seen, memo), start))
     }
 
     async fn memory(&self, at: &TopicPartition, start: Offset, memo: Memo) -> Result<Seen, Error> {

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use bus::{Assignment, Bus, Committed, Delivery, Generation, Member, Offset, TopicPartition};
+use bus::{Assignment, Bus, Committed, Delivery, Generation, Member, Offset, Subscription, TopicPartition};
 use catalog::Catalog;
 use contracts::{outcomes::BoxFuture, topics};
 use jiff::Timestamp;
@@ -93,11 +93,11 @@ impl Service {
         let outage = Arc::new(Outage::default());
         let mut waiting = None;
         loop {
-            let (bus, topics) = (self.deps.bus.clone(), || vec![topics::RAW.into()]);
+            let bus = self.deps.bus.clone();
             let member = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
-                joined = outage.patiently(|| bus.join(GROUP, topics())) => joined?,
+                joined = outage.patiently(|| bus.join(GROUP, Subscription::to([topics::RAW]))) => joined?,
             };
             let rebuilder = Rebuilder::new(bus.clone(), self.config.clone(), outage.clone());
             match self.work(&*member, Partitions::new(rebuilder), &mut waiting, &shutdown).await {

@@ -75,7 +75,8 @@ pub(crate) enum Remedy {
 impl GroupError {
     pub(crate) fn remedy(&self) -> Remedy {
         match self {
-            Self::Bus(bus::Error::Unavailable(_) | bus::Error::UnknownTopic(_)) | Self::Refused(_) => Remedy::Rejoin,
+            Self::Bus(bus::Error::Unavailable(_) | bus::Error::UnknownTopic(_) | bus::Error::Refused(_))
+            | Self::Refused(_) => Remedy::Rejoin,
             Self::Bus(bus::Error::Stopped(_)) => Remedy::Restart,
             Self::UnknownKind { .. } | Self::Unusable => Remedy::NextCatalog,
             Self::Bus(bus::Error::PositionLost { .. } | bus::Error::PositionGone { .. })
@@ -92,7 +93,7 @@ impl GroupError {
             Self::Bus(bus::Error::Stopped(_)) => "stopped",
             Self::Bus(bus::Error::UnknownTopic(_)) => "unknown-topic",
             Self::Bus(bus::Error::PositionLost { .. } | bus::Error::PositionGone { .. }) => "position-lost",
-            Self::Refused(refusal) => refusal.code.as_str(),
+            Self::Bus(bus::Error::Refused(refusal)) | Self::Refused(refusal) => refusal.code.as_str(),
             Self::Note { .. } => "note",
             Self::Vanished { .. } => "vanished",
             Self::UnknownKind { .. } => "unknown-kind",

@@ -4,14 +4,13 @@
 //! under way, and one commit at a time is. An idle group is one pending future without any timer.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use bus::{Bus, Committed, Delivery, Generation, Member, Offset, Record, Start, TopicPartition};
+use bus::{Bus, Committed, Delivery, Member, Record, Start};
 use contracts::{names::GroupName, outcomes::BoxFuture};
-use futures_util::{StreamExt, stream::FuturesUnordered};
 use jiff::Timestamp;
 use tokio::{
     sync::watch,
@@ -31,9 +30,6 @@ use crate::{
     plan::Draft,
     registry::Registry,
 };
-
-/// How many partitions' begins are asked for at once.
-const LOOKUPS: usize = 16;
 
 /// How long leaving may take before the member is dropped, which leaves as a crash would.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -87,23 +83,12 @@ async fn reread(bus: &dyn Bus, group: &GroupName, reading: &Reading) -> Result<V
     Ok(records)
 }
 
-/// Where a partition begins is to be asked, after a wait.
-struct Lookup {
-    partition: TopicPartition,
-    generation: Generation,
-    wait: Option<Duration>,
-    patience: Patience,
-}
-
 /// A group while it is a member.
 struct Group<'m> {
     context: &'m Context,
     member: &'m dyn Member,
     core: Core,
     commit: Option<BoxFuture<'m, Result<Committed, bus::Error>>>,
-    /// Lookups that have to wait for others.
-    asked: VecDeque<Lookup>,
-    lookups: FuturesUnordered<BoxFuture<'m, (Lookup, Result<Offset, bus::Error>)>>,
     reading: Option<BoxFuture<'m, Result<Vec<Record>, bus::Error>>>,
     runs: JoinSet<(RunKey, Ended)>,
     stops: HashMap<RunKey, CancellationToken>,
@@ -120,7 +105,6 @@ enum Happened {
     GraceOver,
     Committed(Result<Committed, bus::Error>),
     Ended(RunKey, Ended),
-    Found(Lookup, Result<Offset, bus::Error>),
     Read(Result<Vec<Record>, bus::Error>),
     Replanned,
     Delivered(Result<Delivery, bus::Error>),
@@ -136,7 +120,7 @@ pub(crate) async fn run(
     let member = tokio::select! {
         biased;
         () = shutdown.cancelled() => return Ok(()),
-        joined = context.bus.join(plan.group.as_str(), plan.topics.clone()) => joined?,
+        joined = context.bus.join(plan.group.as_str(), plan.reads.clone()) => joined?,
     };
     context.outage.ends(&plan.group);
     let full_name = plan.group.full_name().to_owned();
@@ -146,8 +130,6 @@ pub(crate) async fn run(
         member: member.as_ref(),
         core: Core::new(plan, limits),
         commit: None,
-        asked: VecDeque::new(),
-        lookups: FuturesUnordered::new(),
         reading: None,
         runs: JoinSet::new(),
         stops: HashMap::new(),
@@ -235,7 +217,6 @@ impl Group<'_> {
                 self.stops.remove(&key);
                 self.core.ended(key, ended, Timestamp::now());
             }
-            Happened::Found(lookup, found) => self.found(lookup, found)?,
             Happened::Read(records) => {
                 self.reading = None;
                 self.core.read_again(records?)?;
@@ -295,7 +276,6 @@ impl Group<'_> {
                 Happened::Ended(key, ended)
             }
             () = until(self.grace), if self.grace.is_some() => Happened::GraceOver,
-            Some((lookup, found)) = self.lookups.next(), if !self.lookups.is_empty() => Happened::Found(lookup, found),
             records = pending(&mut self.reading), if self.reading.is_some() => Happened::Read(records),
             Ok(()) = drafts.changed() => Happened::Replanned,
             delivery = self.member.next(), if wants_more => Happened::Delivered(delivery),
@@ -332,8 +312,8 @@ impl Group<'_> {
 
     fn replan(&mut self, drafts: &mut watch::Receiver<Arc<Draft>>) -> Result<(), GroupError> {
         let plan = drafts.borrow_and_update().plan(&self.context.registry)?;
-        if plan.topics != self.core.plan().topics {
-            self.member.subscribe(plan.topics.clone());
+        if plan.reads != self.core.plan().reads {
+            self.member.subscribe(plan.reads.clone());
         }
         self.core.replan(Arc::new(plan));
         Ok(())
@@ -341,12 +321,6 @@ impl Group<'_> {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Find(partition, generation) => {
-                let config = &self.context.config;
-                let patience = Patience::new(config.rejoin_initial.get(), config.rejoin_max.get());
-                self.asked.push_back(Lookup { partition, generation, wait: None, patience });
-                self.ask();
-            }
             Effect::Open(partition, generation, from) => {
                 // It may still be paused: by us, for an assignment that was over without our knowing it yet.
                 self.member.resume(&partition);
@@ -363,43 +337,6 @@ impl Group<'_> {
                 }
             }
         }
-    }
-
-    /// Asks where partitions begin, a few at a time.
-    fn ask(&mut self) {
-        while self.lookups.len() < LOOKUPS
-            && let Some(lookup) = self.asked.pop_front()
-        {
-            let bus = &self.context.bus;
-            self.lookups.push(Box::pin(async move {
-                if let Some(wait) = lookup.wait {
-                    sleep(wait).await;
-                }
-                let found = bus.offset(&lookup.partition, Start::Earliest).await;
-                (lookup, found)
-            }));
-        }
-    }
-
-    fn found(&mut self, lookup: Lookup, found: Result<Offset, bus::Error>) -> Result<(), GroupError> {
-        let Lookup { partition, generation, mut patience, .. } = lookup;
-        let outage = &self.context.outage;
-        let group = self.core.plan().group.clone();
-        match found {
-            // Meanwhile it may have been lost, and its topic be gone.
-            _ if !self.core.is_finding(&partition, generation) => {}
-            Err(error @ bus::Error::Unavailable(_)) => {
-                outage.begins(&group, &error);
-                let wait = Some(patience.next());
-                self.asked.push_back(Lookup { partition, generation, wait, patience });
-            }
-            found => {
-                outage.ends(&group);
-                self.core.start_at(&partition, generation, found?);
-            }
-        }
-        self.ask();
-        Ok(())
     }
 
     fn launch(&mut self, launch: Launch) {

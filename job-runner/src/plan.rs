@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use bus::{Offset, Topic, TopicPartition};
+use bus::{Begin, Offset, Subscription, TopicPartition};
 use catalog::{JobContext, Order, Template};
 use contracts::{
     document,
@@ -30,8 +30,8 @@ pub(crate) struct Plan {
     pub(crate) attempts: u32,
     pub(crate) concurrency: usize,
     pub(crate) order: Order,
-    pub(crate) topics: Vec<Topic>,
-    pub(crate) starts: Arc<HashMap<TopicPartition, Offset>>,
+    /// The topics of its events, and the marks at which its group begins there.
+    pub(crate) reads: Subscription,
 }
 
 /// A job as the catalog has it; whether it can be run is seen when its group starts.
@@ -59,8 +59,10 @@ impl Draft {
             attempts: job.attempts.max(1),
             concurrency: job.concurrency.max(1),
             order: job.order,
-            topics: job.events.iter().map(|event| Topic::from(event.topic())).collect(),
-            starts: self.starts.clone(),
+            reads: Subscription {
+                begin: Begin::At(self.starts.clone()),
+                ..Subscription::to(job.events.iter().map(|event| event.topic()))
+            },
         })
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use bus::{Bus, Delivery, Member, Offset, Outgoing, Position, Share, TopicPartition, TopicSpec, embedded};
+use bus::{
+    Bus, Delivery, Member, Offset, Outgoing, Position, Share, Subscription, TopicPartition, TopicSpec, embedded,
+};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use tokio::runtime::Runtime;
@@ -62,7 +64,7 @@ fn main() {
     }
     group.finish();
 
-    let member = runtime.block_on(log.join("bench", vec!["input".into()])).expect("a member");
+    let member = runtime.block_on(log.join("bench", Subscription::to(["input"]))).expect("a member");
     let mut group = criterion.benchmark_group("log/hop");
     for size in BATCHES {
         group.throughput(Throughput::Elements(size as u64));

@@ -12,8 +12,8 @@ use contracts::outcomes::BoxFuture;
 use jiff::Timestamp;
 
 use crate::{
-    Bus, Error, GroupInfo, Lag, Member, Offset, Outgoing, PublishError, Record, Spot, Start, Topic, TopicInfo,
-    TopicPartition, TopicSpec,
+    Bus, Error, GroupInfo, Lag, Member, Offset, Outgoing, PublishError, Record, Spot, Start, Subscription, Topic,
+    TopicInfo, TopicPartition, TopicSpec,
 };
 
 /// Another bus, of which joining, reading and asking for offsets can be unavailable, each by itself. All else passes.
@@ -94,12 +94,12 @@ impl Bus for Flaky {
         self.inner.publish(batch)
     }
 
-    fn join(&self, group: &str, topics: Vec<Topic>) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
+    fn join(&self, group: &str, to: Subscription) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
         if let Some(member) = self.member.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Box::pin(async { Ok(member) });
         }
         match self.check(&self.joining_fails) {
-            Ok(()) => self.inner.join(group, topics),
+            Ok(()) => self.inner.join(group, to),
             Err(error) => Box::pin(async { Err(error) }),
         }
     }

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use contracts::outcomes::BoxFuture;
 use rdkafka::error::KafkaError;
 use tokio::sync::oneshot;
 
@@ -48,23 +49,23 @@ const WHO: &str = "committing";
 const MANY: usize = 1000;
 
 /// What a member wants committed.
-pub(crate) struct Request {
-    pub(crate) member: Arc<Shared>,
-    pub(crate) shares: Vec<Share>,
-    pub(crate) committed: Committed,
+struct Request {
+    member: Arc<Shared>,
+    shares: Vec<Share>,
+    committed: Committed,
     /// How often it has failed by itself.
-    pub(crate) failures: u32,
+    failures: u32,
     /// Not tried again before this.
-    pub(crate) due: Instant,
-    pub(crate) reply: oneshot::Sender<Result<Committed, Error>>,
+    due: Instant,
+    reply: oneshot::Sender<Result<Committed, Error>>,
 }
 
-/// The handle of the thread; it ends when the last of these is dropped.
-pub(crate) struct Committer {
-    requests: mpsc::Sender<Request>,
-}
+/// The way to the thread, which ends when the last of these is dropped.
+#[derive(Clone)]
+pub(crate) struct Committer(mpsc::Sender<Request>);
 
 impl Committer {
+    /// Starts the thread.
     pub(crate) fn start(config: &Config, cluster: Arc<Cluster>) -> Self {
         let (requests, inbox) = mpsc::channel();
         let runtime = tokio::runtime::Handle::current();
@@ -86,11 +87,26 @@ impl Committer {
         if let Err(error) = spawned {
             tracing::error!(%error, "cannot start the thread that commits");
         }
-        Self { requests }
+        Self(requests)
     }
 
-    pub(crate) fn requests(&self) -> mpsc::Sender<Request> {
-        self.requests.clone()
+    /// Has shares of a member committed.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] alone.
+    pub(crate) fn commit(
+        &self,
+        member: Arc<Shared>,
+        shares: Vec<Share>,
+    ) -> BoxFuture<'static, Result<Committed, Error>> {
+        let (reply, answer) = oneshot::channel();
+        let (committed, due) = (Committed::default(), Instant::now());
+        let sent = self.0.send(Request { member, shares, committed, failures: 0, due, reply });
+        Box::pin(async move {
+            let gone = || Error::Stopped("the thread that commits has ended".into());
+            sent.map_err(|_| gone())?;
+            answer.await.unwrap_or_else(|_| Err(gone()))
+        })
     }
 }
 

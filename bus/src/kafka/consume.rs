@@ -26,15 +26,15 @@ use crate::{
     Error,
     kafka::{
         client::{self, Client, Shaken, configured, reading, strict},
-        cluster::{Cluster, add, lock, unavailable},
+        cluster::{add, lock, unavailable},
         codec::{self, Names},
         config::Config,
-        member::{Command, Shared},
+        member::{Command, Process, Shared},
         outbox::Outbox,
         slots::Slot,
-        starts::Starts,
         task::Task,
     },
+    member::Subscription,
     record::{Offset, Topic, TopicPartition},
 };
 
@@ -265,15 +265,14 @@ pub(crate) fn consumer(config: &Config, slot: &Slot, wake: Arc<Notify>) -> Resul
 
 /// Creates the consumer of a member and starts its task.
 pub(crate) fn start(
-    config: &Config,
-    cluster: Arc<Cluster>,
+    process: Process,
     slot: Slot,
-    starts: Arc<Starts>,
-    topics: Vec<Topic>,
+    to: Subscription,
     commands: mpsc::UnboundedSender<Command>,
     inbox: mpsc::UnboundedReceiver<Command>,
 ) -> Result<Arc<Shared>, Error> {
     let wake = Arc::new(Notify::new());
+    let config = &process.config;
     let consumer = consumer(config, &slot, wake.clone())?;
     let shared = Arc::new(Shared {
         group: slot.group.clone(),
@@ -281,10 +280,10 @@ pub(crate) fn start(
         consumer: Client::new(consumer),
         owned: Mutex::default(),
         outbox: Outbox::new(Pace::of(config, &slot).fetch_ahead),
-        starts,
+        starts: process.starts.clone(),
         commands,
     });
-    tokio::spawn(Task::new(config.clone(), cluster, shared.clone(), slot, topics, inbox, wake).run());
+    tokio::spawn(Task::new(process, shared.clone(), slot, to, inbox, wake).run());
     Ok(shared)
 }
 

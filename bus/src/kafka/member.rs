@@ -3,8 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, mpsc},
-    time::Instant,
+    sync::{Arc, Mutex},
 };
 
 use contracts::outcomes::BoxFuture;
@@ -20,17 +19,16 @@ use crate::{
         client::Client,
         cluster::{Cluster, lock},
         codec::{self, Names},
-        commit::Request,
+        commit::Committer,
         config::Config,
         consume::{self, Rebalances},
         outbox::Outbox,
         slots::Slots,
-        starts::{self, Starts},
+        starts::Starts,
         transaction::Positions,
     },
-    member::{Committed, Delivery, Generation, Member, Share},
-    record::{Offset, Topic, TopicPartition},
-    refusal::{RefusalCode, RefusedShare},
+    member::{Committed, Delivery, Generation, Member, Share, Subscription},
+    record::{Offset, TopicPartition},
 };
 
 /// What the task is asked to do.
@@ -38,7 +36,7 @@ use crate::{
 pub(crate) enum Command {
     Open(TopicPartition, Generation, Offset),
     Resume(TopicPartition),
-    Subscribe(Vec<Topic>),
+    Subscribe(Subscription),
     Advise(TopicPartition, Offset),
     Release(Vec<TopicPartition>),
     /// The end of a commit of these is unknown: what was committed is asked for anew.
@@ -51,8 +49,6 @@ pub(crate) struct Owned {
     pub(crate) generation: Generation,
     /// Under which membership it is ours.
     pub(crate) membership: u64,
-    /// Whether the group has committed a position there before.
-    pub(crate) begun: bool,
 }
 
 /// What the handle, the task and the committing thread have in common.
@@ -94,41 +90,6 @@ impl Shared {
         Some(Positions { list, group: standing.group })
     }
 
-    /// Adds to the shares with a first position that the group has begun there; tells how many outputs these had before.
-    fn begin(&self, shares: &mut [Share]) -> HashMap<TopicPartition, usize> {
-        let owned = lock(&self.owned);
-        let mut begun = HashMap::new();
-        for share in shares {
-            let first = |owned: &&Owned| owned.generation == share.generation && !owned.begun;
-            if owned.get(&share.partition).is_some_and(|owned| first(&owned)) {
-                begun.insert(share.partition.clone(), share.outputs.len());
-                share.outputs.push(starts::begun(&self.group, &share.partition));
-            }
-        }
-        begun
-    }
-
-    /// Takes note of what has begun. What was refused is given back as it came; that the start cannot be written means that the
-    /// position cannot.
-    fn began(&self, mut begun: HashMap<TopicPartition, usize>, committed: &mut Committed) {
-        for RefusedShare { share, refusals } in &mut committed.refused {
-            let Some(outputs) = begun.remove(&share.partition) else { continue };
-            share.outputs.truncate(outputs);
-            for refusal in refusals.iter_mut().filter(|refusal| refusal.record == Some(outputs)) {
-                (refusal.record, refusal.code) = (None, RefusalCode::Position);
-            }
-        }
-        let mut owned = lock(&self.owned);
-        for (at, _) in committed.left_out.iter().chain(&committed.lost) {
-            begun.remove(at);
-        }
-        for at in begun.into_keys() {
-            if let Some(owned) = owned.get_mut(&at) {
-                owned.begun = true;
-            }
-        }
-    }
-
     /// That the end of a commit of these is unknown.
     pub(crate) fn expel(&self, partitions: Vec<TopicPartition>) {
         let mut owned = lock(&self.owned);
@@ -148,26 +109,28 @@ impl Drop for Shared {
     }
 }
 
+/// What all members of a process share.
+#[derive(Clone)]
+pub(crate) struct Process {
+    pub(crate) config: Config,
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) starts: Arc<Starts>,
+    pub(crate) committer: Committer,
+}
+
 /// The handle.
 pub(crate) struct KafkaMember {
     shared: Arc<Shared>,
-    committer: mpsc::Sender<Request>,
+    committer: Committer,
 }
 
 impl KafkaMember {
     /// Creates the consumer and starts its task. Blocks for moments; to be called within a runtime's context.
-    pub(crate) fn start(
-        config: &Config,
-        cluster: Arc<Cluster>,
-        slots: &Arc<Slots>,
-        committer: mpsc::Sender<Request>,
-        group: &str,
-        starts: Arc<Starts>,
-        topics: Vec<Topic>,
-    ) -> Result<Self, Error> {
+    pub(crate) fn start(process: Process, slots: &Arc<Slots>, group: &str, to: Subscription) -> Result<Self, Error> {
         let slot = slots.take(group);
         let (commands, inbox) = tokio_mpsc::unbounded_channel();
-        let shared = consume::start(config, cluster, slot, starts, topics, commands, inbox)?;
+        let committer = process.committer.clone();
+        let shared = consume::start(process, slot, to, commands, inbox)?;
         Ok(Self { shared, committer })
     }
 
@@ -204,22 +167,12 @@ impl Member for KafkaMember {
         self.command(Command::Resume(partition.clone()));
     }
 
-    fn subscribe(&self, topics: Vec<Topic>) {
-        self.command(Command::Subscribe(topics));
+    fn subscribe(&self, to: Subscription) {
+        self.command(Command::Subscribe(to));
     }
 
-    fn commit(&self, mut shares: Vec<Share>) -> BoxFuture<'_, Result<Committed, Error>> {
-        Box::pin(async move {
-            let begun = self.shared.begin(&mut shares);
-            let (reply, answer) = oneshot::channel();
-            let (member, committed, due) = (self.shared.clone(), Committed::default(), Instant::now());
-            let request = Request { member, shares, committed, failures: 0, due, reply };
-            let gone = || Error::Stopped("the thread that commits has ended".into());
-            self.committer.send(request).map_err(|_| gone())?;
-            let mut committed = answer.await.unwrap_or_else(|_| Err(gone()))?;
-            self.shared.began(begun, &mut committed);
-            Ok(committed)
-        })
+    fn commit(&self, shares: Vec<Share>) -> BoxFuture<'_, Result<Committed, Error>> {
+        self.committer.commit(self.shared.clone(), shares)
     }
 
     fn advise(&self, partition: &TopicPartition, next: Offset) {

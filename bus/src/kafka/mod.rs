@@ -52,14 +52,14 @@ use crate::{
         cluster::{Cluster, blocking},
         commit::Committer,
         lag::Lags,
-        member::KafkaMember,
+        member::{KafkaMember, Process},
         publish::Publisher,
         read::Readers,
         slots::Slots,
         starts::Starts,
         watch::Watch,
     },
-    member::Member,
+    member::{Member, Subscription},
     record::{Offset, Outgoing, Record, Spot, Topic, TopicPartition},
     topic::{GroupInfo, Lag, Start, TopicInfo, TopicSpec},
 };
@@ -174,18 +174,21 @@ impl Kafka {
         Ok(())
     }
 
-    async fn join_group(&self, group: &str, topics: Vec<Topic>) -> Result<Box<dyn Member>, Error> {
+    async fn join_group(&self, group: &str, to: Subscription) -> Result<Box<dyn Member>, Error> {
         // What is known of the topics decides what is subscribed to. Many groups join at once.
         self.cluster.recent(REFRESH).await?;
-        let committer = self.committer().requests();
-        let (config, cluster, slots) = (self.config.clone(), self.cluster.clone(), self.slots.clone());
-        let starts = self.starts.clone();
-        let group = group.to_owned();
+        let process = Process {
+            config: self.config.clone(),
+            cluster: self.cluster.clone(),
+            starts: self.starts.clone(),
+            committer: self.committer().clone(),
+        };
+        let (slots, group) = (self.slots.clone(), group.to_owned());
         let runtime = tokio::runtime::Handle::current();
         // Creating a client starts threads and reads certificates.
         let member = blocking(move || {
             let _runtime = runtime.enter();
-            KafkaMember::start(&config, cluster, &slots, committer, &group, starts, topics)
+            KafkaMember::start(process, &slots, &group, to)
         });
         Ok(Box::new(member.await??))
     }
@@ -218,9 +221,9 @@ impl Bus for Kafka {
         Box::pin(self.publisher.publish(batch))
     }
 
-    fn join(&self, group: &str, topics: Vec<Topic>) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
+    fn join(&self, group: &str, to: Subscription) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
         let group = group.to_owned();
-        Box::pin(async move { self.join_group(&group, topics).await })
+        Box::pin(async move { self.join_group(&group, to).await })
     }
 
     fn read<'a>(

@@ -4,7 +4,7 @@
 //! UNSTABLE_OFFSET_COMMIT, and if the assignment changes before the next try, librdkafka forgets that there is one and begins
 //! where `auto.offset.reset` says: records are repeated or skipped. So it is never asked to.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use rdkafka::{
     Offset as RawOffset, TopicPartitionList,
@@ -14,13 +14,14 @@ use rdkafka::{
 use crate::{
     Error,
     kafka::{
-        cluster::{add, blocking, unavailable},
+        cluster::{Cluster, add, blocking, unavailable},
         codec::{self, Names},
         consume::Rebalances,
         member::Shared,
     },
-    member::{Note, Position},
+    member::{Begin, Note, Position},
     record::TopicPartition,
+    topic::Start,
 };
 
 /// How long the broker may take to answer once.
@@ -28,13 +29,24 @@ const QUESTION: Duration = Duration::from_secs(2);
 /// How soon it is asked again.
 const AGAIN: Duration = Duration::from_millis(20);
 
+/// A partition, and where its group stands in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Fetched {
+    pub(crate) at: TopicPartition,
+    pub(crate) position: Position,
+    /// It is to be committed before the partition is announced: the group has none there.
+    pub(crate) is_first: bool,
+}
+
 /// What is committed for a partition; none if nothing is.
-pub(crate) type Fetched = (TopicPartition, Option<Position>);
+type Committed = (TopicPartition, Option<Position>);
 
 /// Fetches positions, and hands each over as soon as it is stable. Ends when all are, when nobody takes them any more, or when
 /// the member has another consumer, which fetches its own.
 pub(crate) async fn fetch(
     shared: Arc<Shared>,
+    cluster: Arc<Cluster>,
+    begin: Begin,
     mut wanted: Vec<TopicPartition>,
     mut found: impl FnMut(Vec<Fetched>) -> bool,
 ) {
@@ -44,19 +56,17 @@ pub(crate) async fn fetch(
         let (client, outer, asked) = (consumer.clone(), shared.names.clone(), wanted.clone());
         let answer = blocking(move || ask(&client, &outer, &asked)).await.and_then(|answer| answer);
         let answer = match answer {
-            Ok(stable) => gone(&shared, &stable).await.map(|gone| (stable, gone)),
+            Ok(stable) => begun(&shared, &cluster, &begin, stable).await,
             Err(error) => Err(error),
         };
         match answer {
-            Ok((_, Some(partition))) => {
-                return shared.outbox.fail(Error::PositionGone { group: shared.group.clone(), partition });
-            }
-            Ok((stable, None)) => {
-                wanted.retain(|at| stable.iter().all(|(found, _)| found != at));
+            Ok(stable) => {
+                wanted.retain(|at| stable.iter().all(|found| found.at != *at));
                 if !stable.is_empty() && !found(stable) {
                     return;
                 }
             }
+            Err(gone @ Error::PositionGone { .. }) => return shared.outbox.fail(gone),
             Err(error) if !said => {
                 said = true;
                 let group = &shared.group;
@@ -75,17 +85,33 @@ pub(crate) async fn fetch(
     }
 }
 
-/// A partition without a position in which the group has begun.
-async fn gone(shared: &Shared, found: &[Fetched]) -> Result<Option<TopicPartition>, Error> {
+/// Adds where the group begins in partitions in which it has no position. What the brokers do not tell is left out.
+async fn begun(
+    shared: &Shared,
+    cluster: &Cluster,
+    begin: &Begin,
+    found: Vec<Committed>,
+) -> Result<Vec<Fetched>, Error> {
     let without: Vec<_> = found.iter().filter(|(_, position)| position.is_none()).map(|(at, _)| at.clone()).collect();
-    if without.is_empty() {
-        return Ok(None);
+    let is_first = *begin != Begin::Elsewhere;
+    let mut begins = HashMap::new();
+    if !without.is_empty() {
+        if is_first && let Some(partition) = shared.starts.known(&shared.group, without.clone()).await?.pop() {
+            return Err(Error::PositionGone { group: shared.group.clone(), partition });
+        }
+        let (said, earliest): (Vec<_>, Vec<_>) = without.into_iter().partition(|at| begin.at(at).is_some());
+        begins.extend(said.into_iter().filter_map(|at| begin.at(&at).map(|offset| (at, offset))));
+        begins.extend(cluster.offsets(&earliest, Start::Earliest).await?);
     }
-    Ok(shared.starts.known(&shared.group, without).await?.into_iter().next())
+    let each = |(at, position): Committed| match position {
+        Some(position) => Some(Fetched { at, position, is_first: false }),
+        None => begins.get(&at).map(|next| Fetched { position: Position::at(*next), at, is_first }),
+    };
+    Ok(found.into_iter().filter_map(each).collect())
 }
 
 /// Asks once; what is not stable is left out. Blocks.
-fn ask(consumer: &BaseConsumer<Rebalances>, names: &Names, wanted: &[TopicPartition]) -> Result<Vec<Fetched>, Error> {
+fn ask(consumer: &BaseConsumer<Rebalances>, names: &Names, wanted: &[TopicPartition]) -> Result<Vec<Committed>, Error> {
     let mut list = TopicPartitionList::with_capacity(wanted.len());
     for at in wanted {
         add(&mut list, names, at, RawOffset::Invalid)?;

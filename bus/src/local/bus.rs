@@ -21,7 +21,7 @@ use crate::{
         member::LocalMember,
         storage::{Reader, Storage, StorageError},
     },
-    member::Member,
+    member::{Member, Subscription},
     record::{Offset, Outgoing, Record, Spot, Topic, TopicPartition},
     refusal::check_sizes,
     topic::{GroupInfo, Lag, Start, TopicInfo, TopicSpec},
@@ -117,10 +117,10 @@ impl<W: Within> Bus for W {
         Box::pin(self.local().publish_batch(batch))
     }
 
-    fn join(&self, group: &str, topics: Vec<Topic>) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
+    fn join(&self, group: &str, to: Subscription) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
         let group: Arc<str> = group.into();
         Box::pin(async move {
-            let joined = self.local().ask(|reply| Request::Join { group: group.clone(), topics, reply }).await?;
+            let joined = self.local().ask(|reply| Request::Join { group: group.clone(), to, reply }).await?;
             let (id, inbox) = joined;
             let local = self.local();
             let (log, requests, chaos) = (local.log.clone(), local.requests.clone(), local.chaos.clone());

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     local::member::MemberId,
-    member::{Generation, Position},
+    member::{Begin, Generation, Position, Subscription},
     record::{Topic, TopicPartition},
 };
 
@@ -32,7 +32,7 @@ struct Owner {
 
 #[derive(Debug, Default)]
 pub(crate) struct Group {
-    members: BTreeMap<MemberId, BTreeSet<Topic>>,
+    members: BTreeMap<MemberId, Subscription>,
     owners: HashMap<TopicPartition, Owner>,
     pub(crate) positions: HashMap<TopicPartition, Position>,
 }
@@ -43,11 +43,16 @@ impl Group {
     }
 
     pub(crate) fn topics(&self) -> BTreeSet<Topic> {
-        self.members.values().flatten().cloned().collect()
+        self.members.values().flat_map(|to| &to.topics).cloned().collect()
     }
 
-    pub(crate) fn subscribe(&mut self, member: MemberId, topics: Vec<Topic>) {
-        self.members.insert(member, topics.into_iter().collect());
+    pub(crate) fn subscribe(&mut self, member: MemberId, to: Subscription) {
+        self.members.insert(member, to);
+    }
+
+    /// Where the group begins, as a member says it.
+    pub(crate) fn begin(&self, member: MemberId) -> Begin {
+        self.members.get(&member).map(|to| to.begin.clone()).unwrap_or_default()
     }
 
     pub(crate) fn leave(&mut self, member: MemberId) {
@@ -143,7 +148,7 @@ impl Group {
         let mut open = Vec::new();
         for partition in partitions {
             let keeper = self.owners.get(partition).map(|owner| owner.member).filter(|member| {
-                self.members.get(member).is_some_and(|topics| topics.contains(&partition.topic)) && load[member] < quota
+                self.members.get(member).is_some_and(|to| to.topics.contains(&partition.topic)) && load[member] < quota
             });
             match keeper {
                 Some(member) => {
@@ -154,7 +159,7 @@ impl Group {
             }
         }
         for partition in open {
-            let candidates = self.members.iter().filter(|(_, topics)| topics.contains(&partition.topic));
+            let candidates = self.members.iter().filter(|(_, to)| to.topics.contains(&partition.topic));
             let Some(member) = candidates.map(|(member, _)| *member).min_by_key(|member| load[member]) else {
                 continue;
             };
@@ -178,9 +183,9 @@ mod tests {
     #[test]
     fn a_second_member_gets_its_half_only_after_the_first_gave_it_back() {
         let (mut group, mut generations, now) = (Group::default(), 0, Instant::now());
-        group.subscribe(MemberId(1), vec!["t".into()]);
+        group.subscribe(MemberId(1), Subscription::to(["t"]));
         assert_eq!(group.rebalance(&partitions(4), &mut generations, now).len(), 4);
-        group.subscribe(MemberId(2), vec!["t".into()]);
+        group.subscribe(MemberId(2), Subscription::to(["t"]));
         let actions = group.rebalance(&partitions(4), &mut generations, now);
         let revoked: Vec<TopicPartition> = actions
             .iter()
@@ -205,7 +210,7 @@ mod tests {
                 if group.members.contains_key(&MemberId(member)) {
                     group.leave(MemberId(member));
                 } else {
-                    group.subscribe(MemberId(member), vec!["t".into()]);
+                    group.subscribe(MemberId(member), Subscription::to(["t"]));
                 }
                 group.rebalance(&partitions(count), &mut generations, now);
                 group.expire(now + REVOCATION);

@@ -12,10 +12,9 @@ use crate::{
         group::{Action, Group},
         log::{Log, TopicLog},
         member::{Inbox, MemberId},
-        storage::TopicId,
     },
-    member::{Assignment, Generation, Position},
-    record::{Offset, Partition, Topic, TopicPartition},
+    member::{Assignment, Begin, Generation, Position, Subscription},
+    record::{Offset, Topic, TopicPartition},
     topic::GroupInfo,
 };
 
@@ -28,6 +27,8 @@ pub(crate) struct Groups {
     wanted: HashMap<Topic, Vec<Arc<str>>>,
     generations: u64,
     members: u64,
+    /// Positions that are yet to be written: no hop has committed them.
+    unwritten: Vec<(Arc<str>, TopicPartition)>,
     /// No revocation is overdue before this; asked with every commit, so not computed from ten thousand groups.
     deadline: Option<Instant>,
     log: Arc<Log>,
@@ -42,6 +43,7 @@ impl Groups {
             wanted: HashMap::new(),
             generations: 0,
             members: 0,
+            unwritten: Vec::new(),
             deadline: None,
             log,
         }
@@ -51,25 +53,25 @@ impl Groups {
         self.groups.entry(group.into()).or_default().positions.insert(partition, position);
     }
 
-    pub(crate) fn join(&mut self, group: &Arc<str>, topics: Vec<Topic>) -> (MemberId, Arc<Inbox>) {
+    pub(crate) fn join(&mut self, group: &Arc<str>, to: Subscription) -> (MemberId, Arc<Inbox>) {
         self.members += 1;
         let (id, inbox) = (MemberId(self.members), Arc::new(Inbox::new()));
         self.inboxes.insert(id, inbox.clone());
-        self.subscribe(group, id, topics);
+        self.subscribe(group, id, to);
         (id, inbox)
     }
 
-    pub(crate) fn subscribe(&mut self, group: &Arc<str>, member: MemberId, topics: Vec<Topic>) {
+    pub(crate) fn subscribe(&mut self, group: &Arc<str>, member: MemberId, to: Subscription) {
         if !self.inboxes.contains_key(&member) {
             return;
         }
-        for topic in &topics {
+        for topic in &to.topics {
             let groups = self.wanted.entry(topic.clone()).or_default();
             if !groups.contains(group) {
                 groups.push(group.clone());
             }
         }
-        self.groups.entry(group.clone()).or_default().subscribe(member, topics);
+        self.groups.entry(group.clone()).or_default().subscribe(member, to);
         self.rebalance(group);
     }
 
@@ -107,18 +109,18 @@ impl Groups {
 
     /// A topic is gone: whoever has it assigned is told so.
     pub(crate) fn dropped(&mut self, topic: &Topic) {
-        let mut actions = Vec::new();
-        for group in self.groups.values_mut() {
-            actions.extend(group.drop_topic(topic));
-        }
-        for action in &actions {
-            if let Action::Lose(member, _) = action
-                && let Some(inbox) = self.inboxes.get(member)
-            {
-                inbox.failed(Error::UnknownTopic(topic.clone()));
+        let dropped = |(name, group): (&Arc<str>, &mut Group)| (name.clone(), group.drop_topic(topic));
+        let dropped: Vec<_> = self.groups.iter_mut().map(dropped).filter(|(_, actions)| !actions.is_empty()).collect();
+        for (name, actions) in dropped {
+            for action in &actions {
+                if let Action::Lose(member, _) = action
+                    && let Some(inbox) = self.inboxes.get(member)
+                {
+                    inbox.failed(Error::UnknownTopic(topic.clone()));
+                }
             }
+            self.tell(&name, actions);
         }
-        self.tell(None, actions);
     }
 
     pub(crate) fn owns(
@@ -133,6 +135,37 @@ impl Groups {
 
     pub(crate) fn set_position(&mut self, group: &Arc<str>, partition: &TopicPartition, position: Position) {
         self.groups.entry(group.clone()).or_default().positions.insert(partition.clone(), position);
+    }
+
+    /// Sets a position that is written with the next commit, whatever that carries.
+    pub(crate) fn advise(&mut self, group: &Arc<str>, partition: &TopicPartition, next: Offset) {
+        self.set_position(group, partition, Position::at(next));
+        self.unwritten.push((group.clone(), partition.clone()));
+    }
+
+    /// The positions that no hop has committed, as they are now, until they are [`Self::written`].
+    pub(crate) fn unwritten(&self) -> impl Iterator<Item = (&Arc<str>, &TopicPartition, Position)> {
+        self.unwritten
+            .iter()
+            .filter_map(|(group, at)| Some((group, at, self.groups.get(group)?.positions.get(at)?.clone())))
+    }
+
+    pub(crate) fn written(&mut self) {
+        self.unwritten.clear();
+    }
+
+    /// A group's position in a partition, which it begins there if it has none.
+    fn position(&mut self, name: &Arc<str>, member: MemberId, at: &TopicPartition, log: &TopicLog) -> Position {
+        let Some(group) = self.groups.get(name) else { return Position::at(Offset::ZERO) };
+        if let Some(position) = group.positions.get(at) {
+            return position.clone();
+        }
+        let begin = group.begin(member);
+        let next = begin.at(at).unwrap_or_else(|| log.extent(at.partition).begin);
+        if begin != Begin::Elsewhere {
+            self.advise(name, at, next);
+        }
+        Position::at(next)
     }
 
     pub(crate) fn positions(&self, group: &str) -> Vec<(TopicPartition, Offset)> {
@@ -191,7 +224,7 @@ impl Groups {
             .collect();
         for name in overdue {
             let actions = self.groups.get_mut(&name).map(|group| group.expire(now)).unwrap_or_default();
-            self.tell(Some(&name), actions);
+            self.tell(&name, actions);
             self.rebalance(&name);
         }
         self.deadline = self.groups.values().filter_map(Group::deadline).min();
@@ -200,14 +233,14 @@ impl Groups {
     /// Takes a partition from its owner at once and assigns it anew.
     pub(crate) fn evict(&mut self, name: &Arc<str>, partition: &TopicPartition) {
         let action = self.groups.get_mut(name).and_then(|group| group.evict(partition));
-        self.tell(Some(name), action.into_iter().collect());
+        self.tell(name, action.into_iter().collect());
         self.rebalance(name);
     }
 
     /// Begins to take a partition from its owner.
     pub(crate) fn revoke(&mut self, name: &Arc<str>, partition: &TopicPartition, deadline: Instant) {
         let action = self.groups.get_mut(name).and_then(|group| group.revoke(partition, deadline));
-        self.tell(Some(name), action.into_iter().collect());
+        self.tell(name, action.into_iter().collect());
     }
 
     fn rebalance(&mut self, name: &Arc<str>) {
@@ -219,10 +252,10 @@ impl Groups {
             }
         }
         let actions = group.rebalance(&partitions, &mut self.generations, Instant::now());
-        self.tell(Some(name), actions);
+        self.tell(name, actions);
     }
 
-    fn tell(&mut self, name: Option<&Arc<str>>, actions: Vec<Action>) {
+    fn tell(&mut self, name: &Arc<str>, actions: Vec<Action>) {
         let mut assigned: BTreeMap<MemberId, Vec<(Assignment, Arc<TopicLog>)>> = BTreeMap::new();
         let mut revoked: BTreeMap<MemberId, (Vec<TopicPartition>, Option<Instant>)> = BTreeMap::new();
         let mut lost: BTreeMap<MemberId, Vec<TopicPartition>> = BTreeMap::new();
@@ -230,10 +263,7 @@ impl Groups {
             match action {
                 Action::Assign(member, partition, generation) => {
                     let Some(log) = self.log.get(&partition.topic) else { continue };
-                    let position = name
-                        .and_then(|name| self.groups.get(name))
-                        .and_then(|group| group.positions.get(&partition))
-                        .cloned();
+                    let position = self.position(name, member, &partition, &log);
                     if let Some(inbox) = self.inboxes.get(&member) {
                         self.readers.entry(partition.clone()).or_default().push(inbox.clone());
                     }
@@ -273,12 +303,6 @@ impl Groups {
     /// Ends every member: the bus has stopped.
     pub(crate) fn stop(&mut self, reason: &str) {
         self.inboxes.values().for_each(|inbox| inbox.failed(Error::Stopped(reason.into())));
-    }
-
-    /// The positions of all groups in one topic, with its number, for the store.
-    pub(crate) fn advised(&self, group: &str, partition: &TopicPartition) -> Option<(TopicId, Partition, Position)> {
-        let position = self.groups.get(group)?.positions.get(partition)?.clone();
-        Some((self.log.get(&partition.topic)?.id, partition.partition, position))
     }
 }
 

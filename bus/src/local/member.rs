@@ -16,8 +16,8 @@ use crate::{
         chaos::Chaos,
         log::{Log, TopicLog, lock},
     },
-    member::{Assignment, Committed, Delivery, Generation, Member, Share},
-    record::{Offset, Topic, TopicPartition},
+    member::{Assignment, Committed, Delivery, Generation, Member, Share, Subscription},
+    record::{Offset, TopicPartition},
 };
 
 /// About how many bytes one delivery carries.
@@ -257,8 +257,8 @@ impl Member for LocalMember {
         self.with_cursor(partition, |cursor| cursor.paused = false);
     }
 
-    fn subscribe(&self, topics: Vec<Topic>) {
-        self.send(Request::Subscribe { group: self.group.clone(), member: self.id, topics });
+    fn subscribe(&self, to: Subscription) {
+        self.send(Request::Subscribe { group: self.group.clone(), member: self.id, to });
     }
 
     fn commit(&self, shares: Vec<Share>) -> BoxFuture<'_, Result<Committed, Error>> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bus::{
-    Assignment, Bus, Delivery, Offset, Outgoing, PublishError, Share, Start, TopicPartition, TopicSpec,
+    Assignment, Bus, Delivery, Offset, Outgoing, PublishError, Share, Start, Subscription, TopicPartition, TopicSpec,
     embedded::{Config, Embedded, OpenError},
 };
 
@@ -34,19 +34,21 @@ async fn everything_is_there_after_a_restart() {
         let bus = open(&config);
         bus.create(vec![TopicSpec::new("in"), TopicSpec::table("table")]).await.unwrap();
         publish_to(&bus, "in", 0, &["a", "b", "c"]).await;
-        let member = bus.join("group", vec!["in".into()]).await.unwrap();
+        let member = bus.join("group", Subscription::to(["in"])).await.unwrap();
         let assignments = assigned(&*member).await;
         open_all(&*member, &assignments);
         let read = records(&*member, 3).await;
         let (partition, generation) = (read[0].at(), assignments[0].generation);
         let share = Share { partition, generation, outputs: vec![], position: position_after(&read[1]) };
+        // Both are written at once, in the order in which they were told.
+        member.advise(&share.partition, Offset::ZERO);
         member.commit(vec![share]).await.unwrap();
         bus.delete(&"table".into()).await.unwrap();
     }
     let bus = open(&config);
     assert_eq!(texts(&all(&bus, "in").await), ["a", "b", "c"]);
     assert_eq!(bus.topics().await.unwrap().len(), 1);
-    let member = bus.join("group", vec!["in".into()]).await.unwrap();
+    let member = bus.join("group", Subscription::to(["in"])).await.unwrap();
     open_all(&*member, &assigned(&*member).await);
     assert_eq!(texts(&records(&*member, 1).await), ["c"]);
     publish_to(&bus, "in", 0, &["d"]).await;
@@ -85,7 +87,7 @@ async fn notes_of_before_they_were_text_are_empty_or_refused_by_name() {
     {
         let bus = open(&config);
         create(&bus, &["in"]).await;
-        let member = bus.join("job.old", vec!["in".into()]).await.unwrap();
+        let member = bus.join("job.old", Subscription::to(["in"])).await.unwrap();
         let assignment = assigned(&*member).await.remove(0);
         let position = bus::Position { next: Offset(3), note: bus::Note::new("text").unwrap() };
         let Assignment { partition, generation, .. } = assignment;
@@ -97,8 +99,8 @@ async fn notes_of_before_they_were_text_are_empty_or_refused_by_name() {
     };
     let found = async |config: &Config| {
         let bus = open(config);
-        let member = bus.join("job.old", vec!["in".into()]).await.unwrap();
-        assigned(&*member).await.remove(0).position.unwrap()
+        let member = bus.join("job.old", Subscription::to(["in"])).await.unwrap();
+        assigned(&*member).await.remove(0).position
     };
     assert_eq!(found(&config).await.note.as_str(), "text");
     set(&[1]);
@@ -114,7 +116,7 @@ async fn a_full_bus_refuses_publications_and_lets_hops_drain() {
     let config = Config { max_bytes: 2 << 20, ..Config::new(folder.path()) };
     let bus = open(&config);
     create(&bus, &["in", "out"]).await;
-    let member = bus.join("group", vec!["in".into()]).await.unwrap();
+    let member = bus.join("group", Subscription::to(["in"])).await.unwrap();
     let assignments = assigned(&*member).await;
     let at = assignments[0].partition.clone();
     let hold = Share {
@@ -151,7 +153,7 @@ async fn retention_keeps_what_a_group_has_yet_to_read() {
     let bus = open(&config);
     create(&bus, &["in", "free"]).await;
     let (at, free) = (TopicPartition::new("in", 0), TopicPartition::new("free", 0));
-    let member = bus.join("group", vec!["in".into()]).await.unwrap();
+    let member = bus.join("group", Subscription::to(["in"])).await.unwrap();
     let assignments = assigned(&*member).await;
     let commit = async |next: Offset| {
         let position = bus::Position::at(next);
@@ -240,7 +242,7 @@ async fn a_file_that_is_gone_stops_the_bus_and_nothing_is_accepted() {
         let embedded = Arc::new(Embedded::open(&Config::new(&data)).unwrap());
         let bus: Arc<dyn Bus> = embedded.clone();
         create(&bus, &["in"]).await;
-        let member = bus.join("group", vec!["in".into()]).await.unwrap();
+        let member = bus.join("group", Subscription::to(["in"])).await.unwrap();
         let assignments = assigned(&*member).await;
         publish_to(&bus, "in", 0, &["kept"]).await;
         if name == "." {

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use bus::{Bus, Delivery, Outgoing, Share};
+use bus::{Bus, Delivery, Outgoing, Share, Subscription};
 
 use crate::harness::*;
 
@@ -16,7 +16,7 @@ const RECORDS: usize = 3000;
 
 /// Copies `in` to `out`, naming each record's place, until told to stop or to die.
 async fn copy(bus: Arc<dyn Bus>, stop: Arc<AtomicBool>, copied: Arc<AtomicUsize>, lives: usize) {
-    let member = bus.join("copy", vec!["in".into()]).await.unwrap();
+    let member = bus.join("copy", Subscription::to(["in"])).await.unwrap();
     let mut commits = 0;
     while !stop.load(Ordering::Acquire) && commits < lives {
         let told = tokio::select! {

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use bus::{
-    Assignment, Bus, Delivery, Member, Offset, Outgoing, Partition, Position, Record, Start, TopicPartition, TopicSpec,
+    Assignment, Bus, Delivery, Member, Offset, Outgoing, Partition, Position, Record, Start, Subscription,
+    TopicPartition, TopicSpec,
 };
 
 /// How long a case may take before it counts as hanging.
@@ -78,7 +79,7 @@ pub(crate) async fn assigned_count(member: &dyn Member, count: usize) -> Vec<Ass
 
 /// What a member is assigned once it reads another topic, and has given back all else.
 pub(crate) async fn changed_to(member: &dyn Member, topic: &str) -> Vec<Assignment> {
-    member.subscribe(vec![topic.into()]);
+    member.subscribe(Subscription::to([topic]));
     let (mut gained, mut gone) = (Vec::new(), 0);
     while gained.len() < 4 || gone < 4 {
         match member.next().await.unwrap() {
@@ -94,7 +95,7 @@ pub(crate) async fn changed_to(member: &dyn Member, topic: &str) -> Vec<Assignme
 }
 
 pub(crate) fn start(assignment: &Assignment) -> Offset {
-    assignment.position.as_ref().map_or(Offset::ZERO, |position| position.next)
+    assignment.position.next
 }
 
 pub(crate) fn open_all(member: &dyn Member, assignments: &[Assignment]) {

@@ -62,6 +62,7 @@ macro_rules! every_case {
                 groups::many_groups_and_places_are_asked_for_at_once,
                 groups::who_has_read_everything_has_no_lag,
                 groups::a_forgotten_group_starts_anew,
+                groups::a_group_begins_where_it_is_said_and_has_a_position_before_it_reads,
                 groups::an_idle_group_goes_on_where_it_is_placed,
                 cases::the_last_record_of_a_table_is_followed,
                 groups::who_gives_up_joining_is_no_member,

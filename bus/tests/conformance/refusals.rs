@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bus::{
     Bus, Committed, MAX_RECORD, Member, Offset, Outgoing, Partition, Position, PublishError, RefusalCode, Share,
-    TopicPartition,
+    Subscription, TopicPartition,
 };
 
 use crate::harness::{all, assigned_count, create, open_all, publish_to, records, text, texts};
@@ -15,7 +15,7 @@ async fn shares(bus: &Arc<dyn Bus>) -> (Box<dyn Member>, Vec<Share>) {
     for partition in 0..4 {
         publish_to(bus, "in", partition, &[&format!("p{partition}")]).await;
     }
-    let member = bus.join("group", vec!["in".into()]).await.unwrap();
+    let member = bus.join("group", Subscription::to(["in"])).await.unwrap();
     let assignments = assigned_count(&*member, 4).await;
     open_all(&*member, &assignments);
     let mut shares: Vec<Share> = records(&*member, 4)

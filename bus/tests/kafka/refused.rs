@@ -10,7 +10,7 @@ use std::{
 
 use bus::{
     Bus, Committed, Delivery, Member, Offset, Outgoing, Partition, Position, PublishError, RefusalCode, Share,
-    TopicPartition, TopicSpec,
+    Subscription, TopicPartition, TopicSpec,
     kafka::{
         Config, Kafka,
         layout::{Layout, Overrides},
@@ -26,7 +26,7 @@ fn open(brokers: &str, prefix: &str, layout: Layout) -> Arc<Kafka> {
 
 /// A member of a group over the two partitions of `in` that has them both, and a share of each without outputs.
 async fn member(bus: &Kafka, group: &str) -> (Box<dyn Member>, [Share; 2]) {
-    let member = bus.join(group, vec!["in".into()]).await.unwrap();
+    let member = bus.join(group, Subscription::to(["in"])).await.unwrap();
     let mut shares = BTreeMap::new();
     let all = async {
         while shares.len() < 2 {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{Bus, Delivery, Error, Member, Offset, kafka::Kafka};
+use bus::{Begin, Bus, Delivery, Error, Member, Offset, Subscription, kafka::Kafka};
 use rdkafka::{
     ClientConfig, Offset as RawOffset, TopicPartitionList,
     admin::{AdminClient, AdminOptions},
@@ -37,7 +37,7 @@ async fn until_error(member: &dyn Member) -> Error {
             match member.next().await {
                 Ok(Delivery::Assigned(assignments)) => {
                     for it in assignments {
-                        member.open(&it.partition, it.generation, it.position.map_or(Offset::ZERO, |at| at.next));
+                        member.open(&it.partition, it.generation, it.position.next);
                     }
                 }
                 Ok(Delivery::Records(at, _, records)) => {
@@ -57,7 +57,9 @@ async fn a_position_behind_the_edge_of_retention_stops_the_group() {
     let (given, bus) = given("edge").await;
     publish(&bus, 0, 600).await;
     delete_records(&given, 50).await;
-    let member = bus.join("copy", vec!["in".into()]).await.unwrap();
+    let marks = Begin::At(Arc::new([(bus::TopicPartition::new("in", 0), Offset::ZERO)].into()));
+    let to = Subscription { begin: marks, ..Subscription::to(["in"]) };
+    let member = bus.join("copy", to).await.unwrap();
     match until_error(&*member).await {
         Error::PositionLost { group, partition, position, begins } => {
             assert_eq!((group.as_str(), partition.to_string().as_str()), ("copy", "in/0"));
@@ -72,7 +74,7 @@ async fn a_position_behind_the_edge_of_retention_stops_the_group() {
 async fn records_that_are_deleted_under_a_reading_member_stop_it() {
     let (given, bus) = given("under").await;
     publish(&bus, 0, 60).await;
-    let member = bus.join("copy", vec!["in".into()]).await.unwrap();
+    let member = bus.join("copy", Subscription::to(["in"])).await.unwrap();
     let mut got = 0;
     while got < 60 {
         match member.next().await.unwrap() {
@@ -127,8 +129,10 @@ async fn records_that_are_deleted_under_a_reading_member_stop_it() {
 async fn a_topic_that_is_deleted_stops_its_readers_and_no_other() {
     let (_, bus) = given("gone").await;
     publish(&bus, 0, 60).await;
-    let (reader, other) =
-        (bus.join("copy", vec!["in".into()]).await.unwrap(), bus.join("other", vec!["out".into()]).await.unwrap());
+    let (reader, other) = (
+        bus.join("copy", Subscription::to(["in"])).await.unwrap(),
+        bus.join("other", Subscription::to(["out"])).await.unwrap(),
+    );
     let Delivery::Assigned(assignments) = other.next().await.unwrap() else { panic!("an assignment") };
     assert_eq!(assignments.len(), PARTITIONS as usize);
     for it in assignments {
@@ -164,13 +168,13 @@ async fn a_group_whose_positions_are_gone_stops_until_it_is_said_from_where_it_g
     let (given, bus) = given("forgotten").await;
     publish(&bus, 0, 60).await;
     let begin = async || {
-        let member = bus.join("copy", vec!["in".into()]).await.unwrap();
+        let member = bus.join("copy", Subscription::to(["in"])).await.unwrap();
         let mut begun = 0;
         while begun < PARTITIONS {
             let assignments = assigned(&*member).await;
             begun += assignments.len() as u32;
             let share = |it: bus::Assignment| {
-                assert_eq!(it.position, None, "{}", it.partition);
+                assert_eq!(it.position, bus::Position::at(Offset::ZERO), "{}", it.partition);
                 let position = bus::Position::at(Offset(3));
                 bus::Share { partition: it.partition, generation: it.generation, outputs: Vec::new(), position }
             };
@@ -186,7 +190,7 @@ async fn a_group_whose_positions_are_gone_stops_until_it_is_said_from_where_it_g
     let group = format!("{}copy", given.prefix);
     let delete = async || admin.delete_groups(&[&group], &AdminOptions::new()).await.unwrap().remove(0).ok();
     crate::harness::wait_for("the group to be deleted", delete).await;
-    let member = bus.join("copy", vec!["in".into()]).await.unwrap();
+    let member = bus.join("copy", Subscription::to(["in"])).await.unwrap();
     let error = until_error(&*member).await;
     assert!(matches!(&error, Error::PositionGone { group, .. } if group == "copy"), "{error}");
     member.leave().await;
@@ -194,9 +198,9 @@ async fn a_group_whose_positions_are_gone_stops_until_it_is_said_from_where_it_g
     // Nobody is in it: it is said from where it goes on.
     let places = (0..PARTITIONS).map(|partition| (bus::TopicPartition::new("in", partition), Offset(5))).collect();
     bus.place("copy", places).await.unwrap();
-    let member = bus.join("copy", vec!["in".into()]).await.unwrap();
-    let positions = assigned(&*member).await.into_iter().map(|it| it.position.map(|at| at.next));
-    assert!(positions.eq([Some(Offset(5)); PARTITIONS as usize]), "it goes on there");
+    let member = bus.join("copy", Subscription::to(["in"])).await.unwrap();
+    let positions = assigned(&*member).await.into_iter().map(|it| it.position.next);
+    assert!(positions.eq([Offset(5); PARTITIONS as usize]), "it goes on there");
     member.leave().await;
     drop(member);
     // A group that was forgotten on purpose is a new one.

@@ -6,7 +6,8 @@ use std::{
 };
 
 use bus::{
-    Bus, Committed, Delivery, Note, Offset, Outgoing, Partition, Position, Share, TopicPartition, TopicSpec,
+    Bus, Committed, Delivery, Note, Offset, Outgoing, Partition, Position, Share, Subscription, TopicPartition,
+    TopicSpec,
     hostile::{Flaky, Hostile, Manners},
 };
 use contracts::{ids::InvocationId, progress::Fact, topics};
@@ -42,7 +43,7 @@ impl Running {
 
 /// Commits a position with a note for the first partition of `raw`, as another process would have.
 async fn leave_note(bus: &dyn Bus, note: &str) {
-    let member = bus.join(GROUP, vec![topics::RAW.into()]).await.unwrap();
+    let member = bus.join(GROUP, Subscription::to([topics::RAW])).await.unwrap();
     let Delivery::Assigned(assigned) = member.next().await.unwrap() else { panic!("expected an assignment") };
     let position = Position { next: Offset::ZERO, note: Note::new(note).unwrap() };
     let share = Share {
@@ -122,7 +123,7 @@ async fn a_slow_rebuild_delays_no_other_partition_and_is_dropped_when_its_own_go
     assert_eq!(progress[0].occurrence.invocation, InvocationId::derived("default", "a"));
     until("the rebuild hangs", || flaky.hanging.load(SeqCst) == 1).await;
     // A second member is given the partition, of which nothing was read.
-    let member = inner.join(GROUP, vec![topics::RAW.into()]).await.unwrap();
+    let member = inner.join(GROUP, Subscription::to([topics::RAW])).await.unwrap();
     let Delivery::Assigned(assigned) = member.next().await.unwrap() else { panic!("expected an assignment") };
     assert_eq!(assigned[0].partition, TopicPartition::new(topics::RAW, 1));
     until("the rebuild is dropped", || flaky.hanging.load(SeqCst) == 0).await;
@@ -144,9 +145,9 @@ async fn a_rebuild_begins_where_the_note_says_and_the_next_note_says_it_anew() {
     running.stop().await;
     let times: Vec<i64> = flaky.times.lock().unwrap().iter().map(|time| time.as_second()).collect();
     assert_eq!(times, [now - 660]);
-    let member = inner.join(GROUP, vec![topics::RAW.into()]).await.unwrap();
+    let member = inner.join(GROUP, Subscription::to([topics::RAW])).await.unwrap();
     let Delivery::Assigned(assigned) = member.next().await.unwrap() else { panic!("expected an assignment") };
-    let note = assigned[0].position.as_ref().unwrap().note.clone();
+    let note = assigned[0].position.note.clone();
     let since: i64 = note.as_str().strip_prefix("1 7 ").unwrap().parse().unwrap();
     assert!((now..now + 60).contains(&since), "{note:?}");
 }

@@ -261,7 +261,7 @@ async fn every(bus: &dyn Bus, group: &str, topics: &[String]) -> anyhow::Result<
 
 #[cfg(test)]
 mod tests {
-    use bus::TopicSpec;
+    use bus::{Subscription, TopicSpec};
 
     use super::*;
 
@@ -289,7 +289,7 @@ mod tests {
             bus.publish(records).await.expect("published");
             let at = TopicPartition::new("in", 0);
             bus.place("job.a", vec![(at.clone(), Offset(1))]).await.expect("placed");
-            let _member = bus.join("job.a", vec!["in".into()]).await.expect("joined");
+            let _member = bus.join("job.a", Subscription::to(["in"])).await.expect("joined");
             assert!(bus.place("job.a", vec![(at, Offset(1))]).await.is_err(), "somebody is in it");
         }
         let set = |places: &[&str], topic: &[&str]| {

@@ -8,8 +8,8 @@ use std::{
 
 use crate::support::{INSERT, Ingest, bus, receive, request};
 use bus::{
-    Bus, Error, GroupInfo, Lag, Member, Offset, Outgoing, PublishError, Record, Spot, Start, Topic, TopicInfo,
-    TopicPartition, TopicSpec,
+    Bus, Error, GroupInfo, Lag, Member, Offset, Outgoing, PublishError, Record, Spot, Start, Subscription, Topic,
+    TopicInfo, TopicPartition, TopicSpec,
 };
 use contracts::{
     outcomes::{Awaited, BoxFuture, Outcomes, Unavailable, Waited},
@@ -44,8 +44,8 @@ impl Bus for Held {
             self.behind.publish(batch).await
         })
     }
-    fn join(&self, group: &str, topics: Vec<Topic>) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
-        self.behind.join(group, topics)
+    fn join(&self, group: &str, to: Subscription) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
+        self.behind.join(group, to)
     }
     fn read<'a>(
         &'a self,

@@ -34,7 +34,7 @@ impl World {
         let mut out = HashMap::new();
         for (number, shapes) in (0..).zip(logs) {
             let partition = TopicPartition::new("event.a", number);
-            let (assigned, position) = (partition.clone(), Some(Position::at(Offset::ZERO)));
+            let (assigned, position) = (partition.clone(), bus::Position::at(Offset::ZERO));
             core.assign(Assignment { partition: assigned, generation: Generation(1), position }).expect("a position");
             let record = |(at, (key, size)): (usize, &Shape)| Record {
                 topic: Topic::from("event.a"),

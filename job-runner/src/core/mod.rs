@@ -18,7 +18,7 @@ use std::{
     sync::Arc,
 };
 
-use bus::{Assignment, Committed, Generation, Offset, Position, Share, TopicPartition};
+use bus::{Assignment, Committed, Generation, Offset, Share, TopicPartition};
 use jiff::Timestamp;
 use part::{Flight, Halt, Part, Phase, Running};
 pub(crate) use reread::Reading;
@@ -44,8 +44,6 @@ pub(crate) struct Limits {
 /// What the shell is to do.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    /// Find where the partition begins, and tell [`Core::start_at`].
-    Find(TopicPartition, Generation),
     Open(TopicPartition, Generation, Offset),
     Pause(TopicPartition),
     Resume(TopicPartition),
@@ -176,12 +174,6 @@ impl Core {
         !self.leaving.is_empty()
     }
 
-    /// Whether it is still to be found where a partition begins.
-    pub(crate) fn is_finding(&self, partition: &TopicPartition, generation: Generation) -> bool {
-        let part = self.parts.get(partition).filter(|part| part.generation == generation);
-        part.is_some_and(|part| part.phase == Phase::Finding)
-    }
-
     pub(crate) fn counts(&self) -> Counts {
         self.counts
     }
@@ -195,29 +187,11 @@ impl Core {
     pub(crate) fn assign(&mut self, assignment: Assignment) -> Result<(), GroupError> {
         let Assignment { partition, generation, position } = assignment;
         self.lose(&partition);
-        let (phase, at) = match position {
-            Some(position) => (Phase::Open, position),
-            None => (Phase::Finding, Position::at(Offset::ZERO)),
-        };
-        let ledger = Ledger::open(&at).map_err(|source| GroupError::Note { partition: partition.clone(), source })?;
-        self.parts.insert(partition.clone(), Part::new(generation, phase, ledger));
-        match (phase, self.plan.starts.get(&partition).copied()) {
-            (Phase::Open, _) => self.effects.push(Effect::Open(partition, generation, at.next)),
-            (_, Some(mark)) => self.start_at(&partition, generation, mark),
-            (_, None) => self.effects.push(Effect::Find(partition, generation)),
-        }
+        let ledger =
+            Ledger::open(&position).map_err(|source| GroupError::Note { partition: partition.clone(), source })?;
+        self.parts.insert(partition.clone(), Part::new(generation, ledger));
+        self.effects.push(Effect::Open(partition, generation, position.next));
         Ok(())
-    }
-
-    /// Where a partition without a position begins. It is committed, and then read.
-    pub(crate) fn start_at(&mut self, partition: &TopicPartition, generation: Generation, at: Offset) {
-        if !self.is_finding(partition, generation) {
-            return;
-        }
-        let Some(part) = self.parts.get_mut(partition) else { return };
-        part.ledger = Ledger::open(&Position::at(at)).expect("invariant: there is no note to be misread");
-        part.phase = Phase::Starting;
-        part.touch(partition, &mut self.dirty);
     }
 
     /// Partitions are about to go: they take nothing more, and are released when what runs has ended and is committed.
@@ -326,7 +300,7 @@ impl Core {
         key
     }
 
-    /// The commit is done: what it started is launched, what it opened is read. What the bus will never take as it is goes into
+    /// The commit is done: what it started is launched. What the bus will never take as it is goes into
     /// the next commit without what was refused; where that cannot be, the partition is given up, and the first refusal told.
     pub(crate) fn committed(&mut self, committed: Committed) -> Result<(), GroupError> {
         let Some(flight) = self.flight.take() else { return Ok(()) };
@@ -361,12 +335,6 @@ impl Core {
                     refusal = refusal.and(Err(GroupError::Refused(error)));
                 }
             }
-        }
-        for at in flight.shares.iter().filter(|at| !again.contains(at)) {
-            let Some(part) = self.part(&at.0, at.1).filter(|part| part.phase == Phase::Starting) else { continue };
-            part.phase = Phase::Open;
-            let from = part.ledger.position().next;
-            self.effects.push(Effect::Open(at.0.clone(), at.1, from));
         }
         for key in flight.starting {
             let item = self.running.get(&key).map(|running| &running.item);

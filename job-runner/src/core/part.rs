@@ -13,10 +13,6 @@ use crate::{
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// It is not known yet where it begins.
-    Finding,
-    /// Its start is to be committed before it is read.
-    Starting,
     Open,
     /// It takes nothing more, and goes when what runs has ended.
     Leaving,
@@ -55,11 +51,11 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// A new assignment; not opened yet.
-    pub(super) fn new(generation: Generation, phase: Phase, ledger: Ledger) -> Self {
+    /// A new assignment.
+    pub(super) fn new(generation: Generation, ledger: Ledger) -> Self {
         Self {
             generation,
-            phase,
+            phase: Phase::Open,
             ledger,
             backlog: VecDeque::new(),
             unread: None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Note, Record, Refusal, RefusalCode, RefusedShare, Topic};
+use bus::{Note, Position, Record, Refusal, RefusalCode, RefusedShare, Topic};
 use catalog::{Kinds as _, Order, Template};
 use contracts::names::{GroupName, JobName};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ fn at(partition: u32) -> TopicPartition {
     TopicPartition::new("event.a", partition)
 }
 
-fn assigned(core: &mut Core, partition: u32, generation: u64, position: Option<Position>) {
+fn assigned(core: &mut Core, partition: u32, generation: u64, position: Position) {
     let (partition, generation) = (at(partition), Generation(generation));
     core.assign(Assignment { partition, generation, position }).expect("a readable position");
 }
@@ -78,22 +78,9 @@ fn done() -> Ended {
 }
 
 #[test]
-fn a_start_is_committed_before_anything_is_read() {
-    let mut core = core("work");
-    assigned(&mut core, 0, 1, None);
-    assert!(matches!(core.effects()[..], [Effect::Find(..)]));
-    core.start_at(&at(0), Generation(1), Offset(40));
-    let shares = core.gather(NOW).expect("a commit");
-    assert_eq!(shares[0].position, Position { next: Offset(40), note: Note::new("2").expect("short") });
-    assert!(core.effects().is_empty(), "opened before its start was in the log");
-    core.committed(Committed::default()).expect("nothing is refused");
-    assert!(matches!(core.effects()[..], [Effect::Open(_, Generation(1), Offset(40))]));
-}
-
-#[test]
 fn an_attempt_is_launched_when_its_start_is_in_the_log_and_one_commit_is_under_way_at_a_time() {
     let mut core = core("work");
-    assigned(&mut core, 0, 1, Some(Position::at(Offset(5))));
+    assigned(&mut core, 0, 1, Position::at(Offset(5)));
     delivered(&mut core, 0, 1, &[5, 7]);
     let shares = core.gather(NOW).expect("a commit");
     assert_eq!((shares[0].outputs.len(), shares[0].position.next), (2, Offset(5)));
@@ -113,8 +100,8 @@ fn an_attempt_is_launched_when_its_start_is_in_the_log_and_one_commit_is_under_w
 #[test]
 fn what_is_left_out_of_a_commit_is_never_launched() {
     let mut core = core("work");
-    assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
-    assigned(&mut core, 1, 1, Some(Position::at(Offset(0))));
+    assigned(&mut core, 0, 1, Position::at(Offset(0)));
+    assigned(&mut core, 1, 1, Position::at(Offset(0)));
     delivered(&mut core, 0, 1, &[0]);
     delivered(&mut core, 1, 1, &[1]);
     core.gather(NOW).expect("a commit");
@@ -127,11 +114,11 @@ fn what_is_left_out_of_a_commit_is_never_launched() {
 #[test]
 fn a_share_left_out_says_nothing_of_a_later_assignment() {
     let mut core = core("work");
-    assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
+    assigned(&mut core, 0, 1, Position::at(Offset(0)));
     delivered(&mut core, 0, 1, &[0]);
     core.gather(NOW).expect("a commit");
     core.lose(&at(0));
-    assigned(&mut core, 0, 2, Some(Position::at(Offset(0))));
+    assigned(&mut core, 0, 2, Position::at(Offset(0)));
     delivered(&mut core, 0, 2, &[0]);
     core.effects();
     let left_out = vec![(at(0), Generation(1))];
@@ -145,7 +132,7 @@ fn a_share_left_out_says_nothing_of_a_later_assignment() {
 #[test]
 fn a_partition_that_leaves_is_released_when_its_last_commit_is_done() {
     let mut core = core("work");
-    assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
+    assigned(&mut core, 0, 1, Position::at(Offset(0)));
     delivered(&mut core, 0, 1, &[0, 1]);
     core.gather(NOW).expect("a commit");
     core.effects();
@@ -164,7 +151,7 @@ fn a_partition_that_leaves_is_released_when_its_last_commit_is_done() {
 #[test]
 fn inline_kinds_take_no_more_than_a_commit_should_carry() {
     let mut core = core("log");
-    assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
+    assigned(&mut core, 0, 1, Position::at(Offset(0)));
     delivered(&mut core, 0, 1, &[0]);
     core.gather(NOW).expect("a commit");
     let offsets: Vec<u64> = (1..3000).collect();
@@ -184,8 +171,8 @@ fn inline_kinds_take_no_more_than_a_commit_should_carry() {
 #[test]
 fn a_commit_that_ends_in_an_error_holds_nothing_up() {
     let mut core = core("work");
-    assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
-    assigned(&mut core, 1, 1, Some(Position::at(Offset(0))));
+    assigned(&mut core, 0, 1, Position::at(Offset(0)));
+    assigned(&mut core, 1, 1, Position::at(Offset(0)));
     delivered(&mut core, 0, 1, &[0]);
     core.gather(NOW).expect("a commit");
     core.commit_failed();
@@ -208,7 +195,7 @@ fn refused(share: &Share, record: Option<usize>, code: RefusalCode) -> Committed
 #[test]
 fn a_result_that_the_bus_never_takes_is_left_out_and_all_else_goes_on() {
     let mut core = core("work");
-    assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
+    assigned(&mut core, 0, 1, Position::at(Offset(0)));
     delivered(&mut core, 0, 1, &[0]);
     core.gather(NOW).expect("a commit");
     core.committed(Committed::default()).expect("nothing is refused");
@@ -229,9 +216,9 @@ fn a_result_that_the_bus_never_takes_is_left_out_and_all_else_goes_on() {
 #[test]
 fn a_partition_of_which_nothing_can_be_told_is_given_up_and_says_why() {
     let mut core = core("work");
-    assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
+    assigned(&mut core, 0, 1, Position::at(Offset(0)));
     for (record, code) in [(Some(0), RefusalCode::Forbidden), (None, RefusalCode::Position)] {
-        assigned(&mut core, 0, 1, Some(Position::at(Offset(0))));
+        assigned(&mut core, 0, 1, Position::at(Offset(0)));
         delivered(&mut core, 0, 1, &[0]);
         let shares = core.gather(NOW).expect("a commit");
         let error = core.committed(refused(&shares[0], record, code)).expect_err("it cannot go on");

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use bus::{
-    Assignment, Bus, Committed, Delivery, Note, Offset, Position, Share,
+    Assignment, Bus, Committed, Delivery, Note, Offset, Position, Share, Subscription,
     hostile::{Hostile, Manners},
 };
 use contracts::ids::JobRunId;
@@ -135,7 +135,7 @@ async fn what_waits_in_memory_is_bounded_and_reading_goes_on_when_it_has_gone() 
 
 /// Writes the position of `job.one` in `event.a/0`, as a tool would while no process has the group.
 async fn set_position(bus: &dyn Bus, position: Position) -> bool {
-    let member = bus.join("job.one", vec!["event.a".into()]).await.expect("a member");
+    let member = bus.join("job.one", Subscription::to(["event.a"])).await.expect("a member");
     let assigned = match member.next().await.expect("a delivery") {
         Delivery::Assigned(mut assigned) => assigned.remove(0),
         // Its own process had it at this moment.

@@ -9,7 +9,7 @@ mod work;
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{Bus, Delivery, Member, Start, TopicPartition, TopicSpec};
+use bus::{Begin, Bus, Delivery, Member, Start, Subscription, TopicPartition, TopicSpec};
 use contracts::topics::{COMPLETED, PROGRESS};
 use tokio::{
     sync::{Semaphore, mpsc, watch},
@@ -76,7 +76,7 @@ impl Service {
         let bus = &self.bus;
         let joined = patiently(&shutdown, || async move {
             bus.create(vec![TopicSpec::new(PROGRESS), TopicSpec::new(COMPLETED)]).await?;
-            bus.join(GROUP, vec![PROGRESS.into()]).await
+            bus.join(GROUP, Subscription { begin: Begin::Elsewhere, ..Subscription::to([PROGRESS]) }).await
         });
         let Some(member) = joined.await? else { return Ok(()) };
         let (announced, to_publish) = mpsc::unbounded_channel();
@@ -270,10 +270,8 @@ impl Stage {
                     let Some(from) = self.start(&assignment.partition, shutdown).await? else { return Ok(()) };
                     self.gathered.assign(assignment.partition.partition.0, assignment.generation);
                     self.member.open(&assignment.partition, assignment.generation, from);
-                    if assignment.position.is_none() {
-                        // From now on retention keeps what is yet to be read.
-                        self.member.advise(&assignment.partition, from);
-                    }
+                    // From now on retention keeps what is yet to be read.
+                    self.member.advise(&assignment.partition, from);
                 }
             }
             Delivery::Revoking { partitions, .. } => {

@@ -9,13 +9,16 @@ use rdkafka::consumer::Consumer as _;
 
 use super::{Part, Revocation, Task};
 use crate::{
+    Error,
     kafka::{
         cluster::lock,
         member::Owned,
         position::{self, Fetched},
+        starts,
     },
-    member::{Assignment, Delivery, Generation},
+    member::{Assignment, Committed, Delivery, Generation, Position, Share},
     record::TopicPartition,
+    refusal::{Refusal, RefusalCode},
 };
 
 /// Assignments are numbered over the whole process.
@@ -55,30 +58,69 @@ impl Task {
             self.parts
                 .insert(at.clone(), Part { generation, membership, announced: false, next: None, stopped: false });
         }
-        let (shared, found) = (self.shared.clone(), self.found.0.clone());
-        tokio::spawn(position::fetch(shared, partitions, move |positions| {
+        let (shared, cluster, begin) = (self.shared.clone(), self.cluster.clone(), self.wanted.begin.clone());
+        let found = self.found.0.clone();
+        tokio::spawn(position::fetch(shared, cluster, begin, partitions, move |positions| {
             if positions.is_empty() { !found.is_closed() } else { found.send((generation, positions)).is_ok() }
         }));
     }
 
+    /// Announces partitions whose positions are known, and commits first positions, to announce those partitions afterwards.
     pub(super) fn announce(&mut self, generation: Generation, found: Vec<Fetched>) {
-        let mut assignments = Vec::with_capacity(found.len());
-        for (partition, position) in found {
+        let (mut assignments, mut first) = (Vec::with_capacity(found.len()), Vec::new());
+        for Fetched { at: partition, position, is_first } in found {
             // What is being taken from us is ours no more, and who would be told of it would not be told of its end.
             if self.revocation.as_ref().is_some_and(|revocation| revocation.partitions.contains(&partition)) {
                 continue;
             }
             let waiting = |part: &&mut Part| part.generation == generation && !part.announced;
             if let Some(part) = self.parts.get_mut(&partition).filter(waiting) {
-                part.announced = true;
-                let owned = Owned { generation, membership: part.membership, begun: position.is_some() };
-                lock(&self.shared.owned).insert(partition.clone(), owned);
-                assignments.push(Assignment { partition, generation, position });
+                lock(&self.shared.owned).insert(partition.clone(), Owned { generation, membership: part.membership });
+                if is_first {
+                    first.push((partition, position));
+                } else {
+                    part.announced = true;
+                    assignments.push(Assignment { partition, generation, position });
+                }
             }
+        }
+        if !first.is_empty() {
+            self.begin(generation, first);
         }
         if !assignments.is_empty() {
             self.shared.outbox.tell(Delivery::Assigned(assignments));
         }
+    }
+
+    /// Commits first positions, each with the record that the group has begun there.
+    fn begin(&self, generation: Generation, first: Vec<(TopicPartition, Position)>) {
+        let group = &self.shared.group;
+        let share = |(partition, position): (TopicPartition, Position)| Share {
+            outputs: vec![starts::begun(group, &partition)],
+            partition,
+            generation,
+            position,
+        };
+        let shares: Vec<Share> = first.iter().cloned().map(share).collect();
+        let done = self.committer.commit(self.shared.clone(), shares);
+        let (shared, found) = (self.shared.clone(), self.found.0.clone());
+        tokio::spawn(async move {
+            let Committed { left_out, lost, refused } = match done.await {
+                Ok(committed) => committed,
+                Err(error) => return shared.outbox.fail(error),
+            };
+            if let Some(refusal) = refused.into_iter().flat_map(|share| share.refusals).next() {
+                // Without the record the position cannot be.
+                let refusal = Refusal { record: None, code: RefusalCode::Position, ..refusal };
+                return shared.outbox.fail(Error::Refused(refusal));
+            }
+            // What is not ours any more was let go, and of what is unknown the positions are fetched anew.
+            let is_done = |at: &TopicPartition| left_out.iter().chain(&lost).all(|(gone, _)| gone != at);
+            let each = |(at, position)| Fetched { at, position, is_first: false };
+            let begun = first.into_iter().filter(|(at, _)| is_done(at)).map(each).collect();
+            // A task that has ended announces nothing.
+            let _ = found.send((generation, begun));
+        });
     }
 
     pub(super) fn revoked(&mut self, partitions: Vec<TopicPartition>, lost: bool) {
@@ -87,7 +129,7 @@ impl Task {
             partitions.iter().filter(|at| self.parts.get(at).is_some_and(|part| part.announced)).cloned().collect();
         self.shared.outbox.close(&told);
         // librdkafka calls it lost, too, when we gave up a topic ourselves: the membership stands, and so does the last commit.
-        let given_up = told.iter().all(|at| !self.wanted.contains(&at.topic));
+        let given_up = told.iter().all(|at| !self.wanted.topics.contains(&at.topic));
         if (lost && !given_up) || told.is_empty() {
             self.drop_parts(&partitions);
             if !told.is_empty() {

@@ -29,13 +29,14 @@ use crate::{
     kafka::{
         cluster::{Cluster, Known, add, blocking, lock},
         codec,
+        commit::Committer,
         config::Config,
         consume,
-        member::{Command, Shared},
+        member::{Command, Process, Shared},
         position::Fetched,
         slots::Slot,
     },
-    member::{Delivery, Generation},
+    member::{Delivery, Generation, Subscription},
     record::{Offset, Topic, TopicPartition},
 };
 
@@ -74,11 +75,12 @@ pub(crate) struct Task {
     shared: Arc<Shared>,
     /// Shared only with what runs for moments, so that it is free once we have left.
     slot: Arc<Slot>,
+    committer: Committer,
     inbox: mpsc::UnboundedReceiver<Command>,
     wake: Arc<Notify>,
     known: watch::Receiver<Known>,
     found: (mpsc::UnboundedSender<Found>, mpsc::UnboundedReceiver<Found>),
-    wanted: Vec<Topic>,
+    wanted: Subscription,
     subscribed: Vec<Topic>,
     topics: HashMap<String, Topic>,
     parts: HashMap<TopicPartition, Part>,
@@ -100,20 +102,21 @@ pub(crate) struct Task {
 
 impl Task {
     pub(crate) fn new(
-        config: Config,
-        cluster: Arc<Cluster>,
+        process: Process,
         shared: Arc<Shared>,
         slot: Slot,
-        wanted: Vec<Topic>,
+        wanted: Subscription,
         inbox: mpsc::UnboundedReceiver<Command>,
         wake: Arc<Notify>,
     ) -> Self {
+        let Process { config, cluster, committer, .. } = process;
         let known = cluster.follow();
         Self {
             config,
             cluster,
             shared,
             slot: Arc::new(slot),
+            committer,
             inbox,
             wake,
             known,
@@ -210,8 +213,8 @@ impl Task {
             // Ends the task before it comes here.
             Command::Leave(_) => {}
             Command::Resume(at) => self.resume(&at),
-            Command::Subscribe(topics) => {
-                self.wanted = topics;
+            Command::Subscribe(to) => {
+                self.wanted = to;
                 self.known.mark_changed();
             }
             Command::Advise(at, next) => {
@@ -323,10 +326,14 @@ impl Task {
             return;
         }
         let membership = ours.iter().filter_map(|at| self.parts.get(at)).map(|part| part.membership).min();
+        let announced = |at: &&TopicPartition| self.parts.get(at).is_some_and(|part| part.announced);
+        let told: Vec<TopicPartition> = ours.iter().filter(announced).cloned().collect();
         self.drop_parts(&ours);
         let consumer = self.shared.consumer();
         consumer.context().unassign(&consumer, &ours);
-        self.shared.outbox.tell(Delivery::Lost(ours.clone()));
+        if !told.is_empty() {
+            self.shared.outbox.tell(Delivery::Lost(told));
+        }
         // The group's assignment stands; only what was committed must be found out.
         let revoking = self.revocation.as_ref().map(|revocation| revocation.partitions.clone()).unwrap_or_default();
         self.find(ours.into_iter().filter(|at| !revoking.contains(at)).collect(), membership.unwrap_or_default());

@@ -21,7 +21,7 @@ impl Task {
     pub(super) async fn resubscribe(&mut self) {
         let known = self.known.borrow_and_update().clone();
         if let Some(topic) =
-            self.subscribed.iter().find(|topic| self.wanted.contains(topic) && !known.contains_key(*topic))
+            self.subscribed.iter().find(|topic| self.wanted.topics.contains(*topic) && !known.contains_key(*topic))
         {
             // Asked twice, as one broker may know less than the others.
             match self.cluster.refresh().await {
@@ -32,7 +32,8 @@ impl Task {
                 _ => self.known.mark_changed(),
             }
         }
-        let topics: Vec<Topic> = self.wanted.iter().filter(|topic| known.contains_key(*topic)).cloned().collect();
+        let topics: Vec<Topic> =
+            self.wanted.topics.iter().filter(|topic| known.contains_key(*topic)).cloned().collect();
         if topics == self.subscribed {
             return;
         }

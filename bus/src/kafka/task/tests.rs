@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     kafka::{client::Client, codec::Names, consume::Pace, outbox::Outbox, read::Readers, slots::Slots, starts::Starts},
-    member::Position,
+    member::{Position, Subscription},
 };
 
 fn task() -> Task {
@@ -14,20 +14,23 @@ fn task() -> Task {
     let consumer = consume::consumer(&config, &slot, wake.clone()).expect("a consumer");
     let cluster = Arc::new(Cluster::open(&config).expect("clients"));
     let readers = Arc::new(Readers::new(&config, cluster.clone()));
+    let starts = Arc::new(Starts::new(cluster.clone(), readers));
     let shared = Arc::new(Shared {
         group: slot.group.clone(),
         names: Names::new(&config.prefix),
         consumer: Client::new(consumer),
         owned: std::sync::Mutex::default(),
         outbox: Outbox::new(Pace::of(&config, &slot).fetch_ahead),
-        starts: Arc::new(Starts::new(cluster.clone(), readers)),
+        starts: starts.clone(),
         commands,
     });
-    Task::new(config, cluster, shared, slot, vec![Topic::from("t")], inbox, wake)
+    let committer = Committer::start(&config, cluster.clone());
+    let process = Process { config, cluster, starts, committer };
+    Task::new(process, shared, slot, Subscription::to(["t"]), inbox, wake)
 }
 
 fn found(at: &TopicPartition) -> Vec<Fetched> {
-    vec![(at.clone(), None::<Position>)]
+    vec![Fetched { at: at.clone(), position: Position::at(Offset::ZERO), is_first: false }]
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ impl Broker {
     /// Commits all work as one transaction and answers it. What the store does not take: publications are refused, hops
     /// stay and are tried again.
     pub(super) fn flush(&mut self) {
-        if self.work.is_empty() && self.advised.is_empty() {
+        if self.work.is_empty() && self.groups.unwritten().next().is_none() {
             return;
         }
         let work = std::mem::take(&mut self.work);
@@ -49,6 +49,9 @@ impl Broker {
         }
         let (log, chaos) = (self.log.clone(), self.chaos.clone());
         let mut commit = Commit::new(&log, chaos.as_deref(), self.turn);
+        for (group, partition, position) in self.groups.unwritten() {
+            commit.position(group, partition, position);
+        }
         let usage = self.storage.usage();
         let mut answers = Vec::with_capacity(work.len());
         let mut hops = Vec::new();
@@ -73,7 +76,7 @@ impl Broker {
             }
         }
         self.turn = commit.turn();
-        if !commit.is_empty() || !self.advised.is_empty() {
+        if !commit.is_empty() {
             self.make_durable(commit, answers, hops);
         } else {
             self.misbehave_after(&hops, &answers);
@@ -117,16 +120,11 @@ impl Broker {
     }
 
     fn make_durable(&mut self, commit: Commit<'_>, answers: Vec<Answer>, hops: Vec<Hop>) {
-        let (mut transaction, visible) = commit.finish(now());
-        for (group, partition) in &self.advised {
-            if let Some((topic, partition, position)) = self.groups.advised(group, partition) {
-                transaction.positions.push((group.to_string(), topic, partition, position));
-            }
-        }
+        let (transaction, visible) = commit.finish(now());
         match self.store(&transaction) {
             Ok(()) => {
                 self.recovered();
-                self.advised.clear();
+                self.groups.written();
                 self.commits_since_trim += 1;
                 for (group, partition, position) in visible.positions {
                     self.groups.set_position(&group, &partition, position);

@@ -25,7 +25,7 @@ use crate::{
         member::{Inbox, MemberId},
         storage::{Storage, StorageError},
     },
-    member::{Committed, Position, Share},
+    member::{Committed, Share, Subscription},
     record::{Offset, Outgoing, Spot, Topic, TopicPartition},
     topic::{GroupInfo, TopicSpec},
 };
@@ -56,8 +56,8 @@ type Reply<T> = oneshot::Sender<Result<T, Error>>;
 pub(crate) enum Request {
     Publish { batch: Vec<Outgoing>, bytes: usize, reply: oneshot::Sender<Result<Vec<Spot>, PublishError>> },
     Hop { group: Arc<str>, member: MemberId, shares: Vec<Share>, reply: Reply<Committed> },
-    Join { group: Arc<str>, topics: Vec<Topic>, reply: Reply<(MemberId, Arc<Inbox>)> },
-    Subscribe { group: Arc<str>, member: MemberId, topics: Vec<Topic> },
+    Join { group: Arc<str>, to: Subscription, reply: Reply<(MemberId, Arc<Inbox>)> },
+    Subscribe { group: Arc<str>, member: MemberId, to: Subscription },
     Release { group: Arc<str>, member: MemberId, partitions: Vec<TopicPartition> },
     Leave { group: Arc<str>, member: MemberId, reply: Option<oneshot::Sender<()>> },
     Advise { group: Arc<str>, partition: TopicPartition, next: Offset },
@@ -88,7 +88,6 @@ pub(crate) struct Broker {
     work_bytes: usize,
     /// How many records were appended: the keyless take the partitions in turn.
     turn: u32,
-    advised: Vec<(Arc<str>, TopicPartition)>,
     busy: bool,
     failed_since: Option<Instant>,
     /// Why nothing that is written would be found again.
@@ -130,7 +129,6 @@ impl Broker {
             work: Vec::new(),
             work_bytes: 0,
             turn: 0,
-            advised: Vec::new(),
             busy: false,
             failed_since: None,
             gone: None,
@@ -221,8 +219,7 @@ impl Broker {
                 return false;
             }
             Request::Advise { group, partition, next } => {
-                self.groups.set_position(&group, &partition, Position::at(next));
-                self.advised.push((group, partition));
+                self.groups.advise(&group, &partition, next);
                 return false;
             }
             // What only asks writes nothing, and waits for nothing that is written.
@@ -239,14 +236,14 @@ impl Broker {
             _ => self.flush(),
         }
         match request {
-            Request::Join { group, topics, reply } => {
-                let (member, inbox) = self.groups.join(&group, topics);
+            Request::Join { group, to, reply } => {
+                let (member, inbox) = self.groups.join(&group, to);
                 // Whoever gave up joining is no member: nobody else would take it out again.
                 if reply.send(Ok((member, inbox))).is_err() {
                     self.groups.leave(&group, member);
                 }
             }
-            Request::Subscribe { group, member, topics } => self.groups.subscribe(&group, member, topics),
+            Request::Subscribe { group, member, to } => self.groups.subscribe(&group, member, to),
             Request::Release { group, member, partitions } => self.groups.release(&group, member, &partitions),
             Request::Leave { group, member, reply } => {
                 self.groups.leave(&group, member);

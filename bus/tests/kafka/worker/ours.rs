@@ -12,7 +12,7 @@ use std::{
 
 use bus::{
     Assignment, Bus, Committed, Delivery, Generation, Member, Offset, Outgoing, Position, Record, Share, Start,
-    TopicPartition, kafka::Kafka,
+    Subscription, TopicPartition, kafka::Kafka,
 };
 use tokio::sync::oneshot;
 
@@ -35,7 +35,7 @@ pub(super) fn run(given: &Given, commands: mpsc::Receiver<String>) -> Result<(),
 
 async fn copy(given: &Given, mut leave: oneshot::Receiver<()>) -> Result<(), Box<dyn Error>> {
     let bus = Kafka::open(&given.config())?;
-    let member = bus.join("copy", vec!["in".into()]).await?;
+    let member = bus.join("copy", Subscription::to(["in"])).await?;
     say("joined");
     let (mut work, mut under_way) = (Work { spread: given.spread, ..Work::default() }, None);
     loop {
@@ -159,13 +159,13 @@ impl Work {
 
     async fn open(&mut self, bus: &Kafka, member: &dyn Member, assignment: Assignment) -> Result<(), Box<dyn Error>> {
         let Assignment { partition, generation, position } = assignment;
-        let from = position.map(|position| position.next);
+        let from = position.next;
         let remembered = remembered(bus, &TopicPartition { topic: "side".into(), ..partition.clone() }).await?;
-        if remembered != from {
-            say(&format!("{partition} has position {from:?}, and in the side topic stands {remembered:?}"));
+        // Who has begun and committed nothing since remembers nothing.
+        if remembered.unwrap_or(Offset::ZERO) != from {
+            say(&format!("{partition} has position {from}, and in the side topic stands {remembered:?}"));
             self.suspect.push((partition.clone(), generation));
         }
-        let from = from.unwrap_or(Offset::ZERO);
         say(&format!("opened {partition} at {from} as {}", generation.0));
         member.open(&partition, generation, from);
         Ok(())
