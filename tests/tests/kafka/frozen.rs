@@ -137,9 +137,10 @@ fn each_once(accepted: &[Accepted], raw: &[(Place, RawHeaders)], progress: &[Pro
     for accepted in accepted {
         assert_eq!(stands.get(&accepted.invocation_id), Some(&1), "{accepted:?} in the log");
     }
-    for invocation in stands.keys() {
-        assert_eq!(detected.get(invocation), Some(&1), "detections of {invocation}");
-        assert_eq!(ended.get(invocation), Some(&1), "runs of {invocation}");
+    for (place, RawHeaders { invocation, received, .. }) in raw {
+        let of = format!("{invocation}, at {place} since {received}");
+        assert_eq!(detected.get(invocation), Some(&1), "detections of {of}");
+        assert_eq!(ended.get(invocation), Some(&1), "runs of {of}");
     }
     report(&format!("{} accepted, {} in the log", accepted.len(), raw.len()));
 }
