@@ -47,5 +47,5 @@ bench *flags:
 
 # The long variants of the failure tests on Kafka: about an hour
 long:
-    HERALD_LONG=1 cargo test -p bus -p tests --test kafka --locked --no-fail-fast -- --nocapture
-    HERALD_LONG=1 cargo test -p bus -p tests --test kafka --locked --no-fail-fast -- --nocapture --ignored how_long network disk librdkafka
+    HERALD_LONG=1 cargo test -p kafka -p tests --test kafka --locked --no-fail-fast -- --nocapture
+    HERALD_LONG=1 cargo test -p kafka -p tests --test kafka --locked --no-fail-fast -- --nocapture --ignored how_long network disk librdkafka

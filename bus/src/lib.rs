@@ -2,14 +2,13 @@
 //! it has read as one.
 //!
 //! [`Bus`] and [`Member`] are what a bus owes its stages; [`embedded`] keeps them on one SQLite file in one process,
-//! [`hostile`] keeps them in memory and is as unpleasant as the contract allows. The suite in `tests/conformance` states the
-//! contract and runs against each.
+//! [`hostile`] keeps them in memory and is as unpleasant as the contract allows. The crate `kafka` keeps them on brokers.
+//! The suite in `tests/tests/conformance` states the contract and runs against each.
 //!
 //! Topics are named without the configured prefix; only a bus that shares its broker with others adds it.
 
 pub mod embedded;
 pub mod hostile;
-pub mod kafka;
 mod local;
 mod member;
 pub mod place;
@@ -22,7 +21,7 @@ pub use member::{
     Assignment, Begin, Committed, Delivery, Generation, InvalidNote, Member, Note, Position, Share, Subscription,
 };
 pub use record::{Offset, Outgoing, Partition, Record, Spot, Topic, TopicPartition};
-pub use refusal::{Refusal, RefusalCode, RefusedShare};
+pub use refusal::{Refusal, RefusalCode, RefusedShare, check_sizes, oversize};
 pub use table::Last;
 pub use topic::{GroupInfo, Lag, Start, TopicInfo, TopicSpec};
 
@@ -204,6 +203,6 @@ pub trait Bus: Send + Sync + 'static {
 }
 
 /// The time of a record that is published now.
-pub(crate) fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -109,7 +109,7 @@ impl Subscription {
 
 impl Begin {
     /// The offset that is said for a partition.
-    pub(crate) fn at(&self, partition: &TopicPartition) -> Option<Offset> {
+    pub fn at(&self, partition: &TopicPartition) -> Option<Offset> {
         match self {
             Self::At(offsets) => offsets.get(partition).copied(),
             Self::Earliest | Self::Elsewhere => None,

@@ -66,19 +66,19 @@ pub struct Refusal {
 
 impl Refusal {
     /// A record of so many bytes is beyond [`MAX_RECORD`].
-    pub(crate) fn too_large(record: usize, topic: &Topic, size: usize) -> Self {
+    pub fn too_large(record: usize, topic: &Topic, size: usize) -> Self {
         let reason = format!("the record has {size} bytes; at most {MAX_RECORD} are possible");
         Self { record: Some(record), topic: topic.clone(), code: RefusalCode::TooLarge, reason }
     }
 
     /// There is no such topic.
-    pub(crate) fn unknown(record: usize, topic: &Topic) -> Self {
+    pub fn unknown(record: usize, topic: &Topic) -> Self {
         let reason = "there is no such topic".to_owned();
         Self { record: Some(record), topic: topic.clone(), code: RefusalCode::UnknownTopic, reason }
     }
 
     /// There is no such partition.
-    pub(crate) fn no_partition(record: usize, topic: &Topic, partition: u32, partitions: u32) -> Self {
+    pub fn no_partition(record: usize, topic: &Topic, partition: u32, partitions: u32) -> Self {
         let reason = format!("it has {partitions} partitions, none of which is {partition}");
         Self { record: Some(record), topic: topic.clone(), code: RefusalCode::UnknownPartition, reason }
     }
@@ -94,12 +94,12 @@ pub struct RefusedShare {
 }
 
 /// Whether every record is small enough for any bus.
-pub(crate) fn check_sizes(records: &[Outgoing]) -> Result<(), Refusal> {
+pub fn check_sizes(records: &[Outgoing]) -> Result<(), Refusal> {
     oversize(records).next().map_or(Ok(()), Err)
 }
 
 /// The records that are too large for any bus.
-pub(crate) fn oversize(records: &[Outgoing]) -> impl Iterator<Item = Refusal> {
+pub fn oversize(records: &[Outgoing]) -> impl Iterator<Item = Refusal> {
     let sizes = records.iter().map(Outgoing::size).enumerate().zip(records);
     sizes
         .filter(|((_, size), _)| *size > MAX_RECORD)

@@ -177,7 +177,7 @@ impl Config {
     ///
     /// # Errors
     /// A setting is wrong; the text names it.
-    pub(crate) fn kafka(&self, role: &str) -> Result<bus::kafka::Config, Usage> {
+    pub(crate) fn kafka(&self, role: &str) -> Result<::kafka::Config, Usage> {
         let kafka = &self.bus.kafka;
         kafka.check(self.ingest.publish_timeout).map_err(|error| Usage(error.to_string()))?;
         kafka.told(role).map_err(|error| Usage(error.to_string()))
@@ -214,8 +214,8 @@ mod tests {
         assert_eq!(config.bus.kind, Kind::Embedded);
         let told = config.bus.kafka.told("detector").expect("the host has a name");
         assert!(!told.instance.is_empty(), "without an instance it is the host's name");
-        let kafka = bus::kafka::Config::new([""; 0]);
-        let kafka = bus::kafka::Config { role: "detector".into(), instance: told.instance.clone(), ..kafka };
+        let kafka = ::kafka::Config::new([""; 0]);
+        let kafka = ::kafka::Config { role: "detector".into(), instance: told.instance.clone(), ..kafka };
         assert_eq!(format!("{told:?}"), format!("{kafka:?}"));
     }
 
@@ -263,7 +263,7 @@ mod tests {
         load(&[("DETECTOR__WINDOW", "0s"), ("JOB_RUNNER__QUEUE_RECORDS", "1")]).expect("usable");
     }
 
-    fn with(settings: &str) -> Result<bus::kafka::Config, String> {
+    fn with(settings: &str) -> Result<::kafka::Config, String> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("herald.toml");
         std::fs::write(&path, format!("[bus.kafka]\nbrokers = \"a:9092, b:9092\"\n{settings}")).expect("written");

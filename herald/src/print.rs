@@ -27,7 +27,7 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
 /// Writes what the command line's own flags ask for: `--help` and `--version`.
 ///
 /// # Errors
-/// As of [`line`].
+/// As of [`line()`].
 pub(crate) fn help(text: &clap::Error) -> anyhow::Result<()> {
     text.print().and_then(|()| io::stdout().flush()).context(UNWRITTEN)
 }

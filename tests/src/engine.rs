@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use bus::{Bus, embedded, kafka};
+use bus::{Bus, embedded};
 
 use crate::Role;
 

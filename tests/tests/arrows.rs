@@ -13,7 +13,7 @@ const ABOVE_ALL: [&str; 2] = ["tests", "compare"];
 /// Of use to the tests of anybody, and knows nothing of ours.
 const FOR_TESTS: &str = "broker";
 /// Libraries that only these may know: the engines of the bus, and the store of results.
-const ENGINES: [(&str, &[&str]); 2] = [("rusqlite", &["bus", "results"]), ("rdkafka", &["bus"])];
+const ENGINES: [(&str, &[&str]); 2] = [("rusqlite", &["bus", "results"]), ("rdkafka", &["kafka", "kafka-admin"])];
 
 fn metadata() -> Metadata {
     MetadataCommand::new().manifest_path(tests::root().join("Cargo.toml")).no_deps().exec().unwrap()
@@ -26,9 +26,11 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("contracts", BTreeSet::new()),
         ("catalog", BTreeSet::from(["contracts"])),
         ("bus", BTreeSet::from(["contracts"])),
+        ("kafka", BTreeSet::from(["contracts", "bus"])),
+        ("kafka-admin", BTreeSet::from(["contracts", "bus", "kafka"])),
         ("runtime", BTreeSet::new()),
         (FOR_TESTS, BTreeSet::new()),
-        ("herald", below.iter().copied().chain(STAGES).collect()),
+        ("herald", below.iter().copied().chain(STAGES).chain(["kafka", "kafka-admin"]).collect()),
     ]);
     arrows.extend(STAGES.map(|stage| (stage, below.clone())));
     arrows

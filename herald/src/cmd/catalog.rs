@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use bus::{Bus, TopicSpec, kafka::Kafka};
+use bus::{Bus, TopicSpec};
 use catalog::{Catalog, Report, Sources};
 use contracts::topics;
 use job_runner::Registry;
+use kafka::Kafka;
 
 use crate::{
     cli::ApplyOptions,

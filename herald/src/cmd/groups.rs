@@ -3,9 +3,10 @@
 use std::{path::PathBuf, process::ExitCode, str::FromStr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use bus::{Bus, Lag, Offset, Start, Topic, TopicPartition, embedded::Embedded, kafka::Kafka};
+use bus::{Bus, Lag, Offset, Start, Topic, TopicPartition, embedded::Embedded};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use kafka::Kafka;
 use serde_json::json;
 
 use crate::{

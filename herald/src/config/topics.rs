@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bus::kafka::layout::{Keep, Kind, Layout, Overrides, Settings};
+use kafka::layout::{Keep, Kind, Layout, Overrides, Settings};
 use runtime::config::Size;
 use serde::{Deserialize, Serialize};
 

@@ -13,7 +13,8 @@ mod single;
 use std::{convert::Infallible, error::Error, fmt::Write as _, iter, net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use bus::{TopicSpec, kafka::Kafka};
+use bus::TopicSpec;
+use kafka::Kafka;
 use runtime::{
     config::Layers,
     health::{Check, Health},
@@ -48,7 +49,7 @@ struct Role {
 struct Process {
     role: Role,
     kafka: Arc<Kafka>,
-    told: bus::kafka::Config,
+    told: kafka::Config,
     config: Arc<Config>,
     stages: Stages,
     /// What must be open, too, before it is ready.
@@ -101,7 +102,7 @@ fn run(
 }
 
 impl Process {
-    fn open(role: Role, config: Config, told: bus::kafka::Config, speaker: Speaker) -> anyhow::Result<Self> {
+    fn open(role: Role, config: Config, told: kafka::Config, speaker: Speaker) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
         let registry = ::job_runner::Registry::standard(&config.job_runner);
         let commands = registry.clone();

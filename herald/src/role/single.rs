@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bus::kafka::{GroupMember, Kafka};
+use kafka::{GroupMember, Kafka};
 use results::{GROUP, Service};
 use runtime::health::Check;
 use tokio::time::{Instant, sleep};
@@ -41,7 +41,7 @@ pub(super) struct Single {
 
 impl Single {
     /// `expiry` is how long a process that was killed may still seem to be there.
-    pub(super) fn new(kafka: Arc<Kafka>, told: &bus::kafka::Config, expiry: Duration, check: Check) -> Self {
+    pub(super) fn new(kafka: Arc<Kafka>, told: &kafka::Config, expiry: Duration, check: Check) -> Self {
         Self { kafka, instance: told.instance.clone(), expiry, check, alone: Gate::closed() }
     }
 

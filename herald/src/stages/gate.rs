@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use bus::{Bus, TopicSpec, kafka::Reach};
+use bus::{Bus, TopicSpec};
+use kafka::Reach;
 use runtime::health::Check;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

@@ -1,7 +1,7 @@
 //! `cargo run --release -p compare`: Herald's detector, a plain copy loop and Kafka Streams, side by side on one broker.
 //!
 //! Every contestant has its turn in every round, on topics of its own that were filled alike. What is measured is seen
-//! from outside, by the same program for all (`bus/examples/probe`): here is only who does what, and in which order. See
+//! from outside, by the same program for all (`kafka/examples/probe`): here is only who does what, and in which order. See
 //! `docs/benchmarks.md`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints what it measured")]
 

@@ -1,4 +1,4 @@
-//! The program that asks the broker (`bus/examples/probe`): only `bus` knows how to speak to Kafka.
+//! The program that asks the broker (`kafka/examples/probe`): only `kafka` knows how to speak to Kafka.
 
 use std::{
     collections::BTreeMap,

@@ -47,7 +47,7 @@ impl Programs {
 /// Builds what these contestants need.
 fn build(contestants: &[Contestant], root: &Path, target: &Path, java: &Path) -> anyhow::Result<()> {
     eprintln!("building the contestants …");
-    cargo(root, target, &["-p", "bus", "--example", "copy", "--example", "probe"])?;
+    cargo(root, target, &["-p", "kafka", "--example", "copy", "--example", "probe"])?;
     if contestants.contains(&Contestant::Herald) {
         cargo(root, target, &["-p", "herald", "--bin", "herald"])?;
     }

@@ -6,10 +6,8 @@ use std::{
     path::Path,
 };
 
-use bus::{
-    embedded::{Config, FILE, FORMAT, LOCK},
-    kafka::doctor::Finding,
-};
+use bus::embedded::{Config, FILE, FORMAT, LOCK};
+use kafka_admin::doctor::Finding;
 use rustix::fs::{StatVfs, statvfs};
 
 const CHECK: &str = "data folder";
@@ -139,7 +137,7 @@ fn room_for(free: u64, config: &Config, size: u64) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use bus::kafka::doctor::Level;
+    use kafka_admin::doctor::Level;
 
     use super::*;
 

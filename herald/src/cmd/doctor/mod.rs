@@ -5,8 +5,8 @@ mod running;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use bus::kafka::doctor::{Expected, Finding, Level, examine, reach};
 use clap::Args;
+use kafka_admin::doctor::{Expected, Finding, Level, examine, reach};
 use serde_json::json;
 
 use super::topics::Needs;
@@ -105,7 +105,7 @@ fn stages(config: &Config) -> Vec<Finding> {
     checks.into_iter().filter_map(problem).collect()
 }
 
-async fn kafka(options: &Options, config: &Config, told: &bus::kafka::Config) -> Vec<Finding> {
+async fn kafka(options: &Options, config: &Config, told: &kafka::Config) -> Vec<Finding> {
     let mut unknown = None;
     let mut needs = Needs::of_stages("the stages alone");
     // Nobody is asked for a catalog who does not answer.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::kafka::doctor::Finding;
+use kafka_admin::doctor::Finding;
 
 use crate::{
     cli::Api,
@@ -78,7 +78,7 @@ fn standing(name: &str, job: &Job) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use bus::kafka::doctor::Level;
+    use kafka_admin::doctor::Level;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpListener,

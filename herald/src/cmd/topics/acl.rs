@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use bus::kafka::admin::{Acl, Grant, roles, team};
 use clap::Args;
+use kafka_admin::{Acl, Grant, roles, team};
 
 use crate::{
     cli::BusOptions,

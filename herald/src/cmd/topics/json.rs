@@ -1,6 +1,6 @@
 //! A plan, and what was done, as JSON.
 
-use bus::kafka::admin::{
+use kafka_admin::{
     Done, Plan,
     plan::{Difference, State, Step, TopicPlan},
 };

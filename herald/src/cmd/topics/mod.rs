@@ -7,8 +7,9 @@ mod table;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use bus::{Topic, kafka::admin::Admin};
+use bus::Topic;
 use clap::{Args, Subcommand};
+use kafka_admin::Admin;
 
 pub(crate) use self::needs::Needs;
 use crate::{
@@ -100,7 +101,7 @@ impl Planner {
         Ok(Self { admin, needs, drained })
     }
 
-    async fn plan(&self) -> anyhow::Result<bus::kafka::admin::Plan> {
+    async fn plan(&self) -> anyhow::Result<kafka_admin::Plan> {
         Ok(self.admin.plan(&self.needs.specs, &self.drained).await?)
     }
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use bus::{Topic, TopicSpec, kafka::Kafka};
+use bus::{Topic, TopicSpec};
 use catalog::{Catalog, Report, Sources};
 use contracts::topics;
 use job_runner::Registry;
+use kafka::Kafka;
 
 use crate::{
     config::Config,
@@ -52,11 +53,7 @@ impl Needs {
     ///
     /// # Errors
     /// The folder cannot be used, or the bus cannot be read.
-    pub(crate) async fn find(
-        config: &Config,
-        told: &bus::kafka::Config,
-        folder: Option<&Path>,
-    ) -> anyhow::Result<Self> {
+    pub(crate) async fn find(config: &Config, told: &kafka::Config, folder: Option<&Path>) -> anyhow::Result<Self> {
         let registry = Registry::standard(&config.job_runner);
         if let Some(folder) = folder {
             Usage::catalog(folder)?;

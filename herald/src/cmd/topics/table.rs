@@ -1,6 +1,6 @@
 //! A plan as a table: what differs, by topic, and below it what to do about what `apply` does not.
 
-use bus::kafka::admin::{
+use kafka_admin::{
     Done, Plan,
     plan::{Difference, State, Step, TopicPlan},
 };
@@ -117,13 +117,9 @@ impl Table {
 mod tests {
     use std::collections::BTreeMap;
 
-    use bus::{
-        Topic, TopicSpec,
-        kafka::{
-            admin::{Existing, Replicas, Setting, plan},
-            layout::Layout,
-        },
-    };
+    use bus::{Topic, TopicSpec};
+    use kafka::layout::Layout;
+    use kafka_admin::{Existing, Replicas, Setting, plan};
 
     #[test]
     fn a_plan_is_a_table_with_what_to_do_below() {

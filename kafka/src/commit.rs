@@ -1,0 +1,355 @@
+//! The one thread that commits, for all members of a process: whatever waits when the last transaction has ended becomes the
+//! next one. It tries until it is done, so that a stage sees no abort and rolls nothing back.
+
+mod blame;
+mod possible;
+mod queue;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+
+use contracts::outcomes::BoxFuture;
+use rdkafka::error::KafkaError;
+use tokio::sync::oneshot;
+
+use self::{
+    blame::{attributed, position_failed},
+    possible::Possible,
+    queue::{failed, next_batch},
+};
+use crate::{
+    closed::Closed,
+    cluster::Cluster,
+    config::Config,
+    flight::Fault,
+    member::Shared,
+    publish::{BATCH, place},
+    transaction::{Failure, Positions, Transactor},
+};
+use bus::{Committed, Error, Outgoing, Partition, Share};
+
+/// How many members' positions one transaction carries at most: each takes two round trips, one after another, and all of
+/// them must fit into the transaction's timeout.
+const MEMBERS: usize = 32;
+/// How long after a failure it is tried again, at first and at most.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// Who commits, in what is said of those who reach no broker.
+const WHO: &str = "committing";
+/// How many outputs are not freed in passing.
+const MANY: usize = 1000;
+
+/// What a member wants committed.
+struct Request {
+    member: Arc<Shared>,
+    shares: Vec<Share>,
+    committed: Committed,
+    /// How often it has failed by itself.
+    failures: u32,
+    /// Not tried again before this.
+    due: Instant,
+    reply: oneshot::Sender<Result<Committed, Error>>,
+}
+
+/// The way to the thread, which ends when the last of these is dropped.
+#[derive(Clone)]
+pub(crate) struct Committer(mpsc::Sender<Request>);
+
+impl Committer {
+    /// Starts the thread.
+    pub(crate) fn start(config: &Config, cluster: Arc<Cluster>) -> Self {
+        let (requests, inbox) = mpsc::channel();
+        let runtime = tokio::runtime::Handle::current();
+        let work = Work {
+            config: config.clone(),
+            cluster,
+            runtime,
+            transactor: None,
+            replaced: None,
+            stopped: None,
+            keyless: AtomicU32::new(0),
+            batch: config.layout.smallest_record().min(BATCH),
+            most: MEMBERS,
+            wait: BACK_OFF.0,
+            closed: Closed::default(),
+        };
+        // Without the thread its channel is closed, and every commit says so.
+        let spawned = std::thread::Builder::new().name("kafka-commit".into()).spawn(move || work.run(&inbox));
+        if let Err(error) = spawned {
+            tracing::error!(%error, "cannot start the thread that commits");
+        }
+        Self(requests)
+    }
+
+    /// Has shares of a member committed.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] alone.
+    pub(crate) fn commit(
+        &self,
+        member: Arc<Shared>,
+        shares: Vec<Share>,
+    ) -> BoxFuture<'static, Result<Committed, Error>> {
+        let (reply, answer) = oneshot::channel();
+        let (committed, due) = (Committed::default(), Instant::now());
+        let sent = self.0.send(Request { member, shares, committed, failures: 0, due, reply });
+        Box::pin(async move {
+            let gone = || Error::Stopped("the thread that commits has ended".into());
+            sent.map_err(|_| gone())?;
+            answer.await.unwrap_or_else(|_| Err(gone()))
+        })
+    }
+}
+
+struct Work {
+    config: Config,
+    cluster: Arc<Cluster>,
+    runtime: tokio::runtime::Handle,
+    transactor: Option<Transactor>,
+    /// When a producer was last replaced although its transaction was young.
+    replaced: Option<Instant>,
+    /// Why nothing is committed any more.
+    stopped: Option<String>,
+    keyless: AtomicU32,
+    /// The most bytes of a batch of records.
+    batch: usize,
+    /// How many members' requests the next transaction carries at most.
+    most: usize,
+    /// How long to wait after the next failure that is nobody's own.
+    wait: Duration,
+    closed: Closed,
+}
+
+/// What became of an attempt.
+enum Attempt {
+    Done,
+    /// Nothing counts, and it is nobody's own fault.
+    Again,
+    /// Nothing counts, because of these requests, by number; the others are tried again at once.
+    Aside(Vec<usize>),
+    /// Nothing counts, and what is to blame has been refused or noted.
+    Blamed,
+    Lost,
+}
+
+impl Work {
+    fn run(mut self, inbox: &mpsc::Receiver<Request>) {
+        // A predecessor's open transaction is ended now, not when the first hop is there.
+        self.ready();
+        let mut waiting: Vec<Request> = Vec::new();
+        loop {
+            let next = match waiting.iter().map(|request| request.due).min() {
+                None => inbox.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+                Some(due) => inbox.recv_timeout(due.saturating_duration_since(Instant::now())),
+            };
+            match next {
+                Ok(request) => waiting.push(request),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            }
+            waiting.extend(inbox.try_iter());
+            let batch = next_batch(&mut waiting, self.most, Instant::now());
+            waiting.extend(self.settle(batch));
+        }
+    }
+
+    /// Commits; what could not be is returned, to be tried again when it is due.
+    fn settle(&mut self, batch: Vec<Request>) -> Vec<Request> {
+        if let Some(reason) = &self.stopped {
+            batch.into_iter().for_each(|request| answer(request, Err(Error::Stopped(reason.clone()))));
+            return Vec::new();
+        }
+        let mut aside = Vec::new();
+        let mut possible = Vec::new();
+        for request in batch.into_iter().filter_map(still_ours) {
+            match self.possible(request) {
+                Possible::Yes(request) => possible.push(request),
+                Possible::NotYet(request) => aside.push(request),
+                Possible::Answered => {}
+            }
+        }
+        let mut batch = possible;
+        if batch.is_empty() {
+            return aside;
+        }
+        match self.attempt(&mut batch) {
+            Attempt::Done => {
+                self.most = (self.most * 2).min(MEMBERS);
+                self.wait = BACK_OFF.0;
+                let shares: Vec<Share> = batch.into_iter().flat_map(done).collect();
+                if shares.iter().map(|share| share.outputs.len()).sum::<usize>() > MANY {
+                    // Freeing them takes milliseconds, and the next transaction waits.
+                    self.runtime.spawn_blocking(move || drop(shares));
+                }
+            }
+            Attempt::Lost => {
+                batch.into_iter().for_each(lost);
+                // Until there is a producer anew, the broker keeps the old transaction open, and others wait for it.
+                if self.stopped.is_none() {
+                    self.ready();
+                }
+            }
+            Attempt::Aside(guilty) => {
+                for (number, request) in batch.into_iter().enumerate() {
+                    aside.push(if guilty.contains(&number) { failed(request) } else { request });
+                }
+            }
+            Attempt::Blamed => aside.extend(batch.into_iter().filter_map(left)),
+            Attempt::Again => {
+                self.most = (self.most / 2).max(1);
+                std::thread::sleep(self.wait);
+                self.wait = (self.wait * 2).min(BACK_OFF.1);
+                aside.extend(batch);
+            }
+        }
+        aside
+    }
+
+    fn attempt(&mut self, batch: &mut [Request]) -> Attempt {
+        if !self.ready() {
+            return Attempt::Again;
+        }
+        let Some(outputs) = self.outputs(batch) else { return Attempt::Again };
+        let Some(transactor) = &self.transactor else { return Attempt::Again };
+        let failure = match transactor.commit(&outputs, || positions(batch)) {
+            Ok(()) => return Attempt::Done,
+            Err(Failure::Outputs(faults)) => {
+                let was_written = !faults.iter().all(Fault::is_innocent);
+                match attributed(transactor, &outputs, faults) {
+                    Ok(faults) => {
+                        drop(outputs);
+                        if was_written {
+                            // The numbers of its records have a gap now, which costs the next transaction half a second; a
+                            // producer anew costs less.
+                            self.transactor = None;
+                        }
+                        return self.blame(batch, faults);
+                    }
+                    Err(failure) => failure,
+                }
+            }
+            Err(failure) => failure,
+        };
+        drop(outputs);
+        match failure {
+            Failure::Outputs(_) => Attempt::Again,
+            Failure::Aborted(reason) => {
+                tracing::info!(reason, "a transaction was aborted; it is made again");
+                Attempt::Again
+            }
+            Failure::Position(number, error) => position_failed(batch, number, &error),
+            Failure::Broken(reason) => {
+                tracing::warn!(reason, "the transactional producer has failed and is replaced");
+                self.transactor = None;
+                Attempt::Again
+            }
+            Failure::Fenced(reason) => {
+                self.fenced(&reason);
+                Attempt::Lost
+            }
+            Failure::Unknown(reason) => {
+                tracing::warn!(reason, "whether a transaction counts is not known; its partitions are read again");
+                self.transactor = None;
+                Attempt::Lost
+            }
+        }
+    }
+
+    /// A producer that has met an outage may have been fenced by what it asked for itself, and any by a broker that moved, once; twice
+    /// in a row it is another process.
+    fn fenced(&mut self, reason: &str) {
+        let shaken = self.transactor.take().is_some_and(|transactor| transactor.is_shaken());
+        if shaken {
+            tracing::info!("brokers were away, and ended what was being written; it is made again by itself");
+            return;
+        }
+        let again = self.replaced.is_some_and(|at| at.elapsed() < Duration::from_secs(60));
+        self.replaced = Some(Instant::now());
+        if again {
+            let instance = &self.config.instance;
+            let role = &self.config.role;
+            self.stopped = Some(format!(
+                "another {role} runs as instance `{instance}` and has taken over ({reason}); give each process of a role an \
+                 `--instance` of its own"
+            ));
+        } else {
+            tracing::warn!(reason, "the transactional producer was fenced and is replaced");
+        }
+    }
+
+    /// Whether there is a producer; makes one if there is none.
+    fn ready(&mut self) -> bool {
+        if self.transactor.is_some() {
+            return true;
+        }
+        match Transactor::start(&self.config, self.batch) {
+            Ok(transactor) => {
+                self.transactor = Some(transactor);
+                self.cluster.reach().found(WHO);
+                true
+            }
+            Err(error @ (KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..))) => {
+                self.stopped = Some(format!("the configuration of Kafka cannot be used for transactions: {error}"));
+                false
+            }
+            Err(error) => {
+                tracing::debug!(%error, "transactions cannot begin");
+                self.cluster.reach().lost(WHO, "transactions cannot begin: the brokers do not answer");
+                false
+            }
+        }
+    }
+
+    /// Every output with its partition; none while it cannot be learned how many a topic has.
+    fn outputs<'r>(&self, batch: &'r [Request]) -> Option<Vec<(&'r Outgoing, Partition)>> {
+        let place = |record: &'r Outgoing| {
+            let partitions = self.cluster.partitions(&record.topic)?;
+            Some((record, place(record, partitions, || self.keyless.fetch_add(1, Ordering::Relaxed))))
+        };
+        batch.iter().flat_map(|request| &request.shares).flat_map(|share| &share.outputs).map(place).collect()
+    }
+}
+
+/// The positions of each request; none when one of its shares is no longer ours.
+fn positions(batch: &[Request]) -> Option<Vec<Positions>> {
+    batch.iter().map(|request| request.member.positions(&request.shares)).collect()
+}
+
+/// Leaves out what is no longer ours; a request of which nothing is left is answered.
+fn still_ours(mut request: Request) -> Option<Request> {
+    let gone: Vec<Share> = request.shares.extract_if(.., |share| !request.member.owns(share)).collect();
+    request.committed.left_out.extend(gone.iter().map(Share::assigned));
+    left(request)
+}
+
+/// The request, if anything is left of it; else it is answered.
+fn left(request: Request) -> Option<Request> {
+    if request.shares.is_empty() {
+        done(request);
+        return None;
+    }
+    Some(request)
+}
+
+/// Answers; what was committed is returned.
+fn done(mut request: Request) -> Vec<Share> {
+    let (shares, committed) = (std::mem::take(&mut request.shares), std::mem::take(&mut request.committed));
+    answer(request, Ok(committed));
+    shares
+}
+
+fn lost(mut request: Request) {
+    request.committed.lost = request.shares.drain(..).map(|share| share.assigned()).collect();
+    request.member.expel(request.committed.lost.iter().map(|(partition, _)| partition.clone()).collect());
+    done(request);
+}
+
+fn answer(request: Request, outcome: Result<Committed, Error>) {
+    // Who no longer waits has dropped its member.
+    let _ = request.reply.send(outcome);
+}

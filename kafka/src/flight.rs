@@ -1,0 +1,188 @@
+//! What producers tell of the records they were given: a *flight* is a batch of records that is under way.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientContext, Message as _,
+    config::RDKafkaLogLevel,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::DeliveryResult,
+    producer::ProducerContext,
+};
+use tokio::sync::Notify;
+
+use crate::{
+    client::{self, Shaken},
+    cluster::lock,
+    codec,
+    verdict::{self, Verdict},
+};
+use bus::{Partition, Spot};
+
+/// Which record was not delivered, and why.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    /// Which of the batch, from 0.
+    pub(crate) record: usize,
+    pub(crate) error: KafkaError,
+}
+
+impl Fault {
+    /// Whether it failed because of another of the same transaction.
+    pub(crate) fn is_innocent(&self) -> bool {
+        verdict::of_record(verdict::code(&self.error)) == Verdict::Innocent
+    }
+}
+
+/// A batch under way: how much of it is, where the rest stands, and what failed.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    under_way: AtomicUsize,
+    state: Mutex<State>,
+    landed: Condvar,
+    done: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    spots: Vec<Option<Spot>>,
+    failed: Vec<Fault>,
+}
+
+/// One record of a flight.
+pub(crate) struct Passenger {
+    flight: Arc<Flight>,
+    index: usize,
+}
+
+impl Flight {
+    /// One of any number of records; of the first `records` it is told where they stand.
+    pub(crate) fn new(records: usize) -> Arc<Self> {
+        let state = State { spots: vec![None; records], failed: Vec::new() };
+        Arc::new(Self {
+            under_way: AtomicUsize::new(0),
+            state: Mutex::new(state),
+            landed: Condvar::new(),
+            done: Notify::new(),
+        })
+    }
+
+    /// A record that is given to the producer now.
+    pub(crate) fn passenger(self: &Arc<Self>, index: usize) -> Box<Passenger> {
+        self.under_way.fetch_add(1, Ordering::AcqRel);
+        Box::new(Passenger { flight: self.clone(), index })
+    }
+
+    /// That the producer did not take one, and gave back the passenger.
+    pub(crate) fn refused(&self) {
+        self.land();
+    }
+
+    fn failed(&self, record: usize, error: &KafkaError) {
+        lock(&self.state).failed.push(Fault { record, error: error.clone() });
+    }
+
+    fn land(&self) {
+        if self.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Who is about to wait has not looked yet, or hears of it.
+            drop(lock(&self.state));
+            self.landed.notify_all();
+            self.done.notify_one();
+        }
+    }
+
+    fn is_landed(&self) -> bool {
+        self.under_way.load(Ordering::Acquire) == 0
+    }
+
+    /// Blocks until nothing is under way; false if that takes too long.
+    pub(crate) fn wait(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut state = lock(&self.state);
+        while !self.is_landed() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = match self.landed.wait_timeout(state, left) {
+                Ok((state, _)) => state,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+        true
+    }
+
+    /// Waits until nothing is under way.
+    pub(crate) async fn landed(&self) {
+        while !self.is_landed() {
+            self.done.notified().await;
+        }
+    }
+
+    /// Where all of it stands, or what failed: at least one.
+    pub(crate) fn outcome(&self) -> Result<Vec<Spot>, Vec<Fault>> {
+        let mut state = lock(&self.state);
+        match std::mem::take(&mut state.failed) {
+            failed if failed.is_empty() => Ok(state.spots.iter().flatten().copied().collect()),
+            failed => Err(failed),
+        }
+    }
+}
+
+/// Leads what a producer tells to its flights.
+pub(crate) struct Tower {
+    away: Box<dyn Fn() + Send + Sync>,
+    shaken: Shaken,
+}
+
+impl Tower {
+    /// `away` is called when no broker can be reached.
+    pub(crate) fn new(away: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { away: Box::new(away), shaken: Shaken::default() }
+    }
+
+    /// Whether it has met an outage.
+    pub(crate) fn is_shaken(&self) -> bool {
+        self.shaken.is()
+    }
+}
+
+impl ClientContext for Tower {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.shaken.listen(facility);
+        client::log(facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        client::global(&error, reason);
+        self.shaken.hear(&error);
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            (self.away)();
+        }
+    }
+}
+
+impl ProducerContext for Tower {
+    type DeliveryOpaque = Box<Passenger>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, passenger: Box<Passenger>) {
+        let Passenger { flight, index } = *passenger;
+        match result {
+            Ok(message) => {
+                let partition = Partition(message.partition().cast_unsigned());
+                let spot = Spot { partition, offset: codec::offset(message.offset()) };
+                if let Some(place) = lock(&flight.state).spots.get_mut(index) {
+                    *place = Some(spot);
+                }
+            }
+            Err((error, _)) => flight.failed(index, error),
+        }
+        flight.land();
+    }
+}
