@@ -56,7 +56,7 @@ pub async fn reach(config: &Config) -> Vec<Finding> {
     reach::bootstrap(config).await
 }
 
-/// Looks at everything else, where one of the brokers that were reached ([`reach`]) is well. What cannot be looked at, for
+/// Looks at everything else, where one of the brokers that were reached ([`reach()`]) is well. What cannot be looked at, for
 /// what was found before it, is left out.
 pub async fn examine(config: &Config, expected: &Expected, reached: Vec<Finding>) -> Vec<Finding> {
     let mut found = own::check(config, expected);
