@@ -2,6 +2,8 @@
 
 use std::{io, path::Path, process::ExitCode};
 
+use clap::error::ContextKind;
+
 use crate::{http, print};
 
 /// The answer is no: a job failed, nothing is known of what was asked for, or something else went wrong.
@@ -10,6 +12,15 @@ pub(crate) const NO: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// Nobody answers, or whoever answers cannot do so now.
 pub(crate) const UNREACHABLE: u8 = 3;
+
+/// The flags that are variables of the environment where they are not written.
+const VARIABLES: [(&str, &str); 5] = [
+    ("--config", "HERALD_CONFIG"),
+    ("--api", "HERALD_API"),
+    ("--token", "HERALD_API_TOKEN"),
+    ("--url", "HERALD_URL"),
+    ("--secret", "HERALD_SECRET"),
+];
 
 /// What the caller gave cannot be used: the text says what, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +49,22 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     print::error(&told(error));
     ExitCode::from(code(error))
+}
+
+/// Writes what is wrong with the command line to stderr, as clap tells it, and where it is not what was written there, what it is.
+pub(crate) fn refuse(refused: &clap::Error) -> ExitCode {
+    // Nobody is left to tell when stderr is closed.
+    let _ = refused.print();
+    let named = refused.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+    let is_written =
+        |flag: &str| std::env::args_os().any(|written| written.to_string_lossy().split('=').next() == Some(flag));
+    let flag = named.split(' ').next().unwrap_or_default();
+    if let Some((_, variable)) = VARIABLES.iter().find(|(known, _)| *known == flag && !is_written(flag)) {
+        print::note(&format!(
+            "\n{flag} is the environment variable {variable} here: set that to a value, or take it away"
+        ));
+    }
+    ExitCode::from(USAGE)
 }
 
 /// The error with its causes, each said once: many an error's text has its cause's in it already.

@@ -31,7 +31,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let ran = match cli::Cli::try_parse() {
         Ok(cli) => run(cli.command),
-        Err(refused) if refused.use_stderr() => refused.exit(),
+        Err(refused) if refused.use_stderr() => return exit::refuse(&refused),
         Err(help) => print::help(&help).map(|()| ExitCode::SUCCESS),
     };
     ran.unwrap_or_else(|error| exit::report(&error))

@@ -42,3 +42,39 @@ fn a_reader_that_goes_away_is_no_failure() {
         assert_eq!(ended(command), (Some(0), String::new()), "{arguments:?}");
     }
 }
+
+#[test]
+fn a_variable_that_cannot_be_used_is_named() {
+    for (arguments, variable, value) in [
+        (&["dev", "."][..], "HERALD_CONFIG", ""),
+        (&["doctor"], "HERALD_CONFIG", ""),
+        (&["tail"], "HERALD_API", ""),
+        (&["tail"], "HERALD_API", "ftp://x"),
+        (&["send", "x.json"], "HERALD_URL", ""),
+        (&["dev", "."], "HERALD_CONFIG", "/no/such/file.toml"),
+        (&["config", "--nonsense"], "HERALD_API", "ftp://x"),
+    ] {
+        let mut command = herald(arguments);
+        command.env(variable, value);
+        let (code, stderr) = ended(command);
+        let is_named = stderr.contains(variable);
+        let is_ours = !arguments.contains(&"--nonsense");
+        assert!(code == Some(2) && is_named == is_ours, "{variable}={value:?} ends with {code:?}: {stderr}");
+    }
+}
+
+#[test]
+fn what_is_no_folder_or_no_file_is_a_wrong_setting() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("events")).expect("a folder");
+    std::fs::write(folder.path().join("file"), "").expect("written");
+    for (variable, value) in [("HERALD__DATA", "file"), ("HERALD__RESULTS__PATH", "events")] {
+        let mut command = herald(&["dev", "."]);
+        command.current_dir(&folder).env(variable, value);
+        let (code, stderr) = ended(command);
+        assert!(
+            code == Some(2) && stderr.contains(variable) && stderr.contains("which may be new"),
+            "{code:?}: {stderr}"
+        );
+    }
+}

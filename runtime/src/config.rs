@@ -6,13 +6,16 @@
 
 mod address;
 mod error;
+mod layer;
 mod layers;
 mod lines;
+mod places;
 mod secret;
 mod units;
 
 pub use address::{NoAddress, address, deserialize_address, deserialize_optional_address};
 pub use error::ConfigError;
 pub use layers::{ENV_PREFIX, Layers, load, secret_variables};
+pub use places::Places;
 pub use secret::{Auth, Secret, Secrets};
 pub use units::{Duration, NoDuration, NoSize, Size};

@@ -43,7 +43,7 @@ const BLOCKING: usize = 4;
 /// The configuration cannot be used, a stage could not start, or one ended unasked.
 pub(crate) fn run(options: DevOptions) -> anyhow::Result<ExitCode> {
     let config = configure(&options)?;
-    let _log = telemetry::init(&config.telemetry).map_err(|error| Usage(error.to_string()))?;
+    let _log = telemetry::init(&config.telemetry).map_err(|error| config.refuse(error))?;
     let (speaker, _said) = Speaker::new().context("cannot write to stdout")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -75,8 +75,9 @@ fn configure(options: &DevOptions) -> anyhow::Result<Config> {
     if config.results.path == Path::new("results.db") {
         config.results.path = config.data.join("results.db");
     }
-    config.api.listen.check("api.listen").map_err(|error| Usage(error.to_string()))?;
-    config.ingest.check().map_err(|error| Usage(error.to_string()))?;
+    config.api.listen.check("api.listen").map_err(|error| config.refuse(error))?;
+    config.ingest.check().map_err(|error| config.refuse(error))?;
+    config.check_places()?;
     Ok(config)
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn run(options: IngestOptions) -> anyhow::Result<ExitCode> {
         }
         health(layers, &options.health)
     })?;
-    config.ingest.check().map_err(|error| Usage(error.to_string()))?;
+    config.ingest.check().map_err(|error| config.refuse(error))?;
     let remote = remote(&config)?;
     run_role(ROLE, config, async |process| serve(process, remote).await)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use contracts::topics;
 
 use super::{Process, Role, configure, health, run as run_role};
-use crate::{cli::JobRunnerOptions, exit::Usage};
+use crate::cli::JobRunnerOptions;
 
 const ROLE: Role = Role {
     name: "job-runner",
@@ -27,7 +27,10 @@ pub(crate) fn run(options: JobRunnerOptions) -> anyhow::Result<ExitCode> {
     }
     if !config.job_runner.folder.is_dir() {
         let folder = config.job_runner.folder.display();
-        return Err(Usage(format!("{folder} is no folder; commands run in it: give another with --folder")).into());
+        let error = format!(
+            "`job-runner.folder` is {folder}, which is no folder; commands run in it: give another with --folder"
+        );
+        return Err(config.refuse(error).into());
     }
     run_role(ROLE, config, serve)
 }

@@ -88,7 +88,7 @@ fn run(
     serve: impl AsyncFnOnce(Process) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
     let told = config.kafka(role.name)?;
-    let _log = telemetry::init(&config.telemetry).map_err(|error| Usage(error.to_string()))?;
+    let _log = telemetry::init(&config.telemetry).map_err(|error| config.refuse(error))?;
     let (speaker, _said) = Speaker::new().context("cannot write to stdout")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -39,7 +39,8 @@ pub(crate) fn run(options: ResultsOptions) -> anyhow::Result<ExitCode> {
     if config.results.path == Path::new("results.db") {
         config.results.path = config.data.join("results.db");
     }
-    config.api.listen.check("api.listen").map_err(|error| Usage(error.to_string()))?;
+    config.api.listen.check("api.listen").map_err(|error| config.refuse(error))?;
+    config.check_places()?;
     run_role(ROLE, config, serve)
 }
 

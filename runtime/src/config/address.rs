@@ -1,8 +1,11 @@
 //! Where to listen, as it is written: an IP address and a port.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+};
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserializer, de};
 
 /// The text is no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,19 +28,25 @@ pub fn address(text: &str) -> Result<SocketAddr, NoAddress> {
 }
 
 /// As it stands in a configuration, where a bare port is a number.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written {
-    Text(String),
-    Port(i64),
-}
+struct Written;
 
-impl Written {
-    fn read<E: de::Error>(self) -> Result<SocketAddr, E> {
-        match self {
-            Self::Text(text) => address(&text).map_err(E::custom),
-            Self::Port(port) => Err(E::custom(NoAddress(port.to_string()))),
-        }
+impl de::Visitor<'_> for Written {
+    type Value = SocketAddr;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address to listen on, as in 127.0.0.1:8080")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<SocketAddr, E> {
+        address(text).map_err(E::custom)
+    }
+
+    fn visit_i64<E: de::Error>(self, port: i64) -> Result<SocketAddr, E> {
+        self.visit_str(&port.to_string())
+    }
+
+    fn visit_u64<E: de::Error>(self, port: u64) -> Result<SocketAddr, E> {
+        self.visit_str(&port.to_string())
     }
 }
 
@@ -46,7 +55,7 @@ impl Written {
 /// # Errors
 /// It is none.
 pub fn deserialize_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
-    Written::deserialize(deserializer)?.read()
+    deserializer.deserialize_any(Written)
 }
 
 /// For a setting that may be left out.
@@ -56,7 +65,7 @@ pub fn deserialize_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result
 pub fn deserialize_optional_address<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<SocketAddr>, D::Error> {
-    Option::<Written>::deserialize(deserializer)?.map(Written::read).transpose()
+    deserialize_address(deserializer).map(Some)
 }
 
 #[cfg(test)]

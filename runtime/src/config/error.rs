@@ -8,7 +8,7 @@ use figment::error::{Actual, Kind};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file that was named cannot be read.
-    #[error("the configuration file {} cannot be read: {source}; name another with --config", path.display())]
+    #[error("the configuration file {} cannot be read: {source}; name another with --config or HERALD_CONFIG", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -59,7 +59,7 @@ pub enum ConfigError {
     #[error("{} settings cannot be used:{}", .0.len(), .0.iter().map(|error| format!("\n  - {error}")).collect::<String>())]
     Several(Vec<ConfigError>),
     /// A key that must be set and is not.
-    #[error("`{0}` is not set; set it in the configuration file, or as {env}", env = super::layers::variable(.0))]
+    #[error("`{0}` is not set; set it in the configuration file, or as {env}", env = super::layer::variable(.0))]
     Missing(String),
     /// A value that its key cannot have.
     #[error("`{key}` in {place}: {problem}")]
@@ -71,6 +71,11 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+/// Whether one of a few words is wanted, and the value is no word at all: then serde does not say which words.
+pub(super) fn wants_a_word(error: &figment::Error) -> bool {
+    matches!(&error.kind, Kind::InvalidType(_, expected) if expected.to_string().starts_with("enum"))
 }
 
 /// The whole key that means nothing, if that is what is wrong.
@@ -119,9 +124,8 @@ fn is_sensitive(path: &[String]) -> bool {
 
 fn problem(kind: &Kind, sensitive: bool) -> String {
     match kind {
-        Kind::InvalidType(found, expected) => format!("it is {}, not {expected}", actual(found, sensitive)),
-        Kind::InvalidValue(found, expected) => {
-            format!("it is {}, which is not {expected}", actual(found, sensitive))
+        Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
+            format!("it is {}, not {}", actual(found, sensitive), wanted(&expected.to_string()))
         }
         Kind::UnknownVariant(found, known) => {
             let known = list(known);
@@ -136,7 +140,33 @@ fn actual(found: &Actual, sensitive: bool) -> String {
     match found {
         Actual::Str(_) | Actual::Char(_) if sensitive => "a text".to_owned(),
         Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_) if sensitive => "a number".to_owned(),
+        Actual::Str(text) => format!("`{text}`"),
+        Actual::Bool(value) => format!("`{value}`"),
+        Actual::Unsigned(number) => format!("`{number}`"),
+        Actual::Signed(number) => format!("`{number}`"),
+        Actual::Float(number) => format!("`{number}`"),
+        Actual::Seq => "a list".to_owned(),
+        Actual::Map => "a table".to_owned(),
         other => other.to_string(),
+    }
+}
+
+/// What serde calls by the names of Rust's types, as a person writes it.
+fn wanted(expected: &str) -> String {
+    let to = |most: u64| format!("a whole number from 0 to {most}");
+    match expected {
+        "u8" => to(u8::MAX.into()),
+        "u16" => to(u16::MAX.into()),
+        "u32" => to(u32::MAX.into()),
+        "u64" | "usize" => "a whole number from 0".to_owned(),
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".to_owned(),
+        "f32" | "f64" => "a number".to_owned(),
+        "a boolean" => "`true` or `false`".to_owned(),
+        "a string" | "path string" => "a text".to_owned(),
+        "a sequence" => "a list, as in [\"a\", \"b\"]".to_owned(),
+        "a map" => "a table of names and values".to_owned(),
+        other if other.starts_with("struct ") => "a table of settings".to_owned(),
+        other => other.to_owned(),
     }
 }
 

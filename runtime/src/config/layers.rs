@@ -6,15 +6,14 @@ use std::{
 };
 
 use figment::{
-    Figment, Metadata, Profile, Provider,
-    providers::{Format, Toml},
-    value::{Dict, Map, Value},
+    Figment,
+    value::{Dict, Value},
 };
 use serde::de::DeserializeOwned;
 
 use super::{
-    error::{ConfigError, translate, unknown_key},
-    lines::line_of,
+    error::{ConfigError, translate, unknown_key, wants_a_word},
+    layer::{Layer, scalar, variable},
 };
 
 /// What the variables of the environment that are settings begin with; levels are joined by two underscores.
@@ -99,6 +98,9 @@ pub fn load<C: DeserializeOwned>(layers: Layers) -> Result<C, ConfigError> {
             Ok(config) => return ConfigError::of(wrong).map_or(Ok(config), Err),
             Err(error) => error,
         };
+        if wants_a_word(&error) && replace_by_a_text(&mut stack, &error.path) {
+            continue;
+        }
         let mut key = unknown_key(&error).unwrap_or_else(|| error.path.clone());
         let place = |key: &[String]| stack.iter().rev().find(|layer| layer.sets(key)).map(|layer| layer.place_of(key));
         wrong.push(translate(error, place));
@@ -113,6 +115,12 @@ pub fn load<C: DeserializeOwned>(layers: Layers) -> Result<C, ConfigError> {
             return Err(error);
         }
     }
+}
+
+/// Of a text that is none of a few words serde says which these are, and of other values not.
+fn replace_by_a_text(stack: &mut [Layer], key: &[String]) -> bool {
+    let of_others = stack.iter_mut().skip(1);
+    of_others.filter_map(|layer| layer.show(key).then_some(())).count() > 0
 }
 
 /// Finds single values where the defaults have a group of settings.
@@ -162,7 +170,7 @@ fn add_secret_variables(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-fn stack(layers: &Layers) -> Result<Vec<Layer>, ConfigError> {
+pub(super) fn stack(layers: &Layers) -> Result<Vec<Layer>, ConfigError> {
     let mut stack = vec![Layer::toml("the defaults", layers.defaults)?];
     if let Some(path) = &layers.file {
         let text =
@@ -178,119 +186,6 @@ fn stack(layers: &Layers) -> Result<Vec<Layer>, ConfigError> {
         stack.push(Layer::single(format!("the flag `{flag}`"), &keys, scalar(value)));
     }
     Ok(stack)
-}
-
-/// The variable that sets a key.
-pub(super) fn variable(key: &str) -> String {
-    format!("{ENV_PREFIX}{}", key.replace('.', "__").replace('-', "_").to_ascii_uppercase())
-}
-
-struct Layer {
-    place: String,
-    values: Dict,
-    /// The file's text, where it is one.
-    text: String,
-}
-
-impl Layer {
-    fn toml(place: impl Into<String>, text: &str) -> Result<Self, ConfigError> {
-        let place = place.into();
-        match <Toml as Format>::from_str::<Dict>(text) {
-            Ok(values) => Ok(Self { place, values, text: text.to_owned() }),
-            // Only the message: the whole error shows the line, and a line may hold a secret.
-            Err(error) => {
-                let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
-                Err(ConfigError::Syntax {
-                    place,
-                    line: before.matches('\n').count() + 1,
-                    column: before.chars().rev().take_while(|c| *c != '\n').count() + 1,
-                    message: error.message().to_owned(),
-                })
-            }
-        }
-    }
-
-    fn variable(name: &str, value: &str) -> Result<Self, ConfigError> {
-        let levels = name.strip_prefix(ENV_PREFIX).unwrap_or(name);
-        let keys: Vec<String> = levels.split("__").map(|level| level.to_ascii_lowercase().replace('_', "-")).collect();
-        if keys.iter().any(String::is_empty) {
-            return Err(ConfigError::Environment {
-                name: name.to_owned(),
-                problem: "names no setting; levels are joined by two underscores, as in HERALD__INGEST__MAX_BODY",
-            });
-        }
-        Ok(Self::single(format!("the environment variable `{name}`"), &keys, scalar(value)))
-    }
-
-    fn single(place: String, keys: &[String], value: Value) -> Self {
-        let whole = keys.iter().rev().fold(value, |value, key| Value::from(Dict::from([(key.clone(), value)])));
-        Self { place, values: whole.into_dict().unwrap_or_default(), text: String::new() }
-    }
-
-    /// Where it sets a key: with the line, if that can be told.
-    fn place_of(&self, key: &[String]) -> String {
-        let line = line_of(&self.text, key);
-        line.map_or_else(|| self.place.clone(), |line| format!("{}, line {line}", self.place))
-    }
-
-    /// Takes a key out; tells whether it was there.
-    fn remove(&mut self, key: &[String]) -> bool {
-        let Some((last, parents)) = key.split_last() else { return false };
-        let mut dict = &mut self.values;
-        for parent in parents {
-            match dict.get_mut(parent) {
-                Some(Value::Dict(_, below)) => dict = below,
-                _ => return false,
-            }
-        }
-        dict.remove(last).is_some()
-    }
-
-    fn sets(&self, key: &[String]) -> bool {
-        let Some((first, rest)) = key.split_first() else { return false };
-        let mut value = self.values.get(first);
-        for part in rest {
-            value = match value {
-                Some(Value::Dict(_, dict)) => dict.get(part),
-                Some(Value::Array(_, items)) => part.parse::<usize>().ok().and_then(|index| items.get(index)),
-                _ => None,
-            };
-        }
-        value.is_some()
-    }
-}
-
-impl Provider for &Layer {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.place.clone())
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        Ok(Map::from([(Profile::Default, self.values.clone())]))
-    }
-}
-
-/// The value of a variable: TOML where it begins as a list, a table or a quoted string; a number or a truth value only
-/// where nothing is lost by it (`007` stays text); else the text itself.
-fn scalar(text: &str) -> Value {
-    if text.starts_with(['[', '{', '"']) {
-        let parsed = <Toml as Format>::from_str::<Dict>(&format!("value = {text}"));
-        if let Some(value) = parsed.ok().and_then(|mut parsed| parsed.remove("value")) {
-            return value;
-        }
-    }
-    match text {
-        "true" => return Value::from(true),
-        "false" => return Value::from(false),
-        _ => {}
-    }
-    if let Some(number) = text.parse::<i64>().ok().filter(|number| number.to_string() == text) {
-        return Value::from(number);
-    }
-    match text.parse::<f64>() {
-        Ok(number) if text.contains('.') && number.to_string() == text => Value::from(number),
-        _ => Value::from(text),
-    }
 }
 
 #[cfg(test)]

@@ -2,27 +2,36 @@
 
 /// The line, from 1, that sets a key or begins its table; none where it cannot be told.
 pub(super) fn line_of(text: &str, key: &[String]) -> Option<usize> {
-    let (mut table, mut begun) = (Vec::new(), None);
-    for (index, line) in text.lines().map(str::trim).enumerate() {
-        if let Some(header) = line.strip_prefix('[') {
-            table = parts(header.trim_start_matches('[').split(']').next().unwrap_or_default());
-            if begun.is_none() && table.starts_with(key) {
-                begun = Some(index + 1);
-            }
-        } else if !line.starts_with('#')
-            && let Some((name, _)) = line.split_once('=')
-        {
-            let whole = [table.clone(), parts(name)].concat();
-            // An inline table sets what is below it, too.
-            if key.starts_with(&whole) {
-                return Some(index + 1);
-            }
-            if begun.is_none() && whole.starts_with(key) {
-                begun = Some(index + 1);
-            }
+    let mut begun = None;
+    for (line, whole, is_table) in keys(text) {
+        // An inline table sets what is below it, too.
+        if !is_table && key.starts_with(&whole) {
+            return Some(line);
+        }
+        if begun.is_none() && whole.starts_with(key) {
+            begun = Some(line);
         }
     }
     begun
+}
+
+/// The key that is set on a line, from 1.
+pub(super) fn key_on(text: &str, line: usize) -> Option<String> {
+    let found = keys(text).find(|(at, _, is_table)| *at == line && !is_table);
+    found.map(|(_, whole, _)| whole.join("."))
+}
+
+/// The keys of a text: on which line, the whole key, and whether it is a table that begins there.
+fn keys(text: &str) -> impl Iterator<Item = (usize, Vec<String>, bool)> {
+    let mut table = Vec::new();
+    text.lines().map(str::trim).enumerate().filter_map(move |(index, line)| {
+        if let Some(header) = line.strip_prefix('[') {
+            table = parts(header.trim_start_matches('[').split(']').next().unwrap_or_default());
+            return Some((index + 1, table.clone(), true));
+        }
+        let (name, _) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
+        Some((index + 1, [table.clone(), parts(name)].concat(), false))
+    })
 }
 
 /// The parts of a dotted key; a quoted one may have dots.
@@ -61,5 +70,7 @@ mod tests {
             let key: Vec<String> = key.iter().map(|part| (*part).to_owned()).collect();
             assert_eq!(line_of(text, &key), line, "{key:?}");
         }
+        assert_eq!(key_on(text, 8).as_deref(), Some("ingest.keys.public.a.b"));
+        assert_eq!((key_on(text, 3), key_on(text, 4)), (None, None));
     }
 }

@@ -10,8 +10,17 @@ pub struct Duration(pub time::Duration);
 
 /// The text is no duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no duration; write it with a unit, as in 500ms, 30s, 2m, 1h30m or 7d")]
-pub struct NoDuration(String);
+pub enum NoDuration {
+    /// It is something else.
+    #[error("`{0}` is no duration; write it with a unit, as in 500ms, 30s, 2m, 1h30m or 7d")]
+    Other(String),
+    /// It is longer than a time can be added to.
+    #[error("`{0}` is too long; it can be at most 36500d")]
+    Long(String),
+}
+
+/// The longest duration, in milliseconds: a hundred years.
+const LONGEST: u64 = 36_500 * 86_400_000;
 
 /// Units of time and their milliseconds, largest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -48,7 +57,7 @@ impl From<time::Duration> for Duration {
 impl FromStr for Duration {
     type Err = NoDuration;
     fn from_str(text: &str) -> Result<Self, NoDuration> {
-        let wrong = || NoDuration(text.to_owned());
+        let wrong = || NoDuration::Other(text.to_owned());
         let (mut rest, mut total) = (text.trim(), 0_u64);
         if rest.is_empty() {
             return Err(wrong());
@@ -58,12 +67,15 @@ impl FromStr for Duration {
             let letters = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count();
             let (number, unit) = (&rest[..digits], &rest[digits..digits + letters]);
             let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
-            let number: u64 = number.parse().map_err(|_| wrong())?;
-            let part = number.checked_mul(*millis).ok_or_else(wrong)?;
-            total = total.checked_add(part).ok_or_else(wrong)?;
+            if number.is_empty() {
+                return Err(wrong());
+            }
+            // More digits than a number has are too many.
+            let part = number.parse().unwrap_or(u64::MAX).saturating_mul(*millis);
+            total = total.saturating_add(part);
             rest = &rest[digits + letters..];
         }
-        Ok(Self::millis(total))
+        if total > LONGEST { Err(NoDuration::Long(text.to_owned())) } else { Ok(Self::millis(total)) }
     }
 }
 
@@ -89,8 +101,17 @@ pub struct Size(pub u64);
 
 /// The text is no size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no size; write it with a unit, as in 512KiB, 4MiB or 10GB")]
-pub struct NoSize(String);
+pub enum NoSize {
+    /// It is something else.
+    #[error("`{0}` is no size; write it with a unit, as in 512KiB, 4MiB or 10GB")]
+    Other(String),
+    /// It is more than a file can have.
+    #[error("`{0}` is too much; it can be at most 1024PiB")]
+    Large(String),
+}
+
+/// The largest size, in bytes.
+const LARGEST: u64 = 1 << 60;
 
 impl Size {
     /// So many KiB.
@@ -123,9 +144,13 @@ impl FromStr for Size {
     type Err = NoSize;
     fn from_str(text: &str) -> Result<Self, NoSize> {
         if !text.ends_with(|last: char| last.is_ascii_alphabetic()) {
-            return Err(NoSize(text.to_owned()));
+            return Err(NoSize::Other(text.to_owned()));
         }
-        text.parse::<bytesize::ByteSize>().map(|size| Self(size.0)).map_err(|_| NoSize(text.to_owned()))
+        match text.parse::<bytesize::ByteSize>() {
+            Ok(size) if size.0 > LARGEST => Err(NoSize::Large(text.to_owned())),
+            Ok(size) => Ok(Self(size.0)),
+            Err(_) => Err(NoSize::Other(text.to_owned())),
+        }
     }
 }
 
@@ -161,6 +186,9 @@ macro_rules! as_text {
                     fn visit_i64<E: de::Error>(self, number: i64) -> Result<$name, E> {
                         number.to_string().parse().map_err(E::custom)
                     }
+                    fn visit_f64<E: de::Error>(self, number: f64) -> Result<$name, E> {
+                        number.to_string().parse().map_err(E::custom)
+                    }
                     fn visit_u64<E: de::Error>(self, number: u64) -> Result<$name, E> {
                         number.to_string().parse().map_err(E::custom)
                     }
@@ -185,9 +213,11 @@ mod tests {
         for (text, millis) in [("500ms", 500), ("30s", 30_000), ("1h30m", 5_400_000), ("7d", 604_800_000), ("0s", 0)] {
             assert_eq!(text.parse(), Ok(Duration::millis(millis)), "{text}");
         }
-        for wrong in ["", "30", "s", "1.5s", "-1s", "30 s", "1y", "99999999999999999999s", "9999999999999999d", "1sé"]
-        {
-            assert!(wrong.parse::<Duration>().is_err(), "{wrong}");
+        for wrong in ["", "30", "s", "1.5s", "-1s", "30 s", "1y", "1sé"] {
+            assert_eq!(wrong.parse::<Duration>(), Err(NoDuration::Other(wrong.to_owned())));
+        }
+        for long in ["99999999999999999999s", "9999999999999999d", "36500d1ms", "18446744073709551615ms1ms"] {
+            assert_eq!(long.parse::<Duration>(), Err(NoDuration::Long(long.to_owned())));
         }
     }
 
@@ -197,13 +227,16 @@ mod tests {
             assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
         }
         for wrong in ["", "4", "MiB", "4 parsecs", "-1MiB"] {
-            assert!(wrong.parse::<Size>().is_err(), "{wrong}");
+            assert_eq!(wrong.parse::<Size>(), Err(NoSize::Other(wrong.to_owned())));
+        }
+        for large in ["99999999999999999999GiB", "2000PiB"] {
+            assert_eq!(large.parse::<Size>(), Err(NoSize::Large(large.to_owned())));
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_written_reads_the_same(number in 0..u64::from(u32::MAX) * 1000) {
+        fn what_is_written_reads_the_same(number in 0..=LONGEST) {
             prop_assert_eq!(Duration::millis(number).to_string().parse(), Ok(Duration::millis(number)));
             prop_assert_eq!(Size(number % (1 << 50)).to_string().parse(), Ok(Size(number % (1 << 50))));
         }

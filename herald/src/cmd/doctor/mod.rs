@@ -95,12 +95,15 @@ fn load(options: &Options) -> Result<Config, Finding> {
 /// What the stages say of their own settings.
 fn stages(config: &Config) -> Vec<Finding> {
     let checks = [
-        ("ingest", config.ingest.check().map_err(|error| error.to_string())),
-        ("api.listen", config.api.listen.check("api.listen").map_err(|error| error.to_string())),
+        ("ingest", config.ingest.check().map_err(|error| config.refuse(error))),
+        ("api.listen", config.api.listen.check("api.listen").map_err(|error| config.refuse(error))),
     ];
-    let problem = |(place, result): (&str, Result<(), String>)| {
+    let problem = |(place, result): (&str, Result<(), exit::Usage>)| {
         let error = result.err()?;
-        Some(Finding::problem("configuration", error, "that role does not start until it is mended").at(place))
+        Some(
+            Finding::problem("configuration", error.to_string(), "that role does not start until it is mended")
+                .at(place),
+        )
     };
     checks.into_iter().filter_map(problem).collect()
 }
