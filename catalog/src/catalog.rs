@@ -26,6 +26,10 @@ pub trait Kinds {
     fn check(&self, kind: &str, options: &Value) -> Result<(), String>;
     /// The names of the kinds.
     fn names(&self) -> Vec<&str>;
+    /// What these options name and is not there, where whoever compiles can tell. A warning: the job may run elsewhere.
+    fn absent(&self, _kind: &str, _options: &Value) -> Option<String> {
+        None
+    }
 }
 
 /// What compiling gives: everything that was found wrong, and if nothing forbids it, a catalog.

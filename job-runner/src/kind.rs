@@ -28,6 +28,11 @@ pub trait Kind: Send + Sync + 'static {
     /// What is wrong with them, in a sentence that names the option.
     fn check(&self, options: &Value) -> Result<(), String>;
 
+    /// What options that are fine name and is not there now, on this machine.
+    fn absent(&self, _options: &Value) -> Option<String> {
+        None
+    }
+
     /// The way to run it at once, for a kind that takes microseconds and cannot kill or hold up the process. Its runs are
     /// known in the log when they have ended, not before: what they lose is only the record of their start.
     fn inline(&self) -> Option<&dyn Inline> {

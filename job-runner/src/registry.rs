@@ -56,6 +56,11 @@ impl Registry {
         self.register(name, Arc::new(Function(function)))
     }
 
+    /// The same kinds, which also say what is not there. They look at the disk.
+    pub fn here(&self) -> impl Kinds {
+        Here(self.clone())
+    }
+
     /// Ends at once what of any kind would outlive the process, which is about to end.
     pub fn kill(&self) {
         self.kinds.values().for_each(|kind| kind.kill());
@@ -77,6 +82,22 @@ impl Kinds for Registry {
 
     fn names(&self) -> Vec<&str> {
         self.kinds.keys().map(String::as_str).collect()
+    }
+}
+
+struct Here(Registry);
+
+impl Kinds for Here {
+    fn check(&self, kind: &str, options: &Value) -> Result<(), String> {
+        self.0.check(kind, options)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.0.names()
+    }
+
+    fn absent(&self, kind: &str, options: &Value) -> Option<String> {
+        self.0.kinds.get(kind)?.absent(options)
     }
 }
 

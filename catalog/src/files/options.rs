@@ -97,6 +97,10 @@ fn options(file: &mut File<'_>, kind: &Entry, kinds: &dyn Kinds) -> Option<Templ
         file.error(Rule::Job, kind.start, format!("{}: {message}", kind.key), None);
         return None;
     }
+    if let Some(message) = kinds.absent(&kind.key, &raw) {
+        let help = "put it there, or correct the path; if job runners are other machines, it must be there";
+        file.warning(Rule::Job, kind.start, format!("{}: {message}", kind.key), help);
+    }
     compiled
 }
 

@@ -1,6 +1,6 @@
 //! `herald catalog apply`: a checked catalog goes onto the bus, where every role follows it.
 
-use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
+use std::{collections::BTreeMap, path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use bus::{Bus, TopicSpec};
@@ -25,7 +25,7 @@ const SHOWN: usize = 10;
 /// # Errors
 /// The folder cannot be read, the bus cannot be reached or refuses, or somebody else wrote a catalog at the same time.
 pub(super) async fn apply(options: ApplyOptions) -> anyhow::Result<ExitCode> {
-    let config = Config::load(config::layers(&options.bus)?)?;
+    let mut config = Config::load(config::layers(&options.bus)?)?;
     if config.bus.kind == Kind::Embedded {
         let message = "on the embedded bus `herald dev <folder>` applies its folder by itself, at the start and whenever a \
                        file changes: there is nothing to do; for Kafka give --bus kafka --brokers host:9092";
@@ -33,6 +33,10 @@ pub(super) async fn apply(options: ApplyOptions) -> anyhow::Result<ExitCode> {
     }
     Usage::catalog(&options.folder)?;
     let told = config.kafka("catalog")?;
+    // Commands are looked for where they run, if that is said, or else beside the catalog.
+    if config.job_runner.folder == Path::new(".") {
+        config.job_runner.folder = options.folder.clone();
+    }
     let registry = Registry::standard(&config.job_runner);
     // Files that cannot be used are told without any broker.
     let outcome = Catalog::compile(&Sources::read(&options.folder)?, &registry);

@@ -154,7 +154,7 @@ impl Publisher {
         let (folder, registry) = (self.folder.clone(), self.registry.clone());
         let work = move || -> Result<_, ReadError> {
             let sources = Sources::read(&folder)?;
-            let outcome = Catalog::compile(&sources, &registry);
+            let outcome = Catalog::compile(&sources, &registry.here());
             Ok((sources, outcome))
         };
         let read = tokio::time::timeout(READ, aside("catalog", work)).await;

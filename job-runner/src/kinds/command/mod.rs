@@ -99,6 +99,10 @@ impl Kind for Command {
         Options::of(options)?.check()
     }
 
+    fn absent(&self, options: &Value) -> Option<String> {
+        Options::of(options).ok()?.absent(&self.folder)
+    }
+
     fn run(&self, run: Run) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
             let file = self.results.file();
@@ -142,6 +146,28 @@ impl Options {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// What of them is not in that folder, or on the path. What is filled in for each event is not known yet.
+    fn absent(&self, folder: &Path) -> Option<String> {
+        let dir = folder.join(self.dir.as_deref().unwrap_or(Path::new("")));
+        if is_template(&dir.to_string_lossy()) {
+            return None;
+        }
+        if !dir.is_dir() {
+            return Some(format!("its `dir`, {}, is no folder", dir.display()));
+        }
+        let program = &self.program;
+        if program.contains('/') {
+            let path = dir.join(program);
+            return (!path.is_file()).then(|| format!("its program, {}, is no file", path.display()));
+        }
+        let paths = self.env.get("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"))?;
+        if is_template(&paths.to_string_lossy()) {
+            return None;
+        }
+        let is_found = std::env::split_paths(&paths).any(|folder| folder.join(program).is_file());
+        (!is_found).then(|| format!("no folder of PATH has its program, `{program}`"))
     }
 
     fn of(options: &Value) -> Result<Self, String> {

@@ -206,6 +206,35 @@ fn a_row_does_not_choose_what_is_executed() {
     }
 }
 
+#[test]
+fn what_is_not_there_is_told_where_it_would_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("inner")).expect("a folder");
+    std::fs::write(folder.path().join("inner/go"), "").expect("written");
+    let absent = |options: &Value| commands(folder.path()).absent(options);
+    for there in [
+        json!(["sh", "-c", "true"]),
+        json!(["inner/go"]),
+        json!(["/bin/sh"]),
+        json!({ "run": ["./go"], "dir": "inner" }),
+        json!({ "run": ["sh"], "dir": "${data.dir}" }),
+        json!({ "run": ["own"], "env": { "PATH": "${data.path}" } }),
+    ] {
+        assert_eq!(absent(&there), None, "{there}");
+    }
+    for (options, told) in [
+        (json!({ "run": ["sh"], "dir": "nodir" }), "/nodir, is no folder"),
+        (json!({ "run": ["sh"], "dir": "inner/go" }), "/inner/go, is no folder"),
+        (json!({ "run": ["./none"], "dir": "inner" }), "/inner/./none, is no file"),
+        (json!(["./inner"]), "/./inner, is no file"),
+        (json!(["/no/such/program"]), "its program, /no/such/program, is no file"),
+        (json!(["no-such-program"]), "no folder of PATH has its program, `no-such-program`"),
+    ] {
+        let said = absent(&options).unwrap_or_default();
+        assert!(said.contains(told), "{options}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn a_program_may_ignore_an_event_of_megabytes() {
     let large = format!("\"{}\"", "x".repeat(8 * 1024 * 1024));
