@@ -125,7 +125,9 @@ async fn a_program_that_is_not_there_is_a_warning_with_its_line() {
     let publisher = fixture.publisher("a", "first");
     let job = "jobs:\n  - id: tell\n    command: [./no-such-program]\n";
     std::fs::write(publisher.folder.join("events/move.changed.yaml"), format!("{EVENT}{job}")).expect("written");
-    let Applied::Published(draft) = publisher.apply().await.expect("a bus") else { panic!("a warning forbids nothing") };
+    let Applied::Published(draft) = publisher.apply().await.expect("a bus") else {
+        panic!("a warning forbids nothing")
+    };
     let told = draft.report.to_string();
     assert!(told.contains("events/move.changed.yaml:6") && told.contains("/no-such-program, is no file"), "{told}");
 }
