@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     Bus, Error, PublishError,
     local::{
-        broker::{Broker, Request},
+        broker::{Act, Broker, Request, Work},
         chaos::Chaos,
         log::{Log, lock},
         member::LocalMember,
@@ -81,10 +81,27 @@ impl Local {
         self.ended.borrow().clone().unwrap_or_else(|| "its thread has ended".to_owned())
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Request) -> Result<T, Error> {
+    /// Asks the broker, by a request that carries what it is to do.
+    async fn ask<T: Send + 'static>(
+        &self,
+        request: fn(Act) -> Request,
+        act: impl FnOnce(&mut Broker) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(request(reply)).map_err(|_| Error::Stopped(self.reason()))?;
+        // Whoever asked may have given up.
+        let act = Box::new(move |broker: &mut Broker| drop(reply.send(act(broker))));
+        self.requests.send(request(act)).map_err(|_| Error::Stopped(self.reason()))?;
         answer.await.unwrap_or_else(|_| Err(Error::Stopped(self.reason())))
+    }
+
+    async fn join_group(&self, group: Arc<str>, to: Subscription) -> Result<Box<dyn Member>, Error> {
+        let (log, requests, chaos) = (self.log.clone(), self.requests.clone(), self.chaos.clone());
+        let join = move |broker: &mut Broker| {
+            let (id, inbox) = broker.groups.join(&group, to);
+            // Whoever gives up joining drops it, which leaves.
+            Ok(LocalMember { id, group, inbox, log, requests, chaos })
+        };
+        Ok(Box::new(self.ask(Request::Do, join).await?))
     }
 
     async fn publish_batch(&self, batch: Vec<Outgoing>) -> Result<Vec<Spot>, PublishError> {
@@ -95,7 +112,7 @@ impl Local {
             return Err(PublishError::Unavailable("more is published than the disk takes".into()));
         }
         let (reply, answer) = oneshot::channel();
-        let sent = self.requests.send(Request::Publish { batch, bytes, reply });
+        let sent = self.requests.send(Request::Work(Work::Publish { batch, bytes, reply }));
         sent.map_err(|_| PublishError::Unavailable(self.reason()))?;
         answer.await.unwrap_or_else(|_| Err(PublishError::Unavailable(self.reason())))
     }
@@ -118,14 +135,7 @@ impl<W: Within> Bus for W {
     }
 
     fn join(&self, group: &str, to: Subscription) -> BoxFuture<'_, Result<Box<dyn Member>, Error>> {
-        let group: Arc<str> = group.into();
-        Box::pin(async move {
-            let joined = self.local().ask(|reply| Request::Join { group: group.clone(), to, reply }).await?;
-            let (id, inbox) = joined;
-            let local = self.local();
-            let (log, requests, chaos) = (local.log.clone(), local.requests.clone(), local.chaos.clone());
-            Ok(Box::new(LocalMember { id, group, inbox, log, requests, chaos }) as Box<dyn Member>)
-        })
+        Box::pin(self.local().join_group(group.into(), to))
     }
 
     fn read<'a>(
@@ -181,11 +191,12 @@ impl<W: Within> Bus for W {
     }
 
     fn create(&self, topics: Vec<TopicSpec>) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(self.local().ask(|reply| Request::Create { topics, reply }))
+        Box::pin(self.local().ask(Request::Do, |broker| broker.create(topics)))
     }
 
     fn delete<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(self.local().ask(|reply| Request::Delete { topic: topic.clone(), reply }))
+        let topic = topic.clone();
+        Box::pin(self.local().ask(Request::Do, move |broker| broker.delete(&topic)))
     }
 
     fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>> {
@@ -195,18 +206,21 @@ impl<W: Within> Bus for W {
     fn lags<'a>(&'a self, groups: &'a [String]) -> BoxFuture<'a, Result<BTreeMap<String, Vec<Lag>>, Error>> {
         Box::pin(async move {
             let groups = groups.to_vec();
-            let found = self.local().ask(|reply| Request::Positions { groups, reply }).await?;
+            let positions = |broker: &mut Broker| {
+                Ok(groups.into_iter().map(|group| (broker.groups.positions(&group), group)).collect::<Vec<_>>())
+            };
+            let found = self.local().ask(Request::Ask, positions).await?;
             let lag = |(partition, position): (TopicPartition, Offset)| {
                 let end = self.local().log.get(&partition.topic)?.extent(partition.partition).end;
                 Some(Lag { partition, position, end, records: end.0.saturating_sub(position.0) })
             };
-            let each = |(group, positions): (String, Vec<_>)| (group, positions.into_iter().filter_map(lag).collect());
+            let each = |(positions, group): (Vec<_>, String)| (group, positions.into_iter().filter_map(lag).collect());
             Ok(found.into_iter().map(each).collect())
         })
     }
 
     fn groups(&self) -> BoxFuture<'_, Result<Vec<GroupInfo>, Error>> {
-        Box::pin(self.local().ask(|reply| Request::Groups { reply }))
+        Box::pin(self.local().ask(Request::Ask, |broker| Ok(broker.groups.list())))
     }
 
     fn place<'a>(
@@ -214,10 +228,12 @@ impl<W: Within> Bus for W {
         group: &'a str,
         positions: Vec<(TopicPartition, Offset)>,
     ) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(self.local().ask(move |reply| Request::Place { group: group.into(), positions, reply }))
+        let group = group.into();
+        Box::pin(self.local().ask(Request::Do, move |broker| broker.place(&group, positions)))
     }
 
     fn forget<'a>(&'a self, group: &'a str) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(self.local().ask(|reply| Request::Forget { group: group.into(), reply }))
+        let group = group.to_owned();
+        Box::pin(self.local().ask(Request::Do, move |broker| broker.forget(&group)))
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    local::member::MemberId,
+    local::inbox::MemberId,
     member::{Begin, Generation, Position, Subscription},
     record::{Topic, TopicPartition},
 };

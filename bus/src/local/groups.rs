@@ -10,8 +10,8 @@ use crate::{
     Error,
     local::{
         group::{Action, Group},
+        inbox::{Inbox, MemberId},
         log::{Log, TopicLog},
-        member::{Inbox, MemberId},
     },
     member::{Assignment, Begin, Generation, Position, Subscription},
     record::{Offset, Topic, TopicPartition},

@@ -12,6 +12,7 @@ pub(crate) mod chaos;
 pub(crate) mod commit;
 pub(crate) mod group;
 pub(crate) mod groups;
+pub(crate) mod inbox;
 pub(crate) mod log;
 pub(crate) mod member;
 pub(crate) mod storage;

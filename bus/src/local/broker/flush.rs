@@ -8,12 +8,12 @@ use std::{
 use contracts::topics;
 use tokio::sync::oneshot;
 
-use super::{BUSY, Broker, Reply, Work, answer};
+use super::{BUSY, Broker, Reply, Work};
 use crate::{
     PublishError,
     local::{
         commit::Commit,
-        member::MemberId,
+        inbox::MemberId,
         storage::{StorageError, Transaction},
     },
     member::{Committed, Share},
@@ -148,7 +148,8 @@ impl Broker {
                     let refusal = || PublishError::Unavailable("the end of the publication is unknown".into());
                     reply_publish(reply, if refused { Err(refusal()) } else { Ok(spots) });
                 }
-                Answer::Hop(committed, reply) => answer(reply, Ok(committed)),
+                // Whoever asked may have given up.
+                Answer::Hop(committed, reply) => drop(reply.send(Ok(committed))),
             }
         }
     }

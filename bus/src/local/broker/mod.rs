@@ -21,13 +21,12 @@ use crate::{
     local::{
         chaos::Chaos,
         groups::Groups,
+        inbox::MemberId,
         log::{Log, TopicLog},
-        member::{Inbox, MemberId},
         storage::{Storage, StorageError},
     },
-    member::{Committed, Share, Subscription},
-    record::{Offset, Outgoing, Spot, Topic, TopicPartition},
-    topic::{GroupInfo, TopicSpec},
+    member::{Committed, Share},
+    record::{Outgoing, Spot, TopicPartition},
 };
 
 /// The longest that a commit waits for more, and how much makes it wait no longer.
@@ -49,37 +48,39 @@ const TRIM_COMMITS: u32 = 16;
 /// Why a bus has stopped whose process ends.
 const CLOSED: &str = "the bus was closed";
 
-/// Where groups stand, by name.
-type Positions = Vec<(String, Vec<(TopicPartition, Offset)>)>;
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
+pub(crate) type Act = Box<dyn FnOnce(&mut Broker) + Send>;
 
+/// What the thread is asked.
 pub(crate) enum Request {
-    Publish { batch: Vec<Outgoing>, bytes: usize, reply: oneshot::Sender<Result<Vec<Spot>, PublishError>> },
-    Hop { group: Arc<str>, member: MemberId, shares: Vec<Share>, reply: Reply<Committed> },
-    Join { group: Arc<str>, to: Subscription, reply: Reply<(MemberId, Arc<Inbox>)> },
-    Subscribe { group: Arc<str>, member: MemberId, to: Subscription },
-    Release { group: Arc<str>, member: MemberId, partitions: Vec<TopicPartition> },
-    Leave { group: Arc<str>, member: MemberId, reply: Option<oneshot::Sender<()>> },
-    Advise { group: Arc<str>, partition: TopicPartition, next: Offset },
-    Create { topics: Vec<TopicSpec>, reply: Reply<()> },
-    Delete { topic: Topic, reply: Reply<()> },
-    Positions { groups: Vec<String>, reply: Reply<Positions> },
-    Groups { reply: Reply<Vec<GroupInfo>> },
-    Place { group: Arc<str>, positions: Vec<(TopicPartition, Offset)>, reply: Reply<()> },
-    Forget { group: String, reply: Reply<()> },
+    /// To commit something, with whatever else there is.
+    Work(Work),
+    /// To do something at once, behind the work that came before it.
+    Do(Act),
+    /// To do at once what writes nothing and waits for nothing that is written.
+    Ask(Act),
     Stop,
 }
 
 /// What a commit carries.
-enum Work {
+pub(crate) enum Work {
     Publish { batch: Vec<Outgoing>, bytes: usize, reply: oneshot::Sender<Result<Vec<Spot>, PublishError>> },
     Hop { group: Arc<str>, member: MemberId, shares: Vec<Share>, reply: Reply<Committed> },
+}
+
+impl Work {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Publish { bytes, .. } => *bytes,
+            Self::Hop { shares, .. } => shares.iter().flat_map(|share| &share.outputs).map(Outgoing::size).sum(),
+        }
+    }
 }
 
 pub(crate) struct Broker {
     storage: Box<dyn Storage>,
     log: Arc<Log>,
-    groups: Groups,
+    pub(crate) groups: Groups,
     partitions: u32,
     next_topic: u32,
     queued: Arc<AtomicUsize>,
@@ -204,64 +205,19 @@ impl Broker {
         false
     }
 
-    /// Takes a request: work waits for the commit, everything else is done at once, behind the work that came before it.
-    /// True means stop.
+    /// Takes a request: work waits for the commit, everything else is done at once. True means stop.
     fn accept(&mut self, request: Request) -> bool {
         match request {
-            Request::Publish { batch, bytes, reply } => {
-                self.work_bytes += bytes;
-                self.work.push(Work::Publish { batch, bytes, reply });
-                return false;
+            Request::Work(work) => {
+                self.work_bytes += work.bytes();
+                self.work.push(work);
             }
-            Request::Hop { group, member, shares, reply } => {
-                self.work_bytes += shares.iter().flat_map(|share| &share.outputs).map(Outgoing::size).sum::<usize>();
-                self.work.push(Work::Hop { group, member, shares, reply });
-                return false;
+            Request::Do(act) => {
+                self.flush();
+                act(self);
             }
-            Request::Advise { group, partition, next } => {
-                self.groups.advise(&group, &partition, next);
-                return false;
-            }
-            // What only asks writes nothing, and waits for nothing that is written.
-            Request::Positions { groups, reply } => {
-                let each = |group: String| (self.groups.positions(&group), group);
-                answer(reply, Ok(groups.into_iter().map(each).map(|(positions, group)| (group, positions)).collect()));
-                return false;
-            }
-            Request::Groups { reply } => {
-                answer(reply, Ok(self.groups.list()));
-                return false;
-            }
+            Request::Ask(act) => act(self),
             Request::Stop => return true,
-            _ => self.flush(),
-        }
-        match request {
-            Request::Join { group, to, reply } => {
-                let (member, inbox) = self.groups.join(&group, to);
-                // Whoever gave up joining is no member: nobody else would take it out again.
-                if reply.send(Ok((member, inbox))).is_err() {
-                    self.groups.leave(&group, member);
-                }
-            }
-            Request::Subscribe { group, member, to } => self.groups.subscribe(&group, member, to),
-            Request::Release { group, member, partitions } => self.groups.release(&group, member, &partitions),
-            Request::Leave { group, member, reply } => {
-                self.groups.leave(&group, member);
-                if let Some(reply) = reply {
-                    // Nobody waits any more: the member was dropped.
-                    let _ = reply.send(());
-                }
-            }
-            Request::Create { topics, reply } => answer(reply, self.create(topics)),
-            Request::Delete { topic, reply } => answer(reply, self.delete(&topic)),
-            Request::Place { group, positions, reply } => answer(reply, self.place(&group, positions)),
-            Request::Forget { group, reply } => answer(reply, self.forget(&group)),
-            Request::Publish { .. }
-            | Request::Hop { .. }
-            | Request::Advise { .. }
-            | Request::Positions { .. }
-            | Request::Groups { .. }
-            | Request::Stop => {}
         }
         false
     }
@@ -276,9 +232,4 @@ impl Broker {
         // Dropping a request drops its reply, which its caller reads as a bus that has stopped.
         while requests.try_recv().is_ok() {}
     }
-}
-
-fn answer<T>(reply: Reply<T>, value: Result<T, Error>) {
-    // Whoever asked may have given up.
-    let _ = reply.send(value);
 }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl Broker {
-    pub(super) fn create(&mut self, topics: Vec<TopicSpec>) -> Result<(), Error> {
+    pub(crate) fn create(&mut self, topics: Vec<TopicSpec>) -> Result<(), Error> {
         let mut transaction = Transaction { published: now(), ..Transaction::default() };
         let mut seen = HashSet::new();
         for spec in topics {
@@ -47,7 +47,7 @@ impl Broker {
         Ok(())
     }
 
-    pub(super) fn delete(&mut self, topic: &Topic) -> Result<(), Error> {
+    pub(crate) fn delete(&mut self, topic: &Topic) -> Result<(), Error> {
         let log = self.log.get(topic).ok_or_else(|| Error::UnknownTopic(topic.clone()))?;
         let transaction = Transaction { delete: vec![log.id], ..Transaction::default() };
         self.store(&transaction).map_err(|error| Error::Unavailable(error.to_string()))?;
@@ -56,7 +56,7 @@ impl Broker {
         Ok(())
     }
 
-    pub(super) fn place(&mut self, group: &Arc<str>, positions: Vec<(TopicPartition, Offset)>) -> Result<(), Error> {
+    pub(crate) fn place(&mut self, group: &Arc<str>, positions: Vec<(TopicPartition, Offset)>) -> Result<(), Error> {
         self.check_idle(group)?;
         let mut transaction = Transaction::default();
         for (at, next) in &positions {
@@ -77,7 +77,7 @@ impl Broker {
         }
     }
 
-    pub(super) fn forget(&mut self, group: &str) -> Result<(), Error> {
+    pub(crate) fn forget(&mut self, group: &str) -> Result<(), Error> {
         self.check_idle(group)?;
         let transaction = Transaction { forget: vec![group.into()], ..Transaction::default() };
         self.store(&transaction).map_err(|error| Error::Unavailable(error.to_string()))?;
