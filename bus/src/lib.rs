@@ -7,22 +7,26 @@
 //!
 //! Topics are named without the configured prefix; only a bus that shares its broker with others adds it.
 
+mod back_off;
 pub mod embedded;
 pub mod hostile;
 mod local;
 mod member;
+mod outage;
 pub mod place;
 mod record;
 mod refusal;
-mod table;
+mod replay;
 mod topic;
 
+pub use back_off::BackOff;
 pub use member::{
     Assignment, Begin, Committed, Delivery, Generation, InvalidNote, Member, Note, Position, Share, Subscription,
 };
+pub use outage::{Outage, Waiting};
 pub use record::{Offset, Outgoing, Partition, Record, Spot, Topic, TopicPartition};
 pub use refusal::{Refusal, RefusalCode, RefusedShare, check_sizes, oversize};
-pub use table::Last;
+pub use replay::Replay;
 pub use topic::{GroupInfo, Lag, Start, TopicInfo, TopicSpec};
 
 use std::collections::{BTreeMap, HashMap};

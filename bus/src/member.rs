@@ -181,6 +181,30 @@ pub struct Committed {
 /// One member of a consumer group. Dropping it leaves the group at once, as a crash would.
 ///
 /// All methods take `&self`, so that reading goes on while a commit is under way; only one commit may be.
+///
+/// A whole stage, which copies `in` to `out`. It remembers nothing between two deliveries, so that whatever goes can go at once:
+/// ```
+/// # use bus::{Assignment, Bus, Delivery, Error, Outgoing, Position, Share, Subscription};
+/// # async fn copy(bus: &dyn Bus) -> Result<(), Error> {
+/// let member = bus.join("copy", Subscription::to(["in"])).await?;
+/// loop {
+///     match member.next().await? {
+///         Delivery::Assigned(assignments) => {
+///             for Assignment { partition, generation, position } in assignments {
+///                 member.open(&partition, generation, position.next);
+///             }
+///         }
+///         Delivery::Records(partition, generation, records) => {
+///             let outputs = records.iter().map(|it| Outgoing::new("out", "key", it.value().to_vec())).collect();
+///             let next = records.last().map_or(bus::Offset::ZERO, |last| last.offset.next());
+///             member.commit(vec![Share { partition, generation, outputs, position: Position::at(next) }]).await?;
+///         }
+///         Delivery::Revoking { partitions, .. } => member.release(&partitions),
+///         Delivery::Lost(_) => {}
+///     }
+/// }
+/// # }
+/// ```
 pub trait Member: Send + Sync {
     /// What happens next. Safe to cancel: nothing is lost.
     ///

@@ -21,7 +21,6 @@ mod handle;
 mod measure;
 mod note;
 mod origin;
-mod outage;
 mod partition;
 mod publish;
 mod rebuild;
@@ -37,3 +36,6 @@ pub use measure::MAX_OUTPUTS;
 pub use seen::{First, Seen, SeenError};
 pub use service::{CatalogView, Deps, GROUP, Service};
 pub use why::why;
+
+/// What of a process's detectors waits for the bus.
+static OUTAGE: bus::Outage = bus::Outage::of("the detector");

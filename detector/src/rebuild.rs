@@ -5,22 +5,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{Assignment, Bus, Error as BusError, Offset, Start, TopicPartition};
+use bus::{Assignment, Bus, Error as BusError, Offset, Replay, Start, TopicPartition};
 use contracts::{raw::RawHeaders, topics};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 
 use crate::{
+    OUTAGE,
     config::Config,
     error::Error,
     note::Memo,
-    outage::Outage,
     partition::Partition,
     seen::{self, Seen, SeenError},
 };
 
-/// How many bytes of the side topic are read at once.
-const BYTES: usize = 1024 * 1024;
 /// How many partitions are rebuilt side by side, so that their reads stay within a few megabytes.
 const AT_ONCE: usize = 8;
 /// How much earlier reading begins: what clocks of several machines may differ, and what a record may take from being
@@ -32,13 +30,12 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(60);
 pub(crate) struct Rebuilder {
     bus: Arc<dyn Bus>,
     config: Arc<Config>,
-    outage: Arc<Outage>,
     turns: Arc<Semaphore>,
 }
 
 impl Rebuilder {
-    pub(crate) fn new(bus: Arc<dyn Bus>, config: Arc<Config>, outage: Arc<Outage>) -> Self {
-        Self { bus, config, outage, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    pub(crate) fn new(bus: Arc<dyn Bus>, config: Arc<Config>) -> Self {
+        Self { bus, config, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// The partition with its memory, and where it is to be opened.
@@ -56,18 +53,13 @@ impl Rebuilder {
         let failed = |source: SeenError| Error::Memory { partition: at.clone(), source };
         let side = TopicPartition { topic: topics::SEEN.into(), partition: at.partition };
         let from = self.from(at, start, memo).await?;
-        let barrier = match self.offset(&side, Start::End).await {
+        let mut replay = match Replay::of(&*self.bus, &OUTAGE, &side, Start::Time(from)).await {
             Err(BusError::UnknownTopic(_)) => return Err(self.no_side(at).await?),
-            barrier => barrier?,
+            replay => replay?,
         };
-        let mut offset = self.offset(&side, Start::Time(from)).await?;
         let mut seen = Seen::new(self.config.window.get(), self.config.ids);
-        while offset < barrier {
-            let records = self.outage.patiently(|| self.bus.read(&side, offset, BYTES)).await?;
-            // Empty means that nothing more is to come before the barrier: what lies there are holes.
-            let Some(last) = records.last() else { break };
-            offset = last.offset.next();
-            for record in records.iter().filter(|record| record.offset < barrier) {
+        while let Some(records) = replay.next().await? {
+            for record in records {
                 seen.written(record.published);
                 seen::decode(record.value()).map_err(failed)?.for_each(|entry| seen.remember(entry));
             }
@@ -77,7 +69,7 @@ impl Rebuilder {
 
     /// From when on the side topic is to be read: what the next record may repeat was written at most a window before it.
     async fn from(&self, at: &TopicPartition, start: Offset, memo: Memo) -> Result<Timestamp, Error> {
-        let next = self.outage.patiently(|| self.bus.read(at, start, 1)).await?;
+        let next = OUTAGE.patiently(|| self.bus.read(at, start, 1)).await?;
         let next = next.first().map_or_else(Timestamp::now, |record| {
             let received = RawHeaders::decode(&record.headers).map(|headers| headers.received);
             received.map_or(record.published, |received| received.min(record.published))
@@ -85,13 +77,9 @@ impl Rebuilder {
         Ok(begin(next, self.config.window.get(), memo.since))
     }
 
-    async fn offset(&self, at: &TopicPartition, place: Start) -> Result<Offset, BusError> {
-        self.outage.patiently(|| self.bus.offset(at, place)).await
-    }
-
     /// Why a partition has no place for its recent ids.
     async fn no_side(&self, at: &TopicPartition) -> Result<Error, BusError> {
-        let topics = self.outage.patiently(|| self.bus.topics()).await?;
+        let topics = OUTAGE.patiently(|| self.bus.topics()).await?;
         let count =
             |name: &str| topics.iter().find(|info| info.topic.as_str() == name).map_or(0, |info| info.partitions);
         Ok(Error::NoSide { partition: at.clone(), have: count(topics::SEEN), need: count(topics::RAW) })

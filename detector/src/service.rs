@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use bus::{Assignment, Bus, Committed, Delivery, Generation, Member, Offset, Subscription, TopicPartition};
+use bus::{Assignment, Bus, Committed, Delivery, Generation, Member, Offset, Subscription, TopicPartition, Waiting};
 use catalog::Catalog;
 use contracts::{outcomes::BoxFuture, topics};
 use jiff::Timestamp;
@@ -16,12 +16,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    aside,
+    OUTAGE, aside,
     config::Config,
     decide::Decider,
     error::Error,
     handle::{Counters, Handle},
-    outage::{Outage, Waiting},
     partition::Partition,
     rebuild::Rebuilder,
 };
@@ -90,16 +89,15 @@ impl Service {
     /// # Errors
     /// The bus refuses for good, or a memory cannot be rebuilt; the stage may be started again.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), Error> {
-        let outage = Arc::new(Outage::default());
         let mut waiting = None;
         loop {
             let bus = self.deps.bus.clone();
             let member = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
-                joined = outage.patiently(|| bus.join(GROUP, Subscription::to([topics::RAW]))) => joined?,
+                joined = OUTAGE.patiently(|| bus.join(GROUP, Subscription::to([topics::RAW]))) => joined?,
             };
-            let rebuilder = Rebuilder::new(bus.clone(), self.config.clone(), outage.clone());
+            let rebuilder = Rebuilder::new(bus.clone(), self.config.clone());
             match self.work(&*member, Partitions::new(rebuilder), &mut waiting, &shutdown).await {
                 Ok(()) => {
                     member.leave().await;
@@ -108,7 +106,7 @@ impl Service {
                 // What was decided and not committed is decided again.
                 Err(Error::Bus(error @ bus::Error::Unavailable(_))) => {
                     drop(member);
-                    let pause = waiting.get_or_insert_with(|| outage.begins(&error)).pause();
+                    let pause = waiting.get_or_insert_with(|| OUTAGE.begins(&error)).pause();
                     tokio::select! {
                         () = shutdown.cancelled() => return Ok(()),
                         () = pause => {}

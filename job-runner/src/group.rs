@@ -9,24 +9,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bus::{Bus, Committed, Delivery, Member, Record, Start};
+use bus::{Bus, Committed, Delivery, Member, Record, Start, Waiting};
 use contracts::{names::GroupName, outcomes::BoxFuture};
 use jiff::Timestamp;
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{Instant as Deadline, sleep, sleep_until, timeout},
+    time::{Instant as Deadline, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    OUTAGE,
     attempt::{self, Ended},
     config::Config,
     core::{Core, Counts, Effect, Launch, Limits, Reading, RunKey},
     error::GroupError,
     handle::Cell,
-    outage::Outage,
-    patience::Patience,
     plan::Draft,
     registry::Registry,
 };
@@ -41,25 +40,12 @@ pub(crate) struct Context {
     pub(crate) registry: Registry,
     pub(crate) config: Arc<Config>,
     pub(crate) cell: Arc<Cell>,
-    pub(crate) outage: Arc<Outage>,
 }
 
 impl Context {
     /// Reads again what was delivered once, however long the bus is away.
     fn read(&self, group: GroupName, reading: Reading) -> BoxFuture<'_, Result<Vec<Record>, bus::Error>> {
-        Box::pin(async move {
-            let mut patience = Patience::new(self.config.rejoin_initial.get(), self.config.rejoin_max.get());
-            loop {
-                match reread(&*self.bus, &group, &reading).await {
-                    Err(error @ bus::Error::Unavailable(_)) => self.outage.begins(&group, &error),
-                    records => {
-                        self.outage.ends(&group);
-                        return records;
-                    }
-                }
-                sleep(patience.next()).await;
-            }
-        })
+        Box::pin(async move { OUTAGE.patiently(|| reread(&*self.bus, &group, &reading)).await })
     }
 }
 
@@ -110,9 +96,10 @@ enum Happened {
     Delivered(Result<Delivery, bus::Error>),
 }
 
-/// Runs a job until it is told to stop.
+/// Runs a job until it is told to stop. Who waited for the bus to join waits no longer once it is joined.
 pub(crate) async fn run(
     context: &Context,
+    waiting: &mut Option<Waiting<'_>>,
     drafts: &mut watch::Receiver<Arc<Draft>>,
     shutdown: &CancellationToken,
 ) -> Result<(), GroupError> {
@@ -122,7 +109,7 @@ pub(crate) async fn run(
         () = shutdown.cancelled() => return Ok(()),
         joined = context.bus.join(plan.group.as_str(), plan.reads.clone()) => joined?,
     };
-    context.outage.ends(&plan.group);
+    *waiting = None;
     let full_name = plan.group.full_name().to_owned();
     let limits = Limits { queue_records: context.config.queue_records, queue_bytes: context.config.queue_bytes.len() };
     let mut group = Group {

@@ -30,8 +30,6 @@ mod kind;
 mod kinds;
 mod ledger;
 mod line;
-mod outage;
-mod patience;
 mod plan;
 mod queue;
 mod registry;
@@ -48,3 +46,6 @@ pub use ledger::NoteError;
 pub use registry::Registry;
 pub use service::{Deps, Service};
 pub use view::{CatalogView, JobSpec};
+
+/// What of a process's jobs waits for the bus.
+static OUTAGE: bus::Outage = bus::Outage::of("the job runner");

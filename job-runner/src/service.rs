@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bus::Bus;
+use bus::{BackOff, Bus, Waiting};
 use contracts::names::GroupName;
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -19,13 +19,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    OUTAGE,
     attempt::panicked,
     config::Config,
     error::{Error, GroupError, Remedy},
     group::{self, Context},
     handle::{Board, Cell, GroupState, Handle},
-    outage::Outage,
-    patience::Patience,
     plan::Draft,
     registry::Registry,
     selection::Selection,
@@ -78,7 +77,6 @@ struct Groups<'s> {
     service: &'s Service,
     shutdown: CancellationToken,
     selection: Selection,
-    outage: Arc<Outage>,
     view: Option<Arc<CatalogView>>,
     kept: HashMap<GroupName, Kept>,
     /// Groups that are shown although nobody can run them.
@@ -113,7 +111,6 @@ impl Service {
             service: &self,
             shutdown: shutdown.child_token(),
             selection: Selection::new(&self.config.jobs),
-            outage: Arc::default(),
             view: None,
             kept: HashMap::new(),
             unusable: HashSet::new(),
@@ -245,15 +242,9 @@ impl Groups<'_> {
             registry: self.service.deps.registry.clone(),
             config: self.service.config.clone(),
             cell: cell.clone(),
-            outage: self.outage.clone(),
         };
         let (group, stopped) = (job.group.clone(), stop.clone());
-        self.tasks.spawn(async move {
-            let outage = context.outage.clone();
-            let ended = supervise(context, receiver, stopped).await;
-            outage.ends(&group);
-            (group, ended)
-        });
+        self.tasks.spawn(async move { (group, supervise(context, receiver, stopped).await) });
         self.kept.insert(job.group.clone(), Kept { drafts, stop, cell, gone: false });
     }
 
@@ -342,25 +333,27 @@ async fn supervise(
     stop: CancellationToken,
 ) -> Result<(), GroupError> {
     let config = &context.config;
-    let mut patience = Patience::new(config.rejoin_initial.get(), config.rejoin_max.get());
-    let mut failing: Option<(Timestamp, String)> = None;
+    let mut back_off = BackOff::new(config.rejoin_initial.get(), config.rejoin_max.get());
+    let (mut failing, mut waiting): (Option<(Timestamp, String)>, Option<Waiting<'_>>) = (None, None);
     loop {
         let started = std::time::Instant::now();
-        let run = AssertUnwindSafe(group::run(&context, &mut drafts, &stop)).catch_unwind().await;
+        let run = AssertUnwindSafe(group::run(&context, &mut waiting, &mut drafts, &stop)).catch_unwind().await;
         let error = match run {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
             Err(panic) => GroupError::Panicked(panicked(panic.as_ref()).error),
         };
         if started.elapsed() > config.rejoin_max.get() {
-            patience.renew();
+            back_off.renew();
             failing = None;
         }
         let job = drafts.borrow().job.group.clone();
         let (remedy, text) = (error.remedy(), error.to_string());
         let is_said = failing.as_ref().is_some_and(|(_, said)| *said == text);
         match &error {
-            GroupError::Bus(error @ bus::Error::Unavailable(_)) => context.outage.begins(&job, error),
+            GroupError::Bus(error @ bus::Error::Unavailable(_)) => {
+                waiting.get_or_insert_with(|| OUTAGE.begins(error));
+            }
             _ if is_said => tracing::debug!(job.name = job.full_name(), %error, "a job's group failed again"),
             error => {
                 let kind = error.kind();
@@ -371,10 +364,10 @@ async fn supervise(
         failing = Some((since, text));
         let (state, wait) = match remedy {
             Remedy::Restart => return Err(error),
-            Remedy::Rejoin => (GroupState::Waiting(error), Some(patience.next())),
+            Remedy::Rejoin => (GroupState::Waiting(error), Some(back_off.next())),
             Remedy::NextCatalog => (GroupState::Stopped(error), None),
             // Nobody needs to start the process again, once what is wrong is mended.
-            Remedy::Operator => (GroupState::Stopped(error), Some(patience.longest())),
+            Remedy::Operator => (GroupState::Stopped(error), Some(back_off.longest())),
         };
         context.cell.fail(Some((state, since)));
         tokio::select! {

@@ -4,12 +4,11 @@
 //! one transaction under way. Once a second what was committed is made durable, and only then is the bus advised of it.
 
 mod gather;
-mod patience;
 mod work;
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{Begin, Bus, Delivery, Member, Start, Subscription, TopicPartition, TopicSpec};
+use bus::{Begin, Bus, Delivery, Member, Outage, Start, Subscription, TopicPartition, TopicSpec};
 use contracts::topics::{COMPLETED, PROGRESS};
 use tokio::{
     sync::{Semaphore, mpsc, watch},
@@ -20,7 +19,6 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use self::{
     gather::Gathered,
-    patience::patiently,
     work::{Done, Maintenance, PIECE, Work},
 };
 use crate::{
@@ -74,11 +72,12 @@ impl Service {
     /// See [`Error`]; everything that was committed stays.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let bus = &self.bus;
-        let joined = patiently(&shutdown, || async move {
+        let joined = OUTAGE.patiently(|| async {
             bus.create(vec![TopicSpec::new(PROGRESS), TopicSpec::new(COMPLETED)]).await?;
             bus.join(GROUP, Subscription { begin: Begin::Elsewhere, ..Subscription::to([PROGRESS]) }).await
         });
-        let Some(member) = joined.await? else { return Ok(()) };
+        let Some(member) = shutdown.run_until_cancelled(joined).await else { return Ok(()) };
+        let member = member?;
         let (announced, to_publish) = mpsc::unbounded_channel();
         let (sent_to, sent) = watch::channel(0);
         let publisher = tokio::spawn(announce::publish(self.bus.clone(), to_publish, sent_to));
@@ -102,6 +101,9 @@ impl Service {
         stage.serve(&shutdown).await
     }
 }
+
+/// Who waits, in the log.
+static OUTAGE: Outage = Outage::of("results");
 
 /// The positions that are durable now.
 type Synced = Result<Vec<(u32, bus::Offset)>, StoreError>;
@@ -290,10 +292,10 @@ impl Stage {
     /// Where a partition is opened: at the store's own position, else at its begin; none if the shutdown came first.
     async fn start(&mut self, at: &TopicPartition, shutdown: &CancellationToken) -> Result<Option<bus::Offset>, Error> {
         let bus = &self.bus;
-        let extent = patiently(shutdown, || async move {
-            Ok((bus.offset(at, Start::Earliest).await?, bus.offset(at, Start::End).await?))
-        });
-        let Some((begins, end)) = extent.await? else { return Ok(None) };
+        let extent = OUTAGE
+            .patiently(|| async { Ok((bus.offset(at, Start::Earliest).await?, bus.offset(at, Start::End).await?)) });
+        let Some(extent) = shutdown.run_until_cancelled(extent).await else { return Ok(None) };
+        let (begins, end) = extent?;
         let Some(position) = self.gathered.position(at.partition.0) else { return Ok(Some(begins)) };
         if position > end {
             return Err(Error::OtherBus { partition: at.clone(), position, end });

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bus::{
-    Bus, Delivery, Error, InvalidNote, Member, Note, Offset, Outgoing, Partition, Position, Share, Start, Subscription,
-    TopicPartition, TopicSpec,
+    Bus, Delivery, Error, InvalidNote, Member, Note, Offset, Outage, Outgoing, Partition, Position, Replay, Share,
+    Start, Subscription, TopicPartition, TopicSpec,
 };
 use contracts::{
     headers::{Headers, KIND},
@@ -307,14 +307,19 @@ pub(crate) async fn a_deleted_topic_stops_its_readers(bus: Arc<dyn Bus>) {
     assert_eq!(texts(&all(&bus, "in").await), Vec::<String>::new());
 }
 
-pub(crate) async fn the_last_record_of_a_table_is_followed(bus: Arc<dyn Bus>) {
-    bus.create(vec![TopicSpec::table("table")]).await.unwrap();
-    let mut last = bus::Last::of(&*bus, "table");
-    assert_eq!(last.current().await.unwrap(), None);
-    publish(&bus, "table", "k", ["a".into(), "b".into()]).await;
-    assert_eq!(text(&last.changed().await.unwrap()), "b");
-    assert_eq!(last.current().await.unwrap(), None);
-    let (changed, _) = tokio::join!(last.changed(), publish(&bus, "table", "k", ["c".into()]));
-    assert_eq!(text(&changed.unwrap()), "c");
-    assert_eq!(bus::Last::of(&*bus, "table").current().await.unwrap().map(|record| text(&record)), Some("c".into()));
+pub(crate) async fn what_was_written_before_is_replayed_and_nothing_later(bus: Arc<dyn Bus>) {
+    create(&bus, &["side"]).await;
+    publish_to(&bus, "side", 0, &["a", "b"]).await;
+    let (outage, at) = (Outage::of("a test"), TopicPartition::new("side", 0));
+    let mut replay = Replay::of(&*bus, &outage, &at, Start::Earliest).await.unwrap();
+    publish_to(&bus, "side", 0, &["c"]).await;
+    let mut read = Vec::new();
+    while let Some(records) = replay.next().await.unwrap() {
+        read.extend(texts(&records));
+    }
+    assert_eq!(read, ["a", "b"]);
+    assert_eq!(replay.next().await.unwrap(), None);
+    let gone = TopicPartition::new("gone", 0);
+    let none = Replay::of(&*bus, &outage, &gone, Start::Earliest).await;
+    assert!(matches!(none.err(), Some(Error::UnknownTopic(_))));
 }

@@ -64,7 +64,7 @@ macro_rules! every_case {
                 groups::a_forgotten_group_starts_anew,
                 groups::a_group_begins_where_it_is_said_and_has_a_position_before_it_reads,
                 groups::an_idle_group_goes_on_where_it_is_placed,
-                cases::the_last_record_of_a_table_is_followed,
+                cases::what_was_written_before_is_replayed_and_nothing_later,
                 groups::who_gives_up_joining_is_no_member,
                 exactly_once::members_come_and_go_and_each_record_is_copied_once,
             ]

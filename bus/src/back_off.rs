@@ -1,13 +1,14 @@
-//! How long is waited before something is tried again: doubled each time, and never by all at one moment.
+//! Exponential back-off with jitter: how long is waited before something is tried again is doubled each time, and never the same
+//! for all at one moment.
 
 use std::{
     hash::{BuildHasher, RandomState},
     time::Duration,
 };
 
-/// See the module.
+/// The waits of one who tries again.
 #[derive(Debug, Clone)]
-pub(crate) struct Patience {
+pub struct BackOff {
     initial: Duration,
     longest: Duration,
     next: Duration,
@@ -15,26 +16,27 @@ pub(crate) struct Patience {
     asked: u64,
 }
 
-impl Patience {
+impl BackOff {
     /// Waits of `initial`, doubled up to `longest`.
-    pub(crate) fn new(initial: Duration, longest: Duration) -> Self {
+    pub fn new(initial: Duration, longest: Duration) -> Self {
         Self { initial, longest, next: initial, random: RandomState::new(), asked: 0 }
     }
 
     /// The next wait: from half of what it could be to all of it.
-    pub(crate) fn next(&mut self) -> Duration {
+    #[expect(clippy::should_implement_trait, reason = "it never ends")]
+    pub fn next(&mut self) -> Duration {
         let wait = self.next.min(self.longest);
         self.next = (wait * 2).min(self.longest);
         self.spread(wait)
     }
 
     /// The longest wait, spread in the same way.
-    pub(crate) fn longest(&mut self) -> Duration {
+    pub fn longest(&mut self) -> Duration {
         self.spread(self.longest)
     }
 
     /// What was tried worked: the next wait is a short one.
-    pub(crate) fn renew(&mut self) {
+    pub fn renew(&mut self) {
         self.next = self.initial;
     }
 
@@ -56,15 +58,15 @@ mod tests {
         let (initial, longest) = (Duration::from_secs(1), Duration::from_secs(60));
         let mut firsts = HashSet::new();
         for _ in 0..200 {
-            let mut patience = Patience::new(initial, longest);
-            firsts.insert(patience.next());
+            let mut back_off = BackOff::new(initial, longest);
+            firsts.insert(back_off.next());
             for wait in [2, 4, 8, 16, 32, 60, 60] {
                 let (least, most) = (Duration::from_millis(wait * 500), Duration::from_secs(wait));
-                let next = patience.next();
+                let next = back_off.next();
                 assert!(least <= next && next <= most, "{next:?}");
             }
-            patience.renew();
-            assert!(patience.next() <= initial);
+            back_off.renew();
+            assert!(back_off.next() <= initial);
         }
         assert!(firsts.len() > 190, "{} waits of 200 differ", firsts.len());
     }
