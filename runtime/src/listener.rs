@@ -127,6 +127,9 @@ struct Limits {
     drain: time::Duration,
 }
 
+/// How many bytes of a connection are in memory in each direction before more is waited for: parts of an answer that comes in
+/// parts, and the head of a request, which can be as long and no longer. An answer that is one piece is not cut.
+const BUFFER: usize = 64 * 1024;
 /// How long to wait when the process or the machine can take no more connections for now.
 const EXHAUSTED: time::Duration = time::Duration::from_millis(50);
 
@@ -183,9 +186,7 @@ impl Bound {
         B::Data: Send,
         B::Error: std::error::Error + Send + Sync,
     {
-        let mut http = http1::Builder::new();
-        // Who has sent a whole request and closes that side still wants the answer.
-        http.timer(TokioTimer::new()).header_read_timeout(self.limits.header).half_close(true);
+        let http = http(self.limits.header);
         let slots = Arc::new(Semaphore::new(self.limits.connections));
         let mut connections = JoinSet::new();
         let mut exhausted = false;
@@ -248,4 +249,61 @@ async fn accept(
     // Without it answers are slower, that is all.
     let _ = stream.set_nodelay(true);
     Ok((stream, slot))
+}
+
+/// How connections are read and written.
+fn http(header_timeout: time::Duration) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    // Who has sent a whole request and closes that side still wants the answer.
+    http.timer(TokioTimer::new()).header_read_timeout(header_timeout).half_close(true).max_buf_size(BUFFER);
+    http
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        pin::Pin,
+        sync::atomic::{AtomicUsize, Ordering::SeqCst},
+        task::{Context, Poll},
+    };
+
+    use axum::body::Bytes;
+    use hyper::{body::Frame, service::service_fn};
+    use tokio::io::{AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    const PART: usize = 4 * 1024;
+
+    /// An answer without end, in parts, and how much of it was asked for.
+    struct Endless(Arc<AtomicUsize>);
+
+    impl hyper::body::Body for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            self.0.fetch_add(PART, SeqCst);
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; PART])))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_who_stands_still_holds_little_of_an_answer_that_comes_in_parts() {
+        let (mut client, server) = duplex(1024);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = asked.clone();
+        let service = service_fn(move |_| {
+            let body = Endless(counter.clone());
+            async move { Ok::<_, Infallible>(hyper::Response::new(body)) }
+        });
+        let timeout = time::Duration::from_secs(30);
+        tokio::spawn(http(timeout).serve_connection(TokioIo::new(server), service));
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("written");
+        // The clock moves once everybody waits.
+        tokio::time::sleep(timeout / 2).await;
+        let asked = asked.load(SeqCst);
+        assert!((PART..=BUFFER + 2 * PART).contains(&asked), "{asked} bytes of it are in memory");
+    }
 }

@@ -19,11 +19,11 @@ use super::{stream as sse, structured::Structured};
 const LOOK: Duration = Duration::from_secs(1);
 /// How many bytes wait for a slow reader, whichever partitions they are of; then reading waits, and nothing is passed
 /// over. One event may be larger.
-const AHEAD: usize = 256 * 1024;
+const AHEAD: usize = 128 * 1024;
 /// What an event takes beside its bytes: an empty one takes room, too.
 const EMPTY: usize = 1024;
 /// How many bytes are read at once.
-const CHUNK: usize = 128 * 1024;
+const CHUNK: usize = 64 * 1024;
 /// How many patterns a stream may name.
 const PATTERNS: usize = 100;
 
