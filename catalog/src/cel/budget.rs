@@ -12,13 +12,12 @@ pub(crate) const MAX_BYTES: usize = 16 * 1024 * 1024;
 pub const MAX_DATA: usize = 4 * 1024 * 1024;
 /// How many bytes the key of an event may have.
 pub const MAX_KEY: usize = 1024;
-/// How long the text of an expression may be, in bytes.
-pub(crate) const MAX_SOURCE: usize = 32 * 1024;
-/// How deeply an expression may nest.
-pub(crate) const MAX_DEPTH: usize = 64;
-/// How many operators the text of an expression may have. The parser recurses over a chain of them, and a stack is
-/// finite.
-pub(crate) const MAX_OPERATORS: usize = 400;
+/// How deeply the text of an expression may nest: brackets, arguments, and choices within choices.
+pub(crate) const MAX_DEPTH: usize = 128;
+/// How many operators, fields and indexes may each work on the result of the one before, as in `a + b + c`.
+pub(crate) const MAX_HEIGHT: usize = 512;
+/// How many nodes an expression may have.
+pub(crate) const MAX_NODES: usize = 10_000;
 
 /// How many elements, or words of a text, are compared for one step.
 const LOOKS: u32 = 32;

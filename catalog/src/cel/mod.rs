@@ -1,11 +1,11 @@
-//! The expression language of the catalog: CEL's grammar, read by the `cel` crate, under an evaluator of our own.
+//! The expression language of the catalog: CEL's grammar, with a parser and an evaluator of our own.
 //!
 //! Why our own: a condition runs for every change of its table, so it must be *lazy* (it borrows from the parsed body and
 //! converts nothing), *exact* (numbers by decimal value, whichever side the literal stands on), *bounded* (a budget of
 //! steps and of sizes) and *explaining* (it says which part was false, with the values it saw).
 //!
-//! The way of an expression: `cel` parses the text; `compile` turns its tree into nodes, where every name is
-//! resolved and every literal prepared; `eval` walks those. Nothing here reads a clock or the outside world.
+//! The way of an expression: `scan` makes tokens of the text, `parse` makes nodes of those, where every name is
+//! resolved and every literal prepared; `eval` walks them. Nothing here reads a clock or the outside world.
 //!
 //! A value that is not there is neither false nor an error: see [`Stop::Absent`].
 
@@ -13,17 +13,19 @@ mod arguments;
 mod budget;
 mod columns;
 mod compare;
-mod compile;
 mod convert;
 mod eval;
 mod explain;
 mod functions;
 mod holds;
+mod literal;
 mod macros;
 mod node;
 mod number;
 mod parse;
+mod resolve;
 mod scan;
+mod slips;
 mod strings;
 mod suggest;
 mod time;
@@ -119,7 +121,7 @@ pub struct Failure {
 impl Expression {
     /// Compiles a text; every mistake that can be found is reported, in the order of the text.
     pub fn compile(source: &str, scope: Scope) -> Result<Self, Vec<CompileError>> {
-        let root = compile::compile(source, scope)?;
+        let root = parse::parse(source, scope)?;
         Ok(Self { source: source.into(), root: Arc::new(root) })
     }
 
@@ -182,7 +184,7 @@ impl Expression {
     }
 
     fn text(&self, span: Span) -> &str {
-        self.source.get(span.start as usize..span.end as usize).unwrap_or(&self.source)
+        span.of(&self.source)
     }
 }
 

@@ -12,11 +12,20 @@ pub struct Span {
     pub(crate) end: u32,
 }
 
+impl Span {
+    /// That part of the text.
+    pub(crate) fn of<'s>(&self, source: &'s str) -> &'s str {
+        source.get(self.start as usize..self.end as usize).unwrap_or(source)
+    }
+}
+
 /// One expression within the expression.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
     pub(crate) span: Span,
+    /// How many nodes are on top of one another here, this one counted: how far whoever walks it recurses.
+    pub(crate) height: u16,
 }
 
 /// A value written in the text.
@@ -52,6 +61,13 @@ pub(crate) enum Var {
     Payload,
     Data,
     Event,
+}
+
+impl Var {
+    /// Whether it is what `table.schema` or `table.name` stands for.
+    pub(crate) fn is_part_of_table(self) -> bool {
+        matches!(self, Self::TableSchema | Self::TableName)
+    }
 }
 
 /// `<`, `<=`, `>`, `>=`.
@@ -126,6 +142,12 @@ pub(crate) struct Macro {
 }
 
 impl Node {
+    pub(crate) fn new(kind: Kind, span: Span) -> Self {
+        let mut node = Self { kind, span, height: 0 };
+        node.height = 1 + node.children().into_iter().map(|child| child.height).max().unwrap_or(0);
+        node
+    }
+
     /// The rows that it stands for, if it is a variable of them.
     pub(crate) fn rows(&self) -> &'static [Row] {
         match self.kind {

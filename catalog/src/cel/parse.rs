@@ -1,214 +1,488 @@
-//! From text to `cel`'s tree: bounds first, since the parser recurses, then its errors in words that help.
+//! From text to the compiled tree, in one pass: a loop over operators by their power, which recurses only where the text
+//! nests. Names are resolved as they are met, by `resolve`.
 
-use cel::{
-    common::ast::{IdedExpr, SourceInfo},
-    parser::{ParseError, Parser},
-};
+use std::mem::discriminant;
 
 use super::{
-    CompileError,
-    budget::{MAX_DEPTH, MAX_OPERATORS, MAX_SOURCE},
-    scan::{Kind, Token, scan},
+    CompileError, Scope,
+    budget::{MAX_DEPTH, MAX_HEIGHT, MAX_NODES},
+    functions::MACROS,
+    literal,
+    node::{Kind, Literal, Macro, MacroKind, Node, Operator, Relation, Span},
+    scan::{self, Token, scan},
+    slips,
 };
 
-/// Which bytes of the expression are within texts, comments and names: brackets there mean nothing.
-pub(crate) struct Quoted(Vec<bool>);
+/// Names that CEL keeps for languages that it may be put into.
+const RESERVED: [&str; 16] = [
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "while",
+];
+const KEYWORDS: [&str; 4] = ["true", "false", "null", "in"];
+/// What may follow a value.
+const BEHIND_A_VALUE: &str = "an operator or the end";
+const VALUE: &str = "a value";
 
-impl Quoted {
-    fn of(source: &str, tokens: &[Token]) -> Self {
-        let mut quoted = vec![false; source.len()];
-        let is_quoted = |token: &&Token| matches!(token.kind, Kind::Text | Kind::Comment | Kind::Name);
-        for token in tokens.iter().filter(is_quoted) {
-            quoted[token.start..token.end].fill(true);
-        }
-        Self(quoted)
-    }
+pub(crate) type Parsed<T> = Result<T, CompileError>;
 
-    pub(crate) fn at(&self, index: usize) -> bool {
-        self.0.get(index).copied().unwrap_or(false)
+/// What an operator makes of its operands.
+enum Infix {
+    Pair(fn(Box<[Node; 2]>) -> Kind),
+    Chain(fn(Vec<Node>) -> Kind),
+}
+
+/// What stands before an operator, until it is known where its right side ends.
+struct Waiting {
+    start: u32,
+    operand: Node,
+    /// The other links of a chain.
+    more: Vec<Node>,
+    power: u8,
+    operator: Infix,
+}
+
+impl Waiting {
+    fn is_chain(&self) -> bool {
+        matches!(self.operator, Infix::Chain(_))
     }
 }
 
-/// Parses, or says where and why not.
-pub(crate) fn parse(source: &str) -> Result<(IdedExpr, SourceInfo, Quoted), Vec<CompileError>> {
-    if source.trim().is_empty() {
-        return Err(vec![error(0, "the expression is empty", None)]);
-    }
-    let tokens = check_bounds(source).map_err(|error| vec![error])?;
-    let quoted = Quoted::of(source, &tokens);
-    let parsed = Parser::default().enable_ident_escape_syntax(true).parse_with_source_info(source);
-    match parsed {
-        Ok((tree, info)) => Ok((tree, info, quoted)),
-        Err(errors) => {
-            let mut found: Vec<_> = errors.errors.iter().map(|error| explain(source, &quoted, error)).collect();
-            // One slip makes the parser stumble several times; the first is the one to mend.
-            found.sort_by_key(|error| error.offset);
-            found.truncate(1);
-            Err(found)
-        }
-    }
+/// How strongly an operator binds, and what it makes.
+fn infix(text: &str) -> Option<(u8, Infix)> {
+    Some(match text {
+        "||" => (1, Infix::Chain(Kind::Or)),
+        "&&" => (2, Infix::Chain(Kind::And)),
+        "==" => (3, Infix::Pair(|sides| Kind::Equal { negated: false, sides })),
+        "!=" => (3, Infix::Pair(|sides| Kind::Equal { negated: true, sides })),
+        "<" => (3, Infix::Pair(|sides| Kind::Compare(Relation::Less, sides))),
+        "<=" => (3, Infix::Pair(|sides| Kind::Compare(Relation::LessOrEqual, sides))),
+        ">" => (3, Infix::Pair(|sides| Kind::Compare(Relation::Greater, sides))),
+        ">=" => (3, Infix::Pair(|sides| Kind::Compare(Relation::GreaterOrEqual, sides))),
+        "in" => (3, Infix::Pair(Kind::In)),
+        "+" => (4, Infix::Pair(|sides| Kind::Arithmetic(Operator::Add, sides))),
+        "-" => (4, Infix::Pair(|sides| Kind::Arithmetic(Operator::Subtract, sides))),
+        "*" => (5, Infix::Pair(|sides| Kind::Arithmetic(Operator::Multiply, sides))),
+        "/" => (5, Infix::Pair(|sides| Kind::Arithmetic(Operator::Divide, sides))),
+        "%" => (5, Infix::Pair(|sides| Kind::Arithmetic(Operator::Remainder, sides))),
+        _ => return None,
+    })
 }
 
-/// The parser recurses over brackets and chains of operators, so their number is bounded before it sees them.
-fn check_bounds(source: &str) -> Result<Vec<Token>, CompileError> {
-    if source.len() > MAX_SOURCE {
-        return Err(error(0, &format!("the expression is longer than {MAX_SOURCE} bytes"), None));
-    }
-    let tokens = scan(source)?;
-    let (mut depth, mut operators) = (0_usize, 0_usize);
-    for (index, token) in tokens.iter().enumerate() {
-        match token.text(source) {
-            "(" | "{" => depth += 1,
-            "[" => {
-                depth += 1;
-                operators += usize::from(index > 0 && ends_a_value(source, &tokens[index - 1]));
-            }
-            ")" | "]" | "}" => depth = depth.saturating_sub(1),
-            "+" | "-" | "*" | "/" | "%" | "." | "?" | "<" | ">" | "=" | "!" | "==" | "!=" | "<=" | ">=" | "in" => {
-                operators += 1;
-            }
-            _ => {}
-        }
-        if depth > MAX_DEPTH {
-            return Err(error(token.start, &format!("the expression nests deeper than {MAX_DEPTH}"), None));
-        }
-        if operators > MAX_OPERATORS {
-            let help = "use `in [...]` for a choice of values, or several events";
-            let message = format!("the expression has more than {MAX_OPERATORS} operators");
-            return Err(error(token.start, &message, Some(help)));
-        }
-    }
-    Ok(tokens)
-}
-
-/// Whether a `[` behind it is an index, and not a list.
-fn ends_a_value(source: &str, token: &Token) -> bool {
-    match token.kind {
-        Kind::Sign => matches!(token.text(source), ")" | "]" | "}"),
-        Kind::Name => token.text(source) != "in",
-        _ => true,
-    }
-}
-
-/// Says what the parser's message means.
-fn explain(source: &str, quoted: &Quoted, found: &ParseError) -> CompileError {
-    let offset = offset_of(source, found.pos.0, found.pos.1);
-    let rest = source.get(offset..).unwrap_or("");
-    let message = found.msg.trim_start_matches("Syntax error: ");
-    let deep = message == "UNKNOWN" || message.contains("Recursion limit");
-    if rest.trim().is_empty() && !deep {
-        return error(source.trim_end().len(), "the expression ends too early", unbalanced(source, quoted).as_deref());
-    }
-    if deep {
-        return error(0, &format!("the expression nests deeper than {MAX_DEPTH}"), None);
-    }
-    if message.starts_with("invalid int literal") {
-        let help = "write it with a decimal point, `….0`: numbers are compared by their exact value";
-        return error(offset, "the number does not fit in 64 bits", Some(help));
-    }
-    if let Some((at, _)) = source.match_indices("??").find(|(at, _)| !quoted.at(*at)) {
-        return error(
-            at,
-            "`??` is no operator",
-            Some("write `coalesce(new.a, \"x\")` for a value that may be missing"),
-        );
-    }
-    if message.contains("reserved") {
-        let name = word(rest);
-        let help = format!("a column of that name is written new[\"{name}\"]");
-        return error(offset, &format!("`{name}` is a reserved word of CEL"), Some(&help));
-    }
-    let next = rest.chars().next().unwrap_or(' ');
-    if next == '=' && !rest.starts_with("==") {
-        return error(offset, "`=` is no operator", Some("write `==` to compare"));
-    }
-    if next == '&' || next == '|' {
-        return error(offset, &format!("`{next}` is no operator"), Some(&format!("write `{next}{next}`")));
-    }
-    if next.is_alphabetic() && message.contains("token recognition") {
-        let help = format!("a column with such letters is written new[\"{}\"]", word(rest));
-        return error(offset, &format!("{next:?} has no meaning here"), Some(&help));
-    }
-    let message = match message.split_once(" expecting ").map_or(message, |(before, _)| before) {
-        text if text.contains("token recognition") => format!("{next:?} has no meaning here"),
-        text if text.starts_with("extraneous input") || text.starts_with("mismatched input") => {
-            format!("unexpected `{}`", word(rest))
-        }
-        text if text.starts_with("no viable alternative") => format!("unexpected `{}`", word(rest)),
-        text if text.contains("string literal") || text.contains("bytes literal") => {
-            return error(
-                offset,
-                "the text has an escape that stands for no letter",
-                Some("`\\ud800` to `\\udfff` are none"),
-            );
-        }
-        text if text.starts_with("invalid") && text.contains("literal") => {
-            format!("`{}` is no number that can be read", word(rest))
-        }
-        // Whatever else the parser says names its own parts, not those of the expression.
-        _ => format!("`{}` cannot be read here", word(rest)),
+/// One chain of what brackets made several, so that its length costs no depth.
+fn chain(kind: fn(Vec<Node>) -> Kind, terms: impl Iterator<Item = Node>) -> Kind {
+    let outer = discriminant(&kind(Vec::new()));
+    let links = |term: Node| match discriminant(&term.kind) == outer {
+        true => match term.kind {
+            Kind::And(links) | Kind::Or(links) => links,
+            _ => Vec::new(),
+        },
+        false => vec![term],
     };
-    let help = hint(source, offset).map(str::to_owned).or_else(|| unbalanced(source, quoted));
-    error(offset, &message, help.as_deref())
+    kind(terms.flat_map(links).collect())
 }
 
-/// What people write in other languages.
-fn hint(source: &str, offset: usize) -> Option<&'static str> {
-    let (before, rest) = source.split_at_checked(offset)?;
-    let list = "write a list of values in brackets: `new.x in [\"a\", \"b\"]`";
-    if rest.starts_with(',') && before.rfind('(').is_some_and(|at| before[..at].trim_end().ends_with(" in")) {
-        return Some(list);
-    }
-    if rest.starts_with('$') {
-        return Some("leave out `${` and `}`: here everything is an expression");
-    }
-    if rest.starts_with('|') || rest.starts_with('>') && before.trim().is_empty() {
-        return Some(
-            "block style is not possible within `{ }`: write the expression in quotes, or one entry on each line",
-        );
-    }
-    match word(rest) {
-        "in" if word_before(before) == "not" => Some("write `!(a in list)`"),
-        "null" if word_before(before) == "is" => Some("write `== null`"),
-        "and" | "AND" => Some("write `&&`"),
-        "or" | "OR" => Some("write `||`"),
-        "not" | "NOT" => Some("write `!`"),
-        "is" | "IS" => Some("write `== null` or `!= null`"),
-        "IN" => Some("write `in`"),
-        _ => None,
-    }
+/// An expression while it is read.
+pub(crate) struct Parser<'s> {
+    pub(super) source: &'s str,
+    pub(super) scope: Scope,
+    tokens: Vec<Token>,
+    at: usize,
+    depth: usize,
+    nodes: usize,
+    /// The brackets that are open here.
+    open: Vec<Token>,
+    /// The variables of the macros around.
+    pub(super) locals: Vec<String>,
+    /// What can be read and means nothing; reading goes on behind it.
+    pub(super) errors: Vec<CompileError>,
 }
 
-fn word(rest: &str) -> &str {
-    let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
-    let end = if end == 0 { rest.chars().next().map_or(0, char::len_utf8) } else { end };
-    &rest[..end]
+/// Reads a whole expression. Of mistakes in how it is written the first is reported; of names that mean nothing, all.
+pub(crate) fn parse(source: &str, scope: Scope) -> Result<Node, Vec<CompileError>> {
+    let mut tokens = scan(source).map_err(|error| vec![error])?;
+    tokens.retain(|token| token.kind != scan::Kind::Comment);
+    if tokens.is_empty() {
+        return Err(vec![CompileError { offset: 0, message: "the expression is empty".into(), help: None }]);
+    }
+    let (open, locals, errors) = Default::default();
+    let mut parser = Parser { source, scope, tokens, at: 0, depth: 0, nodes: 0, open, locals, errors };
+    let root = parser.expression().and_then(|root| match parser.peek() {
+        None => Ok(root),
+        Some(_) => Err(parser.unexpected(BEHIND_A_VALUE)),
+    });
+    let root = root.map_err(|error| vec![error])?;
+    if parser.errors.is_empty() {
+        return Ok(root);
+    }
+    parser.errors.sort_by_key(|error| error.offset);
+    Err(parser.errors)
 }
 
-fn word_before(before: &str) -> &str {
-    before.split_whitespace().next_back().unwrap_or_default()
-}
+impl<'s> Parser<'s> {
+    fn peek(&self) -> Option<Token> {
+        self.tokens.get(self.at).copied()
+    }
 
-fn unbalanced(source: &str, quoted: &Quoted) -> Option<String> {
-    let mut open = Vec::new();
-    for (at, byte) in source.bytes().enumerate().filter(|(at, _)| !quoted.at(*at)) {
-        match byte {
-            b'(' | b'[' | b'{' => open.push(byte as char),
-            b')' | b']' | b'}' => drop(open.pop().or_else(|| (at > source.len()).then_some(' '))),
-            _ => {}
+    /// The text of the next token; empty at the end.
+    fn next_text(&self) -> &'s str {
+        self.peek().map_or("", |token| token.text(self.source))
+    }
+
+    /// Where the next token begins.
+    fn start(&self) -> u32 {
+        self.peek().map_or(self.source.len(), |token| token.start) as u32
+    }
+
+    /// From there to the end of what was read last.
+    fn span(&self, start: u32) -> Span {
+        let last = self.at.checked_sub(1).and_then(|last| self.tokens.get(last));
+        Span { start, end: last.map_or(0, |token| token.end) as u32 }
+    }
+
+    /// Steps over a sign or keyword, if it is the next.
+    fn take(&mut self, text: &str) -> bool {
+        let is_next = self.next_text() == text;
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    fn expect(&mut self, text: &str, expected: &str) -> Parsed<()> {
+        if self.take(text) { Ok(()) } else { Err(self.unexpected(expected)) }
+    }
+
+    /// The next token if it is a name that may be one here.
+    fn name(&self) -> Option<&'s str> {
+        let token = self.peek().filter(|token| token.kind == scan::Kind::Name)?;
+        Some(token.text(self.source)).filter(|name| !KEYWORDS.contains(name))
+    }
+
+    pub(super) fn failed(&self, at: usize, message: impl Into<String>, help: Option<&str>) -> CompileError {
+        CompileError { offset: at, message: message.into(), help: help.map(str::to_owned) }
+    }
+
+    /// The next token is not what may stand here.
+    fn unexpected(&self, expected: &str) -> CompileError {
+        match self.peek() {
+            Some(token) => slips::unexpected(self.source, token.start, expected, self.open.last().copied()),
+            None => slips::too_early(self.source, expected, self.open.last().copied()),
         }
     }
-    open.last().map(|bracket| format!("a `{bracket}` is not closed"))
-}
 
-/// The byte of a line and column, both from 1, the column in characters.
-fn offset_of(source: &str, line: isize, column: isize) -> usize {
-    let (line, column) = (line.max(1) as usize, column.max(1) as usize);
-    let start: usize = source.split_inclusive('\n').take(line - 1).map(str::len).sum();
-    let text = source.get(start..).unwrap_or("");
-    start + text.char_indices().nth(column - 1).map_or(text.len(), |(at, _)| at)
-}
+    /// Every node is made here, and counted.
+    pub(super) fn node(&mut self, span: Span, kind: Kind) -> Parsed<Node> {
+        let node = Node::new(kind, span);
+        self.nodes += 1;
+        let start = span.start as usize;
+        if self.nodes > MAX_NODES {
+            return Err(self.failed(start, format!("the expression has more than {MAX_NODES} parts"), None));
+        }
+        if node.height as usize > MAX_HEIGHT {
+            let message = format!("more than {MAX_HEIGHT} operators work on the result of one another");
+            let help = "use `in [...]` for a choice of values, or several events";
+            return Err(self.failed(start, message, Some(help)));
+        }
+        Ok(node)
+    }
 
-fn error(offset: usize, message: &str, help: Option<&str>) -> CompileError {
-    CompileError { offset, message: message.to_owned(), help: help.map(str::to_owned) }
+    /// `condition ? one : other`, or what stands in its place.
+    fn expression(&mut self) -> Parsed<Node> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            let message = format!("the expression nests deeper than {MAX_DEPTH}");
+            return Err(self.failed(self.start() as usize, message, None));
+        }
+        let start = self.start();
+        let mut node = self.operation()?;
+        if self.take("?") {
+            node = self.choice(start, node)?;
+        }
+        self.depth -= 1;
+        Ok(node)
+    }
+
+    fn choice(&mut self, start: u32, condition: Node) -> Parsed<Node> {
+        let chosen = self.operation()?;
+        self.expect(":", "`:`")?;
+        let parts = [condition, chosen, self.expression()?];
+        self.node(self.span(start), Kind::If(Box::new(parts)))
+    }
+
+    /// Operands and the operators between them. What stands before an operator waits until one comes that binds no
+    /// stronger, so that this takes no stack, however many there are.
+    fn operation(&mut self) -> Parsed<Node> {
+        let mut waiting: Vec<Waiting> = Vec::new();
+        loop {
+            let mut start = self.start();
+            let mut right = self.prefix()?;
+            let next = infix(self.next_text());
+            let power = next.as_ref().map_or(0, |(power, _)| *power);
+            while let Some(left) = waiting.pop_if(|left| left.power > power || left.power == power && !left.is_chain())
+            {
+                start = left.start;
+                right = self.join(left, right)?;
+            }
+            let Some((power, operator)) = next else { return Ok(right) };
+            self.at += 1;
+            match waiting.last_mut().filter(|left| left.power == power) {
+                Some(chain) => chain.more.push(right),
+                None => waiting.push(Waiting { start, operand: right, more: Vec::new(), power, operator }),
+            }
+        }
+    }
+
+    fn join(&mut self, left: Waiting, right: Node) -> Parsed<Node> {
+        let Waiting { start, operand, more, operator, .. } = left;
+        let kind = match operator {
+            Infix::Pair(kind) => kind(Box::new([operand, right])),
+            Infix::Chain(kind) => chain(kind, [operand].into_iter().chain(more).chain([right])),
+        };
+        let mut node = self.node(self.span(start), kind)?;
+        self.check_operands(&mut node);
+        Ok(node)
+    }
+
+    fn prefix(&mut self) -> Parsed<Node> {
+        let first = self.at;
+        while matches!(self.next_text(), "!" | "-") {
+            self.at += 1;
+        }
+        let mut signs = self.tokens[first..self.at].to_vec();
+        let is_number = self.peek().is_some_and(|token| token.kind == scan::Kind::Number);
+        let minus = signs.pop_if(|sign| is_number && sign.text(self.source) == "-");
+        let start = minus.map_or(self.start(), |minus| minus.start as u32);
+        let mut node = self.primary(start, minus.is_some())?;
+        node = self.postfix(start, node)?;
+        for sign in signs.into_iter().rev() {
+            let inner = Box::new(node);
+            let kind = if sign.text(self.source) == "!" { Kind::Not(inner) } else { Kind::Negate(inner) };
+            node = self.node(self.span(sign.start as u32), kind)?;
+        }
+        Ok(node)
+    }
+
+    /// What stands before every dot, bracket and operator. (Its parts are functions of their own for the stack's sake.)
+    fn primary(&mut self, start: u32, negative: bool) -> Parsed<Node> {
+        match (self.peek().map(|token| token.kind), self.next_text()) {
+            (_, "(") => self.group(),
+            (_, "[") => self.list(start),
+            (_, "{") => self.map(start),
+            // A name of the outermost scope, of which there is only one.
+            (_, ".") => {
+                self.at += 1;
+                self.named()
+            }
+            (Some(scan::Kind::Name), name) if !KEYWORDS.contains(&name) => self.named(),
+            _ => self.literal(start, negative),
+        }
+    }
+
+    fn literal(&mut self, start: u32, negative: bool) -> Parsed<Node> {
+        let Some(token) = self.peek() else { return Err(self.unexpected(VALUE)) };
+        let literal = match (token.kind, token.text(self.source)) {
+            (scan::Kind::Text, _) => literal::text(self.source, token)?,
+            (scan::Kind::Number, _) => literal::number(self.source, token, negative)?,
+            (_, "true") => Literal::Bool(true),
+            (_, "false") => Literal::Bool(false),
+            (_, "null") => Literal::Null,
+            _ => return Err(self.unexpected(VALUE)),
+        };
+        self.at += 1;
+        self.node(self.span(start), Kind::Literal(literal))
+    }
+
+    fn group(&mut self) -> Parsed<Node> {
+        self.enter();
+        let node = self.expression()?;
+        self.leave(")", "an operator or `)`")?;
+        Ok(node)
+    }
+
+    fn list(&mut self, start: u32) -> Parsed<Node> {
+        self.enter();
+        let items = self.entries("]", Self::expression)?;
+        self.node(self.span(start), Kind::List(items))
+    }
+
+    fn map(&mut self, start: u32) -> Parsed<Node> {
+        self.enter();
+        let entries = self.entries("}", |this| {
+            let key = this.expression()?;
+            this.expect(":", "an operator or `:`")?;
+            Ok((key, this.expression()?))
+        })?;
+        self.node(self.span(start), Kind::Map(entries))
+    }
+
+    /// A variable, a type or a call.
+    fn named(&mut self) -> Parsed<Node> {
+        let Some(name) = self.name() else { return Err(self.unexpected(VALUE)) };
+        let start = self.start();
+        if RESERVED.contains(&name) {
+            let help = format!("a column of that name is written new[\"{name}\"]");
+            return Err(self.failed(start as usize, format!("`{name}` is a reserved word of CEL"), Some(&help)));
+        }
+        if name.starts_with('`') {
+            let help = format!("a column of that name is written new.{name}");
+            return Err(self.failed(start as usize, "a name in backticks stands behind a dot", Some(&help)));
+        }
+        self.at += 1;
+        match self.next_text() {
+            "{" => Err(self.no_types(name)),
+            "(" if name == "has" => self.has(start),
+            "(" => self.call(name, start, start, None),
+            _ => {
+                let kind = self.ident(name, self.span(start));
+                self.node(self.span(start), kind)
+            }
+        }
+    }
+
+    fn no_types(&self, name: &str) -> CompileError {
+        let help = "write a map: {\"key\": value}";
+        self.failed(self.start() as usize, format!("there are no types like `{name}` here"), Some(help))
+    }
+
+    /// Fields, elements and calls behind a value.
+    fn postfix(&mut self, start: u32, mut node: Node) -> Parsed<Node> {
+        loop {
+            node = match self.next_text() {
+                "." => {
+                    self.at += 1;
+                    self.member(start, node)?
+                }
+                "[" => self.index(start, node)?,
+                "{" if matches!(node.kind, Kind::Select(..)) => {
+                    return Err(self.no_types(self.span(start).of(self.source)));
+                }
+                _ => return Ok(node),
+            };
+        }
+    }
+
+    fn index(&mut self, start: u32, node: Node) -> Parsed<Node> {
+        self.enter();
+        let key = self.expression()?;
+        self.leave("]", "an operator or `]`")?;
+        let mut node = self.node(self.span(start), Kind::Index(Box::new([node, key])))?;
+        self.check_operands(&mut node);
+        Ok(node)
+    }
+
+    /// What stands behind a dot.
+    fn member(&mut self, start: u32, node: Node) -> Parsed<Node> {
+        let Some(name) = self.name() else { return Err(self.unexpected("a name")) };
+        let name_at = self.start();
+        self.at += 1;
+        if self.next_text() != "(" {
+            let kind = self.select(node, name.trim_matches('`'), self.span(start));
+            return self.node(self.span(start), kind);
+        }
+        if MACROS.contains(&name)
+            && let [variable, comma] = self.tokens.get(self.at + 1..self.at + 3).unwrap_or_default()
+            && variable.kind == scan::Kind::Name
+            && comma.text(self.source) == ","
+        {
+            return self.comprehension(start, name, name_at, node);
+        }
+        self.call(name, name_at, start, Some(node))
+    }
+
+    /// `has(a.b)`: whether it is there.
+    fn has(&mut self, start: u32) -> Parsed<Node> {
+        let mut arguments = self.arguments(None)?;
+        let span = self.span(start);
+        let kind = match arguments.pop().map(|argument| argument.kind) {
+            Some(Kind::Select(inner, field)) if arguments.is_empty() => Kind::Has(inner, field),
+            // The parts of a table, which are always there.
+            Some(Kind::Var(var)) if arguments.is_empty() && var.is_part_of_table() => {
+                Kind::Literal(Literal::Bool(true))
+            }
+            _ => self.not_called_like_this("has", start),
+        };
+        self.node(span, kind)
+    }
+
+    /// A macro from its opening bracket on: a variable, and what is said of each element that it stands for.
+    fn comprehension(&mut self, start: u32, name: &str, name_at: u32, over: Node) -> Parsed<Node> {
+        self.enter();
+        let variable = self.name().filter(|name| !RESERVED.contains(name));
+        let variable = variable.ok_or_else(|| self.unexpected("the name of a variable"))?;
+        self.at += 2;
+        self.locals.push(variable.to_owned());
+        let parts = self.entries(")", Self::expression)?;
+        self.locals.pop();
+        let span = self.span(start);
+        let mut parts = parts.into_iter();
+        let (kind, test, result) = match (name, parts.next(), parts.next(), parts.next()) {
+            ("all", test @ Some(_), None, None) => (MacroKind::All, test, None),
+            ("exists", test @ Some(_), None, None) => (MacroKind::Exists, test, None),
+            ("exists_one", test @ Some(_), None, None) => (MacroKind::ExistsOne, test, None),
+            ("filter", test @ Some(_), None, None) => (MacroKind::Map, test, None),
+            ("map", result @ Some(_), None, None) => (MacroKind::Map, None, result),
+            ("map", test @ Some(_), result @ Some(_), None) => (MacroKind::Map, test, result),
+            _ => {
+                let kind = self.not_called_like_this(name, name_at);
+                return self.node(span, kind);
+            }
+        };
+        self.node(span, Kind::Macro(Box::new(Macro { kind, over, test, result })))
+    }
+
+    /// A call of a function from its opening bracket on; of a member call the first argument is what it is called on.
+    fn call(&mut self, name: &str, name_at: u32, start: u32, target: Option<Node>) -> Parsed<Node> {
+        let is_member = target.is_some();
+        let arguments = self.arguments(target)?;
+        let kind = self.called(name, name_at, is_member, arguments);
+        self.node(self.span(start), kind)
+    }
+
+    /// What stands between the brackets of a call, behind the value that it is called on.
+    fn arguments(&mut self, target: Option<Node>) -> Parsed<Vec<Node>> {
+        self.enter();
+        let mut arguments: Vec<Node> = target.into_iter().collect();
+        arguments.extend(self.entries(")", Self::expression)?);
+        Ok(arguments)
+    }
+
+    /// Steps over an opening bracket.
+    fn enter(&mut self) {
+        self.open.extend(self.peek());
+        self.at += 1;
+    }
+
+    fn leave(&mut self, bracket: &str, expected: &str) -> Parsed<()> {
+        self.expect(bracket, expected)?;
+        self.open.pop();
+        Ok(())
+    }
+
+    /// Entries with commas between them, up to and with the closing bracket; a list and a map may end in a comma.
+    fn entries<T>(&mut self, close: &str, mut entry: impl FnMut(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
+        let mut entries = Vec::new();
+        while self.next_text() != close {
+            entries.push(entry(self)?);
+            if !self.take(",") {
+                break;
+            }
+            if close == ")" && self.next_text() == close {
+                return Err(self.unexpected(VALUE));
+            }
+        }
+        self.leave(close, &format!("an operator, `,` or `{close}`"))?;
+        Ok(entries)
+    }
 }

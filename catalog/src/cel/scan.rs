@@ -1,7 +1,5 @@
-//! The tokens of an expression, as far as its bounds, its comments and the end of a `${…}` need them.
-//!
-//! The parser recurses over chains of operators, and after a mistake in a text goes on within it. So both are looked at
-//! here first, by the lexical rules of CEL's language definition (section "Syntax").
+//! The tokens of an expression, by the lexical rules of CEL's language definition (section "Syntax"): for the parser, for the
+//! end of a `${…}`, and for whoever looks for a comment.
 
 use super::CompileError;
 
@@ -88,7 +86,7 @@ impl<'s> Scanner<'s> {
                 self.at += 1;
                 Kind::Name
             }
-            b'0'..=b'9' => {
+            b'.' | b'0'..=b'9' if first != b'.' || self.peek(1).is_ascii_digit() => {
                 self.number();
                 Kind::Number
             }

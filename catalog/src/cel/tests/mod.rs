@@ -7,6 +7,7 @@ mod explanations;
 mod functions;
 mod numbers;
 mod operators;
+mod parse;
 
 use contracts::hasura::parse_partly;
 use serde_json::{Value as Json, json};
