@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use runtime::supervise::is_hangup_ignored;
+use runtime::signals::is_hangup_ignored;
 use rustix::{
     io::Errno,
     process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait},

@@ -1,19 +1,21 @@
 //! The tasks of a process: who they are, what happens when one fails, and in which order they end.
 //!
 //! A task that ends unasked is a failure, whatever it returns. On the first failure, or when the process is told to stop,
-//! the phases end one after another, sources before sinks, each task within its budget. A second signal ends the process
-//! at once. A task that fails again and again makes the process unready, with what it fails of and since when.
+//! the phases end one after another, sources before sinks, each task within its budget. A task that fails
+//! again and again makes the process unready, with what it fails of and since when.
+
+mod keep;
 
 use std::{error::Error, fmt, future::Future, pin::Pin, time::Duration};
 
-use jiff::Timestamp;
 use tokio::{
     task::{AbortHandle, Id, JoinError, JoinSet},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::health::{Check, Health};
+use self::keep::keep_running;
+use crate::health::Health;
 
 /// What a task fails with.
 pub type Fault = Box<dyn Error + Send + Sync>;
@@ -274,161 +276,5 @@ impl Running {
             task.abort();
             first.get_or_insert(Failure { task: name, cause: Cause::Overran(budget) });
         }
-    }
-}
-
-/// Runs a task, again after a failure where its policy says so. One that fails again before it has run for long is in
-/// trouble until it has.
-async fn keep_running(mut task: Task, check: Check, shutdown: CancellationToken) -> Result<(), Cause> {
-    let (mut pause, mut trouble) = (None, Trouble::new(check));
-    loop {
-        let begun = Instant::now();
-        let longest = match task.on_failure {
-            OnFailure::Restart { max, .. } => max,
-            OnFailure::Stop => Duration::MAX,
-        };
-        let ended = {
-            let running = run_once(&mut task, shutdown.clone());
-            tokio::pin!(running);
-            match tokio::time::timeout(longest, running.as_mut()).await {
-                Ok(ended) => ended,
-                Err(_) => {
-                    trouble.is_over();
-                    running.await
-                }
-            }
-        };
-        let cause = match ended {
-            Ok(()) if shutdown.is_cancelled() => return Ok(()),
-            Ok(()) => Cause::Ended,
-            Err(cause) => cause,
-        };
-        let OnFailure::Restart { initial, max } = task.on_failure else { return Err(cause) };
-        let is_final = matches!(&cause, Cause::Failed(fault) if (task.is_final)(fault.as_ref()));
-        if is_final || shutdown.is_cancelled() {
-            return Err(cause);
-        }
-        let next = pause.filter(|_| begun.elapsed() <= max).map_or(initial, |pause: Duration| (pause * 2).min(max));
-        pause = Some(next);
-        trouble.add(&cause);
-        tracing::error!(task = task.name, error = %cause, pause = ?next, "a task failed and will be started again");
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            () = tokio::time::sleep(next) => {}
-        }
-    }
-}
-
-/// How many failures in a row are no passing one any more.
-const IN_A_ROW: u32 = 3;
-
-/// The failures of a task since it last ran for long.
-struct Trouble {
-    check: Check,
-    failures: u32,
-    since: Timestamp,
-}
-
-impl Trouble {
-    fn new(check: Check) -> Self {
-        Self { check, failures: 0, since: Timestamp::UNIX_EPOCH }
-    }
-
-    fn add(&mut self, cause: &Cause) {
-        if self.failures == 0 {
-            self.since = Timestamp::now();
-        }
-        self.failures += 1;
-        if self.failures >= IN_A_ROW {
-            let Self { failures, since, .. } = self;
-            let why =
-                format!("it has failed {failures} times since {since:.0} and is started again each time: {cause}");
-            self.check.not_ready(why);
-        }
-    }
-
-    fn is_over(&mut self) {
-        self.failures = 0;
-        self.check.ready();
-    }
-}
-
-/// A task of its own, so that a panic is caught; dropped with whoever waits for it.
-async fn run_once(task: &mut Task, shutdown: CancellationToken) -> Result<(), Cause> {
-    let mut inner = JoinSet::new();
-    inner.spawn((task.run)(shutdown));
-    match inner.join_next().await {
-        Some(Ok(result)) => result.map_err(Cause::Failed),
-        Some(Err(error)) => Err(Cause::Panicked(panic_text(error))),
-        None => Err(Cause::Ended),
-    }
-}
-
-fn panic_text(error: JoinError) -> String {
-    match error.try_into_panic() {
-        Ok(panic) => match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-            (Some(text), _) => (*text).to_owned(),
-            (None, Some(text)) => text.clone(),
-            (None, None) => "without a message".to_owned(),
-        },
-        Err(error) => error.to_string(),
-    }
-}
-
-/// Cancels `stop` on the first SIGTERM, SIGINT or SIGHUP; on the second, does what is to be done `last`, which must take no
-/// time, and ends the process with status 130. SIGHUP is left alone where it was ignored from the start, as `nohup` does.
-///
-/// # Errors
-/// The handlers cannot be installed.
-pub fn stop_on_signals(stop: CancellationToken, last: impl Fn() + Send + 'static) -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
-    tokio::spawn(async move {
-        loop {
-            let hung_up = async {
-                match &mut hangup {
-                    Some(hangup) => hangup.recv().await,
-                    None => std::future::pending().await,
-                }
-            };
-            let name = tokio::select! {
-                Some(()) = term.recv() => "SIGTERM",
-                Some(()) = int.recv() => "SIGINT",
-                Some(()) = hung_up => "SIGHUP",
-                else => return,
-            };
-            if stop.is_cancelled() {
-                tracing::warn!(signal = name, "told to stop again: ending at once");
-                last();
-                std::process::exit(130);
-            }
-            tracing::info!(signal = name, "told to stop; once more ends the process at once");
-            stop.cancel();
-        }
-    });
-    Ok(())
-}
-
-/// Whether whoever started this process wants it to survive the end of its terminal. Where the system does not tell, yes:
-/// then nothing is changed about SIGHUP.
-pub fn is_hangup_ignored() -> bool {
-    std::fs::read_to_string("/proc/self/status").map_or(true, |status| ignores_hangup(&status))
-}
-
-/// `SigIgn:` is a mask in hexadecimal, whose lowest bit is signal 1.
-fn ignores_hangup(status: &str) -> bool {
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nohup_is_read_from_the_mask_of_ignored_signals() {
-        assert!(ignores_hangup("SigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000001\n"));
-        assert!(!ignores_hangup("SigIgn:\t0000000000001000\nSigCgt:\t0000000000000001\n"));
     }
 }

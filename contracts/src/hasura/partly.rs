@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::{Key, parse, print};
+use super::{fields::Key, parse, print};
 use crate::document;
 
 /// What a change and a scheduled body are recognised by, beside `event` and `payload`.

@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-use super::Key;
+use super::fields::Key;
 use crate::document;
 
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -20,7 +20,8 @@ use bus::{Bus, embedded::Embedded};
 use runtime::{
     health::Health,
     listener::Bound,
-    supervise::{Phase, Supervisor, Task, stop_on_signals},
+    signals::stop_on_signals,
+    supervise::{Phase, Supervisor, Task},
     telemetry,
 };
 use tokio_util::sync::CancellationToken;

@@ -19,7 +19,8 @@ use runtime::{
     config::Layers,
     health::{Check, Health},
     listener::Bound,
-    supervise::{Phase, Supervisor, Task, stop_on_signals},
+    signals::stop_on_signals,
+    supervise::{Phase, Supervisor, Task},
     telemetry,
 };
 use tokio_util::sync::CancellationToken;

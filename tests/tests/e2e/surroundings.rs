@@ -123,7 +123,7 @@ async fn an_edit_counts_while_the_log_beside_the_catalog_is_written_to() {
     // Without a pause: the log is never left alone for as long as an editor is waited for.
     dev.counts("others", "other.made").await;
     // Tests that run under `nohup` hand that on.
-    let end = if runtime::supervise::is_hangup_ignored() { Signal::TERM } else { Signal::HUP };
+    let end = if runtime::signals::is_hangup_ignored() { Signal::TERM } else { Signal::HUP };
     assert!(dev.stop(end).await.success(), "the end of a terminal ends it gracefully");
 }
 

@@ -1,0 +1,61 @@
+//! How a process is told to stop.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Cancels `stop` on the first SIGTERM, SIGINT or SIGHUP; on the second, does what is to be done `last`, which must take no
+/// time, and ends the process with status 130. SIGHUP is left alone where it was ignored from the start, as `nohup` does.
+///
+/// # Errors
+/// The handlers cannot be installed.
+pub fn stop_on_signals(stop: CancellationToken, last: impl Fn() + Send + 'static) -> std::io::Result<()> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
+    tokio::spawn(async move {
+        loop {
+            let hung_up = async {
+                match &mut hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let name = tokio::select! {
+                Some(()) = term.recv() => "SIGTERM",
+                Some(()) = int.recv() => "SIGINT",
+                Some(()) = hung_up => "SIGHUP",
+                else => return,
+            };
+            if stop.is_cancelled() {
+                tracing::warn!(signal = name, "told to stop again: ending at once");
+                last();
+                std::process::exit(130);
+            }
+            tracing::info!(signal = name, "told to stop; once more ends the process at once");
+            stop.cancel();
+        }
+    });
+    Ok(())
+}
+
+/// Whether whoever started this process wants it to survive the end of its terminal. Where the system does not tell, yes:
+/// then nothing is changed about SIGHUP.
+pub fn is_hangup_ignored() -> bool {
+    std::fs::read_to_string("/proc/self/status").map_or(true, |status| ignores_hangup(&status))
+}
+
+/// `SigIgn:` is a mask in hexadecimal, whose lowest bit is signal 1.
+fn ignores_hangup(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nohup_is_read_from_the_mask_of_ignored_signals() {
+        assert!(ignores_hangup("SigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000001\n"));
+        assert!(!ignores_hangup("SigIgn:\t0000000000001000\nSigCgt:\t0000000000000001\n"));
+    }
+}
