@@ -145,6 +145,15 @@ fn a_value_that_is_refused_is_told_with_its_setting_its_place_and_what_it_may_be
 }
 
 #[test]
+fn a_text_of_a_variable_or_a_flag_may_look_like_a_number() {
+    for text in ["2024", "1.5", "true", "-7"] {
+        let env = [("HERALD__RESULTS__PATH".to_owned(), text.to_owned())];
+        let config = Config::load(Layers::new(DEFAULTS).env(env).flag("--data", "data", text)).expect(text);
+        assert_eq!((config.data.to_str(), config.results.path.to_str()), (Some(text), Some(text)));
+    }
+}
+
+#[test]
 fn what_is_no_folder_is_not_taken_for_one_and_what_is_no_file_neither() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |data: &str, results: &str| {

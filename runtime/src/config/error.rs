@@ -78,6 +78,11 @@ pub(super) fn wants_a_word(error: &figment::Error) -> bool {
     matches!(&error.kind, Kind::InvalidType(_, expected) if expected.to_string().starts_with("enum"))
 }
 
+/// Whether a text is wanted, and the value is none.
+pub(super) fn wants_a_text(error: &figment::Error) -> bool {
+    matches!(&error.kind, Kind::InvalidType(_, expected) if matches!(expected.to_string().as_str(), "a string" | "path string"))
+}
+
 /// The whole key that means nothing, if that is what is wrong.
 pub(super) fn unknown_key(error: &figment::Error) -> Option<Vec<String>> {
     let Kind::UnknownField(name, _) = &error.kind else { return None };

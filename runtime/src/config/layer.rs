@@ -81,17 +81,16 @@ impl Layer {
     pub(super) fn show(&mut self, key: &[String]) -> bool {
         let Some((dict, last)) = self.around(key) else { return false };
         let Some(value) = dict.get_mut(last) else { return false };
-        let shown = match value {
-            Value::Dict(..) => "a table".to_owned(),
-            Value::Array(..) => "a list".to_owned(),
-            Value::Bool(_, value) => value.to_string(),
-            Value::Num(_, number) => {
-                number.to_i128().map_or_else(|| "a number".to_owned(), |number| number.to_string())
-            }
-            _ => "a text".to_owned(),
-        };
-        *value = Value::from(shown);
+        *value = Value::from(shown(value));
         true
+    }
+
+    /// Takes a number or a truth value of a variable or a flag for the text that it was written as; tells whether it was one.
+    pub(super) fn take_as_text(&mut self, key: &[String]) -> bool {
+        let is_file = !self.text.is_empty();
+        let is_text =
+            |(dict, last): (&mut Dict, &str)| matches!(dict.get(last), Some(Value::Num(..) | Value::Bool(..)));
+        !is_file && self.around(key).is_some_and(is_text) && self.show(key)
     }
 
     /// What a key is in, and its own name there.
@@ -126,6 +125,19 @@ impl Provider for &Layer {
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         Ok(Map::from([(Profile::Default, self.values.clone())]))
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Dict(..) => "a table".to_owned(),
+        Value::Array(..) => "a list".to_owned(),
+        Value::Bool(_, value) => value.to_string(),
+        Value::Num(_, number) => number.to_i128().map_or_else(
+            || number.to_f64().map_or_else(|| "a number".to_owned(), |number| number.to_string()),
+            |number| number.to_string(),
+        ),
+        _ => "a text".to_owned(),
     }
 }
 

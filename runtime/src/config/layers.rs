@@ -12,7 +12,7 @@ use figment::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    error::{ConfigError, translate, unknown_key, wants_a_word},
+    error::{ConfigError, translate, unknown_key, wants_a_text, wants_a_word},
     layer::{Layer, scalar, variable},
 };
 
@@ -98,7 +98,12 @@ pub fn load<C: DeserializeOwned>(layers: Layers) -> Result<C, ConfigError> {
             Ok(config) => return ConfigError::of(wrong).map_or(Ok(config), Err),
             Err(error) => error,
         };
-        if wants_a_word(&error) && replace_by_a_text(&mut stack, &error.path) {
+        // `--data 2024` is a path like any other.
+        if wants_a_text(&error) && any(&mut stack, |layer| layer.take_as_text(&error.path)) {
+            continue;
+        }
+        // Of a text that is none of a few words serde says which these are, and of other values not.
+        if wants_a_word(&error) && any(&mut stack, |layer| layer.show(&error.path)) {
             continue;
         }
         let mut key = unknown_key(&error).unwrap_or_else(|| error.path.clone());
@@ -108,7 +113,7 @@ pub fn load<C: DeserializeOwned>(layers: Layers) -> Result<C, ConfigError> {
         let mut removed = false;
         while !removed && !key.is_empty() {
             // From each of them.
-            removed = stack.iter_mut().skip(1).filter_map(|layer| layer.remove(&key).then_some(())).count() > 0;
+            removed = any(&mut stack, |layer| layer.remove(&key));
             key.pop();
         }
         if !removed && let Some(error) = ConfigError::of(std::mem::take(&mut wrong)) {
@@ -117,10 +122,9 @@ pub fn load<C: DeserializeOwned>(layers: Layers) -> Result<C, ConfigError> {
     }
 }
 
-/// Of a text that is none of a few words serde says which these are, and of other values not.
-fn replace_by_a_text(stack: &mut [Layer], key: &[String]) -> bool {
-    let of_others = stack.iter_mut().skip(1);
-    of_others.filter_map(|layer| layer.show(key).then_some(())).count() > 0
+/// Changes each layer but the defaults; tells whether one was changed.
+fn any(stack: &mut [Layer], change: impl Fn(&mut Layer) -> bool) -> bool {
+    stack.iter_mut().skip(1).filter_map(|layer| change(layer).then_some(())).count() > 0
 }
 
 /// Finds single values where the defaults have a group of settings.
