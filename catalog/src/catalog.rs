@@ -9,11 +9,12 @@ use contracts::{
 use serde_json::Value;
 
 use crate::{
-    cel::Columns,
-    change::{Operation, place},
+    cel::{Columns, Opening},
+    change::{Change, Operation, place},
     detector::Tables,
     event::Event,
     files,
+    glance::{self, Glance},
     job::Job,
     report::Report,
     sources::Sources,
@@ -54,6 +55,8 @@ pub struct Catalog {
     all_tables: ByOperation,
     /// What conditions, data and keys can look at.
     columns: Columns,
+    /// What several conditions begin with.
+    openings: Vec<Opening>,
 }
 
 /// Another event has this name already.
@@ -91,6 +94,7 @@ impl Catalog {
         self.all_tables = ByOperation::default();
         self.columns = Columns::none();
         self.events.iter().for_each(|event| event.columns(&mut self.columns));
+        self.openings = glance::share(&mut self.events);
         for (at, event) in self.events.iter().enumerate() {
             let Some(selector) = event.selector() else { continue };
             let note = |places: &mut ByOperation| {
@@ -128,6 +132,11 @@ impl Catalog {
             let wanted = event.selector().and_then(|selector| selector.source.as_deref());
             wanted.is_none_or(|wanted| wanted == source)
         })
+    }
+
+    /// A quick look at a change, before its events are evaluated one by one.
+    pub fn glance<'c>(&'c self, change: &'c Change<'c>) -> Glance<'c> {
+        Glance::new(&self.openings, change)
     }
 
     /// Parses a body as far as its events can look at it: columns that no condition, data or key names are left out. Returns

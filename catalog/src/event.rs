@@ -117,6 +117,8 @@ pub struct Event {
     pub(crate) topic: Arc<str>,
     pub(crate) description: Option<String>,
     pub(crate) detect: Detect,
+    /// What its condition begins with and others do, too: see [`Glance`](crate::Glance).
+    pub(crate) openings: Vec<usize>,
     pub(crate) key: Vec<Expression>,
     pub(crate) schema: Option<Value>,
     pub(crate) sample: Option<Value>,
@@ -140,6 +142,7 @@ impl Event {
             name,
             description: None,
             detect,
+            openings: Vec::new(),
             key: Vec::new(),
             schema: None,
             sample: None,

@@ -186,8 +186,9 @@ pub fn parse(body: &[u8]) -> Result<Value, serde_json::Error> {
 
 /// The body with the names of its session variables in lower case; of two that differ only in case the last counts.
 fn with_lower_case_session(mut body: Value) -> Value {
-    for event in ["/event", "/payload/event"] {
-        let variables = body.pointer_mut(event).and_then(|event| event.get_mut("session_variables"));
+    for is_wrapped in [false, true] {
+        let inner = if is_wrapped { body.get_mut("payload") } else { Some(&mut body) };
+        let variables = inner.and_then(|inner| inner.get_mut("event")?.get_mut("session_variables"));
         if let Some(Value::Object(variables)) = variables
             && variables.keys().any(|name| name.bytes().any(|b| b.is_ascii_uppercase()))
         {

@@ -151,7 +151,12 @@ impl Decider<'_> {
 
     fn detect(&self, input: &Input<'_>, origin: Origin, change: &Change<'_>, decision: &mut Decision) {
         let mut found = Found::new(origin, self.number);
+        let mut glance = self.catalog.glance(change);
         for event in self.catalog.candidates(change.source(), change.schema(), change.table(), change.operation()) {
+            if glance.rules_out(event) {
+                found.undetected(event);
+                continue;
+            }
             // Once there is no room for an event, there is none for the others: their data are not made.
             let verdict = if found.is_full() { event.refuses(change) } else { Some(event.evaluate(change)) };
             let made = match verdict {

@@ -22,6 +22,7 @@ mod literal;
 mod macros;
 mod node;
 mod number;
+mod opening;
 mod parse;
 mod resolve;
 mod scan;
@@ -44,6 +45,7 @@ pub use budget::{MAX_DATA, MAX_KEY, MAX_STEPS, NoRoom, Room};
 pub(crate) use columns::Columns;
 pub(crate) use convert::length;
 pub use explain::Effort;
+pub(crate) use opening::Opening;
 pub(crate) use scan::{Kind as TokenKind, Scanner, scan};
 pub(crate) use suggest::closest;
 

@@ -16,6 +16,8 @@ use crate::document;
 const OF_BODY: [&str; 5] = ["table", "trigger", "scheduled_time", "action", "name"];
 /// What is read of `event`, beside `data`.
 const OF_EVENT: [&str; 2] = ["op", "session_variables"];
+/// How many columns a row often has.
+const COLUMNS: usize = 16;
 
 /// The rows of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +161,9 @@ impl<'de> Visitor<'de> for Object<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Read, A::Error> {
         let mut out = Map::new();
         let mut hashes = Hashes::default();
+        if matches!(self.part, Part::Row(_)) {
+            hashes.members.reserve(COLUMNS);
+        }
         while let Some(Key(key)) = members.next_key()? {
             // With `arbitrary_precision` a number that is no integer comes as an object with one member of such a name.
             if key.starts_with("$serde_json::") {

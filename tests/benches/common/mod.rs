@@ -30,21 +30,38 @@ pub(crate) fn ten_rules() -> Catalog {
     outcome.catalog.unwrap_or_else(|| panic!("{}", outcome.report))
 }
 
-/// Fifty events on `moves`, none of which the example's body is.
+/// Fifty events on `moves`, none of which the example's body is: five kinds of conditions, ten of each, that begin alike.
 pub(crate) fn fifty_rules() -> Catalog {
-    let conditions = [
-        "became(\"status\", \"delivered\")",
-        "became(\"cancel_status\", \"approved\")",
-        "changed(\"price\") && new.price > 1000",
-        "new.status in [\"lost\", \"stolen\"]",
-        "new.customer_id == 4711 && op == \"UPDATE\"",
-    ];
+    fifty(|index| {
+        let conditions = [
+            "became(\"status\", \"delivered\")",
+            "became(\"cancel_status\", \"approved\")",
+            "changed(\"price\") && new.price > 1000",
+            "new.status in [\"lost\", \"stolen\"]",
+            "new.customer_id == 4711 && op == \"UPDATE\"",
+        ];
+        format!("{} && new.id != {index}", conditions[index % conditions.len()])
+    })
+}
+
+/// The same of which each wants something else, so that no two begin alike.
+pub(crate) fn fifty_others() -> Catalog {
+    fifty(|index| match index % 5 {
+        0 => format!("became(\"status\", \"delivered {index}\")"),
+        1 => format!("became(\"cancel_status\", \"approved {index}\")"),
+        2 => format!("changed(\"price\") && new.price > {}", 1000 + index),
+        3 => format!("new.status in [\"lost {index}\", \"stolen {index}\"]"),
+        _ => format!("new.customer_id == {} && op == \"UPDATE\"", 4711 + index),
+    })
+}
+
+fn fifty(when: impl Fn(usize) -> String) -> Catalog {
     let files = (0..50).map(|index| {
         let text = format!(
-            "from: {{ table: public.moves, operations: [update] }}\nwhen: |\n  {} && new.id != {index}\n\
+            "from: {{ table: public.moves, operations: [update] }}\nwhen: |\n  {}\n\
              data: {{ moveId: new.id, customerId: new.customer_id, at: new.updated_at }}\nkey: data.moveId\n\
              sample: {{ moveId: 1 }}\njobs:\n  - id: note\n    log: {{}}\n",
-            conditions[index % conditions.len()]
+            when(index)
         );
         (format!("events/move.rule-{index}.yaml"), text)
     });
