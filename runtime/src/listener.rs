@@ -274,7 +274,7 @@ mod tests {
 
     use super::*;
 
-    const PART: usize = 4 * 1024;
+    const PART: usize = 32 * 1024;
 
     /// An answer without end, in parts, and how much of it was asked for.
     struct Endless(Arc<AtomicUsize>);
