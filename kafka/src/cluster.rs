@@ -20,10 +20,9 @@ use rdkafka::{
 use tokio::sync::watch;
 
 use crate::{
-    GroupMember, OpenError,
     client::{Client, QUESTION, Quiet, UNUSABLE, configured, reading, strict},
     codec::{self, Names},
-    config::Config,
+    config::{Config, OpenError},
     reach::Reach,
 };
 use bus::{Error, GroupInfo, Offset, Start, Topic, TopicPartition};
@@ -54,6 +53,26 @@ struct Answers {
     last: Instant,
     /// Since when they have, without a question in vain.
     since: Option<Instant>,
+}
+
+/// One member of a consumer group, as the broker knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupMember {
+    /// The Herald instance, if it is one with our prefix.
+    pub instance: Option<String>,
+    /// What its client calls itself.
+    pub client_id: String,
+    /// Where it connects from.
+    pub host: String,
+}
+
+impl GroupMember {
+    fn of(prefix: &str, client_id: &str, host: &str) -> Self {
+        // As `client::client_id` writes it: the prefix, the role, the instance.
+        let rest = client_id.strip_prefix(prefix);
+        let instance = rest.and_then(|rest| rest.split_once('.')).map(|(_, instance)| instance.to_owned());
+        Self { instance, client_id: client_id.to_owned(), host: host.trim_start_matches('/').to_owned() }
+    }
 }
 
 /// A lock that is only ever held for moments; a panic elsewhere leaves plain data behind.

@@ -4,6 +4,7 @@
 mod blame;
 mod possible;
 mod queue;
+mod request;
 
 use std::{
     sync::{
@@ -20,16 +21,16 @@ use tokio::sync::oneshot;
 
 use self::{
     blame::{attributed, position_failed},
-    possible::Possible,
-    queue::{failed, next_batch},
+    queue::next_batch,
+    request::{Attempt, BACK_OFF, Possible, Request, answer, done, failed, left, lost, still_ours},
 };
 use crate::{
     closed::Closed,
     cluster::Cluster,
     config::Config,
     flight::Fault,
-    member::Shared,
     publish::{BATCH, place},
+    shared::Shared,
     transaction::{Failure, Positions, Transactor},
 };
 use bus::{Committed, Error, Outgoing, Partition, Share};
@@ -37,24 +38,10 @@ use bus::{Committed, Error, Outgoing, Partition, Share};
 /// How many members' positions one transaction carries at most: each takes two round trips, one after another, and all of
 /// them must fit into the transaction's timeout.
 const MEMBERS: usize = 32;
-/// How long after a failure it is tried again, at first and at most.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 /// Who commits, in what is said of those who reach no broker.
 const WHO: &str = "committing";
 /// How many outputs are not freed in passing.
 const MANY: usize = 1000;
-
-/// What a member wants committed.
-struct Request {
-    member: Arc<Shared>,
-    shares: Vec<Share>,
-    committed: Committed,
-    /// How often it has failed by itself.
-    failures: u32,
-    /// Not tried again before this.
-    due: Instant,
-    reply: oneshot::Sender<Result<Committed, Error>>,
-}
 
 /// The way to the thread, which ends when the last of these is dropped.
 #[derive(Clone)]
@@ -123,18 +110,6 @@ struct Work {
     /// How long to wait after the next failure that is nobody's own.
     wait: Duration,
     closed: Closed,
-}
-
-/// What became of an attempt.
-enum Attempt {
-    Done,
-    /// Nothing counts, and it is nobody's own fault.
-    Again,
-    /// Nothing counts, because of these requests, by number; the others are tried again at once.
-    Aside(Vec<usize>),
-    /// Nothing counts, and what is to blame has been refused or noted.
-    Blamed,
-    Lost,
 }
 
 impl Work {
@@ -318,38 +293,4 @@ impl Work {
 /// The positions of each request; none when one of its shares is no longer ours.
 fn positions(batch: &[Request]) -> Option<Vec<Positions>> {
     batch.iter().map(|request| request.member.positions(&request.shares)).collect()
-}
-
-/// Leaves out what is no longer ours; a request of which nothing is left is answered.
-fn still_ours(mut request: Request) -> Option<Request> {
-    let gone: Vec<Share> = request.shares.extract_if(.., |share| !request.member.owns(share)).collect();
-    request.committed.left_out.extend(gone.iter().map(Share::assigned));
-    left(request)
-}
-
-/// The request, if anything is left of it; else it is answered.
-fn left(request: Request) -> Option<Request> {
-    if request.shares.is_empty() {
-        done(request);
-        return None;
-    }
-    Some(request)
-}
-
-/// Answers; what was committed is returned.
-fn done(mut request: Request) -> Vec<Share> {
-    let (shares, committed) = (std::mem::take(&mut request.shares), std::mem::take(&mut request.committed));
-    answer(request, Ok(committed));
-    shares
-}
-
-fn lost(mut request: Request) {
-    request.committed.lost = request.shares.drain(..).map(|share| share.assigned()).collect();
-    request.member.expel(request.committed.lost.iter().map(|(partition, _)| partition.clone()).collect());
-    done(request);
-}
-
-fn answer(request: Request, outcome: Result<Committed, Error>) {
-    // Who no longer waits has dropped its member.
-    let _ = request.reply.send(outcome);
 }

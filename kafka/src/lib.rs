@@ -8,6 +8,7 @@
 //!
 //! Partitions are chosen by us (`contracts::topics::partition_of`), as on every bus.
 
+mod astray;
 pub mod client;
 mod closed;
 mod cluster;
@@ -15,20 +16,25 @@ pub mod codec;
 mod commit;
 mod config;
 mod consume;
+mod context;
 mod flight;
 mod lag;
 pub mod layout;
 mod member;
 mod outbox;
+mod partitions;
 mod position;
+mod process;
 mod publish;
 mod reach;
 mod read;
+mod shared;
 mod slots;
 mod starts;
 mod task;
 mod transaction;
 mod verdict;
+mod vigil;
 mod watch;
 
 use std::{
@@ -40,20 +46,13 @@ use std::{
 use contracts::outcomes::BoxFuture;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use cluster::{blocking, lock};
-pub use config::{Config, OWNED};
+pub use cluster::{GroupMember, blocking, lock};
+pub use config::{Config, OWNED, OpenError};
 pub use reach::Reach;
 
 use crate::{
-    cluster::Cluster,
-    commit::Committer,
-    lag::Lags,
-    member::{KafkaMember, Process},
-    publish::Publisher,
-    read::Readers,
-    slots::Slots,
-    starts::Starts,
-    watch::Watch,
+    cluster::Cluster, commit::Committer, lag::Lags, member::KafkaMember, process::Process, publish::Publisher,
+    read::Readers, slots::Slots, starts::Starts, watch::Watch,
 };
 use bus::{
     Bus, Error, GroupInfo, Lag, Member, Offset, Outgoing, PublishError, Record, Spot, Start, Subscription, Topic,
@@ -64,40 +63,6 @@ use bus::{
 const REFRESH: Duration = Duration::from_secs(5);
 /// How soon after it was not answered.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// Why the bus could not be set up. No broker is needed for it.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The configuration cannot be used.
-    #[error("the configuration of Kafka cannot be used: {0}")]
-    Config(String),
-}
-
-impl OpenError {
-    fn of(error: rdkafka::error::KafkaError) -> Self {
-        Self::Config(error.to_string())
-    }
-}
-
-/// One member of a consumer group, as the broker knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupMember {
-    /// The Herald instance, if it is one with our prefix.
-    pub instance: Option<String>,
-    /// What its client calls itself.
-    pub client_id: String,
-    /// Where it connects from.
-    pub host: String,
-}
-
-impl GroupMember {
-    fn of(prefix: &str, client_id: &str, host: &str) -> Self {
-        // As `client::client_id` writes it: the prefix, the role, the instance.
-        let rest = client_id.strip_prefix(prefix);
-        let instance = rest.and_then(|rest| rest.split_once('.')).map(|(_, instance)| instance.to_owned());
-        Self { instance, client_id: client_id.to_owned(), host: host.trim_start_matches('/').to_owned() }
-    }
-}
 
 /// A bus on Kafka.
 pub struct Kafka {

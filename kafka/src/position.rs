@@ -14,8 +14,9 @@ use rdkafka::{
 use crate::{
     cluster::{Cluster, add, blocking, unavailable},
     codec::{self, Names},
-    consume::Rebalances,
-    member::Shared,
+    context::Rebalances,
+    partitions::Fetched,
+    shared::Shared,
 };
 use bus::{Begin, Error, Note, Position, Start, TopicPartition};
 
@@ -23,15 +24,6 @@ use bus::{Begin, Error, Note, Position, Start, TopicPartition};
 const QUESTION: Duration = Duration::from_secs(2);
 /// How soon it is asked again.
 const AGAIN: Duration = Duration::from_millis(20);
-
-/// A partition, and where its group stands in it.
-#[derive(Debug, Clone)]
-pub(crate) struct Fetched {
-    pub(crate) at: TopicPartition,
-    pub(crate) position: Position,
-    /// It is to be committed before the partition is announced: the group has none there.
-    pub(crate) is_first: bool,
-}
 
 /// What is committed for a partition; none if nothing is.
 type Committed = (TopicPartition, Option<Position>);

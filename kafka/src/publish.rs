@@ -17,11 +17,10 @@ use rdkafka::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
-    OpenError,
     client::{Client, QUESTION, configured, retire},
     cluster::{Cluster, blocking, unavailable},
     codec::{self, Names},
-    config::Config,
+    config::{Config, OpenError},
     flight::{Fault, Flight, Tower},
     reach::Reach,
     verdict::{self, Verdict},

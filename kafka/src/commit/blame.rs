@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::{Attempt, Request, Work};
+use super::{
+    Work,
+    request::{Attempt, Request},
+};
 use crate::{
     flight::Fault,
     publish::can_shrink,

@@ -1,17 +1,11 @@
 //! What of a request can be tried at all, as far as that is known beforehand.
 
-use super::{Request, Work, left, queue::failed};
+use super::{
+    Work,
+    request::{Possible, Request, failed, left},
+};
 use crate::closed::Found;
 use bus::{MAX_RECORD, Outgoing, Partition, Refusal, RefusedShare};
-
-/// Whether a request can be tried.
-pub(super) enum Possible {
-    Yes(Request),
-    /// Something that it needs is missing, which may pass.
-    NotYet(Request),
-    /// Nothing of it was left to commit.
-    Answered,
-}
 
 /// A topic is not there, which may pass.
 struct Missing;

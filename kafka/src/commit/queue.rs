@@ -1,14 +1,12 @@
 //! The requests that wait for a transaction, and which of them the next one carries.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{BACK_OFF, Request};
+use super::request::Request;
 use bus::Outgoing;
 
 /// About how many bytes of outputs one transaction carries at most.
 const TRANSACTION_BYTES: usize = 32 * 1024 * 1024;
-/// How often the wait is doubled for a request that fails by itself: each try writes what it then aborts.
-const DOUBLINGS: u32 = 6;
 
 /// What decides whether something is in the next transaction.
 pub(super) trait Waiting {
@@ -52,20 +50,10 @@ pub(super) fn next_batch<W: Waiting>(waiting: &mut Vec<W>, most: usize, now: Ins
     taken.collect()
 }
 
-/// A request that has failed by itself once more: it waits longer each time.
-pub(super) fn failed(mut request: Request) -> Request {
-    request.due = Instant::now() + back_off(request.failures);
-    request.failures += 1;
-    request
-}
-
-/// How long the first wait is; each next one is twice as long, up to a limit.
-fn back_off(failures: u32) -> Duration {
-    BACK_OFF.0 * 2_u32.pow(failures.min(DOUBLINGS))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]

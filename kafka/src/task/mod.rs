@@ -1,15 +1,12 @@
 //! What a member's task knows, and the loop that it is. See [`super::consume`].
 
-mod astray;
-mod group;
+mod doubts;
+mod effects;
 mod poll;
 mod replace;
-#[cfg(test)]
-mod tests;
-mod vigil;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,46 +18,23 @@ use rdkafka::{
 };
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-pub(crate) use self::{
-    astray::Astray,
-    vigil::{Asked, Vigil},
-};
 use crate::{
+    astray::{Astray, Places},
     cluster::{Cluster, Known, add, blocking, lock},
     codec,
     commit::Committer,
     config::Config,
     consume,
-    member::{Command, Process, Shared},
-    position::Fetched,
+    partitions::{Fetched, Partitions},
+    process::Process,
+    shared::{Command, Shared},
     slots::Slot,
+    vigil::{Asked, Vigil},
 };
-use bus::{Delivery, Generation, Offset, Subscription, Topic, TopicPartition};
+use bus::{Generation, Offset, Subscription, Topic, TopicPartition};
 
 /// How often what nothing wakes us for is looked at.
 const TICK: Duration = Duration::from_secs(1);
-
-/// One partition that the group gave us.
-struct Part {
-    generation: Generation,
-    /// Under which membership the group gave it to us.
-    membership: u64,
-    /// What the stage may be told of: its position is known.
-    announced: bool,
-    /// The next offset to deliver, once it is open.
-    next: Option<Offset>,
-    /// Whether librdkafka was told to pause it.
-    stopped: bool,
-}
-
-/// What is being taken from us.
-struct Revocation {
-    partitions: Vec<TopicPartition>,
-    left: HashSet<TopicPartition>,
-    deadline: Instant,
-    /// Because our subscription changed, not because of others.
-    given_up: bool,
-}
 
 /// Positions that were found for an assignment.
 type Found = (Generation, Vec<Fetched>);
@@ -80,20 +54,13 @@ pub(crate) struct Task {
     wanted: Subscription,
     subscribed: Vec<Topic>,
     topics: HashMap<String, Topic>,
-    parts: HashMap<TopicPartition, Part>,
-    revocation: Option<Revocation>,
-    advice: HashMap<TopicPartition, Offset>,
     advised: Option<Instant>,
-    /// Everything is stopped, because the stage takes nothing.
-    choked: bool,
-    /// What librdkafka was told not to fetch. It still knows when it is assigned the same partition anew.
-    halted: HashSet<TopicPartition>,
     /// When consumers that had met no outage were fenced.
     fenced: Vec<Instant>,
     vigil: Vigil,
     asked: (mpsc::UnboundedSender<Asked>, mpsc::UnboundedReceiver<Asked>),
     astray: Astray,
-    places: (mpsc::UnboundedSender<astray::Places>, mpsc::UnboundedReceiver<astray::Places>),
+    places: (mpsc::UnboundedSender<Places>, mpsc::UnboundedReceiver<Places>),
     said: Vec<RDKafkaErrorCode>,
 }
 
@@ -121,12 +88,7 @@ impl Task {
             wanted,
             subscribed: Vec::new(),
             topics: HashMap::new(),
-            parts: HashMap::new(),
-            revocation: None,
-            advice: HashMap::new(),
             advised: None,
-            choked: false,
-            halted: HashSet::new(),
             fenced: Vec::new(),
             vigil: Vigil::new(Instant::now()),
             asked: mpsc::unbounded_channel(),
@@ -143,10 +105,10 @@ impl Task {
         let room = self.shared.outbox.room.clone();
         let left = 'life: loop {
             let full = !self.shared.outbox.has_room();
-            if self.choked && !full {
-                self.unchoke();
+            if !full {
+                self.with(Partitions::unchoke);
             }
-            let deadline = self.revocation.as_ref().map_or(tick, |revocation| tick.min(revocation.deadline));
+            let deadline = lock(&self.shared.partitions).deadline().map_or(tick, |deadline| tick.min(deadline));
             tokio::select! {
                 biased;
                 command = self.inbox.recv() => {
@@ -159,7 +121,9 @@ impl Task {
                         next = self.obey(command);
                     }
                 }
-                Some((generation, found)) = self.found.1.recv() => self.announce(generation, found),
+                Some((generation, found)) = self.found.1.recv() => {
+                    self.with(|partitions| partitions.found(generation, found));
+                }
                 Some(asked) = self.asked.1.recv() => self.told(asked).await,
                 Some(places) = self.places.1.recv() => self.found_astray(places),
                 Ok(()) = self.known.changed() => self.resubscribe().await,
@@ -185,7 +149,7 @@ impl Task {
 
     async fn leave(mut self, left: Option<oneshot::Sender<()>>) {
         self.cluster.reach().found(&self.name());
-        lock(&self.shared.owned).clear();
+        self.shared.end();
         self.advise();
         let (consumer, slot) = (self.shared.consumer(), self.slot);
         let closed = blocking(move || {
@@ -209,28 +173,19 @@ impl Task {
             Command::Open(at, generation, from) => return self.open_all((at, generation, from)),
             // Ends the task before it comes here.
             Command::Leave(_) => {}
-            Command::Resume(at) => self.resume(&at),
+            Command::Resume(at) => self.with(|partitions| partitions.resume(&at)),
             Command::Subscribe(to) => {
                 self.wanted = to;
                 self.known.mark_changed();
             }
             Command::Advise(at, next) => {
-                self.advice.insert(at, next);
+                lock(&self.shared.partitions).advise(&at, next);
                 if self.advised.is_none_or(|at| at.elapsed() > TICK / 2) {
                     self.advise();
                 }
             }
-            Command::Release(partitions) => {
-                if let Some(revocation) = &mut self.revocation {
-                    partitions.iter().for_each(|at| {
-                        revocation.left.remove(at);
-                    });
-                    if revocation.left.is_empty() {
-                        self.let_go();
-                    }
-                }
-            }
-            Command::Expel(partitions) => self.expel(partitions),
+            Command::Release(which) => self.with(|partitions| partitions.released(&which)),
+            Command::Expel => self.with(Partitions::expel),
         }
         None
     }
@@ -247,65 +202,18 @@ impl Task {
                 }
             }
         }
-        let (mut again, mut opened) = (Vec::new(), HashMap::with_capacity(all.len()));
-        for (at, generation, from) in all {
-            let ours = |part: &&mut Part| part.generation == generation && part.announced;
-            let Some(part) = self.parts.get_mut(&at).filter(ours) else { continue };
-            if part.next.is_some() && !opened.contains_key(&at) {
-                again.push(at.clone());
-            }
-            (part.next, part.stopped) = (Some(from), false);
-            self.shared.outbox.open(&at, generation);
-            self.topics.entry(self.shared.names.outer(at.topic.as_str())).or_insert_with(|| at.topic.clone());
-            opened.insert(at, from);
-        }
-        let consumer = self.shared.consumer();
-        if !again.is_empty() {
-            consumer.context().unassign(&consumer, &again);
-        }
-        let halted: Vec<TopicPartition> = opened.keys().filter(|at| self.halted.contains(*at)).cloned().collect();
-        if !halted.is_empty() {
-            self.flow(&halted, true);
-        }
-        if let Err(error) = consumer.context().assign(&consumer, &opened) {
-            // Some are being taken from us: that is told next.
-            tracing::debug!(%error, "partitions could not be opened");
-        }
+        self.with(|partitions| partitions.open(all));
         next
     }
 
-    fn resume(&mut self, at: &TopicPartition) {
-        if let Some(part) = self.parts.get_mut(at).filter(|part| part.stopped) {
-            part.stopped = false;
-            self.flow(std::slice::from_ref(at), true);
-        }
-    }
-
-    /// Tells librdkafka to fetch partitions, or not to.
-    fn flow(&mut self, partitions: &[TopicPartition], on: bool) {
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for at in partitions {
-            if on {
-                self.halted.remove(at);
-            } else {
-                self.halted.insert(at.clone());
-            }
-            list.add_partition(&self.shared.names.outer(at.topic.as_str()), at.partition.0.cast_signed());
-        }
-        let consumer = self.shared.consumer();
-        let done = if on { consumer.resume(&list) } else { consumer.pause(&list) };
-        if let Err(error) = done {
-            tracing::debug!(%error, "a partition was gone before it was paused or resumed");
-        }
-    }
-
     fn advise(&mut self) {
+        let advice = lock(&self.shared.partitions).advice();
+        if advice.is_empty() {
+            return;
+        }
         self.advised = Some(Instant::now());
-        let mut list = TopicPartitionList::with_capacity(self.advice.len());
-        for (at, next) in self.advice.drain() {
-            if !self.parts.contains_key(&at) {
-                continue;
-            }
+        let mut list = TopicPartitionList::with_capacity(advice.len());
+        for (at, next) in advice {
             if let Err(error) = add(&mut list, &self.shared.names, &at, RawOffset::Offset(codec::raw(next))) {
                 tracing::debug!(partition = %at, %error, "a position could not be advised");
             }
@@ -317,22 +225,13 @@ impl Task {
         }
     }
 
-    fn expel(&mut self, partitions: Vec<TopicPartition>) {
-        let ours: Vec<TopicPartition> = partitions.into_iter().filter(|at| self.parts.contains_key(at)).collect();
-        if ours.is_empty() {
-            return;
-        }
-        let membership = ours.iter().filter_map(|at| self.parts.get(at)).map(|part| part.membership).min();
-        let announced = |at: &&TopicPartition| self.parts.get(at).is_some_and(|part| part.announced);
-        let told: Vec<TopicPartition> = ours.iter().filter(announced).cloned().collect();
-        self.drop_parts(&ours);
-        let consumer = self.shared.consumer();
-        consumer.context().unassign(&consumer, &ours);
-        if !told.is_empty() {
-            self.shared.outbox.tell(Delivery::Lost(told));
-        }
-        // The group's assignment stands; only what was committed must be found out.
-        let revoking = self.revocation.as_ref().map(|revocation| revocation.partitions.clone()).unwrap_or_default();
-        self.find(ours.into_iter().filter(|at| !revoking.contains(at)).collect(), membership.unwrap_or_default());
+    /// Tells the partitions something, and does what comes of it.
+    fn with<T>(&mut self, tell: impl FnOnce(&mut Partitions) -> T) -> T {
+        let mut partitions = lock(&self.shared.partitions);
+        let told = tell(&mut partitions);
+        let effects = partitions.effects();
+        drop(partitions);
+        effects.into_iter().for_each(|effect| self.carry_out(effect));
+        told
     }
 }

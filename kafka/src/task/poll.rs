@@ -11,9 +11,11 @@ use rdkafka::{
 
 use super::Task;
 use crate::{
+    cluster::lock,
     codec,
-    consume::{Event, Rebalances},
+    context::{Event, Rebalances},
     outbox::DELIVERY_RECORDS,
+    partitions::Partitions,
 };
 use bus::{Error, Record, TopicPartition};
 
@@ -32,32 +34,19 @@ struct Polled {
 
 impl Task {
     pub(super) fn tick(&mut self, full: bool) {
-        if full && !self.choked {
+        if full {
             // A stage that takes nothing for so long must not keep the group waiting behind its records.
-            self.choked = true;
-            let open = self.open_parts();
-            self.flow(&open, false);
+            self.with(Partitions::choke);
         }
-        if !self.advice.is_empty() {
-            self.advise();
-        }
+        self.advise();
         self.watch_over();
-        let taken = self.revocation.as_ref().is_some_and(|revocation| !revocation.given_up);
-        let lost = taken && self.shared.consumer().assignment_lost();
-        if lost || self.revocation.as_ref().is_some_and(|revocation| revocation.deadline <= Instant::now()) {
-            self.let_go();
+        let partitions = lock(&self.shared.partitions);
+        let (is_taken, deadline) = (partitions.is_taken_from(), partitions.deadline());
+        drop(partitions);
+        let is_lost = is_taken && self.shared.consumer().assignment_lost();
+        if is_lost || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            self.with(Partitions::let_go);
         }
-    }
-
-    pub(super) fn unchoke(&mut self) {
-        self.choked = false;
-        let flowing: Vec<TopicPartition> =
-            self.open_parts().into_iter().filter(|at| self.parts.get(at).is_some_and(|part| !part.stopped)).collect();
-        self.flow(&flowing, true);
-    }
-
-    pub(super) fn open_parts(&self) -> Vec<TopicPartition> {
-        self.parts.iter().filter(|(_, part)| part.next.is_some()).map(|(at, _)| at.clone()).collect()
     }
 
     /// Polls what is there; true if there may be more.
@@ -67,14 +56,7 @@ impl Task {
         if !polled.records.is_empty() {
             self.vigil.heard(Instant::now());
         }
-        for (at, records) in polled.records {
-            if self.shared.outbox.records(&at, records)
-                && let Some(part) = self.parts.get_mut(&at).filter(|part| !part.stopped)
-            {
-                part.stopped = true;
-                self.flow(&[at], false);
-            }
-        }
+        self.deliver(polled.records);
         while let Some(event) = consumer.context().take() {
             match event {
                 // Not a single one, although the group has named us: what we would not notice would double records.
@@ -84,12 +66,14 @@ impl Task {
                 )),
                 Event::Revoked { partitions, lost: true, .. } => self.revoked(partitions, true),
                 Event::Assigned { membership, .. } | Event::Revoked { membership, .. }
-                    if self.was_evicted(membership) =>
+                    if lock(&self.shared.partitions).was_evicted(membership) =>
                 {
                     self.rejoin().await;
                     return true;
                 }
-                Event::Assigned { partitions, membership } => self.assigned(partitions, membership),
+                Event::Assigned { partitions, membership } => {
+                    self.with(|ours| ours.assigned(partitions, membership));
+                }
                 Event::Revoked { partitions, .. } => self.revoked(partitions, false),
             }
         }
@@ -99,7 +83,24 @@ impl Task {
         polled.more
     }
 
-    fn poll(&mut self, consumer: &BaseConsumer<Rebalances>) -> Polled {
+    fn revoked(&mut self, partitions: Vec<TopicPartition>, lost: bool) {
+        let (wanted, deadline) = (self.wanted.topics.clone(), Instant::now() + self.config.revocation);
+        self.with(|ours| ours.revoked(partitions, lost, &wanted, deadline));
+    }
+
+    /// Hands on what was fetched under an assignment that is not over.
+    fn deliver(&mut self, mut fetched: Vec<(TopicPartition, Vec<Record>)>) {
+        let mut partitions = lock(&self.shared.partitions);
+        fetched.iter_mut().for_each(|(at, records)| partitions.take(at, records));
+        drop(partitions);
+        for (at, records) in fetched {
+            if self.shared.outbox.records(&at, records) {
+                self.with(|partitions| partitions.stop(&at));
+            }
+        }
+    }
+
+    fn poll(&self, consumer: &BaseConsumer<Rebalances>) -> Polled {
         let mut polled = Polled { more: true, ..Polled::default() };
         let mut bytes = 0;
         for _ in 0..BURST_RECORDS {
@@ -122,8 +123,7 @@ impl Task {
         polled
     }
 
-    /// A record, if it was fetched under an assignment that is not over.
-    fn take(&mut self, message: &BorrowedMessage<'_>, records: &mut Vec<(TopicPartition, Vec<Record>)>) {
+    fn take(&self, message: &BorrowedMessage<'_>, records: &mut Vec<(TopicPartition, Vec<Record>)>) {
         let Some(topic) = self.topics.get(message.topic()) else { return };
         let partition = message.partition().cast_unsigned();
         // Records come in runs of one partition.
@@ -133,11 +133,7 @@ impl Task {
         if !records.last().is_some_and(goes_on) {
             records.push((TopicPartition::new(topic.clone(), partition), Vec::new()));
         }
-        let Some((at, records)) = records.last_mut() else { return };
-        let Some(next) = self.parts.get_mut(at).and_then(|part| part.next.as_mut()) else { return };
-        let offset = codec::offset(message.offset());
-        if offset >= *next {
-            *next = offset.next();
+        if let Some((_, records)) = records.last_mut() {
             records.push(codec::incoming(topic, message));
         }
     }

@@ -5,8 +5,12 @@ use std::time::{Duration, Instant};
 use rdkafka::{consumer::Consumer as _, error::KafkaError};
 
 use super::{Astray, Task, Vigil};
-use crate::{cluster::blocking, consume};
-use bus::{Delivery, Error, Topic, TopicPartition};
+use crate::{
+    cluster::{blocking, lock},
+    consume,
+    partitions::Partitions,
+};
+use bus::{Error, Topic};
 
 /// How often within [`RELAPSE`] a consumer that has met no outage is fenced before it is another process that does it.
 const FENCED: usize = 3;
@@ -43,7 +47,7 @@ impl Task {
     /// outage that is its own shadow: it asked to join, the answer was lost, and it asked again. One that has met none was fenced by
     /// another process; several times in a row that is for whoever runs us.
     pub(super) async fn replace(&mut self, error: &KafkaError) {
-        self.lose_all();
+        self.with(Partitions::lose_all);
         let (group, instance) = (&self.shared.group, &self.config.instance);
         if self.shared.consumer().context().shaken().is() {
             tracing::info!(
@@ -75,13 +79,10 @@ impl Task {
     /// A consumer that can use none of the brokers, while others can, is replaced.
     pub(super) async fn abandon(&mut self) {
         self.cluster.reach().lost(&self.name(), "its client finds no broker although others do; it gets another one");
-        self.lose_all();
+        self.with(Partitions::lose_all);
         self.renew(false).await;
-    }
-
-    /// Whether what we have was given to us under an earlier membership.
-    pub(super) fn was_evicted(&self, membership: u64) -> bool {
-        self.parts.values().any(|part| part.membership != membership)
+        // Not before it has answered is it said that brokers are found again; that records come does not say so.
+        self.vigil = Vigil::of_successor(Instant::now());
     }
 
     /// The group had evicted us, and took us in again under another name with what we had; librdkafka does not say so when it
@@ -89,19 +90,8 @@ impl Task {
     /// and join anew: until we have it again, they have ended.
     pub(super) async fn rejoin(&mut self) {
         tracing::info!(group = self.shared.group, "this member was evicted from its group; it leaves and joins anew");
-        self.lose_all();
+        self.with(Partitions::lose_all);
         self.renew(true).await;
-    }
-
-    fn lose_all(&mut self) {
-        let lost: Vec<TopicPartition> = self.parts.keys().cloned().collect();
-        let told: Vec<TopicPartition> =
-            self.parts.iter().filter(|(_, part)| part.announced).map(|(at, _)| at.clone()).collect();
-        self.drop_parts(&lost);
-        self.revocation = None;
-        if !told.is_empty() {
-            self.shared.outbox.tell(Delivery::Lost(told));
-        }
     }
 
     /// Goes on with another consumer, after a farewell of the old one where that is still able to.
@@ -121,7 +111,7 @@ impl Task {
                 self.vigil = Vigil::new(Instant::now());
                 self.astray = Astray::default();
                 self.subscribed.clear();
-                self.halted.clear();
+                lock(&self.shared.partitions).renewed();
                 self.known.mark_changed();
                 self.wake.notify_one();
             }

@@ -4,15 +4,12 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer as _;
-
-use super::Task;
 /// After how long without a word a consumer is asked.
 const QUIET: Duration = Duration::from_secs(60);
 /// How long it may fail while others are answered.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long it may take to answer.
-const ANSWER: Duration = Duration::from_secs(2);
+pub(crate) const ANSWER: Duration = Duration::from_secs(2);
 
 /// What is known of one consumer.
 #[derive(Debug)]
@@ -36,6 +33,11 @@ pub(crate) struct Asked {
 impl Vigil {
     pub(crate) fn new(now: Instant) -> Self {
         Self { begun: now, heard: now, failing: None, doubtful: false, asking: false }
+    }
+
+    /// Of a consumer that takes the place of one that found no broker: whether it does is asked at once.
+    pub(crate) fn of_successor(now: Instant) -> Self {
+        Self { doubtful: true, ..Self::new(now) }
     }
 
     /// That something came from a broker.
@@ -82,39 +84,6 @@ impl Vigil {
     }
 }
 
-impl Task {
-    /// Asks the consumer where that is due.
-    pub(super) fn watch_over(&mut self) {
-        let consumer = self.shared.consumer();
-        if consumer.context().doubts() {
-            self.vigil.doubt();
-        }
-        let Some(topic) = self.subscribed.first() else { return };
-        let at = Instant::now();
-        if self.vigil.ask(at, self.cluster.answers_since()) {
-            let (topic, told) = (self.shared.names.outer(topic.as_str()), self.asked.0.clone());
-            tokio::task::spawn_blocking(move || {
-                let answered = consumer.fetch_metadata(Some(&topic), ANSWER).is_ok();
-                // A task that has ended asks no more.
-                let _ = told.send(Asked { at, answered });
-            });
-        }
-    }
-
-    pub(super) async fn told(&mut self, asked: Asked) {
-        if self.vigil.told(&asked, Instant::now(), self.cluster.answers_since()) {
-            self.abandon().await;
-        } else if asked.answered {
-            self.cluster.reach().found(&self.name());
-        }
-    }
-
-    /// Who this member is, in what is said of those who reach no broker.
-    pub(super) fn name(&self) -> String {
-        format!("group {} ({})", self.shared.group, self.slot.number)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,7 +122,9 @@ mod tests {
         vigil.heard(begun + Duration::from_secs(4));
         assert!(!ask(&mut vigil, begun, 5, false, Some(0)));
         assert!(ask(&mut vigil, begun, 9, false, Some(0)));
-        let mut new = Vigil::new(begun + Duration::from_secs(30));
+        let mut new = Vigil::of_successor(begun + Duration::from_secs(30));
+        new.heard(begun + Duration::from_secs(30));
+        assert!(new.ask(begun + Duration::from_secs(31), Some(begun)), "it has been heard of, and not asked");
         let late = Asked { at: begun + Duration::from_secs(29), answered: false };
         assert!(!new.told(&late, begun + Duration::from_secs(60), Some(begun)));
         assert!(new.failing.is_none());

@@ -1,0 +1,14 @@
+//! What all members of a process share.
+
+use std::sync::Arc;
+
+use crate::{cluster::Cluster, commit::Committer, config::Config, starts::Starts};
+
+/// What all members of a process share.
+#[derive(Clone)]
+pub(crate) struct Process {
+    pub(crate) config: Config,
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) starts: Arc<Starts>,
+    pub(crate) committer: Committer,
+}
