@@ -64,7 +64,7 @@ struct Part {
     /// Under which membership the group gave it to us.
     membership: u64,
     phase: Phase,
-    /// Whether the stage was told of it.
+    /// Whether the stage was told of it, and has not given it back.
     is_told: bool,
     /// Nothing of it is fetched, since the stage has paused it.
     is_stopped: bool,
@@ -201,7 +201,7 @@ impl Partitions {
         let (mut assignments, mut first) = (Vec::with_capacity(found.len()), Vec::new());
         for Fetched { at, position, is_first } in found {
             // What is being taken from us is ours no more, and who would be told of it would not be told of its end.
-            if self.revocation.as_ref().is_some_and(|revocation| revocation.partitions.contains(&at)) {
+            if self.is_going(&at) {
                 continue;
             }
             let Some(part) = self.parts.get_mut(&at).filter(|part| part.generation == generation) else { continue };
@@ -270,6 +270,10 @@ impl Partitions {
     pub(crate) fn open(&mut self, all: Vec<(TopicPartition, Generation, Offset)>) {
         let (mut again, mut opened) = (Vec::new(), HashMap::with_capacity(all.len()));
         for (at, generation, from) in all {
+            // What is being taken from us delivers nothing more.
+            if self.is_going(&at) {
+                continue;
+            }
             let ours =
                 |part: &&mut Part| part.generation == generation && matches!(part.phase, Phase::Told | Phase::Open(_));
             let Some(part) = self.parts.get_mut(&at).filter(ours) else { continue };
@@ -353,7 +357,11 @@ impl Partitions {
     pub(crate) fn released(&mut self, partitions: &[TopicPartition]) {
         let Some(revocation) = &mut self.revocation else { return };
         for at in partitions {
-            revocation.left.remove(at);
+            if revocation.left.remove(at)
+                && let Some(part) = self.parts.get_mut(at)
+            {
+                part.is_told = false;
+            }
         }
         if revocation.left.is_empty() {
             self.let_go();
@@ -399,6 +407,11 @@ impl Partitions {
             Phase::Open(next) => Some((at, next, part)),
             _ => None,
         })
+    }
+
+    /// Whether a partition is being taken from us.
+    fn is_going(&self, at: &TopicPartition) -> bool {
+        self.revocation.as_ref().is_some_and(|revocation| revocation.partitions.contains(at))
     }
 
     fn told(&self, of: &[TopicPartition]) -> Vec<TopicPartition> {
