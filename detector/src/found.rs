@@ -13,7 +13,7 @@ use contracts::{
 
 use crate::{
     decide::{Decision, Input},
-    measure::{self, MAX_OUTPUTS, TooLarge},
+    measure::{self, MAX_OUTPUTS, TOO_LARGE, TooLarge},
     publish,
 };
 
@@ -21,8 +21,6 @@ use crate::{
 const NAMED: usize = 10;
 /// How many failed events are told with their errors.
 pub(crate) const FAILED: usize = 50;
-/// How many events may be too large before no more data are made: to find it of one takes up to a tenth of a second.
-pub(crate) const TOO_LARGE: usize = 16;
 /// How many failed events have a rejection of their own.
 const REJECTED: usize = 100;
 /// What the events and jobs in a record of progress may take, in bytes: the rest of it is bounded by the counts above.

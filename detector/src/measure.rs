@@ -7,8 +7,8 @@ use catalog::cel::MAX_KEY;
 use contracts::json::size;
 use serde_json::Value;
 
-use crate::found::TOO_LARGE;
-
+/// How many events may be too large before no more data are made: to find it of one takes up to a tenth of a second.
+pub(crate) const TOO_LARGE: usize = 16;
 /// The most that the outputs of one raw record may have together, in bytes.
 pub const MAX_OUTPUTS: usize = 16 * MAX_RECORD;
 /// The longest name of a table, trigger, source or user in `progress` and `rejected`, in characters.
