@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use contracts::{
-    hasura,
+    hasura::{self, Change, Op},
     names::{EventRef, GroupName},
 };
+use expressions::{Columns, Opening};
 use serde_json::Value;
 
 use crate::{
-    cel::{Columns, Opening},
-    change::{Change, Operation, place},
-    detector::Tables,
+    detector::{Tables, place},
     event::Event,
     files,
     glance::{self, Glance},
@@ -123,7 +122,7 @@ impl Catalog {
         source: &'c str,
         schema: &str,
         table: &str,
-        operation: Operation,
+        operation: Op,
     ) -> impl Iterator<Item = &'c Event> {
         let own = self.by_table.get(schema).and_then(|schema| schema.get(table));
         let of = |places: &'c ByOperation| place(operation).map_or(&[] as &[usize], |place| &places[place]);

@@ -4,9 +4,18 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
+use contracts::hasura::{Change, Op};
 use serde_json::Value;
 
-use crate::change::{Change, DEFAULT_OPERATIONS, Operation};
+/// All operations.
+pub const OPERATIONS: [Op; 4] = [Op::Insert, Op::Update, Op::Delete, Op::Manual];
+/// What an event listens to that lists no operations: a manual invocation matches only where it is listed.
+pub const DEFAULT_OPERATIONS: [Op; 3] = [Op::Insert, Op::Update, Op::Delete];
+
+/// The place of an operation among [`OPERATIONS`]; none of one that is not known.
+pub(crate) fn place(operation: Op) -> Option<usize> {
+    OPERATIONS.iter().position(|known| *known == operation)
+}
 
 /// A table by schema and name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,7 +41,7 @@ pub struct Selector {
     /// Of which tables.
     pub tables: Tables,
     /// Of which kind.
-    pub operations: Vec<Operation>,
+    pub operations: Vec<Op>,
     /// Only of this source, where one is named.
     pub source: Option<String>,
     /// Only of this trigger of Hasura's, where one is named.

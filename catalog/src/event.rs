@@ -1,5 +1,7 @@
 //! A named event, compiled: what it is detected in, its condition, its data, its key and the jobs it asks for.
 
+use contracts::hasura::Change;
+use expressions::{Bindings, Columns, Effort, Expression, Room, Stop};
 use std::{collections::BTreeMap, sync::Arc};
 
 use contracts::{
@@ -9,12 +11,15 @@ use contracts::{
 use serde_json::{Map, Value};
 
 use crate::{
-    cel::{self, Bindings, Columns, Effort, Expression, MAX_DATA, MAX_KEY, Room, Stop},
-    change::Change,
     detector::{Detection, Detector, Mismatch, Selector, Shared},
     report::Place,
     rule_test::RuleTest,
 };
+
+/// How many bytes the data of an event, or the options of a job, may have as JSON.
+pub const MAX_DATA: usize = 4 * 1024 * 1024;
+/// How many bytes the key of an event may have.
+pub const MAX_KEY: usize = 1024;
 
 const TOO_DEEP: &str = "the data nests deeper than 128 levels, which nobody could read";
 
@@ -305,7 +310,9 @@ impl Event {
             _ => {
                 for (name, row) in [("old", change.old()), ("new", change.new_row())] {
                     let columns = row.as_object().into_iter().flatten();
-                    leaves.extend(columns.map(|(column, value)| (format!("{name}.{column}"), cel::length(value))));
+                    leaves.extend(
+                        columns.map(|(column, value)| (format!("{name}.{column}"), contracts::json::size(value))),
+                    );
                 }
             }
         }
@@ -349,9 +356,9 @@ impl Event {
             return Some(selector.explain(mismatch, change));
         }
         match &self.detect {
-            Detect::Cel { when: Some(when), .. } => {
-                when.why_not_within(&Bindings { change: Some(change), ..Bindings::default() }, effort)
-            }
+            Detect::Cel { when: Some(when), .. } => when
+                .why_not(&Bindings { change: Some(change), ..Bindings::default() }, effort)
+                .map(|why| why.to_string()),
             Detect::Rust { detector, .. } => match detector.0.detect(change) {
                 Detection::NotDetected(reason) => Some(reason.into_owned()),
                 _ => None,
@@ -374,7 +381,7 @@ fn refused(when: &Expression, bindings: &Bindings<'_>) -> Option<Verdict> {
 /// What an event carries that declares no data.
 fn whole_change(change: &Change<'_>, room: &Room) -> Result<Value, String> {
     for (name, row) in [("old", change.old()), ("new", change.new_row())] {
-        room.take(cel::length(row)).map_err(|full| format!("{name}: {full}"))?;
+        room.fit(row).map_err(|full| format!("{name}: {full}"))?;
     }
     let mut data = Map::new();
     data.insert("op".into(), change.operation().as_str().into());
@@ -411,7 +418,7 @@ impl Data {
             Self::Leaf(expression) => {
                 let room = Room::new(MAX_DATA);
                 match expression.value(bindings, &room) {
-                    Ok(value) => out.push((path.clone(), cel::length(&value))),
+                    Ok(value) => out.push((path.clone(), contracts::json::size(&value))),
                     Err(_) if room.is_full() => out.push((path.clone(), MAX_DATA + 1)),
                     Err(_) => {}
                 }

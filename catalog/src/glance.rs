@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    cel::{Bindings, Opening},
-    change::Change,
-    event::Event,
-};
+use contracts::hasura::Change;
+use expressions::{Bindings, Opening};
+
+use crate::event::Event;
 
 /// What is known of one change already.
 pub struct Glance<'c> {

@@ -8,8 +8,6 @@
 //! So an evaluation can be repeated, by a replay or by someone who asks why, and gives the same answer.
 
 mod catalog;
-pub mod cel;
-mod change;
 mod detector;
 mod duration;
 mod event;
@@ -25,9 +23,9 @@ pub mod wire;
 mod yaml;
 
 pub use catalog::{Catalog, Kinds, NameTaken, Outcome};
-pub use change::{Change, ChangeError, ChangeParts, DEFAULT_OPERATIONS, OPERATIONS, Operation};
-pub use detector::{Detection, Detector, Mismatch, Selector, Table, Tables};
-pub use event::{Event, ListedJob, Reason, Stage, Verdict};
+pub use contracts::hasura::{Change, ChangeError, ChangeParts, Op as Operation};
+pub use detector::{DEFAULT_OPERATIONS, Detection, Detector, Mismatch, OPERATIONS, Selector, Table, Tables};
+pub use event::{Event, ListedJob, MAX_DATA, MAX_KEY, Reason, Stage, Verdict};
 pub use glance::Glance;
 pub use job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Order};
 pub use report::{Place, Problem, Report, Rule, Severity};

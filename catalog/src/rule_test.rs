@@ -1,11 +1,11 @@
 //! The tests that an event's file carries: a change, and what is to come of it.
 
+use contracts::hasura::{Change, ChangeParts, Op};
 use contracts::json::equal;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    change::{Change, ChangeParts, Operation},
     detector::Tables,
     event::{Event, Verdict},
 };
@@ -27,7 +27,7 @@ pub struct RuleTest {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TestChange {
     /// What happens to the row.
-    pub operation: Operation,
+    pub operation: Op,
     /// The row before, or null.
     pub old: Value,
     /// The row after, or null.

@@ -1,8 +1,9 @@
 //! The options of a job: JSON whose strings may hold `${ … }`, CEL over `data` and `event`.
 
+use expressions::{Bindings, CompileError, Expression, Room, Scope, hole_end};
 use serde_json::{Map, Value};
 
-use crate::cel::{Bindings, CompileError, Expression, MAX_DATA, Room, Scanner, Scope};
+use crate::event::MAX_DATA;
 
 /// A value with holes in its strings.
 ///
@@ -177,19 +178,4 @@ fn text_of(expression: &Expression, bindings: &Bindings<'_>, path: &str, room: &
         value @ (Value::Bool(_) | Value::Number(_)) => Ok(value.to_string()),
         _ => Err(fail(format!("{expression} is a list or a map, and cannot be part of a text"))),
     }
-}
-
-/// The place of the `}` that closes a hole, if there is one: braces and quotes within the expression do not count.
-fn hole_end(text: &str, start: usize) -> Result<Option<usize>, CompileError> {
-    let mut depth = 0_usize;
-    for token in Scanner::new(text, start) {
-        let token = token?;
-        match token.text(text) {
-            "{" => depth += 1,
-            "}" if depth == 0 => return Ok(Some(token.start)),
-            "}" => depth -= 1,
-            _ => {}
-        }
-    }
-    Ok(None)
 }

@@ -1,11 +1,11 @@
 //! Why events did not happen in a change: made on demand, from the change and the catalog that decided.
 
+use contracts::hasura::Change;
 use contracts::names::EventRef;
+use expressions::{Effort, closest};
 
 use crate::{
     catalog::Catalog,
-    cel::{Effort, closest},
-    change::Change,
     detector::{Mismatch, Table, Tables},
     event::Event,
 };

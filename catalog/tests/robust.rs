@@ -2,11 +2,9 @@
 
 mod common;
 
-use catalog::{
-    Template,
-    cel::{Bindings, Expression, MAX_DATA, Room, Scope},
-};
+use catalog::{MAX_DATA, Template};
 use common::{change, compile};
+use expressions::{Bindings, Effort, Expression, Room, Scope};
 use proptest::prelude::*;
 
 const TOKENS: &[&str] = &[
@@ -93,7 +91,7 @@ proptest! {
                 let change = change(&body, "s");
                 let bindings = Bindings { change: Some(&change), ..Bindings::default() };
                 let holds = expression.holds(&bindings);
-                prop_assert_eq!(expression.why_not(&bindings).is_none(), holds == Ok(true));
+                prop_assert_eq!(expression.why_not(&bindings, &Effort::default()).is_none(), holds == Ok(true));
                 for limit in [20, 200, MAX_DATA] {
                     match expression.value(&bindings, &Room::new(limit)) {
                         Ok(value) => prop_assert!(value.to_string().len() <= limit, "{} > {}", value, limit),

@@ -4,6 +4,7 @@
 //! table's name may be missing or oddly shaped: Hasura v1 to v2.4x, its MSSQL backend and request transforms all differ,
 //! and a body is refused only for what no detector could work without.
 
+mod change;
 mod fields;
 mod partly;
 mod print;
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
+pub use change::{Change, ChangeError, ChangeParts};
 pub use fields::Fields;
 pub use partly::{Row, parse_partly};
 pub use print::print;
@@ -52,8 +54,14 @@ impl Op {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads the upper-case form, exactly.
+    pub fn parse(text: &str) -> Option<Self> {
         [Self::Insert, Self::Update, Self::Delete, Self::Manual].into_iter().find(|op| op.as_str() == text)
+    }
+
+    /// Whether a change of this kind has an old row.
+    pub fn has_old(self) -> bool {
+        matches!(self, Self::Update | Self::Delete)
     }
 }
 

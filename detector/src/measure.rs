@@ -3,7 +3,7 @@
 use std::io;
 
 use bus::{MAX_RECORD, Outgoing};
-use catalog::cel::MAX_KEY;
+use catalog::MAX_KEY;
 use contracts::json::size;
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 //! record or reuses its id is recognised.
 
 use bus::{MAX_RECORD, Offset, Partition, Record};
-use catalog::cel::MAX_KEY;
+use catalog::MAX_KEY;
 use catalog::{Catalog, Kinds, Sources};
 use contracts::{
     ids::{CorrelationId, InvocationId},

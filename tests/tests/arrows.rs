@@ -24,7 +24,8 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let below: BTreeSet<_> = BELOW_STAGES.into();
     let mut arrows = BTreeMap::from([
         ("contracts", BTreeSet::new()),
-        ("catalog", BTreeSet::from(["contracts"])),
+        ("expressions", BTreeSet::from(["contracts"])),
+        ("catalog", BTreeSet::from(["contracts", "expressions"])),
         ("bus", BTreeSet::from(["contracts"])),
         ("kafka", BTreeSet::from(["contracts", "bus"])),
         ("kafka-admin", BTreeSet::from(["contracts", "bus", "kafka"])),

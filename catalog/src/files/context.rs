@@ -1,9 +1,9 @@
 //! One file while it is read: its text, its tree, and where its problems go.
 
+use expressions::{CompileError, Expression, Scope, closest, comment};
 use std::{fmt::Display, str::FromStr, sync::Arc};
 
 use crate::{
-    cel::{CompileError, Expression, Scope, TokenKind, closest, scan},
     report::{Place, Problem, Rule, Severity},
     sources::Source,
     yaml::{self, Content, ErrorKind, Style, Yaml, line_column, offset_in_file},
@@ -218,9 +218,8 @@ impl<'f> File<'f> {
     fn is_swallowed_by_a_comment(&mut self, node: &Yaml, text: &str, style: Style) -> bool {
         let is_joined = style != Style::Block
             && self.text().get(node.start..node.end).is_some_and(|written| written.trim_end().contains('\n'));
-        let comment = scan(text).ok().and_then(|tokens| tokens.into_iter().find(|t| t.kind == TokenKind::Comment));
-        let Some(comment) = comment.filter(|_| is_joined) else { return false };
-        let offset = offset_in_file(self.text(), (node.start, style), text, comment.start);
+        let Some(comment) = comment(text).filter(|_| is_joined) else { return false };
+        let offset = offset_in_file(self.text(), (node.start, style), text, comment);
         let message = "YAML joins these lines, so everything behind `//` would be a comment";
         self.error(Rule::Expression, offset, message.into(), Some(BLOCK_HELP.to_owned()));
         true

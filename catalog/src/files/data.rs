@@ -1,11 +1,11 @@
 //! `data`: a shape with an expression for each leaf.
 
 use crate::{
-    cel::Scope,
     event::Data,
     report::Rule,
     yaml::{Content, Yaml},
 };
+use expressions::Scope;
 
 use super::context::{BLOCK_HELP, File};
 

@@ -1,5 +1,7 @@
 //! An event's file.
 
+use contracts::hasura::Op;
+use expressions::{Expression, Scope, closest};
 use std::collections::BTreeMap;
 
 use contracts::names::{EventRef, GroupName, JobName};
@@ -7,8 +9,6 @@ use serde_json::Value;
 
 use crate::{
     catalog::Kinds,
-    cel::{Expression, Scope, closest},
-    change::Operation,
     event::{Detect, Event, ListedJob},
     job::Job,
     report::Rule,
@@ -72,7 +72,7 @@ fn detect(file: &mut File<'_>, from: Option<&Yaml>, when: Option<&Yaml>, data: O
     Detect::Cel { selector, when: when.map(|(_, when)| when), data }
 }
 
-fn check_holds(file: &mut File<'_>, offset: usize, when: &Expression, operations: &[Operation]) {
+fn check_holds(file: &mut File<'_>, offset: usize, when: &Expression, operations: &[Op]) {
     if let Some((one, other)) = when.contradiction() {
         let message = format!("the condition can never hold: `{one}` and `{other}` exclude one another");
         file.warning(

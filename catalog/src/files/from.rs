@@ -1,12 +1,13 @@
 //! `from`: which changes an event looks at.
 
 use crate::{
-    cel::closest,
-    change::{DEFAULT_OPERATIONS, Operation, operation},
+    detector::DEFAULT_OPERATIONS,
     detector::{Selector, Table, Tables},
     report::Rule,
     yaml::{Content, Yaml},
 };
+use contracts::hasura::Op;
+use expressions::closest;
 
 use super::{context::File, keys};
 
@@ -63,7 +64,7 @@ fn table(file: &mut File<'_>, node: &Yaml) -> Option<Table> {
     table
 }
 
-fn operations(file: &mut File<'_>, node: &Yaml) -> Option<Vec<Operation>> {
+fn operations(file: &mut File<'_>, node: &Yaml) -> Option<Vec<Op>> {
     let items: &[Yaml] = match &node.content {
         Content::List(items) => items,
         Content::Scalar(..) if !node.is_null() => std::slice::from_ref(node),
@@ -77,7 +78,7 @@ fn operations(file: &mut File<'_>, node: &Yaml) -> Option<Vec<Operation>> {
     let mut found = Vec::new();
     for item in items {
         let text = file.text_of("operations", item)?;
-        match operation(&text.to_uppercase()) {
+        match Op::parse(&text.to_uppercase()) {
             Some(operation) if found.contains(&operation) => {
                 file.error(Rule::Shape, item.start, format!("`{text}` is listed twice"), None);
             }

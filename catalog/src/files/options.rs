@@ -1,5 +1,6 @@
 //! The options of a job: those that every job has, and the one key that is its kind.
 
+use expressions::closest;
 use std::time::Duration;
 
 use contracts::names::{GroupName, JobName};
@@ -7,7 +8,6 @@ use serde_json::{Map, Value};
 
 use crate::{
     catalog::Kinds,
-    cel::closest,
     duration,
     job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Order},
     report::Rule,

@@ -1,10 +1,10 @@
 //! `tests`: their shape; running them is someone else's.
 
+use contracts::hasura::Op;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    change::operation,
     detector::Table,
     report::Rule,
     rule_test::{Expectation, RuleTest, TestChange},
@@ -74,7 +74,7 @@ fn change(file: &mut File<'_>, node: &Yaml) -> Option<TestChange> {
     let table = text("table").map(str::to_owned);
     let (trigger, source) = (text("trigger").map(str::to_owned), text("source").map(str::to_owned));
     let (op, received) = (text("op").map(str::to_uppercase), text("received"));
-    let operation = match op.as_deref().and_then(operation) {
+    let operation = match op.as_deref().and_then(Op::parse) {
         Some(operation) => operation,
         None => {
             let message = "`op` is insert, update, delete or manual";

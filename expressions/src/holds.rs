@@ -1,0 +1,156 @@
+//! Conditions that can never hold, as far as that is cheap to prove: without looking at any row.
+
+use contracts::hasura::{Change, ChangeParts, Op};
+use serde_json::{Value as Json, json};
+
+use crate::{
+    compare::equal_scalars,
+    context::Bindings,
+    error::Span,
+    eval::Evaluator,
+    functions::Function,
+    node::{Kind, Literal, Node, Var},
+    value::Value,
+};
+
+/// What a condition may turn out to be; anything else (absent, failed) does not hold either.
+#[derive(Clone, Copy)]
+struct Possible {
+    holds: bool,
+    fails: bool,
+}
+
+const ANYTHING: Possible = Possible { holds: true, fails: true };
+const NEVER: Possible = Possible { holds: false, fails: true };
+
+/// Whether the condition cannot be true for this operation.
+pub(crate) fn never(node: &Node, operation: Op) -> bool {
+    !possible(node, operation).holds
+}
+
+fn possible(node: &Node, operation: Op) -> Possible {
+    if depends_only_on_operation(node) {
+        return fixed(node, operation);
+    }
+    match &node.kind {
+        Kind::And(terms) => {
+            let terms: Vec<Possible> = terms.iter().map(|term| possible(term, operation)).collect();
+            Possible { holds: terms.iter().all(|term| term.holds), fails: terms.iter().any(|term| term.fails) }
+        }
+        Kind::Or(terms) => {
+            let terms: Vec<Possible> = terms.iter().map(|term| possible(term, operation)).collect();
+            Possible { holds: terms.iter().any(|term| term.holds), fails: terms.iter().all(|term| term.fails) }
+        }
+        Kind::Not(inner) => {
+            let inner = possible(inner, operation);
+            Possible { holds: inner.fails, fails: inner.holds }
+        }
+        Kind::Call(Function::Changed | Function::Became, _) if operation != Op::Update => NEVER,
+        Kind::Call(Function::Was, _) if !operation.has_old() => NEVER,
+        // A column of a row that this operation does not have is absent, and so is what is computed from it.
+        Kind::Compare(_, sides) if sides.iter().any(|side| absent(side, operation)) => {
+            Possible { holds: false, fails: false }
+        }
+        Kind::Equal { sides, .. } => match sides.as_ref() {
+            [left, right] if lost(left, right, operation) || lost(right, left, operation) => {
+                Possible { holds: false, fails: false }
+            }
+            _ => ANYTHING,
+        },
+        _ => ANYTHING,
+    }
+}
+
+/// Two terms of the condition that exclude one another, as in `new.a == 1 && new.a == 2`: without either it might hold.
+pub(crate) fn contradiction(node: &Node) -> Option<(Span, Span)> {
+    let Kind::And(terms) = &node.kind else { return None };
+    let wanted: Vec<_> = terms.iter().filter_map(|term| Some((term.span, wanted(term)?))).collect();
+    wanted.iter().enumerate().find_map(|(at, (span, (column, values)))| {
+        let excludes = |(_, (other, others)): &&(Span, (Vec<&str>, Vec<Value<'_>>))| {
+            column == other && !values.iter().any(|a| others.iter().any(|b| equal_scalars(a, b)))
+        };
+        wanted[at + 1..].iter().find(excludes).map(|(other, _)| (*span, *other))
+    })
+}
+
+/// The column that a term is about, and the values of which it has to have one.
+fn wanted(term: &Node) -> Option<(Vec<&str>, Vec<Value<'_>>)> {
+    match &term.kind {
+        Kind::Equal { negated: false, sides } => match sides.as_ref() {
+            [value, Node { kind: Kind::Literal(literal), .. }] | [Node { kind: Kind::Literal(literal), .. }, value] => {
+                Some((column(value)?, vec![Value::of_literal(literal)]))
+            }
+            _ => None,
+        },
+        Kind::In(sides) => match sides.as_ref() {
+            [value, Node { kind: Kind::List(items), .. }] => {
+                let values: Option<Vec<_>> = items.iter().map(literal).collect();
+                Some((column(value)?, values?))
+            }
+            _ => None,
+        },
+        Kind::Call(function @ (Function::Was | Function::Became), arguments) => match arguments.as_slice() {
+            [Node { kind: Kind::Literal(Literal::String(name)), .. }, value] => {
+                let row = if *function == Function::Was { "old" } else { "new" };
+                Some((vec![row, name], vec![literal(value)?]))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn literal(node: &Node) -> Option<Value<'_>> {
+    if let Kind::Literal(literal) = &node.kind { Some(Value::of_literal(literal)) } else { None }
+}
+
+/// The way to a column: the row, its name, and what is within.
+fn column(node: &Node) -> Option<Vec<&str>> {
+    match &node.kind {
+        Kind::Var(Var::Old) => Some(vec!["old"]),
+        Kind::Var(Var::New) => Some(vec!["new"]),
+        Kind::Var(Var::Row) => Some(vec!["row"]),
+        Kind::Select(inner, field) => column(inner).map(|mut path| {
+            path.push(field);
+            path
+        }),
+        _ => None,
+    }
+}
+
+/// Whether one side of an equation is absent; beside a written null it would count as null.
+fn lost(side: &Node, other: &Node, operation: Op) -> bool {
+    absent(side, operation) && !matches!(other.kind, Kind::Literal(Literal::Null))
+}
+
+fn absent(node: &Node, operation: Op) -> bool {
+    match &node.kind {
+        Kind::Select(inner, _) => match inner.kind {
+            Kind::Var(Var::Old) => !operation.has_old(),
+            Kind::Var(Var::New) => operation == Op::Delete,
+            _ => absent(inner, operation),
+        },
+        Kind::Arithmetic(_, sides) => sides.iter().any(|side| absent(side, operation)),
+        _ => false,
+    }
+}
+
+fn depends_only_on_operation(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Var(var) => *var == Var::Op,
+        Kind::Call(Function::Changed | Function::Was | Function::Became, _) => false,
+        _ => node.children().into_iter().all(depends_only_on_operation),
+    }
+}
+
+/// Evaluates what depends on no row.
+fn fixed(node: &Node, operation: Op) -> Possible {
+    let body: Json = json!({ "event": { "op": operation.as_str(), "data": {} }, "table": { "name": "-" } });
+    let parts = ChangeParts { body: &body, source: "-", received: jiff::Timestamp::UNIX_EPOCH };
+    let Ok(change) = Change::new(parts) else { return ANYTHING };
+    let result = Evaluator::new(&Bindings { change: Some(&change), ..Bindings::default() }).eval(node);
+    match result {
+        Ok(Value::Bool(holds)) => Possible { holds, fails: !holds },
+        Ok(_) | Err(_) => Possible { holds: false, fails: false },
+    }
+}

@@ -1,0 +1,142 @@
+//! The expression language of the catalog: CEL's grammar, with a parser and an evaluator of our own.
+//!
+//! Why our own: a condition runs for every change of its table, so it must be *lazy* (it borrows from the parsed body and
+//! converts nothing), *exact* (numbers by decimal value, whichever side the literal stands on), *bounded* (a budget of
+//! steps and of sizes) and *explaining* (it says which part was false, with the values it saw).
+//!
+//! The way of an expression: `scan` makes tokens of the text, `parse` makes nodes of those, where every name is
+//! resolved and every literal prepared; `eval` walks them. Nothing here reads a clock or the outside world.
+//!
+//! A value that is not there is neither false nor an error: see [`Stop::Absent`].
+
+mod arguments;
+mod budget;
+mod calls;
+mod columns;
+mod compare;
+mod context;
+mod convert;
+mod error;
+mod eval;
+mod explain;
+mod functions;
+mod holds;
+mod literal;
+mod macros;
+mod names;
+mod node;
+mod number;
+mod opening;
+mod parse;
+mod resolve;
+mod scan;
+mod slips;
+mod strings;
+mod suggest;
+mod time;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc};
+
+use contracts::hasura::Op;
+use serde_json::Value as Json;
+
+pub use budget::{NoRoom, Room};
+pub use columns::Columns;
+pub use context::Bindings;
+pub use error::{CompileError, Stop};
+pub use explain::{Effort, Explanation};
+pub use node::Scope;
+pub use opening::Opening;
+pub use scan::{comment, hole_end};
+pub use suggest::closest;
+
+use error::Span;
+use eval::Evaluator;
+use node::Node;
+
+/// One expression, compiled. Cheap to share and safe to evaluate from many threads.
+#[derive(Debug, Clone)]
+pub struct Expression {
+    source: Arc<str>,
+    root: Arc<Node>,
+}
+
+impl Expression {
+    /// Compiles a text.
+    ///
+    /// # Errors
+    /// Every name and call that means nothing, in the order of the text; or the first mistake in how it is written.
+    pub fn compile(source: &str, scope: Scope) -> Result<Self, Vec<CompileError>> {
+        let root = parse::parse(source, scope)?;
+        Ok(Self { source: source.into(), root: Arc::new(root) })
+    }
+
+    /// The text as it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether the condition held. A null result counts as absent; anything but true and false is a failure.
+    ///
+    /// # Errors
+    /// It has no value, because.
+    pub fn holds(&self, bindings: &Bindings<'_>) -> Result<bool, Stop> {
+        Evaluator::new(bindings).condition(&self.root)
+    }
+
+    /// The value as JSON, as far as there is room. What is only passed on keeps its digits.
+    ///
+    /// # Errors
+    /// It has no value, or none that fits, because.
+    pub fn value(&self, bindings: &Bindings<'_>, room: &Room) -> Result<Json, Stop> {
+        let evaluator = Evaluator::new(bindings);
+        let value = evaluator.eval(&self.root)?;
+        convert::to_json(&evaluator.context.budget, &value, self.root.span, room)
+    }
+
+    /// Why the condition did not hold, within what several explanations may cost together; `None` if it did.
+    pub fn why_not(&self, bindings: &Bindings<'_>, effort: &Effort) -> Option<Explanation> {
+        explain::Explainer::new(self, bindings, effort).why_not(&self.root)
+    }
+
+    /// What an outcome without a value means, in words: the text of the part that was absent or failed.
+    pub fn describe(&self, stop: &Stop) -> String {
+        match stop {
+            Stop::Absent(absence) => {
+                format!("{} is {}", absence.span.of(&self.source), if absence.null { "null" } else { "missing" })
+            }
+            Stop::Failed(failure) => self.located(failure.span, failure.message.clone()),
+            Stop::TooLarge(span, full) => self.located(*span, full.to_string()),
+        }
+    }
+
+    /// Whether the condition is provably false or without a value for this operation, whatever the rows hold.
+    pub fn never_holds(&self, operation: Op) -> bool {
+        holds::never(&self.root, operation)
+    }
+
+    /// Two parts of the condition of which never both hold, and it wants both.
+    pub fn contradiction(&self) -> Option<(&str, &str)> {
+        holds::contradiction(&self.root).map(|(one, other)| (one.of(&self.source), other.of(&self.source)))
+    }
+
+    /// Adds the columns that it can look at.
+    pub fn columns(&self, into: &mut Columns) {
+        columns::collect(&self.root, into);
+    }
+
+    fn located(&self, span: Span, message: String) -> String {
+        let text = span.of(&self.source);
+        if text == self.source.trim() { message } else { format!("{text}: {message}") }
+    }
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.source.trim())
+    }
+}
