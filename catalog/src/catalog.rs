@@ -3,17 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use contracts::{
-    hasura::{self, Change, Op},
+    hasura::{self, Op},
     names::{EventRef, GroupName},
 };
-use expressions::{Columns, Opening};
+use expressions::Columns;
 use serde_json::Value;
 
 use crate::{
     detector::{Tables, place},
     event::Event,
     files,
-    glance::{self, Glance},
     job::Job,
     report::Report,
     sources::Sources,
@@ -54,8 +53,6 @@ pub struct Catalog {
     all_tables: ByOperation,
     /// What conditions, data and keys can look at.
     columns: Columns,
-    /// What several conditions begin with.
-    openings: Vec<Opening>,
 }
 
 /// Another event has this name already.
@@ -93,7 +90,6 @@ impl Catalog {
         self.all_tables = ByOperation::default();
         self.columns = Columns::none();
         self.events.iter().for_each(|event| event.columns(&mut self.columns));
-        self.openings = glance::share(&mut self.events);
         for (at, event) in self.events.iter().enumerate() {
             let Some(selector) = event.selector() else { continue };
             let note = |places: &mut ByOperation| {
@@ -131,11 +127,6 @@ impl Catalog {
             let wanted = event.selector().and_then(|selector| selector.source.as_deref());
             wanted.is_none_or(|wanted| wanted == source)
         })
-    }
-
-    /// A quick look at a change, before its events are evaluated one by one.
-    pub fn glance<'c>(&'c self, change: &'c Change<'c>) -> Glance<'c> {
-        Glance::new(&self.openings, change)
     }
 
     /// Parses a body as far as its events can look at it: columns that no condition, data or key names are left out. Returns

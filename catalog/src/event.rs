@@ -1,7 +1,7 @@
 //! A named event, compiled: what it is detected in, its condition, its data, its key and the jobs it asks for.
 
 use contracts::hasura::Change;
-use expressions::{Bindings, Columns, Effort, Expression, Room, Stop};
+use expressions::{Bindings, Columns, Effort, Expression, Opening, Room, Stop};
 use std::{collections::BTreeMap, sync::Arc};
 
 use contracts::{
@@ -122,8 +122,8 @@ pub struct Event {
     pub(crate) topic: Arc<str>,
     pub(crate) description: Option<String>,
     pub(crate) detect: Detect,
-    /// What its condition begins with and others do, too: see [`Glance`](crate::Glance).
-    pub(crate) openings: Vec<usize>,
+    /// What its condition begins with: see [`Glance`](crate::Glance).
+    pub(crate) opening: Option<Opening>,
     pub(crate) key: Vec<Expression>,
     pub(crate) schema: Option<Value>,
     pub(crate) sample: Option<Value>,
@@ -142,12 +142,16 @@ impl Event {
     }
 
     pub(crate) fn new(name: EventRef, detect: Detect, file: Arc<str>) -> Self {
+        let opening = match &detect {
+            Detect::Cel { when, .. } => when.as_ref().and_then(Opening::of),
+            Detect::Named | Detect::Rust { .. } => None,
+        };
         Self {
             topic: name.topic().into(),
             name,
             description: None,
+            opening,
             detect,
-            openings: Vec::new(),
             key: Vec::new(),
             schema: None,
             sample: None,

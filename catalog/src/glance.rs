@@ -1,49 +1,60 @@
-//! A quick look at a change: what the conditions of several events begin with is asked once for all of them.
+//! A quick look at a change: most events did not happen, and most conditions begin with a demand on one column. So each column
+//! is looked up once for all events, and what they demand of it costs a comparison.
 
-use std::collections::BTreeMap;
-
-use contracts::hasura::Change;
-use expressions::{Bindings, Opening};
+use contracts::{hasura::Change, json};
+use serde_json::Value;
 
 use crate::event::Event;
 
 /// What is known of one change already.
 pub struct Glance<'c> {
-    openings: &'c [Opening],
     change: &'c Change<'c>,
-    /// By opening, whether it is false.
-    asked: Vec<Option<bool>>,
+    columns: Vec<Column<'c>>,
+}
+
+#[derive(Clone, Copy)]
+struct Column<'c> {
+    name: &'c str,
+    /// Whether it changed; not known of a list or an object, which the evaluation compares within its budget.
+    changed: Option<bool>,
+    /// Its new value, if that is a scalar.
+    new: Option<&'c Value>,
 }
 
 impl<'c> Glance<'c> {
-    pub(crate) fn new(openings: &'c [Opening], change: &'c Change<'c>) -> Self {
-        Self { openings, change, asked: vec![None; openings.len()] }
+    /// A look at a change.
+    pub fn new(change: &'c Change<'c>) -> Self {
+        Self { change, columns: Vec::with_capacity(8) }
     }
 
-    /// Whether an event of the catalog did not happen, for its condition begins with what is false. Never so of one that
+    /// Whether an event did not happen, for its condition begins with what is false. Never so of one that
     /// [`Event::evaluate`] calls detected, failed or too large; of one that it calls not detected it may be.
-    pub fn rules_out(&mut self, event: &Event) -> bool {
-        let Self { openings, change, asked } = self;
-        let bindings = Bindings { change: Some(change), ..Bindings::default() };
-        event.openings.iter().any(|at| *asked[*at].get_or_insert_with(|| openings[*at].is_false(&bindings)))
+    pub fn rules_out(&mut self, event: &'c Event) -> bool {
+        let Some(opening) = &event.opening else { return false };
+        let Column { changed, new, .. } = self.column(&opening.column);
+        if opening.changes && changed == Some(false) {
+            return true;
+        }
+        let Some((new, values)) = new.zip(opening.one_of.as_ref()) else { return false };
+        !values.iter().any(|value| json::equal(value, new))
+    }
+
+    fn column(&mut self, name: &'c str) -> Column<'c> {
+        if let Some(known) = self.columns.iter().find(|column| column.name == name) {
+            return *known;
+        }
+        let (old, new) = (self.change.old().get(name), self.change.new_row().get(name));
+        let changed = match (old, new) {
+            (Some(old), Some(new)) if is_scalar(old) && is_scalar(new) => Some(!json::equal(old, new)),
+            (Some(_), Some(_)) => None,
+            _ => Some(false),
+        };
+        let column = Column { name, changed, new: new.filter(|new| is_scalar(new)) };
+        self.columns.push(column);
+        column
     }
 }
 
-/// Numbers the openings that two events or more have, notes them in the events, and returns them.
-pub(crate) fn share(events: &mut [Event]) -> Vec<Opening> {
-    let mut known: BTreeMap<String, (Opening, Vec<usize>)> = BTreeMap::new();
-    for (at, event) in events.iter_mut().enumerate() {
-        event.openings.clear();
-        for (text, opening) in event.when().map(Opening::of).unwrap_or_default() {
-            known.entry(text).or_insert_with(|| (opening, Vec::new())).1.push(at);
-        }
-    }
-    // An opening of one event alone is asked by its condition. Texts are in an order that has the broadest first.
-    let shared = known.into_values().filter(|(_, having)| having.len() > 1).enumerate();
-    shared
-        .map(|(number, (opening, having))| {
-            having.into_iter().for_each(|at| events[at].openings.push(number));
-            opening
-        })
-        .collect()
+fn is_scalar(value: &Value) -> bool {
+    !value.is_array() && !value.is_object()
 }

@@ -1,8 +1,8 @@
 //! Files ─▶ a checked, compiled catalog: which events exist, how each is detected in a change, and which jobs it asks for.
 //!
 //! [`Sources`] are the files as they are; [`Catalog::compile`] checks and compiles them, and reports every problem with its
-//! place. [`Catalog::candidates`] finds the events that a [`Change`] may be, [`Catalog::glance`] rules
-//! out those that begin with what is false, [`Event::evaluate`] decides, and [`Event::why_not`] explains. [`wire`] is the catalog as it travels on the bus.
+//! place. [`Catalog::candidates`] finds the events that a [`Change`] may be, a [`Glance`] rules out most
+//! that are none, [`Event::evaluate`] decides, and [`Event::why_not`] explains. [`wire`] is the catalog as it travels on the bus.
 //!
 //! Everything here is a function of its arguments: no clock, no network, and one file ([`Sources::read`]) that reads a disk.
 //! So an evaluation can be repeated, by a replay or by someone who asks why, and gives the same answer.

@@ -24,7 +24,10 @@ pub fn equal(a: &Value, b: &Value) -> bool {
 
 /// Whether two JSON numbers have the same decimal value, however they are written.
 pub fn numbers_equal(a: &str, b: &str) -> bool {
-    a == b || Decimal::parse(a) == Decimal::parse(b)
+    match (a.parse::<i64>(), b.parse::<i64>()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b || Decimal::parse(a) == Decimal::parse(b),
+    }
 }
 
 /// The order of two JSON numbers by exact decimal value. Costs no more than the digits that are written, whatever the

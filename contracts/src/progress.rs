@@ -297,7 +297,7 @@ impl Progress {
             occurrence: &'a Occurrence,
             body: &'a B,
         }
-        let mut out = Vec::with_capacity(512);
+        let mut out = Vec::with_capacity(1024);
         serde_json::to_writer(&mut out, &Out { v: VERSION, kind, occurrence: &self.occurrence, body })?;
         Ok(out)
     }

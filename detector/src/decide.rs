@@ -1,7 +1,7 @@
 //! What becomes of one raw record: pure, so that a replay decides the same.
 
 use bus::{Outgoing, Record};
-use catalog::{Catalog, Change, ChangeParts, Event, Stage, Verdict};
+use catalog::{Catalog, Change, ChangeParts, Event, Glance, Stage, Verdict};
 use contracts::{
     envelope::EventHeaders,
     hasura,
@@ -151,7 +151,7 @@ impl Decider<'_> {
 
     fn detect(&self, input: &Input<'_>, origin: Origin, change: &Change<'_>, decision: &mut Decision) {
         let mut found = Found::new(origin, self.number);
-        let mut glance = self.catalog.glance(change);
+        let mut glance = Glance::new(change);
         for event in self.catalog.candidates(change.source(), change.schema(), change.table(), change.operation()) {
             if glance.rules_out(event) {
                 found.undetected(event);

@@ -1,57 +1,64 @@
-//! What a condition begins with. Many conditions of a table begin alike, and where that is false the rest does not matter.
+//! What a condition begins with, where that is a demand on one column: it changed, or has one of the values that are written.
+
+use serde_json::Value as Json;
 
 use crate::{
     Expression,
-    context::Bindings,
-    eval::Evaluator,
     functions::Function,
-    node::{Kind, Literal, Node},
+    node::{Kind, Literal, Node, Var},
 };
 
-/// The first of the terms that all have to hold, or the part of it that is asked first.
-#[derive(Debug, Clone)]
+/// The first of the terms that all have to hold. While a scalar column does not meet it, the condition is false.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Opening {
-    condition: Expression,
-    part: Part,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    /// Whether the column changed, of `changed` and `became`.
-    Change,
-    /// The term.
-    Whole,
+    /// The column.
+    pub column: String,
+    /// Whether both rows have to have it, with values that differ.
+    pub changes: bool,
+    /// What it is to be in the new row; anything, where there is none.
+    pub one_of: Option<Vec<Json>>,
 }
 
 impl Opening {
-    /// The openings of a condition, the broadest first, each with a text that two have only if they are the same.
-    pub fn of(condition: &Expression) -> Vec<(String, Self)> {
-        let first = first(&condition.root);
-        let opening = |part| Self { condition: condition.clone(), part };
-        let change = match &first.kind {
-            Kind::Call(Function::Changed | Function::Became, arguments) => match &arguments[0].kind {
-                Kind::Literal(Literal::String(column)) => Some((format!("changed {column}"), opening(Part::Change))),
-                _ => None,
-            },
+    /// The opening of a condition, if it begins like this.
+    pub fn of(condition: &Expression) -> Option<Self> {
+        let root = &*condition.root;
+        let first = if let Kind::And(terms) = &root.kind { &terms[0] } else { root };
+        match &first.kind {
+            Kind::Call(function @ (Function::Changed | Function::Became), arguments) => {
+                let Json::String(column) = written(&arguments[0])? else { return None };
+                let is = if *function == Function::Became { written(&arguments[1]) } else { None };
+                Some(Self { column, changes: true, one_of: is.map(|value| vec![value]) })
+            }
+            Kind::Equal { negated: false, sides } => {
+                let is = written(&sides[1])?;
+                Some(Self { column: new_column(&sides[0])?, changes: false, one_of: Some(vec![is]) })
+            }
+            Kind::In(pair) => {
+                let Kind::List(items) = &pair[1].kind else { return None };
+                let values = items.iter().map(written).collect::<Option<_>>()?;
+                Some(Self { column: new_column(&pair[0])?, changes: false, one_of: Some(values) })
+            }
             _ => None,
-        };
-        // The form for debugging has all of a term, and its places, too.
-        change.into_iter().chain([(format!("whole {first:?}"), opening(Part::Whole))]).collect()
-    }
-
-    /// Whether it is false, and so the condition. It is asked with fewer steps than the condition would have left: one
-    /// that runs out of them is not false here either.
-    pub fn is_false(&self, bindings: &Bindings<'_>) -> bool {
-        let (evaluator, first) = (Evaluator::new(bindings), first(&self.condition.root));
-        let paid = evaluator.context.budget.spend(2, first.span);
-        let holds = match (self.part, &first.kind) {
-            (Part::Change, Kind::Call(_, arguments)) => evaluator.changed(&arguments[0]),
-            _ => evaluator.condition(first),
-        };
-        paid.is_ok() && holds == Ok(false)
+        }
     }
 }
 
-fn first(root: &Node) -> &Node {
-    if let Kind::And(terms) = &root.kind { &terms[0] } else { root }
+fn new_column(node: &Node) -> Option<String> {
+    match &node.kind {
+        Kind::Select(row, column) if matches!(row.kind, Kind::Var(Var::New)) => Some(column.clone()),
+        _ => None,
+    }
+}
+
+/// A value that is written, and that JSON has.
+fn written(node: &Node) -> Option<Json> {
+    match &node.kind {
+        Kind::Literal(Literal::Null) => Some(Json::Null),
+        Kind::Literal(Literal::Bool(value)) => Some(Json::Bool(*value)),
+        Kind::Literal(Literal::Int(value)) => Some((*value).into()),
+        Kind::Literal(Literal::Number(digits)) => digits.parse().ok().map(Json::Number),
+        Kind::Literal(Literal::String(text)) => Some(Json::String(text.clone())),
+        _ => None,
+    }
 }
