@@ -5,7 +5,7 @@ use crate::{error::CompileError, node::Literal, scan::Token};
 /// The value of a token that is a string or bytes.
 ///
 /// # Errors
-/// An escape that stands for no letter, or for none in bytes.
+/// An escape that stands for no letter.
 pub(crate) fn text(source: &str, token: Token) -> Result<Literal, CompileError> {
     let written = token.text(source);
     let quote_at = written.find(['"', '\'']).unwrap_or(0);
@@ -18,11 +18,8 @@ pub(crate) fn text(source: &str, token: Token) -> Result<Literal, CompileError> 
     let mut rest = inner;
     while let Some(at) = rest.find('\\').filter(|_| !is_raw) {
         value.extend_from_slice(&rest.as_bytes()[..at]);
-        let width = escape(&rest[at..], is_bytes, &mut value).map_err(|(message, help)| CompileError {
-            offset: token.end - width - rest.len() + at,
-            message,
-            help: Some(help.into()),
-        })?;
+        let width = escape(&rest[at..], is_bytes, &mut value)
+            .map_err(|(message, help)| CompileError::new(token.end - width - rest.len() + at, message, Some(help)))?;
         rest = &rest[at + width..];
     }
     value.extend_from_slice(rest.as_bytes());
@@ -33,7 +30,7 @@ pub(crate) fn text(source: &str, token: Token) -> Result<Literal, CompileError> 
 }
 
 /// Adds what an escape stands for, and says how long it is; the scanner has seen that it is one.
-fn escape(rest: &str, is_bytes: bool, value: &mut Vec<u8>) -> Result<usize, (String, &'static str)> {
+fn escape(rest: &str, is_bytes: bool, value: &mut Vec<u8>) -> Result<usize, (&'static str, &'static str)> {
     let letter = rest.as_bytes().get(1).copied().unwrap_or_default();
     let (width, radix, skipped) = match letter {
         b'x' | b'X' => (4, 16, 2),
@@ -54,19 +51,11 @@ fn escape(rest: &str, is_bytes: bool, value: &mut Vec<u8>) -> Result<usize, (Str
             return Ok(2);
         }
     };
-    let code = rest.get(skipped..width).and_then(|digits| u32::from_str_radix(digits, radix).ok());
-    match code {
-        Some(code) if is_bytes && width == 4 => value.push(code as u8),
-        _ if is_bytes => {
-            return Err((format!("`{}` is no escape of bytes", &rest[..2]), "write its bytes, `\\xc3\\xbc`"));
-        }
-        Some(code) => {
-            let no_letter =
-                || ("the text has an escape that stands for no letter".into(), "`\\ud800` to `\\udfff` are none");
-            let letter = char::from_u32(code).ok_or_else(no_letter)?;
-            value.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
-        }
-        None => {}
+    let code = rest.get(skipped..width).and_then(|digits| u32::from_str_radix(digits, radix).ok()).unwrap_or_default();
+    match char::from_u32(code) {
+        Some(_) if is_bytes && width == 4 => value.push(code as u8),
+        Some(letter) => value.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+        None => return Err(("the text has an escape that stands for no letter", "`\\ud800` to `\\udfff` are none")),
     }
     Ok(width)
 }
@@ -77,11 +66,6 @@ fn escape(rest: &str, is_bytes: bool, value: &mut Vec<u8>) -> Result<usize, (Str
 /// It is no number of CEL's, or an integer that does not fit in 64 bits.
 pub(crate) fn number(source: &str, token: Token, negative: bool) -> Result<Literal, CompileError> {
     let text = token.text(source);
-    let failed = |message: String, help: Option<&str>| CompileError {
-        offset: token.start,
-        message,
-        help: help.map(str::to_owned),
-    };
     let (digits, is_unsigned) = text.strip_suffix(['u', 'U']).map_or((text, false), |digits| (digits, true));
     let (digits, radix) = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
         Some(digits) => (digits, 16),
@@ -95,13 +79,13 @@ pub(crate) fn number(source: &str, token: Token, negative: bool) -> Result<Liter
             Some((Err(_), value)) if is_unsigned => Ok(Literal::Number(value.to_string())),
             _ => {
                 let help = "write it with a decimal point, `….0`: numbers are compared by their exact value";
-                Err(failed("the number does not fit in 64 bits".into(), Some(help)))
+                Err(CompileError::new(token.start, "the number does not fit in 64 bits", Some(help)))
             }
         };
     }
     let is_float = radix == 10 && !is_unsigned && text.parse::<f64>().is_ok();
     if !is_float {
-        return Err(failed(format!("`{text}` is no number that can be read"), None));
+        return Err(CompileError::new(token.start, format!("`{text}` is no number that can be read"), None));
     }
     Ok(Literal::Number(by_json(text, negative)))
 }

@@ -67,10 +67,13 @@ fn civil_time(text: &str) -> Option<civil::DateTime> {
     Some(pieces.date().to_datetime(pieces.time().unwrap_or_else(civil::Time::midnight)))
 }
 
-/// A zone by its IANA name, or as an offset, `+02:00`.
+/// A zone by its IANA name, or as an offset, `+02:00`, whose plus may be left out.
 pub(crate) fn zone(name: &str) -> Result<TimeZone, String> {
     if let Some((sign, rest)) = name.split_at_checked(1).filter(|(sign, _)| matches!(*sign, "+" | "-")) {
         return offset(sign == "-", rest).ok_or_else(|| format!("{name:?} is no offset; write `+02:00`"));
+    }
+    if let Some(zone) = offset(false, name) {
+        return Ok(zone);
     }
     TimeZone::get(name)
         .map_err(|_| format!("{name:?} is no time zone; write an IANA name, `Europe/Berlin`, or `+02:00`"))

@@ -2,6 +2,7 @@
 
 mod absence;
 mod bounds;
+mod conformance;
 mod errors;
 mod explanations;
 mod functions;

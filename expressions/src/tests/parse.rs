@@ -129,7 +129,6 @@ fn an_expression_that_cannot_be_read_says_what_should_stand_where() {
         ("1.5u", 0, "`1.5u` is no number that can be read"),
         ("0x", 0, "`0x` is no number that can be read"),
         ("12ab", 0, "`12ab` is no number that can be read"),
-        (r"b'\u00fc'", 2, r"`\u` is no escape of bytes"),
         (r"'a\n\ud800'", 4, "the text has an escape that stands for no letter"),
         ("new.a ?? 1", 6, "`??` is no operator"),
         ("new.l.exists(1, true)", 6, "`exists` is not called like this"),
