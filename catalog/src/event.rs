@@ -143,7 +143,7 @@ impl Event {
 
     pub(crate) fn new(name: EventRef, detect: Detect, file: Arc<str>) -> Self {
         let opening = match &detect {
-            Detect::Cel { when, .. } => when.as_ref().and_then(Opening::of),
+            Detect::Cel { when, .. } => when.as_ref().and_then(Expression::opening),
             Detect::Named | Detect::Rust { .. } => None,
         };
         Self {

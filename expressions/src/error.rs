@@ -62,6 +62,18 @@ pub struct Failure {
 }
 
 impl Stop {
+    /// In words, with the text of the part that was absent or failed.
+    pub(crate) fn describe(&self, source: &str) -> String {
+        let text = self.span().of(source);
+        let message = match self {
+            Self::Absent(Absence { null: true, .. }) => return format!("{text} is null"),
+            Self::Absent(_) => return format!("{text} is missing"),
+            Self::Failed(failure) => failure.message.clone(),
+            Self::TooLarge(_, full) => full.to_string(),
+        };
+        if text == source.trim() { message } else { format!("{text}: {message}") }
+    }
+
     pub(crate) fn span(&self) -> Span {
         match self {
             Self::Absent(absence) => absence.span,

@@ -10,7 +10,6 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::{
-    Expression,
     budget::MAX_STEPS,
     context::Bindings,
     convert::scalar_text,
@@ -117,14 +116,14 @@ impl fmt::Display for Explanation {
 }
 
 pub(crate) struct Explainer<'a, 'e> {
-    expression: &'a Expression,
+    source: &'a str,
     bindings: Bindings<'a>,
     effort: &'e Effort,
 }
 
 impl<'a, 'e> Explainer<'a, 'e> {
-    pub(crate) fn new(expression: &'a Expression, bindings: &Bindings<'a>, effort: &'e Effort) -> Self {
-        Self { expression, bindings: *bindings, effort }
+    pub(crate) fn new(source: &'a str, bindings: &Bindings<'a>, effort: &'e Effort) -> Self {
+        Self { source, bindings: *bindings, effort }
     }
 
     /// `None` if the condition holds.
@@ -142,12 +141,17 @@ impl<'a, 'e> Explainer<'a, 'e> {
         }
     }
 
+    /// Why a part was false, in a sentence.
+    fn because(&self, node: &Node, because: String) -> Explanation {
+        self.said(node.span, no(), Some(because), Vec::new())
+    }
+
     fn said(&self, span: Span, value: Option<String>, because: Option<String>, parts: Vec<Explanation>) -> Explanation {
         self.effort.said(Explanation { text: self.text(span), value, because, parts, is_choice: false })
     }
 
     fn without_value(&self, stop: &Stop) -> String {
-        let text = self.expression.describe(stop);
+        let text = stop.describe(self.source);
         let Some(change) = self.bindings.change else { return text };
         let operation = change.operation();
         match stop {
@@ -180,18 +184,10 @@ impl<'a, 'e> Explainer<'a, 'e> {
                 }
                 Explanation { is_choice: true, ..self.said(node.span, no(), None, parts) }
             }
-            Kind::Call(Function::Changed, arguments) => {
-                self.said(node.span, no(), Some(self.not_changed(&arguments[0])), vec![])
-            }
-            Kind::Call(Function::Became, arguments) => {
-                self.said(node.span, no(), Some(self.not_became(node, arguments)), vec![])
-            }
-            Kind::Call(Function::Was, arguments) => {
-                self.said(node.span, no(), Some(self.was_not(node, arguments)), vec![])
-            }
-            Kind::Literal(_) => {
-                self.said(node.span, no(), Some(format!("{} never holds", self.text(node.span))), vec![])
-            }
+            Kind::Call(Function::Changed, arguments) => self.because(node, self.not_changed(&arguments[0])),
+            Kind::Call(Function::Became, arguments) => self.because(node, self.not_became(node, arguments)),
+            Kind::Call(Function::Was, arguments) => self.because(node, self.was_not(node, arguments)),
+            Kind::Literal(_) => self.because(node, format!("{} never holds", self.text(node.span))),
             _ => self.seen(node),
         }
     }
@@ -278,7 +274,7 @@ impl<'a, 'e> Explainer<'a, 'e> {
             let evaluator = Evaluator::new(&self.bindings);
             let (value, because) = match evaluator.eval(node) {
                 Ok(value) => (Some(show_value(&value)), None),
-                Err(stop) => (None, Some(self.expression.describe(&stop))),
+                Err(stop) => (None, Some(stop.describe(self.source))),
             };
             self.effort.evaluated(&evaluator);
             let part = self.said(node.span, value, because, parts);
@@ -289,7 +285,7 @@ impl<'a, 'e> Explainer<'a, 'e> {
     }
 
     fn text(&self, span: Span) -> String {
-        let text = span.of(&self.expression.source);
+        let text = span.of(self.source);
         if text.contains('\n') { text.split_whitespace().collect::<Vec<_>>().join(" ") } else { text.to_owned() }
     }
 }

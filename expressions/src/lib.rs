@@ -54,8 +54,8 @@ pub use opening::Opening;
 pub use scan::{comment, hole_end};
 pub use suggest::closest;
 
-use error::Span;
 use eval::Evaluator;
+use explain::Explainer;
 use node::Node;
 
 /// One expression, compiled. Cheap to share and safe to evaluate from many threads.
@@ -100,18 +100,12 @@ impl Expression {
 
     /// Why the condition did not hold, within what several explanations may cost together; `None` if it did.
     pub fn why_not(&self, bindings: &Bindings<'_>, effort: &Effort) -> Option<Explanation> {
-        explain::Explainer::new(self, bindings, effort).why_not(&self.root)
+        Explainer::new(&self.source, bindings, effort).why_not(&self.root)
     }
 
     /// What an outcome without a value means, in words: the text of the part that was absent or failed.
     pub fn describe(&self, stop: &Stop) -> String {
-        match stop {
-            Stop::Absent(absence) => {
-                format!("{} is {}", absence.span.of(&self.source), if absence.null { "null" } else { "missing" })
-            }
-            Stop::Failed(failure) => self.located(failure.span, failure.message.clone()),
-            Stop::TooLarge(span, full) => self.located(*span, full.to_string()),
-        }
+        stop.describe(&self.source)
     }
 
     /// Whether the condition is provably false or without a value for this operation, whatever the rows hold.
@@ -124,14 +118,14 @@ impl Expression {
         holds::contradiction(&self.root).map(|(one, other)| (one.of(&self.source), other.of(&self.source)))
     }
 
+    /// What the condition begins with, where that is a demand on one column.
+    pub fn opening(&self) -> Option<Opening> {
+        opening::of(&self.root)
+    }
+
     /// Adds the columns that it can look at.
     pub fn columns(&self, into: &mut Columns) {
         columns::collect(&self.root, into);
-    }
-
-    fn located(&self, span: Span, message: String) -> String {
-        let text = span.of(&self.source);
-        if text == self.source.trim() { message } else { format!("{text}: {message}") }
     }
 }
 

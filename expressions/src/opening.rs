@@ -3,7 +3,6 @@
 use serde_json::Value as Json;
 
 use crate::{
-    Expression,
     functions::Function,
     node::{Kind, Literal, Node, Var},
 };
@@ -19,28 +18,25 @@ pub struct Opening {
     pub one_of: Option<Vec<Json>>,
 }
 
-impl Opening {
-    /// The opening of a condition, if it begins like this.
-    pub fn of(condition: &Expression) -> Option<Self> {
-        let root = &*condition.root;
-        let first = if let Kind::And(terms) = &root.kind { &terms[0] } else { root };
-        match &first.kind {
-            Kind::Call(function @ (Function::Changed | Function::Became), arguments) => {
-                let Json::String(column) = written(&arguments[0])? else { return None };
-                let is = if *function == Function::Became { written(&arguments[1]) } else { None };
-                Some(Self { column, changes: true, one_of: is.map(|value| vec![value]) })
-            }
-            Kind::Equal { negated: false, sides } => {
-                let is = written(&sides[1])?;
-                Some(Self { column: new_column(&sides[0])?, changes: false, one_of: Some(vec![is]) })
-            }
-            Kind::In(pair) => {
-                let Kind::List(items) = &pair[1].kind else { return None };
-                let values = items.iter().map(written).collect::<Option<_>>()?;
-                Some(Self { column: new_column(&pair[0])?, changes: false, one_of: Some(values) })
-            }
-            _ => None,
+/// The opening of a condition, if it begins like this.
+pub(crate) fn of(root: &Node) -> Option<Opening> {
+    let first = if let Kind::And(terms) = &root.kind { &terms[0] } else { root };
+    match &first.kind {
+        Kind::Call(function @ (Function::Changed | Function::Became), arguments) => {
+            let Json::String(column) = written(&arguments[0])? else { return None };
+            let is = if *function == Function::Became { written(&arguments[1]) } else { None };
+            Some(Opening { column, changes: true, one_of: is.map(|value| vec![value]) })
         }
+        Kind::Equal { negated: false, sides } => {
+            let is = written(&sides[1])?;
+            Some(Opening { column: new_column(&sides[0])?, changes: false, one_of: Some(vec![is]) })
+        }
+        Kind::In(pair) => {
+            let Kind::List(items) = &pair[1].kind else { return None };
+            let values = items.iter().map(written).collect::<Option<_>>()?;
+            Some(Opening { column: new_column(&pair[0])?, changes: false, one_of: Some(values) })
+        }
+        _ => None,
     }
 }
 

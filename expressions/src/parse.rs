@@ -14,30 +14,18 @@ use crate::{
 };
 
 /// Names that CEL keeps for languages that it may be put into.
-const RESERVED: [&str; 16] = [
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "while",
-];
+const RESERVED: &str =
+    " as break const continue else for function if import let loop package namespace return var void while ";
 const KEYWORDS: [&str; 4] = ["true", "false", "null", "in"];
 /// What may follow a value.
 const BEHIND_A_VALUE: &str = "an operator or the end";
 const VALUE: &str = "a value";
 
 pub(crate) type Parsed<T> = Result<T, CompileError>;
+
+fn is_reserved(name: &str) -> bool {
+    RESERVED.split(' ').any(|word| word == name)
+}
 
 /// What an operator makes of its operands.
 enum Infix {
@@ -327,7 +315,7 @@ impl<'s> Parser<'s> {
     fn named(&mut self) -> Parsed<Node> {
         let Some(name) = self.name() else { return Err(self.unexpected(VALUE)) };
         let start = self.start();
-        if RESERVED.contains(&name) {
+        if is_reserved(name) {
             let help = format!("a column of that name is written new[\"{name}\"]");
             return Err(CompileError::new(start as usize, format!("`{name}` is a reserved word of CEL"), Some(&help)));
         }
@@ -415,7 +403,7 @@ impl<'s> Parser<'s> {
     /// A macro from its opening bracket on: a variable, and what is said of each element that it stands for.
     fn comprehension(&mut self, start: u32, name: &str, name_at: u32, over: Node) -> Parsed<Node> {
         self.enter();
-        let variable = self.name().filter(|name| !RESERVED.contains(name));
+        let variable = self.name().filter(|name| !is_reserved(name));
         let variable = variable.ok_or_else(|| self.unexpected("the name of a variable"))?;
         self.at += 2;
         self.locals.push(variable.to_owned());
