@@ -27,6 +27,7 @@ mod names;
 mod node;
 mod number;
 mod opening;
+mod operators;
 mod parse;
 mod resolve;
 mod scan;

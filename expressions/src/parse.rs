@@ -1,14 +1,13 @@
 //! From text to the compiled tree, in one pass: a loop over operators by their power, which recurses only where the text
 //! nests. Names are resolved as they are met, by `resolve`.
 
-use std::mem::discriminant;
-
 use crate::{
     budget::{MAX_DEPTH, MAX_HEIGHT, MAX_NODES},
     error::{CompileError, Span},
     functions::MACROS,
     literal,
-    node::{Kind, Literal, Macro, MacroKind, Node, Operator, Relation, Scope},
+    node::{Kind, Literal, Macro, MacroKind, Node, Scope},
+    operators::{Waiting, infix},
     scan::{self, Token, scan},
     slips,
 };
@@ -25,62 +24,6 @@ pub(crate) type Parsed<T> = Result<T, CompileError>;
 
 fn is_reserved(name: &str) -> bool {
     RESERVED.split(' ').any(|word| word == name)
-}
-
-/// What an operator makes of its operands.
-enum Infix {
-    Pair(fn(Box<[Node; 2]>) -> Kind),
-    Chain(fn(Vec<Node>) -> Kind),
-}
-
-/// What stands before an operator, until it is known where its right side ends.
-struct Waiting {
-    start: u32,
-    operand: Node,
-    /// The other links of a chain.
-    more: Vec<Node>,
-    power: u8,
-    operator: Infix,
-}
-
-impl Waiting {
-    fn is_chain(&self) -> bool {
-        matches!(self.operator, Infix::Chain(_))
-    }
-}
-
-/// How strongly an operator binds, and what it makes.
-fn infix(text: &str) -> Option<(u8, Infix)> {
-    Some(match text {
-        "||" => (1, Infix::Chain(Kind::Or)),
-        "&&" => (2, Infix::Chain(Kind::And)),
-        "==" => (3, Infix::Pair(|sides| Kind::Equal { negated: false, sides })),
-        "!=" => (3, Infix::Pair(|sides| Kind::Equal { negated: true, sides })),
-        "<" => (3, Infix::Pair(|sides| Kind::Compare(Relation::Less, sides))),
-        "<=" => (3, Infix::Pair(|sides| Kind::Compare(Relation::LessOrEqual, sides))),
-        ">" => (3, Infix::Pair(|sides| Kind::Compare(Relation::Greater, sides))),
-        ">=" => (3, Infix::Pair(|sides| Kind::Compare(Relation::GreaterOrEqual, sides))),
-        "in" => (3, Infix::Pair(Kind::In)),
-        "+" => (4, Infix::Pair(|sides| Kind::Arithmetic(Operator::Add, sides))),
-        "-" => (4, Infix::Pair(|sides| Kind::Arithmetic(Operator::Subtract, sides))),
-        "*" => (5, Infix::Pair(|sides| Kind::Arithmetic(Operator::Multiply, sides))),
-        "/" => (5, Infix::Pair(|sides| Kind::Arithmetic(Operator::Divide, sides))),
-        "%" => (5, Infix::Pair(|sides| Kind::Arithmetic(Operator::Remainder, sides))),
-        _ => return None,
-    })
-}
-
-/// One chain of what brackets made several, so that its length costs no depth.
-fn chain(kind: fn(Vec<Node>) -> Kind, terms: impl Iterator<Item = Node>) -> Kind {
-    let outer = discriminant(&kind(Vec::new()));
-    let links = |term: Node| match discriminant(&term.kind) == outer {
-        true => match term.kind {
-            Kind::And(links) | Kind::Or(links) => links,
-            _ => Vec::new(),
-        },
-        false => vec![term],
-    };
-    kind(terms.flat_map(links).collect())
 }
 
 /// An expression while it is read.
@@ -214,8 +157,7 @@ impl<'s> Parser<'s> {
             let mut right = self.prefix()?;
             let next = infix(self.next_text());
             let power = next.as_ref().map_or(0, |(power, _)| *power);
-            while let Some(left) = waiting.pop_if(|left| left.power > power || left.power == power && !left.is_chain())
-            {
+            while let Some(left) = waiting.pop_if(|left| left.ends_before(power)) {
                 start = left.start;
                 right = self.join(left, right)?;
             }
@@ -229,12 +171,8 @@ impl<'s> Parser<'s> {
     }
 
     fn join(&mut self, left: Waiting, right: Node) -> Parsed<Node> {
-        let Waiting { start, operand, more, operator, .. } = left;
-        let kind = match operator {
-            Infix::Pair(kind) => kind(Box::new([operand, right])),
-            Infix::Chain(kind) => chain(kind, [operand].into_iter().chain(more).chain([right])),
-        };
-        let mut node = self.node(self.span(start), kind)?;
+        let start = left.start;
+        let mut node = self.node(self.span(start), left.with(right))?;
         self.check_operands(&mut node);
         Ok(node)
     }
