@@ -177,7 +177,7 @@ fn wanted(expected: &str) -> String {
 
 fn hint(path: &[String], name: &str, known: &[&str]) -> String {
     let whole = |name: &str| path.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".");
-    let closest = known.iter().map(|known| (distance(name, known), *known)).min();
+    let closest = known.iter().map(|known| (strsim::osa_distance(name, known), *known)).min();
     match closest {
         Some((distance, known)) if distance <= 2.max(name.len() / 3) => format!("did you mean `{}`?", whole(known)),
         Some(_) => format!("possible here: {}", list(known)),
@@ -196,20 +196,4 @@ fn list(known: &[&str]) -> String {
         let _ = write!(out, "{before}`{name}`");
     }
     out
-}
-
-/// How many characters must be changed, added or taken away to make `b` of `a`.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
