@@ -15,7 +15,8 @@ use runtime::{
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::kafka::expiry;
-use crate::{cli::BusOptions, exit::Usage};
+use crate::cli::BusOptions;
+use client::exit::Usage;
 
 /// The commented default file: it is the defaults.
 pub(crate) const DEFAULTS: &str = include_str!("../config.default.toml");

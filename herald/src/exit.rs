@@ -1,17 +1,13 @@
 //! Exit codes, and how an error is told: 0 done, 1 the answer is no, 2 usage, 3 unreachable.
 
-use std::{io, path::Path, process::ExitCode};
+use std::{io, process::ExitCode};
 
 use clap::error::ContextKind;
 
-use crate::{http, print};
-
-/// The answer is no: a job failed, nothing is known of what was asked for, or something else went wrong.
-pub(crate) const NO: u8 = 1;
-/// The command line, or a file it names, cannot be used.
-pub(crate) const USAGE: u8 = 2;
-/// Nobody answers, or whoever answers cannot do so now.
-pub(crate) const UNREACHABLE: u8 = 3;
+use client::{
+    exit::{NO, UNREACHABLE, USAGE, Usage, told},
+    http, print,
+};
 
 /// The flags that are variables of the environment where they are not written.
 const VARIABLES: [(&str, &str); 5] = [
@@ -21,25 +17,6 @@ const VARIABLES: [(&str, &str); 5] = [
     ("--url", "HERALD_URL"),
     ("--secret", "HERALD_SECRET"),
 ];
-
-/// What the caller gave cannot be used: the text says what, and what to do.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Usage(pub(crate) String);
-
-impl Usage {
-    /// That a catalog is given by its folder.
-    ///
-    /// # Errors
-    /// There is no such folder.
-    pub(crate) fn catalog(folder: &Path) -> Result<(), Self> {
-        if folder.is_dir() {
-            return Ok(());
-        }
-        let folder = folder.display();
-        Err(Self(format!("{folder} is no folder; name the folder of a catalog, as in examples/moves")))
-    }
-}
 
 /// Writes `error: …` to stderr, with the chain of causes, and chooses the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
@@ -67,19 +44,6 @@ pub(crate) fn refuse(refused: &clap::Error) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-/// The error with its causes, each said once: many an error's text has its cause's in it already.
-pub(crate) fn told(error: &anyhow::Error) -> String {
-    let mut out = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if out.is_empty() {
-            out = cause;
-        } else if !out.contains(&cause) {
-            out = format!("{out}: {cause}");
-        }
-    }
-    out
-}
-
 fn code(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<Usage>().is_some() {
         return USAGE;
@@ -98,15 +62,6 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cause_is_said_once() {
-        let plain = anyhow::Error::from(io::Error::other("disk on fire")).context("cannot read");
-        assert_eq!(told(&plain), "cannot read: disk on fire");
-        let within =
-            anyhow::Error::from(io::Error::other("disk on fire")).context("cannot read: disk on fire; put it out");
-        assert_eq!(told(&within), "cannot read: disk on fire; put it out");
-    }
 
     #[test]
     fn the_exit_code_says_who_must_act() {

@@ -1,23 +1,14 @@
 //! Herald: database changes become named business events, and jobs run for them. One binary: roles and tools.
 
 mod aside;
-mod bench;
 mod cli;
 mod cmd;
 mod config;
 mod dev;
 mod exit;
-mod http;
 mod init;
-mod live;
-mod page;
-mod payload;
-mod print;
-mod render;
 mod role;
-mod sse;
 mod stages;
-mod status;
 
 use std::process::ExitCode;
 
@@ -32,7 +23,7 @@ fn main() -> ExitCode {
     let ran = match cli::Cli::try_parse() {
         Ok(cli) => run(cli.command),
         Err(refused) if refused.use_stderr() => return exit::refuse(&refused),
-        Err(help) => print::help(&help).map(|()| ExitCode::SUCCESS),
+        Err(help) => client::print::help(&help).map(|()| ExitCode::SUCCESS),
     };
     ran.unwrap_or_else(|error| exit::report(&error))
 }

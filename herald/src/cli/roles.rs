@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Subcommand};
 
 use super::BusOptions;
-use crate::http::Base;
+use client::http::Base;
 
 /// What `herald ingest` is told.
 #[derive(Debug, Clone, Args)]

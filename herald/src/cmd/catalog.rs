@@ -12,9 +12,11 @@ use kafka::Kafka;
 use crate::{
     cli::ApplyOptions,
     config::{self, Config, Kind},
+    stages::{Applied, Draft, Publisher, Writers},
+};
+use client::{
     exit::{self, Usage},
     print,
-    stages::{Applied, Draft, Publisher, Writers},
 };
 
 /// How many names of a list are shown.

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use crate::{config::DEFAULTS, print};
+use crate::config::DEFAULTS;
+use client::print;
 
 /// Prints it.
 pub(super) fn run() -> anyhow::Result<ExitCode> {

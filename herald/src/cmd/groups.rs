@@ -12,9 +12,8 @@ use serde_json::json;
 use crate::{
     cli::BusOptions,
     config::{self, Config, Kind},
-    exit::Usage,
-    print,
 };
+use client::{exit::Usage, print};
 
 /// What `herald groups` is told.
 #[derive(Debug, Clone, Args)]

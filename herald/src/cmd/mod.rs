@@ -4,20 +4,14 @@ mod catalog;
 mod config;
 pub(crate) mod doctor;
 pub(crate) mod groups;
-mod schemas;
-mod send;
-mod show;
-mod tail;
+pub(crate) mod schemas;
 pub(crate) mod topics;
-
-pub(crate) use send::{CORRELATION_HEADER, SECRET_HEADER};
 
 use std::{future::Future, process::ExitCode};
 
 use anyhow::Context as _;
 
 use crate::{
-    bench,
     cli::{CatalogCommand, Command},
     dev, role,
 };
@@ -39,9 +33,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Topics(options) => block_on(topics::run(options)),
         Command::Groups(options) => block_on(groups::run(options)),
         Command::Doctor(options) => block_on(doctor::run(options)),
-        Command::Send(options) => block_on(send::run(options)),
-        Command::Show(options) => block_on(show::run(options)),
-        Command::Tail(options) => block_on(tail::run(options)),
+        Command::Send(options) => block_on(client::send::run(options)),
+        Command::Show(options) => block_on(client::show::run(options)),
+        Command::Tail(options) => block_on(client::tail::run(options)),
         Command::Bench(options) => bench::run(options),
         Command::Schemas(options) => schemas::run(&options),
         Command::Config => config::run(),

@@ -1,17 +1,26 @@
 //! `herald schemas`: the JSON Schemas of everything that travels, for consumers in other languages.
 
-use std::{fs, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
+use clap::Args;
 use serde_json::Map;
 
-use crate::{cli::SchemasOptions, print};
+use client::print;
+
+/// What `herald schemas` is told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Options {
+    /// Write one file per schema into this folder instead of printing them
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+}
 
 /// Prints one JSON object of all schemas by name, or writes `<name>.json` files into a folder.
 ///
 /// # Errors
 /// The folder or a file in it cannot be written.
-pub(super) fn run(options: &SchemasOptions) -> anyhow::Result<ExitCode> {
+pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let schemas = contracts::schema::all();
     let Some(folder) = &options.out else {
         let by_name: Map<_, _> = schemas.into_iter().map(|(name, schema)| (name.to_owned(), schema.into())).collect();

@@ -5,7 +5,7 @@ use std::fs;
 use runtime::config::Duration;
 
 use super::Config;
-use crate::exit::Usage;
+use client::exit::Usage;
 
 /// The smallest embedded bus, in bytes: it takes some records of the largest kind.
 const LEAST_BUS: u64 = 16 * 1024 * 1024;

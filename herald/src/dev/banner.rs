@@ -9,9 +9,9 @@ use runtime::health::Check;
 use crate::{
     aside::aside,
     config::Config,
-    print::Speaker,
     stages::{Catalogs, Followed},
 };
+use client::print::Speaker;
 
 /// How many events are listed; a larger catalog is summed up.
 const SHOWN: usize = 40;

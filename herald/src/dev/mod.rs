@@ -29,10 +29,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::{BusOptions, DevOptions},
     config::{self, Config, Kind},
-    exit::Usage,
-    print::Speaker,
     stages::{Catalogs, Explainer, Gate, Publisher, Stages, Writers, base_topics},
 };
+use client::{exit::Usage, print::Speaker};
 
 /// How many threads may block at once: the results' writer, their readers, and whoever reads behind the log's tail. Each
 /// thread more is a heap more that its frees are scattered over: with sixteen the process took three times the memory.

@@ -6,10 +6,8 @@ use catalog::Report;
 use tokio_util::sync::CancellationToken;
 
 use super::{banner::Banner, files::Files};
-use crate::{
-    exit,
-    stages::{Applied, Publisher},
-};
+use crate::stages::{Applied, Publisher};
+use client::exit;
 
 /// How long until files are applied again that could not be, for the bus or the folder.
 const AGAIN: Duration = Duration::from_secs(5);

@@ -5,11 +5,8 @@ use std::{process::ExitCode, sync::Arc};
 use contracts::{outcomes::Outcomes, topics};
 
 use super::{Process, Role, configure, health, outcomes::Remote, run as run_role};
-use crate::{
-    cli::{self, IngestOptions},
-    config::Config,
-    exit::Usage,
-};
+use crate::{cli::IngestOptions, config::Config};
+use client::exit::Usage;
 
 const ROLE: Role = Role { name: "ingest", topics: &[topics::RAW, topics::REJECTED], needs_catalog: false };
 
@@ -36,7 +33,7 @@ pub(crate) fn run(options: IngestOptions) -> anyhow::Result<ExitCode> {
 fn remote(config: &Config) -> Result<Option<Remote>, Usage> {
     let results = &config.ingest.results;
     let Some(api) = &results.api else { return Ok(None) };
-    let base = cli::api(api).map_err(|error| Usage(format!("`ingest.results.api`: {error}")))?;
+    let base = client::address::api(api).map_err(|error| Usage(format!("`ingest.results.api`: {error}")))?;
     Ok(Some(Remote::new(base, results.token.clone())))
 }
 

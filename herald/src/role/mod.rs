@@ -28,10 +28,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::{BusOptions, HealthOptions},
     config::{self, Config, Kind},
-    exit::Usage,
-    print::Speaker,
     stages::{Catalogs, Followed, Gate, Stages, Topics, kafka_topics},
 };
+use client::{exit::Usage, print::Speaker};
 
 /// How many threads may block at once: questions to the brokers, and the results' store.
 const BLOCKING: usize = 64;

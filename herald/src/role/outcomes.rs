@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use crate::http::{Base, Call, Error, encode};
+use client::http::{Base, Call, Error, encode};
 
 /// How many callers may wait at once: each is a connection to the API.
 const WAITING: usize = 512;

@@ -9,7 +9,8 @@ use runtime::{
 };
 
 use super::{Process, Role, configure, run as run_role, single::Single};
-use crate::{cli::ResultsOptions, config::expiry, exit::Usage, stages::Explainer};
+use crate::{cli::ResultsOptions, config::expiry, stages::Explainer};
+use client::exit::Usage;
 
 const ROLE: Role = Role {
     name: "results",

@@ -11,8 +11,11 @@ use serde_json::json;
 
 use super::topics::Needs;
 use crate::{
-    cli::{Api, BusOptions},
+    cli::BusOptions,
     config::{self, Config, Kind},
+};
+use client::{
+    address::Api,
     exit,
     print::{self, BOLD, DIM},
 };

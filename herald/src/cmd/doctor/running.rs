@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use kafka_admin::doctor::Finding;
 
-use crate::{
-    cli::Api,
+use client::{
+    address::Api,
     exit,
     http::Error,
     status::{Job, Status},

@@ -8,9 +8,8 @@ use kafka_admin::{Acl, Grant, roles, team};
 use crate::{
     cli::BusOptions,
     config::{self, Config},
-    exit::Usage,
-    print,
 };
+use client::{exit::Usage, print};
 
 /// What `herald topics acl` is told.
 #[derive(Debug, Clone, Args)]

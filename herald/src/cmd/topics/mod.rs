@@ -15,6 +15,8 @@ pub(crate) use self::needs::Needs;
 use crate::{
     cli::BusOptions,
     config::{self, Config, Kind},
+};
+use client::{
     exit::{self, Usage},
     print,
 };

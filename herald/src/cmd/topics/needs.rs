@@ -11,9 +11,9 @@ use kafka::Kafka;
 
 use crate::{
     config::Config,
-    exit::Usage,
     stages::{kafka_topics, on_the_bus},
 };
+use client::exit::Usage;
 
 /// Topics and groups.
 pub(crate) struct Needs {

@@ -5,7 +5,7 @@ use kafka_admin::{
     plan::{Difference, State, Step, TopicPlan},
 };
 
-use crate::print::{BOLD, DIM};
+use client::print::{BOLD, DIM};
 
 /// How many times the same is spelled out of a list of topics.
 const ROWS: usize = 200;

@@ -1,5 +1,7 @@
 //! `herald tail`: events as they are published.
 
+use crate::address::Api;
+use clap::Args;
 use std::{process::ExitCode, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
@@ -8,11 +10,23 @@ use serde_json::value::RawValue;
 use tokio::time::sleep;
 
 use crate::{
-    cli::TailOptions,
     http::{Call, Stream, encode},
     page::one_line,
     print::{self, BOLD, DIM, clean, cut},
 };
+
+/// What `herald tail` is told.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Names of events, where `*` stands for anything, as in `move.*` [default: every event]
+    #[arg(value_name = "PATTERN")]
+    pub(crate) patterns: Vec<String>,
+    /// Print JSON: one CloudEvent per line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) api: Api,
+}
 
 /// How long to wait before a stream that broke off is asked for again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -35,7 +49,7 @@ struct CloudEvent<'a> {
 ///
 /// # Errors
 /// The API cannot be reached at the start, or refuses.
-pub(super) async fn run(options: TailOptions) -> anyhow::Result<ExitCode> {
+pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let mut stream = open(&options).await?;
     if !options.json {
         print::note("following events; Ctrl-C ends it");
@@ -71,7 +85,7 @@ fn is_away(error: &anyhow::Error) -> bool {
     error.downcast_ref().is_some_and(crate::http::Error::is_unreachable)
 }
 
-async fn open(options: &TailOptions) -> anyhow::Result<Stream> {
+async fn open(options: &Options) -> anyhow::Result<Stream> {
     let names: Vec<_> = options.patterns.iter().map(|pattern| format!("name={}", encode(pattern))).collect();
     let path = if names.is_empty() { "/v1/events".to_owned() } else { format!("/v1/events?{}", names.join("&")) };
     let call = Call::get(&options.api.api, &path).token(options.api.token.as_deref())?;

@@ -5,10 +5,13 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use crate::{
-    cli::Api,
+use client::{
+    address::Api,
     status::{Status, Totals},
 };
+
+/// The group that gathers results: what the load waits for, too.
+const RESULTS: &str = "results";
 
 /// How often to look.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -75,7 +78,7 @@ impl Look {
     fn of(status: &Status) -> Self {
         let Totals { invocations, open } = status.results;
         // What results have read shows in what is finished; their position on the bus follows seconds later.
-        let groups = status.groups.iter().filter(|(name, _)| *name != results::GROUP);
+        let groups = status.groups.iter().filter(|(name, _)| *name != RESULTS);
         let lag = groups.map(|(_, group)| group.lag).sum();
         Self { lag, open, finished: invocations.saturating_sub(open) }
     }

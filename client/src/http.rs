@@ -25,26 +25,26 @@ const MAX_ANSWER: usize = 256 * 1024 * 1024;
 
 /// Where a Herald listens: `http://host:port`, with a path in front of everything where a proxy wants one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Base {
+pub struct Base {
     /// `host:port`, as it is dialled.
-    pub(crate) address: String,
+    pub address: String,
     authority: String,
     prefix: String,
 }
 
 impl Base {
     /// `host[:port]` as it was given, for the header `host`.
-    pub(crate) fn authority(&self) -> &str {
+    pub fn authority(&self) -> &str {
         &self.authority
     }
 
     /// What stands before every path; empty, or `/…` without a slash at the end.
-    pub(crate) fn prefix(&self) -> &str {
+    pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
     /// The same without that end of the prefix, if it has it.
-    pub(crate) fn without(mut self, end: &str) -> Self {
+    pub fn without(mut self, end: &str) -> Self {
         if let Some(before) = self.prefix.strip_suffix(end) {
             self.prefix = before.to_owned();
         }
@@ -91,7 +91,7 @@ impl fmt::Display for Base {
 
 /// Why a request has no answer that can be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub enum Error {
     /// No connection.
     #[error("cannot reach {base}: {reason}; is `./run dev` running?")]
     Unreachable {
@@ -130,7 +130,7 @@ pub(crate) enum Error {
 
 impl Error {
     /// Whether nobody could answer, rather than that the answer was no.
-    pub(crate) fn is_unreachable(&self) -> bool {
+    pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Broken { .. } => true,
             Self::Refused { status, .. } => matches!(status, 502..=504),
@@ -139,7 +139,7 @@ impl Error {
     }
 
     /// The HTTP status of a refusal.
-    pub(crate) fn status(&self) -> Option<u16> {
+    pub fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } => Some(*status),
             _ => None,
@@ -149,19 +149,19 @@ impl Error {
 
 /// A request under construction.
 #[derive(Debug)]
-pub(crate) struct Call<'a> {
+pub struct Call<'a> {
     base: &'a Base,
     request: Request<Full<Bytes>>,
 }
 
 impl<'a> Call<'a> {
     /// `GET` of a path, which begins with `/` and may have a query.
-    pub(crate) fn get(base: &'a Base, path: &str) -> Self {
+    pub fn get(base: &'a Base, path: &str) -> Self {
         Self::new(base, Method::GET, path, Bytes::new())
     }
 
     /// `POST` of a JSON body.
-    pub(crate) fn post(base: &'a Base, path: &str, json: impl Into<Bytes>) -> Self {
+    pub fn post(base: &'a Base, path: &str, json: impl Into<Bytes>) -> Self {
         let mut call = Self::new(base, Method::POST, path, json.into());
         call.request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         call
@@ -180,7 +180,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// The value has characters that no header can carry.
-    pub(crate) fn header(mut self, name: &'static str, value: Option<&str>) -> Result<Self, crate::exit::Usage> {
+    pub fn header(mut self, name: &'static str, value: Option<&str>) -> Result<Self, crate::exit::Usage> {
         if let Some(value) = value {
             let mut value = HeaderValue::from_str(value)
                 .map_err(|_| crate::exit::Usage(format!("the value for `{name}` cannot stand in an HTTP header")))?;
@@ -194,7 +194,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// The token has characters that no header can carry.
-    pub(crate) fn token(self, token: Option<&str>) -> Result<Self, crate::exit::Usage> {
+    pub fn token(self, token: Option<&str>) -> Result<Self, crate::exit::Usage> {
         self.header(AUTHORIZATION.as_str(), token.map(|token| format!("Bearer {token}")).as_deref())
     }
 
@@ -202,7 +202,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// See [`Error`]; any status that is not 2xx is one.
-    pub(crate) async fn answer(self) -> Result<Bytes, Error> {
+    pub async fn answer(self) -> Result<Bytes, Error> {
         let base = self.base;
         let response = self.send().await?;
         read(base, response).await
@@ -212,7 +212,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// See [`Error`]; any status that is not 2xx is one.
-    pub(crate) async fn whole(self) -> Result<(HeaderMap, Bytes), Error> {
+    pub async fn whole(self) -> Result<(HeaderMap, Bytes), Error> {
         let base = self.base;
         let mut response = self.send().await?;
         let headers = std::mem::take(response.headers_mut());
@@ -223,7 +223,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// See [`Error`]; any status that is not 2xx is one.
-    pub(crate) async fn stream(mut self) -> Result<Stream, Error> {
+    pub async fn stream(mut self) -> Result<Stream, Error> {
         self.request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         let base = self.base;
         let response = self.send().await?;
@@ -315,7 +315,7 @@ fn or_status(said: String, status: StatusCode) -> String {
 
 /// A live stream of events.
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub struct Stream {
     base: Base,
     body: Incoming,
     parser: sse::Parser,
@@ -328,7 +328,7 @@ impl Stream {
     ///
     /// # Errors
     /// [`Error::Broken`], and [`Error::Unexpected`] for an event beyond all bounds.
-    pub(crate) async fn next(&mut self) -> Result<Option<sse::Event>, Error> {
+    pub async fn next(&mut self) -> Result<Option<sse::Event>, Error> {
         loop {
             if let Some(event) = self.ready.pop() {
                 return Ok(Some(event));
@@ -345,7 +345,7 @@ impl Stream {
 }
 
 /// A text as one segment of a path or one value of a query: everything but letters, digits and `-._~` is encoded.
-pub(crate) fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     use fmt::Write as _;
     text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {

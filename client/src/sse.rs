@@ -7,11 +7,11 @@ const MAX_EVENT: usize = 64 * 1024 * 1024;
 
 /// One event of a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Event {
+pub struct Event {
     /// Its kind; `message` where the stream names none.
-    pub(crate) kind: String,
+    pub kind: String,
     /// Its data, lines joined by a line feed.
-    pub(crate) data: String,
+    pub data: String,
 }
 
 /// One event is longer than any that Herald sends.

@@ -1,21 +1,44 @@
 //! `herald show`: what happened under a correlation id.
 
+use crate::address::Api;
+use clap::Args;
+use contracts::ids::CorrelationId;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::{
-    cli::ShowOptions,
     exit,
     page::{self, Awaited, Page},
     print, render,
 };
 
-use super::send::verdict;
+use crate::send::verdict;
+
+/// What `herald show` is told.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The correlation id
+    #[arg(value_name = "CORRELATION ID")]
+    pub(crate) correlation: CorrelationId,
+    /// Wait until it is complete, telling what happens; at most so long
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "30s",
+          value_parser = contracts::wait::parse)]
+    pub(crate) wait: Option<Duration>,
+    /// Show every page of a long list of invocations, not just the first
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print JSON: the summary; with --all one page per line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) api: Api,
+}
 
 /// Shows it once, after waiting for it, or page by page.
 ///
 /// # Errors
 /// The API cannot be reached, or refuses; that nothing is known of it is an answer, with exit code 1.
-pub(super) async fn run(options: ShowOptions) -> anyhow::Result<ExitCode> {
+pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let correlation = &options.correlation;
     let waited = match options.wait {
         Some(timeout) => {
@@ -45,13 +68,13 @@ pub(super) async fn run(options: ShowOptions) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-fn show(options: &ShowOptions, page: &Page) -> anyhow::Result<()> {
+fn show(options: &Options, page: &Page) -> anyhow::Result<()> {
     print::line(&if options.json { page.json() } else { render::summary(&page.summary) })?;
     Ok(())
 }
 
 /// Every page as it comes; the totals only after the last.
-async fn all(options: &ShowOptions, mut page: Page) -> anyhow::Result<()> {
+async fn all(options: &Options, mut page: Page) -> anyhow::Result<()> {
     loop {
         let next = page.summary.next.take();
         if options.json {

@@ -7,11 +7,11 @@ use anyhow::Context as _;
 use runtime::telemetry::{Flush, Sink};
 
 /// Event names and whatever else is looked for first.
-pub(crate) const BOLD: Style = Style::new().bold();
+pub const BOLD: Style = Style::new().bold();
 /// What matters less.
-pub(crate) const DIM: Style = Style::new().dimmed();
+pub const DIM: Style = Style::new().dimmed();
 /// What went wrong.
-pub(crate) const RED: Style = AnsiColor::Red.on_default();
+pub const RED: Style = AnsiColor::Red.on_default();
 
 const UNWRITTEN: &str = "the answer cannot be written to stdout";
 
@@ -19,7 +19,7 @@ const UNWRITTEN: &str = "the answer cannot be written to stdout";
 ///
 /// # Errors
 /// Stdout cannot be written; a closed pipe is told apart by the kind of the cause.
-pub(crate) fn line(text: &str) -> anyhow::Result<()> {
+pub fn line(text: &str) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).context(UNWRITTEN)
 }
@@ -28,39 +28,39 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As of [`line()`].
-pub(crate) fn help(text: &clap::Error) -> anyhow::Result<()> {
+pub fn help(text: &clap::Error) -> anyhow::Result<()> {
     text.print().and_then(|()| io::stdout().flush()).context(UNWRITTEN)
 }
 
 /// What a process that serves says on stdout. It serves on when nobody reads that, and waits for no terminal: see [`Sink`].
 #[derive(Debug, Clone)]
-pub(crate) struct Speaker(Sink);
+pub struct Speaker(Sink);
 
 impl Speaker {
     /// For stdout, and what writes its last lines at the end.
     ///
     /// # Errors
     /// No thread can be started.
-    pub(crate) fn new() -> io::Result<(Self, Flush)> {
+    pub fn new() -> io::Result<(Self, Flush)> {
         let sink = Sink::new(io::stdout(), |lines| format!("({lines} messages were lost here)\n"))?;
         let flush = sink.flush();
         Ok((Self(sink), flush))
     }
 
     /// Says a line, or several.
-    pub(crate) fn line(&self, text: &str) {
+    pub fn line(&self, text: &str) {
         self.0.line(format!("{text}\n"));
     }
 }
 
 /// Writes a line to stderr that tells how things stand, and is no output.
-pub(crate) fn note(text: &str) {
+pub fn note(text: &str) {
     // Nobody is left to tell when stderr is closed.
     drop(writeln!(anstream::stderr(), "{DIM}{text}{DIM:#}"));
 }
 
 /// Writes `error: …` to stderr. The end of a process waits a second for a stderr that nobody reads, and no longer.
-pub(crate) fn error(text: &str) {
+pub fn error(text: &str) {
     let stderr = io::stderr();
     let line = match anstream::AutoStream::choice(&stderr) {
         anstream::ColorChoice::Never => format!("error: {text}\n"),
@@ -74,7 +74,7 @@ pub(crate) fn error(text: &str) {
 
 /// A text from elsewhere as it may stand on a terminal: control characters, which could move the cursor or hide what
 /// follows, become blanks, and white space around it goes.
-pub(crate) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let shown: String = text.trim().chars().map(|c| if c.is_control() || is_bidi(c) { ' ' } else { c }).collect();
     shown.trim().to_owned()
 }
@@ -85,7 +85,7 @@ fn is_bidi(c: char) -> bool {
 }
 
 /// At most so many characters of a text, with `…` for the rest.
-pub(crate) fn cut(text: &str, most: usize) -> String {
+pub fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         None => text.to_owned(),
         Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),

@@ -18,7 +18,7 @@ use super::{
     load::{Rate, exchange, pace},
     request::{Prepared, Purpose, Shape, number_of},
 };
-use crate::http::{Call, Error, Stream, encode};
+use client::http::{Call, Error, Stream, encode};
 
 /// The longest that a sample waits for its end.
 const WAIT: Duration = Duration::from_secs(120);

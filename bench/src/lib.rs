@@ -31,8 +31,8 @@ use clap::Args;
 use tokio::{task::LocalSet, time::Instant};
 use uuid::Uuid;
 
-use crate::{
-    cli::{Api, Webhook},
+use client::{
+    address::{Api, Webhook},
     exit::{self, Usage},
     http::Base,
     print,
@@ -42,7 +42,7 @@ use request::Shape;
 
 /// What `herald bench` is told.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Options {
+pub struct Options {
     /// Webhooks a second, or `max` for as many as are answered
     #[arg(long, value_name = "RATE", default_value = "2000")]
     rate: Rate,
@@ -92,7 +92,7 @@ pub(crate) struct Options {
 ///
 /// # Errors
 /// The target is refused or cannot be reached. Webhooks that fail are part of the report, and exit code 1.
-pub(crate) fn run(mut options: Options) -> anyhow::Result<ExitCode> {
+pub fn run(mut options: Options) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &options.write_catalog {
         catalog::write(folder, options.rules, options.other_rules)?;
         print::line(&folder.display().to_string())?;
@@ -228,11 +228,17 @@ mod tests {
         address
     }
 
+    /// The tool by itself.
+    #[derive(clap::Parser)]
+    struct Alone {
+        #[command(flatten)]
+        options: Options,
+    }
+
     fn measured(flags: &[&str]) -> report::Report {
         let address = accept_everything();
-        let fixed = ["herald", "bench", "--url", &address, "--api", &address];
-        let cli = crate::cli::Cli::parse_from(fixed.iter().chain(flags));
-        let crate::cli::Command::Bench(options) = cli.command else { panic!("`bench` is parsed as bench") };
+        let fixed = ["bench", "--url", &address, "--api", &address];
+        let Alone { options } = Alone::parse_from(fixed.iter().chain(flags));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         LocalSet::new().block_on(&runtime, measure(Rc::new(options))).expect("it is measured")
     }

@@ -1,11 +1,12 @@
 //! What the API's `/v1/status` says, of all its pages.
+#![expect(missing_docs, reason = "fields are named as in the API")]
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use crate::{
-    cli::Api,
+    address::Api,
     http::{Call, Error, encode},
 };
 
@@ -14,38 +15,38 @@ const LIMIT: usize = 1000;
 
 /// What is read of it.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Status {
-    pub(crate) results: Totals,
-    pub(crate) groups: BTreeMap<String, Group>,
+pub struct Status {
+    pub results: Totals,
+    pub groups: BTreeMap<String, Group>,
     /// Where jobs run in the process that answers.
     #[serde(default)]
-    pub(crate) jobs: BTreeMap<String, Job>,
+    pub jobs: BTreeMap<String, Job>,
     /// What is wrong with the process that answers, by part.
     #[serde(default)]
-    pub(crate) troubles: BTreeMap<String, String>,
+    pub troubles: BTreeMap<String, String>,
     #[serde(default)]
     next: Option<String>,
 }
 
 /// How many invocations there are.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub(crate) struct Totals {
-    pub(crate) invocations: u64,
-    pub(crate) open: u64,
+pub struct Totals {
+    pub invocations: u64,
+    pub open: u64,
 }
 
 /// How far a group is behind.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Group {
-    pub(crate) lag: u64,
+pub struct Group {
+    pub lag: u64,
 }
 
 /// How a job is.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Job {
-    pub(crate) state: String,
-    pub(crate) since: Option<String>,
-    pub(crate) error: Option<String>,
+pub struct Job {
+    pub state: String,
+    pub since: Option<String>,
+    pub error: Option<String>,
 }
 
 impl Status {
@@ -53,7 +54,7 @@ impl Status {
     ///
     /// # Errors
     /// The API cannot be reached, refuses, or answers something else.
-    pub(crate) async fn ask(api: &Api) -> anyhow::Result<Self> {
+    pub async fn ask(api: &Api) -> anyhow::Result<Self> {
         let mut all = page(api, None).await?;
         while let Some(cursor) = all.next.take() {
             let more = page(api, Some(&cursor)).await?;

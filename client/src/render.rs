@@ -22,14 +22,14 @@ const MISSING: usize = 5;
 const STDERR: usize = 5;
 
 /// The whole summary, without a line feed at the end.
-pub(crate) fn summary(summary: &Summary) -> String {
+pub fn summary(summary: &Summary) -> String {
     let mut out = vec![invocations(summary)];
     footer(summary, &mut out);
     out.join("\n")
 }
 
 /// Its invocations alone, for a page that others follow.
-pub(crate) fn invocations(summary: &Summary) -> String {
+pub fn invocations(summary: &Summary) -> String {
     let mut out = Vec::new();
     if summary.invocations.is_empty() {
         out.push(format!("⏳ Nothing is known of it yet   {}", correlation(summary)));
@@ -50,7 +50,7 @@ fn correlation(summary: &Summary) -> String {
 }
 
 /// What came in and what was made of it, on one line.
-pub(crate) fn head(invocation: &Invocation) -> String {
+pub fn head(invocation: &Invocation) -> String {
     let from = invocation.origin.as_ref().map(origin);
     let from = from.as_deref().unwrap_or("a record");
     if let Some(reason) = &invocation.rejected {
@@ -152,7 +152,7 @@ fn event(event: &Event, out: &mut Vec<String>) {
 }
 
 /// A job's sign, and what there is to say of it: message and time, each after two spaces.
-pub(crate) fn job(job: &Job) -> (&'static str, String) {
+pub fn job(job: &Job) -> (&'static str, String) {
     let (sign, text) = match (job.state, job.outcome) {
         (State::Pending, _) => ("⏳", "waiting".to_owned()),
         (State::InProcess, _) => ("🔄", "running".to_owned()),
@@ -211,7 +211,7 @@ fn took(job: &Job) -> Option<Duration> {
 }
 
 /// `3.0 s`, `2 min 5 s`, `1 h 3 min`.
-pub(crate) fn time(took: Duration) -> String {
+pub fn time(took: Duration) -> String {
     let seconds = took.as_secs();
     match seconds {
         0..60 => format!("{:.1} s", took.as_secs_f64()),
@@ -280,6 +280,6 @@ fn more(all: usize, shown: usize) -> Option<usize> {
 }
 
 #[cfg(test)]
-pub(crate) mod samples;
+pub mod samples;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::{Options, catalog};
-use crate::{exit::Usage, http::Base};
+use client::{exit::Usage, http::Base};
 
 /// How long it may take to listen, and to end.
 const START: Duration = Duration::from_secs(30);

@@ -1,6 +1,9 @@
 //! `herald send`: what Hasura would send, and with `--wait` what becomes of it.
 
+use crate::address::{Api, Webhook};
+use clap::Args;
 use std::{fs, io, process::ExitCode};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use contracts::{
@@ -13,17 +16,51 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
-    cli::SendOptions,
     exit::{self, Usage},
     http::{Call, Error},
     page::{self, Awaited},
     payload, print, render,
 };
 
+/// What `herald send` is told.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// A Hasura payload; `-` reads it from stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Wait until everything it caused has ended, telling what happens; at most so long
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "30s",
+          value_parser = contracts::wait::parse)]
+    pub(crate) wait: Option<Duration>,
+    /// Send the file as it is, byte for byte, instead of with a fresh `id` and `created_at`
+    #[arg(long)]
+    pub(crate) same_id: bool,
+    /// The source it comes from, as in `/hasura/<source>` [default: default]
+    #[arg(long, value_name = "NAME", value_parser = source)]
+    pub(crate) source: Option<String>,
+    /// The correlation id that everything it causes is gathered under [default: derived from the payload's id]
+    #[arg(long, value_name = "ID")]
+    pub(crate) correlation: Option<CorrelationId>,
+    /// Print JSON: the answer, or with --wait the summary
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) webhook: Webhook,
+    #[command(flatten)]
+    pub(crate) api: Api,
+}
+
+/// A source's name, as ingest takes it in `/hasura/<source>`.
+fn source(text: &str) -> Result<String, String> {
+    let fits = (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if fits { Ok(text.to_owned()) } else { Err("a source has 1 to 64 letters, digits, '.', '_' or '-'".to_owned()) }
+}
+
 /// The request header of a shared secret, as ingest expects it.
-pub(crate) const SECRET_HEADER: &str = "x-herald-secret";
+pub const SECRET_HEADER: &str = "x-herald-secret";
 /// The request header of a correlation id, as ingest reads it first.
-pub(crate) const CORRELATION_HEADER: &str = "x-correlation-id";
+pub const CORRELATION_HEADER: &str = "x-correlation-id";
 
 /// What the webhook answers.
 #[derive(Debug, Deserialize)]
@@ -39,7 +76,7 @@ struct Accepted {
 ///
 /// # Errors
 /// The file cannot be used, the webhook or the API cannot be reached, or the webhook refuses.
-pub(super) async fn run(options: SendOptions) -> anyhow::Result<ExitCode> {
+pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let body = body(&options)?;
     let path = options.source.as_deref().map_or_else(|| "/hasura".to_owned(), |source| format!("/hasura/{source}"));
     let call = Call::post(&options.webhook.url, &path, body)
@@ -62,7 +99,7 @@ pub(super) async fn run(options: SendOptions) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn body(options: &SendOptions) -> anyhow::Result<Vec<u8>> {
+fn body(options: &Options) -> anyhow::Result<Vec<u8>> {
     let shown = options.file.display();
     let is_stdin = options.file.as_os_str() == "-";
     let read = if is_stdin { read_stdin() } else { fs::read(&options.file) };
@@ -83,7 +120,7 @@ fn read_stdin() -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-async fn wait(options: &SendOptions, accepted: &Accepted) -> anyhow::Result<ExitCode> {
+async fn wait(options: &Options, accepted: &Accepted) -> anyhow::Result<ExitCode> {
     let timeout = options.wait.unwrap_or_default();
     let correlation = &accepted.correlation_id;
     let awaited = Awaited { correlation, invocation: Some(accepted.invocation_id), raw: accepted.raw, timeout };
@@ -103,7 +140,7 @@ async fn wait(options: &SendOptions, accepted: &Accepted) -> anyhow::Result<Exit
 }
 
 /// The exit code of a correlation: no when something failed, or when it was not complete in time.
-pub(super) fn verdict(summary: &Summary, sent: Option<InvocationId>, waited: std::time::Duration) -> ExitCode {
+pub(crate) fn verdict(summary: &Summary, sent: Option<InvocationId>, waited: Duration) -> ExitCode {
     if summary.state != State::Complete {
         print::note(&format!("not complete after {}", render::time(waited)));
         return ExitCode::from(exit::NO);
@@ -115,4 +152,31 @@ pub(super) fn verdict(summary: &Summary, sent: Option<InvocationId>, waited: std
         return ExitCode::from(exit::NO);
     }
     ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_ingest_would_not_take_is_a_usage_error() {
+        assert!(source("orders-eu_1.x").is_ok());
+        for wrong in ["", "a/b", "a b", &"x".repeat(65)] {
+            assert!(source(wrong).is_err(), "{wrong:?} is taken for a source");
+        }
+    }
+
+    /// The tool by itself.
+    #[derive(clap::Parser)]
+    struct Alone {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn a_wait_without_a_time_is_thirty_seconds_and_does_not_eat_the_file() {
+        let Alone { options } = clap::Parser::parse_from(["send", "--wait", "move.json"]);
+        assert_eq!(options.wait, Some(Duration::from_secs(30)));
+        assert_eq!(options.file, PathBuf::from("move.json"));
+    }
 }

@@ -170,7 +170,7 @@ impl Report {
         format!(
             "{} for {} over {} connections, {} bytes each{}",
             self.rate,
-            crate::render::time(self.duration),
+            client::render::time(self.duration),
             self.connections,
             grouped(self.size.into()),
             rules.unwrap_or_default(),

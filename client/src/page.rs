@@ -10,7 +10,7 @@ use contracts::{
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
-    cli::Api,
+    address::Api,
     http::{Call, Error, encode},
     live::News,
     print,
@@ -21,11 +21,11 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// A summary, read, and as the API wrote it.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub struct Page {
     /// What it says.
-    pub(crate) summary: Summary,
+    pub summary: Summary,
     /// The document, with whatever this version does not know.
-    pub(crate) text: String,
+    pub text: String,
 }
 
 impl Page {
@@ -38,7 +38,7 @@ impl Page {
     }
 
     /// The document on one line.
-    pub(crate) fn json(&self) -> String {
+    pub fn json(&self) -> String {
         one_line(&self.text)
     }
 
@@ -60,7 +60,7 @@ impl Page {
 }
 
 /// A JSON document on one line: white space between its members that has line feeds goes, digits stay.
-pub(crate) fn one_line(json: &str) -> String {
+pub fn one_line(json: &str) -> String {
     let compact = || serde_json::from_str::<serde_json::Value>(json).map(|value| value.to_string());
     if json.contains('\n') { compact().unwrap_or_else(|_| json.replace('\n', " ")) } else { json.trim().to_owned() }
 }
@@ -69,7 +69,7 @@ pub(crate) fn one_line(json: &str) -> String {
 ///
 /// # Errors
 /// See [`Error`]; 404 when nothing is known of it.
-pub(crate) async fn get(api: &Api, correlation: &CorrelationId, cursor: Option<&str>) -> anyhow::Result<Page> {
+pub async fn get(api: &Api, correlation: &CorrelationId, cursor: Option<&str>) -> anyhow::Result<Page> {
     let query = cursor.map(|cursor| format!("?cursor={}", encode(cursor))).unwrap_or_default();
     let call = Call::get(&api.api, &format!("{}{query}", path(correlation))).token(api.token.as_deref())?;
     let body = call.answer().await?;
@@ -80,7 +80,7 @@ pub(crate) async fn get(api: &Api, correlation: &CorrelationId, cursor: Option<&
 ///
 /// # Errors
 /// See [`Error`].
-pub(crate) async fn known(api: &Api, correlation: &CorrelationId) -> anyhow::Result<Option<Page>> {
+pub async fn known(api: &Api, correlation: &CorrelationId) -> anyhow::Result<Option<Page>> {
     match get(api, correlation, None).await {
         Ok(page) => Ok(Some(page)),
         Err(error) if may_come(&error, false) && error.to_string().contains("nothing is known of") => Ok(None),
@@ -94,15 +94,15 @@ fn path(correlation: &CorrelationId) -> String {
 
 /// What is waited for, and for how long.
 #[derive(Debug)]
-pub(crate) struct Awaited<'a> {
+pub struct Awaited<'a> {
     /// The correlation to be complete.
-    pub(crate) correlation: &'a CorrelationId,
+    pub correlation: &'a CorrelationId,
     /// The invocation that must be known in it.
-    pub(crate) invocation: Option<InvocationId>,
+    pub invocation: Option<InvocationId>,
     /// Where its raw record stands, if this delivery of it is meant and not any.
-    pub(crate) raw: Option<Place>,
+    pub raw: Option<Place>,
     /// The longest wait.
-    pub(crate) timeout: Duration,
+    pub timeout: Duration,
 }
 
 /// Follows a correlation until it is complete or time has run out, and hands over the last state that was seen.
@@ -111,7 +111,7 @@ pub(crate) struct Awaited<'a> {
 ///
 /// # Errors
 /// The API cannot be reached at the start, or refuses.
-pub(crate) async fn follow(api: &Api, awaited: &Awaited<'_>, telling: bool) -> anyhow::Result<Option<Page>> {
+pub async fn follow(api: &Api, awaited: &Awaited<'_>, telling: bool) -> anyhow::Result<Option<Page>> {
     let deadline = Instant::now() + awaited.timeout;
     let mut news = telling.then(News::default);
     let mut last = None;

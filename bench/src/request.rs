@@ -5,9 +5,9 @@ use std::ops::Range;
 use anyhow::Context as _;
 use uuid::Uuid;
 
-use crate::{
-    cmd::{CORRELATION_HEADER, SECRET_HEADER},
+use client::{
     http::Base,
+    send::{CORRELATION_HEADER, SECRET_HEADER},
 };
 
 /// How many rows change in turn: enough to spread over every partition.

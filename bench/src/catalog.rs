@@ -57,7 +57,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::bench::request::{Prepared, Purpose, Shape};
+    use crate::request::{Prepared, Purpose, Shape};
 
     #[test]
     fn each_webhook_becomes_one_event_among_as_many_rules_as_were_asked_for() {

@@ -1,0 +1,16 @@
+//! What speaks to a running Herald: its HTTP API and its webhook, how what they answer is shown on a terminal, and the tools that do
+//! no more than that: `send`, `show` and `tail`.
+
+pub mod address;
+pub mod exit;
+pub mod http;
+mod live;
+pub mod page;
+mod payload;
+pub mod print;
+pub mod render;
+pub mod send;
+pub mod show;
+pub mod sse;
+pub mod status;
+pub mod tail;
