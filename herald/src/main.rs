@@ -1,6 +1,5 @@
 //! Herald: database changes become named business events, and jobs run for them. One binary: roles and tools.
 
-mod aside;
 mod cli;
 mod cmd;
 mod config;

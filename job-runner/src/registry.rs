@@ -57,7 +57,7 @@ impl Registry {
     }
 
     /// The same kinds, which also say what is not there. They look at the disk.
-    pub fn here(&self) -> impl Kinds {
+    pub fn here(&self) -> impl Kinds + use<> {
         Here(self.clone())
     }
 

@@ -8,6 +8,8 @@ use cargo_metadata::{Dependency, DependencyKind, Metadata, MetadataCommand, Pack
 const STAGES: [&str; 4] = ["ingest", "detector", "job-runner", "results"];
 /// What every stage may know.
 const BELOW_STAGES: [&str; 4] = ["contracts", "catalog", "bus", "runtime"];
+/// What else the binary is made of.
+const WIRED: [&str; 5] = ["kafka", "kafka-admin", "catalog-log", "client", "bench"];
 /// These may know everything.
 const ABOVE_ALL: [&str; 2] = ["tests", "compare"];
 /// Of use to the tests of anybody, and knows nothing of ours.
@@ -31,7 +33,10 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("kafka-admin", BTreeSet::from(["contracts", "bus", "kafka"])),
         ("runtime", BTreeSet::new()),
         (FOR_TESTS, BTreeSet::new()),
-        ("herald", below.iter().copied().chain(STAGES).chain(["kafka", "kafka-admin"]).collect()),
+        ("catalog-log", BTreeSet::from(["contracts", "catalog", "bus"])),
+        ("client", BTreeSet::from(["contracts", "runtime"])),
+        ("bench", BTreeSet::from(["contracts", "catalog", "runtime", "client"])),
+        ("herald", below.iter().copied().chain(STAGES).chain(WIRED).collect()),
     ]);
     arrows.extend(STAGES.map(|stage| (stage, below.clone())));
     arrows

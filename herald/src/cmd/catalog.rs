@@ -12,8 +12,8 @@ use kafka::Kafka;
 use crate::{
     cli::ApplyOptions,
     config::{self, Config, Kind},
-    stages::{Applied, Draft, Publisher, Writers},
 };
+use catalog_log::{Applied, Draft, Publisher, Writers};
 use client::{
     exit::{self, Usage},
     print,
@@ -47,8 +47,13 @@ pub(super) async fn apply(options: ApplyOptions) -> anyhow::Result<ExitCode> {
     }
     let bus: Arc<dyn Bus> = Arc::new(Kafka::open(&told).map_err(|error| Usage(error.to_string()))?);
     let create_topics = told.create_topics && !options.no_topics;
-    let publisher =
-        Publisher { bus: bus.clone(), registry, folder: options.folder, writers: Writers::Others, create_topics };
+    let publisher = Publisher {
+        bus: bus.clone(),
+        kinds: Arc::new(registry.here()),
+        folder: options.folder,
+        writers: Writers::Others,
+        create_topics,
+    };
     if options.dry_run {
         return match publisher.look().await? {
             Ok(draft) => would_change(&draft, create_topics),

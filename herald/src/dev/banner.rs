@@ -7,10 +7,10 @@ use contracts::hasura;
 use runtime::health::Check;
 
 use crate::{
-    aside::aside,
     config::Config,
     stages::{Catalogs, Followed},
 };
+use catalog_log::aside;
 use client::print::Speaker;
 
 /// How many events are listed; a larger catalog is summed up.

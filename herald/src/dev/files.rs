@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::links::Links;
-use crate::aside::aside;
+use catalog_log::aside;
 
 /// The folders that a catalog is read from.
 const PARTS: [&str; 2] = ["events", "jobs"];

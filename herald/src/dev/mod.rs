@@ -29,8 +29,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::{BusOptions, DevOptions},
     config::{self, Config, Kind},
-    stages::{Catalogs, Explainer, Gate, Publisher, Stages, Writers, base_topics},
+    stages::{Catalogs, Explainer, Gate, Stages, base_topics},
 };
+use catalog_log::{Publisher, Writers};
 use client::{exit::Usage, print::Speaker};
 
 /// How many threads may block at once: the results' writer, their readers, and whoever reads behind the log's tail. Each
@@ -116,7 +117,7 @@ async fn serve(config: Config, options: DevOptions, speaker: Speaker) -> anyhow:
     let idle = (bus.clone(), jobs, catalogs.clone());
     let publisher = Publisher {
         bus,
-        registry: stages.registry.clone(),
+        kinds: Arc::new(stages.registry.here()),
         folder: options.catalog,
         writers: Writers::Us,
         create_topics: true,

@@ -6,7 +6,7 @@ use catalog::Report;
 use tokio_util::sync::CancellationToken;
 
 use super::{banner::Banner, files::Files};
-use crate::stages::{Applied, Publisher};
+use catalog_log::{Applied, Publisher};
 use client::exit;
 
 /// How long until files are applied again that could not be, for the bus or the folder.

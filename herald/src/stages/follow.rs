@@ -9,8 +9,7 @@ use job_runner::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::log::{Log, Newest};
-use crate::aside::aside;
+use catalog_log::{Log, Newest, aside};
 
 /// How long until a bus that cannot be read is asked again.
 const AGAIN: Duration = Duration::from_secs(1);

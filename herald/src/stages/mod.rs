@@ -3,8 +3,6 @@
 mod follow;
 mod gate;
 mod jobs;
-mod log;
-mod publish;
 mod schemas;
 mod still;
 mod why;
@@ -25,7 +23,6 @@ use runtime::{
 pub(crate) use self::{
     follow::{Catalogs, Followed},
     gate::{Gate, Topics},
-    publish::{Applied, Draft, Publisher, Writers, on_the_bus},
     why::Explainer,
 };
 use crate::config::Config;

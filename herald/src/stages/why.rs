@@ -18,11 +18,8 @@ use contracts::{
 use job_runner::Registry;
 use tokio::sync::Mutex as Turn;
 
-use super::{
-    Catalogs,
-    log::{Entry, Log},
-};
-use crate::aside::aside;
+use super::Catalogs;
+use catalog_log::{Entry, Log, aside};
 
 /// How many answers are kept.
 const KEPT: usize = 256;

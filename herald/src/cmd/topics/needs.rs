@@ -9,10 +9,8 @@ use contracts::topics;
 use job_runner::Registry;
 use kafka::Kafka;
 
-use crate::{
-    config::Config,
-    stages::{kafka_topics, on_the_bus},
-};
+use crate::{config::Config, stages::kafka_topics};
+use catalog_log::on_the_bus;
 use client::exit::Usage;
 
 /// Topics and groups.

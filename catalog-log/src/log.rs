@@ -16,7 +16,7 @@ use jiff::Timestamp;
 const STEP: usize = 1024 * 1024;
 
 /// What a record of the topic is.
-pub(super) enum Entry {
+pub enum Entry {
     /// A catalog.
     Catalog(Box<CatalogRecord>),
     /// Nothing that this version can read.
@@ -26,7 +26,7 @@ pub(super) enum Entry {
 }
 
 /// The records, one after another.
-pub(super) struct Log<'b> {
+pub struct Log<'b> {
     bus: &'b dyn Bus,
     at: TopicPartition,
     next: Option<Offset>,
@@ -36,15 +36,16 @@ pub(super) struct Log<'b> {
 
 /// What a catalog that is not deleted says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Live {
+pub struct Live {
     /// Its number.
-    pub(super) number: u64,
+    pub number: u64,
     /// When it was planned.
-    pub(super) written: Timestamp,
+    pub written: Timestamp,
 }
 
 impl<'b> Log<'b> {
-    pub(super) fn new(bus: &'b dyn Bus) -> Self {
+    /// From the first record that is kept.
+    pub fn new(bus: &'b dyn Bus) -> Self {
         let at = TopicPartition::new(topics::CATALOG, 0);
         Self { bus, at, next: None, read: VecDeque::new(), live: HashMap::new() }
     }
@@ -53,7 +54,7 @@ impl<'b> Log<'b> {
     ///
     /// # Errors
     /// The topic does not exist, or the bus cannot be read.
-    pub(super) async fn next(&mut self) -> Result<Option<(Offset, Entry)>, Error> {
+    pub async fn next(&mut self) -> Result<Option<(Offset, Entry)>, Error> {
         if self.read.is_empty() {
             let from = match self.next {
                 Some(next) => next,
@@ -82,28 +83,28 @@ impl<'b> Log<'b> {
     ///
     /// # Errors
     /// The topic does not exist, or the bus cannot be read.
-    pub(super) async fn changed(&self) -> Result<(), Error> {
+    pub async fn changed(&self) -> Result<(), Error> {
         self.bus.changed(&self.at, self.next.unwrap_or(Offset::ZERO)).await
     }
 
     /// The keys of all records that were read and not deleted since, with what can be read of them.
-    pub(super) fn live(&self) -> impl Iterator<Item = (&Bytes, Option<Live>)> {
+    pub fn live(&self) -> impl Iterator<Item = (&Bytes, Option<Live>)> {
         self.live.iter().map(|(key, live)| (key, *live))
     }
 }
 
 /// Which catalog counts, of those that were read.
 #[derive(Default)]
-pub(super) struct Newest {
+pub struct Newest {
     /// It.
-    pub(super) record: Option<CatalogRecord>,
+    pub record: Option<CatalogRecord>,
     /// Why what was written after it cannot be read, where something was.
-    pub(super) unreadable: Option<DecodeError>,
+    pub unreadable: Option<DecodeError>,
 }
 
 impl Newest {
     /// Takes the next entry; tells whether another catalog counts from now on.
-    pub(super) fn take(&mut self, entry: Entry) -> bool {
+    pub fn take(&mut self, entry: Entry) -> bool {
         match entry {
             Entry::Catalog(record) if self.record.as_ref().is_none_or(|newest| record.number > newest.number) => {
                 self.record = Some(*record);
@@ -122,7 +123,7 @@ impl Newest {
     ///
     /// # Errors
     /// The topic does not exist, or the bus cannot be read.
-    pub(super) async fn catch_up(&mut self, log: &mut Log<'_>) -> Result<bool, Error> {
+    pub async fn catch_up(&mut self, log: &mut Log<'_>) -> Result<bool, Error> {
         let mut changed = false;
         while let Some((_, entry)) = log.next().await? {
             changed |= self.take(entry);

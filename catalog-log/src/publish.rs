@@ -11,17 +11,18 @@ use anyhow::Context as _;
 use bus::{Bus, Offset, Outgoing, Start, TopicInfo, TopicPartition, TopicSpec};
 use bytes::Bytes;
 use catalog::{
-    Catalog, Outcome, ReadError, Report, Sources,
+    Catalog, Kinds, Outcome, ReadError, Report, Sources,
     wire::{CatalogRecord, KEEP_RETIRED, Plan, plan_next},
 };
 use contracts::{names::GroupName, outcomes::BoxFuture, topics};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
-use job_runner::Registry;
 use uuid::Uuid;
 
-use super::log::{Entry, Live, Log, Newest};
-use crate::aside::aside;
+use crate::{
+    aside::aside,
+    log::{Entry, Live, Log, Newest},
+};
 
 /// How many questions are put to the bus at once.
 const QUESTIONS: usize = 64;
@@ -38,7 +39,7 @@ const READ_BACK: Duration = Duration::from_secs(15);
 
 /// Who may write to the topic beside us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Writers {
+pub enum Writers {
     /// Nobody: the bus is ours alone.
     Us,
     /// Others: what we wrote is read back, and counts only if nobody was before us.
@@ -46,17 +47,21 @@ pub(crate) enum Writers {
 }
 
 /// Reads the files and writes the record.
-pub(crate) struct Publisher {
-    pub(crate) bus: Arc<dyn Bus>,
-    pub(crate) registry: Registry,
-    pub(crate) folder: PathBuf,
-    pub(crate) writers: Writers,
+pub struct Publisher {
+    /// Where the record goes.
+    pub bus: Arc<dyn Bus>,
+    /// The kinds of jobs that there are.
+    pub kinds: Arc<dyn Kinds + Send + Sync>,
+    /// The files.
+    pub folder: PathBuf,
+    /// Who else may write.
+    pub writers: Writers,
     /// Whether topics that events need are created.
-    pub(crate) create_topics: bool,
+    pub create_topics: bool,
 }
 
 /// What became of the files.
-pub(crate) enum Applied {
+pub enum Applied {
     /// They are on the bus now.
     Published(Box<Draft>),
     /// The record of that number says the same. These of its topics were not there: deleted, or never created.
@@ -66,29 +71,29 @@ pub(crate) enum Applied {
 }
 
 /// Files that can be used, and what is on the bus.
-pub(crate) struct Draft {
+pub struct Draft {
     /// What was found in them.
-    pub(crate) report: Report,
+    pub report: Report,
     /// The files.
-    pub(crate) sources: Sources,
+    pub sources: Sources,
     /// What they compile to.
-    pub(crate) catalog: Catalog,
+    pub catalog: Catalog,
     /// What counts until then.
-    pub(crate) previous: Option<CatalogRecord>,
+    pub previous: Option<CatalogRecord>,
     /// The events' topics that are not there yet.
-    pub(crate) missing: Vec<TopicSpec>,
+    pub missing: Vec<TopicSpec>,
     /// Those that are.
     topics: HashMap<String, TopicInfo>,
 }
 
 impl Draft {
     /// The number that it gets.
-    pub(crate) fn number(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         self.previous.as_ref().map_or(1, |previous| previous.number + 1)
     }
 
     /// The files that count until then.
-    pub(crate) fn before(&self) -> Option<&Sources> {
+    pub fn before(&self) -> Option<&Sources> {
         self.previous.as_ref().map(|previous| &previous.sources)
     }
 }
@@ -98,7 +103,7 @@ impl Publisher {
     ///
     /// # Errors
     /// The folder cannot be read, the bus refuses, or somebody else wrote a catalog meanwhile.
-    pub(crate) async fn apply(&self) -> anyhow::Result<Applied> {
+    pub async fn apply(&self) -> anyhow::Result<Applied> {
         let mut log = Log::new(&*self.bus);
         let draft = match self.draft(&mut log).await? {
             Ok(draft) => draft,
@@ -129,7 +134,7 @@ impl Publisher {
     ///
     /// # Errors
     /// The folder or the bus cannot be read.
-    pub(crate) async fn look(&self) -> anyhow::Result<Result<Draft, Applied>> {
+    pub async fn look(&self) -> anyhow::Result<Result<Draft, Applied>> {
         self.draft(&mut Log::new(&*self.bus)).await
     }
 
@@ -151,10 +156,10 @@ impl Publisher {
 
     /// The files, and what they compile to. A disk that hangs is waited for, so long and no longer.
     async fn read(&self) -> anyhow::Result<(Sources, Outcome)> {
-        let (folder, registry) = (self.folder.clone(), self.registry.clone());
+        let (folder, kinds) = (self.folder.clone(), self.kinds.clone());
         let work = move || -> Result<_, ReadError> {
             let sources = Sources::read(&folder)?;
-            let outcome = Catalog::compile(&sources, &registry.here());
+            let outcome = Catalog::compile(&sources, &*kinds);
             Ok((sources, outcome))
         };
         let read = tokio::time::timeout(READ, aside("catalog", work)).await;
@@ -310,7 +315,7 @@ async fn ask_all<Q: Send + Sync, A: Send>(
 ///
 /// # Errors
 /// The bus cannot be read, or what is there cannot.
-pub(crate) async fn on_the_bus(bus: &dyn Bus) -> anyhow::Result<Option<CatalogRecord>> {
+pub async fn on_the_bus(bus: &dyn Bus) -> anyhow::Result<Option<CatalogRecord>> {
     previous(&mut Log::new(bus)).await
 }
 

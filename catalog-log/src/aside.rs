@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 ///
 /// # Panics
 /// Where the work does.
-pub(crate) async fn aside<T: Send + 'static>(
+pub async fn aside<T: Send + 'static>(
     name: &'static str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> std::io::Result<T> {
