@@ -17,12 +17,20 @@ use crate::{
 /// One evaluation, and the variables of the macros around.
 pub(crate) struct Evaluator<'a> {
     pub(crate) context: Context<'a>,
-    pub(crate) locals: RefCell<Vec<Value<'a>>>,
+    locals: RefCell<Vec<Value<'a>>>,
 }
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(bindings: &Bindings<'a>) -> Self {
         Self { context: Context::new(bindings), locals: RefCell::default() }
+    }
+
+    /// Looks at something while a macro's variable is this element.
+    pub(crate) fn with<T>(&self, element: Value<'a>, look: impl FnOnce() -> T) -> T {
+        self.locals.borrow_mut().push(element);
+        let seen = look();
+        self.locals.borrow_mut().pop();
+        seen
     }
 
     /// A condition: true, false, or no value.
@@ -35,8 +43,8 @@ impl<'a> Evaluator<'a> {
     fn truth(&self, node: &'a Node) -> Result<bool, Stop> {
         match &node.kind {
             Kind::Not(inner) => self.condition(inner).map(|value| !value),
-            Kind::And(terms) => self.logic(terms, false),
-            Kind::Or(terms) => self.logic(terms, true),
+            Kind::And(terms) => decide(terms.iter().map(|term| self.condition(term)), false),
+            Kind::Or(terms) => decide(terms.iter().map(|term| self.condition(term)), true),
             Kind::Equal { negated, sides } => self.equal(sides).map(|equal| equal != *negated),
             Kind::Compare(relation, pair) => self.compare(*relation, pair, node.span),
             Kind::In(pair) => self.contains(pair),
@@ -198,26 +206,6 @@ impl<'a> Evaluator<'a> {
             }
             other => Err(Stop::failed(inner.span, format!("{} is no number", other.kind()))),
         }
-    }
-
-    /// `&&` (`decisive` is false) and `||` (true): a decisive term wins over terms without a value, as CEL has it. Of
-    /// those a failure is reported rather than an absence, so that no mistake hides behind a null.
-    fn logic(&self, terms: &'a [Node], decisive: bool) -> Result<bool, Stop> {
-        let mut stopped: Option<Stop> = None;
-        for term in terms {
-            match self.condition(term) {
-                Ok(value) if value == decisive => return Ok(decisive),
-                Ok(_) => {}
-                Err(stop) => {
-                    if !matches!(stopped, Some(Stop::Failed(_)))
-                        && (stopped.is_none() || matches!(stop, Stop::Failed(_)))
-                    {
-                        stopped = Some(stop);
-                    }
-                }
-            }
-        }
-        stopped.map_or(Ok(!decisive), Err)
     }
 
     /// Null equals only null. Beside a written `null` a missing column counts as null; elsewhere it is absent.
@@ -385,6 +373,24 @@ impl<'a> Evaluator<'a> {
             other => Err(Stop::failed(node.span, format!("is {}, and a column's name is wanted here", other.kind()))),
         }
     }
+}
+
+/// `&&` and `all` (`decisive` is false), `||` and `exists` (true): a decisive term wins over terms without a value, as CEL
+/// has it. Of those a failure is reported rather than an absence, so that no mistake hides behind a null.
+pub(crate) fn decide(terms: impl Iterator<Item = Result<bool, Stop>>, decisive: bool) -> Result<bool, Stop> {
+    let mut stopped: Option<Stop> = None;
+    for term in terms {
+        match term {
+            Ok(value) if value == decisive => return Ok(decisive),
+            Ok(_) => {}
+            Err(stop) => {
+                if stopped.is_none() || matches!((&stopped, &stop), (Some(Stop::Absent(_)), Stop::Failed(_))) {
+                    stopped = Some(stop);
+                }
+            }
+        }
+    }
+    stopped.map_or(Ok(!decisive), Err)
 }
 
 fn is_null(node: &Node) -> bool {
