@@ -24,7 +24,9 @@ pub(crate) enum Number<'a> {
     Int(i64),
     /// By its digits: out of JSON, or a literal with a point or an exponent.
     Written(&'a str),
-    /// What was computed with at least one that is no int.
+    /// What was computed with at least one that is no int, and is whole.
+    Whole(i64),
+    /// The same, of any kind.
     Computed(Rc<BigDecimal>),
 }
 
@@ -33,7 +35,7 @@ impl Number<'_> {
     #[inline]
     pub(crate) fn compare(&self, other: &Number<'_>) -> Ordering {
         match (self, other) {
-            (Number::Int(a), Number::Int(b)) => return a.cmp(b),
+            (Number::Int(a) | Number::Whole(a), Number::Int(b) | Number::Whole(b)) => return a.cmp(b),
             (Number::Written(a), Number::Written(b)) if a == b => return Ordering::Equal,
             _ => {}
         }
@@ -48,7 +50,7 @@ impl Number<'_> {
     /// The digits.
     pub(crate) fn text(&self) -> Cow<'_, str> {
         match self {
-            Self::Int(value) => Cow::Owned(value.to_string()),
+            Self::Int(value) | Self::Whole(value) => Cow::Owned(value.to_string()),
             Self::Written(text) => Cow::Borrowed(text),
             Self::Computed(value) => Cow::Owned(value.to_scientific_notation()),
         }
@@ -56,7 +58,7 @@ impl Number<'_> {
 
     fn small(&self) -> Option<Small> {
         match self {
-            Self::Int(value) => Some((i128::from(*value), 0)),
+            Self::Int(value) | Self::Whole(value) => Some((i128::from(*value), 0)),
             Self::Written(text) => small_text(text),
             Self::Computed(_) => None,
         }
@@ -64,19 +66,22 @@ impl Number<'_> {
 
     /// The integer of 64 bits that it is, if it is one.
     pub(crate) fn whole(&self) -> Option<i64> {
+        self.written_whole().or_else(|| self.decimal().ok().filter(BigDecimal::is_integer)?.to_i64())
+    }
+
+    /// The same, as far as it is told without a decimal.
+    fn written_whole(&self) -> Option<i64> {
         match self {
-            Self::Int(value) => Some(*value),
-            Self::Written(text) => {
-                text.parse().ok().or_else(|| self.decimal().ok().filter(BigDecimal::is_integer)?.to_i64())
-            }
-            Self::Computed(value) => Some(value).filter(|value| value.is_integer())?.to_i64(),
+            Self::Int(value) | Self::Whole(value) => Some(*value),
+            Self::Written(text) => text.parse().ok(),
+            Self::Computed(_) => None,
         }
     }
 
     /// The number as a decimal to compute with; an error beyond the bounds.
     pub(crate) fn decimal(&self) -> Result<BigDecimal, String> {
         match self {
-            Self::Int(value) => Ok(BigDecimal::from(*value)),
+            Self::Int(value) | Self::Whole(value) => Ok(BigDecimal::from(*value)),
             Self::Written(text) => parse(text).ok_or_else(too_large),
             Self::Computed(value) => Ok(value.as_ref().clone()),
         }
@@ -84,10 +89,13 @@ impl Number<'_> {
 
     /// Computes; the error is a message without a place.
     pub(crate) fn compute(&self, operator: Operator, other: &Number<'_>) -> Result<Number<'static>, String> {
-        if let (Number::Int(a), Number::Int(b)) = (self, other)
-            && let Some(result) = integers(operator, *a, *b)?
+        let ints = matches!((self, other), (Number::Int(_), Number::Int(_)));
+        if let (Some(a), Some(b)) = (self.written_whole(), other.written_whole())
+            && let Some(result) = integers(operator, a, b)?
+            // Between others than ints only what divides without a remainder is whole.
+            && (ints || operator != Operator::Divide || result.wrapping_mul(b) == a)
         {
-            return Ok(Number::Int(result));
+            return Ok(if ints { Number::Int(result) } else { Number::Whole(result) });
         }
         let (a, b) = (self.decimal()?, other.decimal()?);
         if b.is_zero() && matches!(operator, Operator::Divide | Operator::Remainder) {
@@ -108,6 +116,7 @@ impl Number<'_> {
     pub(crate) fn negate(&self) -> Result<Number<'static>, String> {
         match self {
             Self::Int(value) if *value != i64::MIN => Ok(Number::Int(-value)),
+            Self::Whole(value) if *value != i64::MIN => Ok(Number::Whole(-value)),
             other => Ok((-other.decimal()?).into()),
         }
     }
@@ -234,8 +243,10 @@ mod tests {
             for (operator, expected) in
                 [(Operator::Add, &x + &y), (Operator::Subtract, &x - &y), (Operator::Multiply, &x * &y)]
             {
-                let result = number(&a).compute(operator, &number(&b)).expect("within the bounds");
-                prop_assert_eq!(result.decimal().expect("a number"), expected);
+                for a in [number(&a), Number::Written(&a)] {
+                    let result = a.compute(operator, &number(&b)).expect("within the bounds");
+                    prop_assert_eq!(result.decimal().expect("a number"), expected.clone());
+                }
             }
         }
 
@@ -244,6 +255,18 @@ mod tests {
             let result = Number::Int(a).compute(Operator::Divide, &Number::Int(b)).expect("a quotient");
             let expected = BigDecimal::from(i128::from(a) / i128::from(b));
             prop_assert_eq!(result.decimal().expect("a number"), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_out_of_the_data_divides_exactly(a in any::<i32>(), b in any::<i32>().prop_filter("not zero", |b| *b != 0)) {
+            let (product, eighth) = (i64::from(a) * i64::from(b), f64::from(a) / 8.0);
+            let whole = Number::Written(&product.to_string()).compute(Operator::Divide, &Number::Int(b.into())).expect("a quotient");
+            prop_assert!(!matches!(whole, Number::Int(_)));
+            prop_assert_eq!(whole.compare(&Number::Int(a.into())), Ordering::Equal);
+            let broken = Number::Int(a.into()).compute(Operator::Divide, &Number::Written("8")).expect("a quotient");
+            prop_assert_eq!(broken.compare(&Number::Written(&eighth.to_string())), Ordering::Equal);
         }
     }
 
