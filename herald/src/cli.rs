@@ -1,16 +1,11 @@
 //! The command line: every subcommand with its flags, and nothing of what they do.
 
-mod roles;
+use std::{future::Future, process::ExitCode};
 
-use std::{net::SocketAddr, path::PathBuf};
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
 
-use clap::{Args, Parser, Subcommand};
-
-pub(crate) use self::roles::{
-    ApplyOptions, CatalogCommand, CatalogOptions, DetectorOptions, HealthOptions, IngestOptions, JobRunnerOptions,
-    ResultsOptions,
-};
-use crate::cmd;
+use crate::{dev, role};
 
 /// Turns database changes into named business events, and runs jobs for them.
 #[derive(Debug, Parser)]
@@ -26,23 +21,23 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is no (a sent event's
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run every stage in one process, on the embedded bus
-    Dev(DevOptions),
+    Dev(dev::Options),
     /// Take webhooks, and nothing else: one role, on Kafka
-    Ingest(IngestOptions),
+    Ingest(role::ingest::Options),
     /// Turn changes into events, and nothing else: one role, on Kafka
-    Detector(DetectorOptions),
+    Detector(role::detector::Options),
     /// Run jobs, and nothing else: one role, on Kafka
-    JobRunner(JobRunnerOptions),
+    JobRunner(role::job_runner::Options),
     /// Gather results and serve the API, and nothing else: one role, on Kafka
-    Results(ResultsOptions),
+    Results(role::results::Options),
     /// Put a catalog on the bus
-    Catalog(CatalogOptions),
+    Catalog(tools::catalog::Given),
     /// Show what is to be done about Kafka's topics, do it, or print who may use them
-    Topics(cmd::topics::Options),
+    Topics(tools::topics::Options),
     /// Show who reads what from where, and say from where a group goes on
-    Groups(cmd::groups::Options),
+    Groups(tools::groups::Options),
     /// Check the configuration and the bus, and say what to do
-    Doctor(cmd::doctor::Options),
+    Doctor(tools::doctor::Options),
     /// Send a webhook as Hasura would, and show what becomes of it
     Send(client::send::Options),
     /// Show what happened under a correlation id
@@ -52,57 +47,45 @@ pub(crate) enum Command {
     /// Measure throughput and latency of a running pipeline
     Bench(bench::Options),
     /// Print or export the JSON Schemas of everything that travels
-    Schemas(cmd::schemas::Options),
+    Schemas(tools::schemas::Options),
     /// Print the default configuration, with comments
     Config,
 }
 
 impl Command {
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// See [`crate::exit`] for the exit code that each error becomes.
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Dev(options) => dev::run(options),
+            Self::Ingest(options) => role::ingest::run(options),
+            Self::Detector(options) => role::detector::run(options),
+            Self::JobRunner(options) => role::job_runner::run(options),
+            Self::Results(options) => role::results::run(options),
+            Self::Catalog(options) => block_on(tools::catalog::run(options)),
+            Self::Topics(options) => block_on(tools::topics::run(options)),
+            Self::Groups(options) => block_on(tools::groups::run(options)),
+            Self::Doctor(options) => block_on(tools::doctor::run(options)),
+            Self::Send(options) => block_on(client::send::run(options)),
+            Self::Show(options) => block_on(client::show::run(options)),
+            Self::Tail(options) => block_on(client::tail::run(options)),
+            Self::Bench(options) => bench::run(options),
+            Self::Schemas(options) => tools::schemas::run(&options),
+            Self::Config => tools::config::run(),
+        }
+    }
+
     /// Whether it runs until it is told to stop.
     pub(crate) fn serves(&self) -> bool {
         matches!(self, Self::Dev(_) | Self::Ingest(_) | Self::Detector(_) | Self::JobRunner(_) | Self::Results(_))
     }
 }
 
-/// What `herald dev` is told; what is absent comes from the configuration file, the environment or the defaults.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct DevOptions {
-    /// The catalog: a folder with `events/` and, where wanted, `jobs/`; it is read again whenever a file changes
-    #[arg(value_name = "FOLDER")]
-    pub(crate) catalog: PathBuf,
-    /// Where the webhook listens [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS", value_parser = runtime::config::address)]
-    pub(crate) listen: Option<SocketAddr>,
-    /// Where the API listens [default: 127.0.0.1:8081]
-    #[arg(long, value_name = "ADDRESS", value_parser = runtime::config::address)]
-    pub(crate) api: Option<SocketAddr>,
-    /// The folder of the log and the results [default: .herald]
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) data: Option<PathBuf>,
-    /// A configuration file; `herald config` prints the default one
-    #[arg(long, env = "HERALD_CONFIG", value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-}
-
-/// Which bus, and where it is: for the roles and for the tools that open it. What is absent comes from the configuration
-/// file, the environment or the defaults.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct BusOptions {
-    /// The bus: embedded, or kafka [default: embedded]
-    #[arg(long, value_name = "KIND")]
-    pub(crate) bus: Option<String>,
-    /// Kafka's brokers to begin with, as in a:9092,b:9092
-    #[arg(long, value_name = "HOST:PORT,…")]
-    pub(crate) brokers: Option<String>,
-    /// What stands before every topic and group [default: herald.]
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) prefix: Option<String>,
-    /// Which process of its role this is: the same after a restart, and unique [default: the host's name]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) instance: Option<String>,
-    /// A configuration file; `herald config` prints the default one
-    #[arg(long, env = "HERALD_CONFIG", value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+/// A tool does one thing at a time: one thread is enough.
+fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?.block_on(work)
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! Herald: database changes become named business events, and jobs run for them. One binary: roles and tools.
 
 mod cli;
-mod cmd;
-mod config;
 mod dev;
 mod exit;
 mod init;
@@ -29,5 +27,5 @@ fn main() -> ExitCode {
 
 fn run(command: cli::Command) -> anyhow::Result<ExitCode> {
     runtime::files::raise();
-    if command.serves() && init::is_wanted() { init::run() } else { cmd::run(command) }
+    if command.serves() && init::is_wanted() { init::run() } else { command.run() }
 }

@@ -12,7 +12,7 @@ const STAGES: [&str; 4] = ["ingest", "detector", "job-runner", "results"];
 /// What every stage may know.
 const BELOW_STAGES: [&str; 4] = ["contracts", "catalog", "bus", "runtime"];
 /// What else the binary is made of.
-const WIRED: [&str; 5] = ["kafka", "kafka-admin", "catalog-log", "client", "bench"];
+const WIRED: [&str; 7] = ["kafka", "kafka-admin", "catalog-log", "client", "bench", "settings", "tools"];
 /// These may know everything.
 const ABOVE_ALL: [&str; 2] = ["tests", "compare"];
 /// Of use to the tests of anybody, and knows nothing of ours.
@@ -42,6 +42,8 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("catalog-log", BTreeSet::from(["contracts", "catalog", "bus"])),
         ("client", BTreeSet::from(["contracts", "runtime"])),
         ("bench", BTreeSet::from(["contracts", "catalog", "runtime", "client"])),
+        ("settings", below.iter().copied().chain(STAGES).chain(["kafka", "client"]).collect()),
+        ("tools", below.iter().copied().chain(STAGES).chain(WIRED).filter(|name| *name != "tools").collect()),
         ("herald", below.iter().copied().chain(STAGES).chain(WIRED).collect()),
     ]);
     arrows.extend(STAGES.map(|stage| (stage, below.clone())));

@@ -6,12 +6,10 @@ use catalog::{Catalog, Change, ChangeParts, Event, Report, Tables, Verdict};
 use contracts::hasura;
 use runtime::health::Check;
 
-use crate::{
-    config::Config,
-    stages::{Catalogs, Followed},
-};
+use crate::stages::{Catalogs, Followed};
 use catalog_log::aside;
 use client::print::Speaker;
+use settings::Config;
 
 /// How many events are listed; a larger catalog is summed up.
 const SHOWN: usize = 40;

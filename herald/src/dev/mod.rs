@@ -26,13 +26,32 @@ use runtime::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    cli::{BusOptions, DevOptions},
-    config::{self, Config, Kind},
-    stages::{Catalogs, Explainer, Gate, Stages, base_topics},
-};
+use crate::stages::{Catalogs, Explainer, Gate, Stages};
 use catalog_log::{Publisher, Writers};
+use clap::Args;
 use client::{exit::Usage, print::Speaker};
+use settings::{BusOptions, Config, Kind, base_topics};
+use std::path::PathBuf;
+
+/// What `herald dev` is told; what is absent comes from the configuration file, the environment or the defaults.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Options {
+    /// The catalog: a folder with `events/` and, where wanted, `jobs/`; it is read again whenever a file changes
+    #[arg(value_name = "FOLDER")]
+    pub(crate) catalog: PathBuf,
+    /// Where the webhook listens [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", value_parser = runtime::config::address)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where the API listens [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDRESS", value_parser = runtime::config::address)]
+    pub(crate) api: Option<SocketAddr>,
+    /// The folder of the log and the results [default: .herald]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+    /// A configuration file; `herald config` prints the default one
+    #[arg(long, env = "HERALD_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
 
 /// How many threads may block at once: the results' writer, their readers, and whoever reads behind the log's tail. Each
 /// thread more is a heap more that its frees are scattered over: with sixteen the process took three times the memory.
@@ -42,7 +61,7 @@ const BLOCKING: usize = 4;
 ///
 /// # Errors
 /// The configuration cannot be used, a stage could not start, or one ended unasked.
-pub(crate) fn run(options: DevOptions) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let config = configure(&options)?;
     let _log = telemetry::init(&config.telemetry).map_err(|error| config.refuse(error))?;
     let (speaker, _said) = Speaker::new().context("cannot write to stdout")?;
@@ -54,8 +73,8 @@ pub(crate) fn run(options: DevOptions) -> anyhow::Result<ExitCode> {
     runtime.block_on(serve(config, options, speaker))
 }
 
-fn configure(options: &DevOptions) -> anyhow::Result<Config> {
-    let mut layers = config::layers(&BusOptions { config: options.config.clone(), ..BusOptions::default() })?;
+fn configure(options: &Options) -> anyhow::Result<Config> {
+    let mut layers = settings::layers(&BusOptions { config: options.config.clone(), ..BusOptions::default() })?;
     if let Some(address) = options.listen {
         layers = layers.flag("--listen", "ingest.listen.address", address.to_string());
     }
@@ -82,7 +101,7 @@ fn configure(options: &DevOptions) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-async fn serve(config: Config, options: DevOptions, speaker: Speaker) -> anyhow::Result<ExitCode> {
+async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     let registry = job_runner::Registry::standard(&config.job_runner);
     let commands = registry.clone();

@@ -5,7 +5,18 @@ use std::process::ExitCode;
 use contracts::topics;
 
 use super::{Process, Role, configure, health, run as run_role};
-use crate::cli::DetectorOptions;
+
+use clap::Args;
+use settings::{BusOptions, HealthOptions};
+
+/// What `herald detector` is told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) health: HealthOptions,
+    #[command(flatten)]
+    pub(crate) bus: BusOptions,
+}
 
 const ROLE: Role = Role {
     name: "detector",
@@ -17,7 +28,7 @@ const ROLE: Role = Role {
 ///
 /// # Errors
 /// The configuration cannot be used, or the bus has stopped for good.
-pub(crate) fn run(options: DetectorOptions) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let config = configure(ROLE, &options.bus, |layers| health(layers, &options.health))?;
     run_role(ROLE, config, serve)
 }

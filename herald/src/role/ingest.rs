@@ -5,8 +5,27 @@ use std::{process::ExitCode, sync::Arc};
 use contracts::{outcomes::Outcomes, topics};
 
 use super::{Process, Role, configure, health, outcomes::Remote, run as run_role};
-use crate::{cli::IngestOptions, config::Config};
+use clap::Args;
 use client::exit::Usage;
+use client::http::Base;
+use settings::Config;
+use settings::{BusOptions, HealthOptions};
+use std::net::SocketAddr;
+
+/// What `herald ingest` is told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Options {
+    /// Where the webhook listens [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", value_parser = runtime::config::address)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The API of `herald results`, asked for callers who wait [default: none, and nobody can wait]
+    #[arg(long, value_name = "URL")]
+    pub(crate) results: Option<Base>,
+    #[command(flatten)]
+    pub(crate) health: HealthOptions,
+    #[command(flatten)]
+    pub(crate) bus: BusOptions,
+}
 
 const ROLE: Role = Role { name: "ingest", topics: &[topics::RAW, topics::REJECTED], needs_catalog: false };
 
@@ -14,7 +33,7 @@ const ROLE: Role = Role { name: "ingest", topics: &[topics::RAW, topics::REJECTE
 ///
 /// # Errors
 /// The configuration cannot be used, the address cannot be listened on, or the bus has stopped for good.
-pub(crate) fn run(options: IngestOptions) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let config = configure(ROLE, &options.bus, |mut layers| {
         if let Some(address) = options.listen {
             layers = layers.flag("--listen", "ingest.listen.address", address.to_string());

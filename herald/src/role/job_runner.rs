@@ -5,7 +5,25 @@ use std::process::ExitCode;
 use contracts::topics;
 
 use super::{Process, Role, configure, health, run as run_role};
-use crate::cli::JobRunnerOptions;
+
+use clap::Args;
+use settings::{BusOptions, HealthOptions};
+use std::path::PathBuf;
+
+/// What `herald job-runner` is told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Options {
+    /// Which jobs run here, by their full names, as in 'publish-*'; may be repeated [default: *]
+    #[arg(long, value_name = "PATTERN,…", value_delimiter = ',')]
+    pub(crate) jobs: Vec<String>,
+    /// The folder in which commands run [default: .]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) health: HealthOptions,
+    #[command(flatten)]
+    pub(crate) bus: BusOptions,
+}
 
 const ROLE: Role = Role {
     name: "job-runner",
@@ -17,7 +35,7 @@ const ROLE: Role = Role {
 ///
 /// # Errors
 /// The configuration cannot be used, or the bus has stopped for good.
-pub(crate) fn run(options: JobRunnerOptions) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let mut config = configure(ROLE, &options.bus, |layers| health(layers, &options.health))?;
     if !options.jobs.is_empty() {
         config.job_runner.jobs = options.jobs;

@@ -25,12 +25,9 @@ use runtime::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    cli::{BusOptions, HealthOptions},
-    config::{self, Config, Kind},
-    stages::{Catalogs, Followed, Gate, Stages, Topics, kafka_topics},
-};
+use crate::stages::{Catalogs, Followed, Gate, Stages, Topics};
 use client::{exit::Usage, print::Speaker};
+use settings::{BusOptions, Config, HealthOptions, Kind, kafka_topics};
 
 /// How many threads may block at once: questions to the brokers, and the results' store.
 const BLOCKING: usize = 64;
@@ -62,7 +59,7 @@ struct Process {
 
 /// The configuration of a role: its layers, and `change` for what its own flags say.
 fn configure(role: Role, options: &BusOptions, change: impl FnOnce(Layers) -> Layers) -> Result<Config, Usage> {
-    let config = Config::load(change(config::layers(options)?))?;
+    let config = Config::load(change(settings::layers(options)?))?;
     if config.bus.kind == Kind::Embedded {
         return Err(Usage(format!(
             "the embedded bus is for one process: `herald dev <folder>` runs every stage in it; for `herald {}` in a \

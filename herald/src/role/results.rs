@@ -9,8 +9,28 @@ use runtime::{
 };
 
 use super::{Process, Role, configure, run as run_role, single::Single};
-use crate::{cli::ResultsOptions, config::expiry, stages::Explainer};
+use crate::stages::Explainer;
+use clap::Args;
 use client::exit::Usage;
+use settings::BusOptions;
+use settings::expiry;
+use std::{net::SocketAddr, path::PathBuf};
+
+/// What `herald results` is told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Options {
+    /// That this is the only one: its store is an SQLite file, which one process owns
+    #[arg(long)]
+    pub(crate) single: bool,
+    /// Where the API listens [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDRESS", value_parser = runtime::config::address)]
+    pub(crate) api: Option<SocketAddr>,
+    /// The folder of the results [default: .herald]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) bus: BusOptions,
+}
 
 const ROLE: Role = Role {
     name: "results",
@@ -22,7 +42,7 @@ const ROLE: Role = Role {
 ///
 /// # Errors
 /// The configuration cannot be used, the store is in use, another process gathers results, or the bus has stopped for good.
-pub(crate) fn run(options: ResultsOptions) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let mut config = configure(ROLE, &options.bus, |mut layers| {
         if let Some(address) = options.api {
             layers = layers.flag("--api", "api.listen.address", address.to_string());

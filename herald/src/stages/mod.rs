@@ -10,8 +10,7 @@ mod why;
 use std::{convert::Infallible, error::Error, sync::Arc, time::Duration};
 
 use axum::middleware::map_response;
-use bus::{Bus, TopicSpec};
-use contracts::topics;
+use bus::Bus;
 use job_runner::{Board, Registry};
 use runtime::{
     health::Health,
@@ -25,7 +24,7 @@ pub(crate) use self::{
     gate::{Gate, Topics},
     why::Explainer,
 };
-use crate::config::Config;
+use settings::Config;
 
 /// A stage that fails is started again: what it was doing is in the log.
 const AGAIN: OnFailure = OnFailure::Restart { initial: Duration::from_millis(200), max: Duration::from_secs(30) };
@@ -126,19 +125,4 @@ impl Stages {
             groups
         })
     }
-}
-
-/// Every topic on Kafka that does not belong to an event.
-pub(crate) fn kafka_topics() -> Vec<TopicSpec> {
-    let mut specs = base_topics();
-    specs.push(TopicSpec::table(topics::STARTS));
-    specs
-}
-
-/// Every topic on any bus that does not belong to an event.
-pub(crate) fn base_topics() -> Vec<TopicSpec> {
-    let logs = [topics::RAW, topics::REJECTED, topics::PROGRESS, topics::COMPLETED, topics::SEEN];
-    let mut specs: Vec<TopicSpec> = logs.map(TopicSpec::new).to_vec();
-    specs.push(TopicSpec::table(topics::CATALOG));
-    specs
 }

@@ -10,22 +10,19 @@ use kafka_admin::doctor::{Expected, Finding, Level, examine, reach};
 use serde_json::json;
 
 use super::topics::Needs;
-use crate::{
-    cli::BusOptions,
-    config::{self, Config, Kind},
-};
 use client::{
     address::Api,
     exit,
     print::{self, BOLD, DIM},
 };
+use settings::{BusOptions, Config, Kind};
 
 /// How many places of a finding are shown.
 const PLACES: usize = 6;
 
 /// What `herald doctor` is told.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Options {
+pub struct Options {
     /// On Kafka, the catalog whose topics and jobs are looked at [default: the one on the bus]
     #[arg(value_name = "FOLDER")]
     folder: Option<PathBuf>,
@@ -48,7 +45,7 @@ pub(crate) struct Options {
 ///
 /// # Errors
 /// Stdout cannot be written, or the catalog's folder does not exist.
-pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
+pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     options.folder.as_deref().map(exit::Usage::catalog).transpose()?;
     let found = look(&options).await;
     let problems = found.iter().filter(|finding| finding.level == Level::Problem).count();
@@ -86,7 +83,7 @@ async fn look(options: &Options) -> Vec<Finding> {
 }
 
 fn load(options: &Options) -> Result<Config, Finding> {
-    let layers = config::layers(&options.bus).map(|layers| match &options.data {
+    let layers = settings::layers(&options.bus).map(|layers| match &options.data {
         Some(data) => layers.flag("--data", "data", data.display().to_string()),
         None => layers,
     });

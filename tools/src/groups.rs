@@ -9,15 +9,12 @@ use jiff::Timestamp;
 use kafka::Kafka;
 use serde_json::json;
 
-use crate::{
-    cli::BusOptions,
-    config::{self, Config, Kind},
-};
 use client::{exit::Usage, print};
+use settings::{BusOptions, Config, Kind};
 
 /// What `herald groups` is told.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Options {
+pub struct Options {
     #[command(subcommand)]
     command: Command,
 }
@@ -107,7 +104,7 @@ impl FromStr for Place {
 ///
 /// # Errors
 /// The configuration cannot be used, the bus cannot be opened or reached, or somebody is in the group.
-pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
+pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     match options.command {
         Command::List(common) => list(&common).await?,
         Command::Show(Show { group, common }) => {
@@ -128,7 +125,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
 
 /// The bus itself: nobody may be in a group that is changed, so there need be no process that could be asked.
 fn open(common: &Common) -> anyhow::Result<Arc<dyn Bus>> {
-    let mut layers = config::layers(&common.bus)?;
+    let mut layers = settings::layers(&common.bus)?;
     if let Some(data) = &common.data {
         layers = layers.flag("--data", "data", data.display().to_string());
     }

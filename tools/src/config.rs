@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use crate::config::DEFAULTS;
 use client::print;
+use settings::DEFAULTS;
 
 /// Prints it.
-pub(super) fn run() -> anyhow::Result<ExitCode> {
+pub fn run() -> anyhow::Result<ExitCode> {
     print::line(DEFAULTS.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -14,25 +14,25 @@ use super::{
 /// How the cluster is reached, and how quickly a failure is noticed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct Kafka {
-    pub(crate) brokers: Brokers,
+pub struct Kafka {
+    pub brokers: Brokers,
     #[serde(deserialize_with = "text")]
-    pub(crate) prefix: String,
+    pub prefix: String,
     #[serde(deserialize_with = "text")]
-    pub(crate) instance: String,
-    pub(crate) create_topics: bool,
-    pub(crate) session_timeout: Duration,
-    pub(crate) transaction_timeout: Duration,
-    pub(crate) delivery_timeout: Duration,
-    pub(crate) revocation: Duration,
-    pub(crate) fetch_ahead: Size,
-    pub(crate) properties: Properties,
-    pub(crate) topics: Topics,
+    pub instance: String,
+    pub create_topics: bool,
+    pub session_timeout: Duration,
+    pub transaction_timeout: Duration,
+    pub delivery_timeout: Duration,
+    pub revocation: Duration,
+    pub fetch_ahead: Size,
+    pub properties: Properties,
+    pub topics: Topics,
 }
 
 /// Why these settings cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Wrong {
+pub enum Wrong {
     #[error(
         "`bus.kafka.brokers` names none; give --brokers host:9092, or set it in the configuration file, or as \
          HERALD__BUS__KAFKA__BROKERS"
@@ -57,7 +57,7 @@ impl Kafka {
     ///
     /// # Errors
     /// [`Wrong`] names the setting, and says what it may be.
-    pub(crate) fn check(&self, publish_timeout: Duration) -> Result<(), Wrong> {
+    pub fn check(&self, publish_timeout: Duration) -> Result<(), Wrong> {
         if self.brokers.list().is_empty() {
             return Err(Wrong::NoBrokers);
         }
@@ -101,7 +101,7 @@ impl Kafka {
     ///
     /// # Errors
     /// [`Wrong::NoHostName`].
-    pub(crate) fn told(&self, role: &str) -> Result<kafka::Config, Wrong> {
+    pub fn told(&self, role: &str) -> Result<kafka::Config, Wrong> {
         Ok(kafka::Config {
             brokers: self.brokers.list().to_vec(),
             prefix: self.prefix.clone(),
@@ -134,6 +134,6 @@ fn host_name() -> std::io::Result<String> {
 }
 
 /// How long a restart may have to wait for what its predecessor left: its membership, and a little.
-pub(crate) fn expiry(kafka: &Kafka) -> time::Duration {
+pub fn expiry(kafka: &Kafka) -> time::Duration {
     kafka.session_timeout.get() + time::Duration::from_secs(2)
 }

@@ -11,10 +11,10 @@ use serde::{
 /// Brokers: a list, or one text with commas between them.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(transparent)]
-pub(crate) struct Brokers(Vec<String>);
+pub struct Brokers(Vec<String>);
 
 impl Brokers {
-    pub(crate) fn list(&self) -> &[String] {
+    pub fn list(&self) -> &[String] {
         &self.0
     }
 
@@ -117,15 +117,15 @@ impl<'de> Deserialize<'de> for Retention {
 /// `…__PROPERTIES__SASL_PASSWORD` (`sasl-password`) are the same: no property of Kafka has a dash in its name.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(transparent)]
-pub(crate) struct Properties(BTreeMap<String, Secret>);
+pub struct Properties(BTreeMap<String, Secret>);
 
 impl Properties {
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
     /// The values as they are, for whoever must send them.
-    pub(crate) fn exposed(&self) -> BTreeMap<String, String> {
+    pub fn exposed(&self) -> BTreeMap<String, String> {
         self.0.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect()
     }
 }

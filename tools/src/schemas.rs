@@ -10,7 +10,7 @@ use client::print;
 
 /// What `herald schemas` is told.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Options {
+pub struct Options {
     /// Write one file per schema into this folder instead of printing them
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
@@ -20,7 +20,7 @@ pub(crate) struct Options {
 ///
 /// # Errors
 /// The folder or a file in it cannot be written.
-pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let schemas = contracts::schema::all();
     let Some(folder) = &options.out else {
         let by_name: Map<_, _> = schemas.into_iter().map(|(name, schema)| (name.to_owned(), schema.into())).collect();

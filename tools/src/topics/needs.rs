@@ -9,9 +9,9 @@ use contracts::topics;
 use job_runner::Registry;
 use kafka::Kafka;
 
-use crate::{config::Config, stages::kafka_topics};
 use catalog_log::on_the_bus;
 use client::exit::Usage;
+use settings::{Config, kafka_topics};
 
 /// Topics and groups.
 pub(crate) struct Needs {

@@ -12,18 +12,15 @@ use clap::{Args, Subcommand};
 use kafka_admin::Admin;
 
 pub(crate) use self::needs::Needs;
-use crate::{
-    cli::BusOptions,
-    config::{self, Config, Kind},
-};
 use client::{
     exit::{self, Usage},
     print,
 };
+use settings::{BusOptions, Config, Kind};
 
 /// What `herald topics` is told.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Options {
+pub struct Options {
     #[command(subcommand)]
     command: Command,
 }
@@ -64,7 +61,7 @@ struct ApplyOptions {
 ///
 /// # Errors
 /// The configuration or the catalog cannot be used, or the brokers cannot be reached or refuse.
-pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
+pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     match options.command {
         Command::Plan(options) => plan(options).await,
         Command::Apply(options) => apply(options.plan).await,
@@ -74,7 +71,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
 
 /// The configuration of a tool that only Kafka has; whoever names brokers means Kafka.
 fn configure(options: &BusOptions) -> Result<Config, Usage> {
-    let config = Config::load(config::layers(options)?)?;
+    let config = Config::load(settings::layers(options)?)?;
     if config.bus.kind == Kind::Embedded && config.bus.kafka.brokers.list().is_empty() {
         let message =
             "the embedded bus has its topics by itself: there is nothing to do; for Kafka give --brokers host:9092";

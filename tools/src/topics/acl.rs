@@ -5,11 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 use kafka_admin::{Acl, Grant, roles, team};
 
-use crate::{
-    cli::BusOptions,
-    config::{self, Config},
-};
 use client::{exit::Usage, print};
+use settings::{BusOptions, Config};
 
 /// What `herald topics acl` is told.
 #[derive(Debug, Clone, Args)]
@@ -35,7 +32,7 @@ pub(super) struct Options {
 /// # Errors
 /// A pattern that Kafka cannot express, or the configuration cannot be used.
 pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let config = Config::load(config::layers(&options.bus)?)?;
+    let config = Config::load(settings::layers(&options.bus)?)?;
     for line in lines(&config, options)? {
         print::line(&line)?;
     }
@@ -87,7 +84,7 @@ mod tests {
 
     fn told(line: &[&str]) -> Result<Vec<String>, String> {
         let options = Line::try_parse_from(["acl"].iter().chain(line)).map_err(|error| error.to_string())?.options;
-        let config = Config::load(Layers::new(config::DEFAULTS)).expect("the defaults");
+        let config = Config::load(Layers::new(settings::DEFAULTS)).expect("the defaults");
         lines(&config, &options).map_err(|error| error.to_string())
     }
 

@@ -9,25 +9,64 @@ use contracts::topics;
 use job_runner::Registry;
 use kafka::Kafka;
 
-use crate::{
-    cli::ApplyOptions,
-    config::{self, Config, Kind},
-};
 use catalog_log::{Applied, Draft, Publisher, Writers};
+use clap::{Args, Subcommand};
 use client::{
     exit::{self, Usage},
     print,
 };
+use settings::BusOptions;
+use settings::{Config, Kind};
+use std::path::PathBuf;
+
+/// What `herald catalog` is told.
+#[derive(Debug, Clone, Args)]
+pub struct Given {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What can be done with a catalog.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Check a catalog and put it on the bus, where every role follows it
+    Apply(Options),
+}
+
+/// What `herald catalog apply` is told.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The catalog: a folder with `events/` and, where wanted, `jobs/`
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not create the topics that are missing
+    #[arg(long)]
+    pub(crate) no_topics: bool,
+    #[command(flatten)]
+    pub(crate) bus: BusOptions,
+}
 
 /// How many names of a list are shown.
 const SHOWN: usize = 10;
+
+/// Does it.
+///
+/// # Errors
+/// See [`apply`].
+pub async fn run(given: Given) -> anyhow::Result<ExitCode> {
+    let Command::Apply(options) = given.command;
+    apply(options).await
+}
 
 /// Applies a folder, or shows what that would change.
 ///
 /// # Errors
 /// The folder cannot be read, the bus cannot be reached or refuses, or somebody else wrote a catalog at the same time.
-pub(super) async fn apply(options: ApplyOptions) -> anyhow::Result<ExitCode> {
-    let mut config = Config::load(config::layers(&options.bus)?)?;
+async fn apply(options: Options) -> anyhow::Result<ExitCode> {
+    let mut config = Config::load(settings::layers(&options.bus)?)?;
     if config.bus.kind == Kind::Embedded {
         let message = "on the embedded bus `herald dev <folder>` applies its folder by itself, at the start and whenever a \
                        file changes: there is nothing to do; for Kafka give --bus kafka --brokers host:9092";

@@ -1,12 +1,15 @@
 //! The configuration of a process: every stage's settings, and how the layers make them.
+#![expect(missing_docs, reason = "what a setting means stands beside its default, in `config.default.toml`")]
 
 mod bounds;
 mod kafka;
+mod needed;
 mod topics;
 mod values;
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
+use clap::Args;
 use runtime::{
     config::{Auth, Duration, Layers, Places, Size, deserialize_optional_address, load, secret_variables},
     listener::Listen,
@@ -14,27 +17,29 @@ use runtime::{
 };
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::kafka::expiry;
-use crate::cli::BusOptions;
+pub use self::{
+    kafka::expiry,
+    needed::{base_topics, kafka_topics},
+};
 use client::exit::Usage;
 
 /// The commented default file: it is the defaults.
-pub(crate) const DEFAULTS: &str = include_str!("../config.default.toml");
+pub const DEFAULTS: &str = include_str!("../config.default.toml");
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct Config {
+pub struct Config {
     /// The folder of the log and the results.
-    pub(crate) data: PathBuf,
-    pub(crate) bus: Bus,
-    pub(crate) ingest: ingest::Config,
-    pub(crate) detector: detector::Config,
-    pub(crate) job_runner: job_runner::Config,
-    pub(crate) results: results::Config,
-    pub(crate) api: Api,
-    pub(crate) health: Health,
-    pub(crate) telemetry: telemetry::Config,
+    pub data: PathBuf,
+    pub bus: Bus,
+    pub ingest: ingest::Config,
+    pub detector: detector::Config,
+    pub job_runner: job_runner::Config,
+    pub results: results::Config,
+    pub api: Api,
+    pub health: Health,
+    pub telemetry: telemetry::Config,
     /// Where all of it was set.
     #[serde(skip)]
     places: Places,
@@ -43,7 +48,7 @@ pub(crate) struct Config {
 /// Which bus there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Kind {
+pub enum Kind {
     /// One SQLite file, for one process.
     Embedded,
     /// Apache Kafka, for many.
@@ -53,42 +58,71 @@ pub(crate) enum Kind {
 /// The bus: which one, and the settings of each.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct Bus {
-    pub(crate) kind: Kind,
-    pub(crate) partitions: u32,
-    pub(crate) max_bytes: Size,
-    pub(crate) keep_bytes: Size,
-    pub(crate) keep_age: Duration,
-    pub(crate) kafka: kafka::Kafka,
+pub struct Bus {
+    pub kind: Kind,
+    pub partitions: u32,
+    pub max_bytes: Size,
+    pub keep_bytes: Size,
+    pub keep_age: Duration,
+    pub kafka: kafka::Kafka,
 }
 
 /// The API's listener.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct Api {
-    pub(crate) listen: Listen,
+pub struct Api {
+    pub listen: Listen,
 }
 
 /// The listener for the health of a role that serves no API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct Health {
+pub struct Health {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "deserialize_optional_address")]
-    pub(crate) address: Option<SocketAddr>,
+    pub address: Option<SocketAddr>,
 }
 
 impl Health {
     /// The listener, where one is wanted. What it says is no secret.
-    pub(crate) fn listen(&self) -> Option<Listen> {
+    pub fn listen(&self) -> Option<Listen> {
         self.address.map(|address| Listen { address, auth: Auth::None, max_connections: 64, ..Listen::default() })
     }
+}
+
+/// Which bus, and where it is: for the roles and for the tools that open it. What is absent comes from the configuration
+/// file, the environment or the defaults.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BusOptions {
+    /// The bus: embedded, or kafka [default: embedded]
+    #[arg(long, value_name = "KIND")]
+    pub bus: Option<String>,
+    /// Kafka's brokers to begin with, as in a:9092,b:9092
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub brokers: Option<String>,
+    /// What stands before every topic and group [default: herald.]
+    #[arg(long, value_name = "TEXT")]
+    pub prefix: Option<String>,
+    /// Which process of its role this is: the same after a restart, and unique [default: the host's name]
+    #[arg(long, value_name = "NAME")]
+    pub instance: Option<String>,
+    /// A configuration file; `herald config` prints the default one
+    #[arg(long, env = "HERALD_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Where a role without the API says how it is.
+#[derive(Debug, Clone, Args)]
+pub struct HealthOptions {
+    /// Where /healthz and /readyz are served [default: nowhere]
+    #[arg(long = "health", value_name = "ADDRESS", value_parser = runtime::config::address)]
+    pub address: Option<SocketAddr>,
 }
 
 /// The layers that every process has: the defaults, the file, the environment, and the flags that choose the bus.
 ///
 /// # Errors
 /// The environment cannot be read.
-pub(crate) fn layers(options: &BusOptions) -> Result<Layers, Usage> {
+pub fn layers(options: &BusOptions) -> Result<Layers, Usage> {
     let layers = Layers::new(DEFAULTS).file(options.config.as_deref());
     let mut layers = layers.process_env().map_err(|error| Usage(error.to_string()))?;
     for (flag, key, value) in [
@@ -109,7 +143,7 @@ impl Config {
     ///
     /// # Errors
     /// A setting is wrong; the text names it.
-    pub(crate) fn load(layers: Layers) -> Result<Self, Usage> {
+    pub fn load(layers: Layers) -> Result<Self, Usage> {
         let usage = |error: runtime::config::ConfigError| Usage(error.to_string());
         let secrets = secret_variables(&layers).map_err(usage)?;
         let places = Places::of(&layers).map_err(usage)?;
@@ -126,7 +160,7 @@ impl Config {
     }
 
     /// That a setting cannot be used, with where it was set, for an error that begins with it.
-    pub(crate) fn refuse(&self, error: impl fmt::Display) -> Usage {
+    pub fn refuse(&self, error: impl fmt::Display) -> Usage {
         Usage(self.places.told(&error.to_string()))
     }
 
@@ -134,14 +168,14 @@ impl Config {
     ///
     /// # Errors
     /// A setting is wrong; the text names it.
-    pub(crate) fn kafka(&self, role: &str) -> Result<::kafka::Config, Usage> {
+    pub fn kafka(&self, role: &str) -> Result<::kafka::Config, Usage> {
         let kafka = &self.bus.kafka;
         kafka.check(self.ingest.publish_timeout).map_err(|error| self.refuse(error))?;
         kafka.told(role).map_err(|error| self.refuse(error))
     }
 
     /// What the embedded bus is told.
-    pub(crate) fn embedded(&self) -> bus::embedded::Config {
+    pub fn embedded(&self) -> bus::embedded::Config {
         bus::embedded::Config {
             folder: self.data.clone(),
             partitions: self.bus.partitions,

@@ -268,7 +268,7 @@ fn times_that_cannot_work_are_refused_with_what_they_may_be() {
 }
 
 mod erased {
-    pub(super) trait Json {
+    pub(crate) trait Json {
         fn json(&self) -> serde_json::Value;
     }
     impl<T: serde::Serialize> Json for T {

@@ -11,7 +11,7 @@ use super::values::{Config, Retention};
 /// How topics are created.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct Topics {
+pub struct Topics {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replication: Option<u16>,
     raw: Topic,
@@ -44,7 +44,7 @@ struct Topic {
 
 impl Topics {
     /// How the bus is to create topics. Whether it can be used, [`Layout::check`] says.
-    pub(crate) fn layout(&self) -> Layout {
+    pub fn layout(&self) -> Layout {
         let kinds = [
             (Kind::Raw, &self.raw),
             (Kind::Event, &self.event),

@@ -19,7 +19,7 @@ impl Config {
     ///
     /// # Errors
     /// Something else is there.
-    pub(crate) fn check_places(&self) -> Result<(), Usage> {
+    pub fn check_places(&self) -> Result<(), Usage> {
         let (data, results) = (&self.data, &self.results.path);
         if fs::metadata(data).is_ok_and(|found| !found.is_dir()) {
             let data = data.display();
@@ -34,7 +34,7 @@ impl Config {
     }
 
     /// The settings with which nothing would go through, or which no machine could bear, each by its name.
-    pub(super) fn check_bounds(&self) -> Result<(), Usage> {
+    pub(crate) fn check_bounds(&self) -> Result<(), Usage> {
         let millis = |time: Duration| u64::try_from(time.get().as_millis()).unwrap_or(u64::MAX);
         let least = |name: String, value: u64, least: u64, unit: &str| {
             (value < least).then(|| format!("`{name}` must be at least {least}{unit}"))
@@ -66,7 +66,7 @@ impl Config {
         ];
         let url = &self.detector.schemas_url;
         let is_url = url.split_once("://").is_some_and(|(scheme, rest)| {
-            matches!(scheme, "http" | "https") && !rest.is_empty() && url.parse::<axum::http::Uri>().is_ok()
+            matches!(scheme, "http" | "https") && !rest.is_empty() && url.parse::<hyper::Uri>().is_ok()
         });
         let wrong_url =
             (!is_url).then(|| format!("`detector.schemas-url` must be an http or https URL, and is `{url}`"));
