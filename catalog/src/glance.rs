@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::event::Event;
 
+/// How many columns are remembered: more would be sought longer than looked up.
+const KEPT: usize = 16;
+
 /// What is known of one change already.
 pub struct Glance<'c> {
     change: &'c Change<'c>,
@@ -50,7 +53,9 @@ impl<'c> Glance<'c> {
             _ => Some(false),
         };
         let column = Column { name, changed, new: new.filter(|new| is_scalar(new)) };
-        self.columns.push(column);
+        if self.columns.len() < KEPT {
+            self.columns.push(column);
+        }
         column
     }
 }

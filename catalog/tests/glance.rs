@@ -85,6 +85,17 @@ fn what_begins_with_a_demand_on_a_column_that_is_not_met_is_ruled_out() {
 }
 
 #[test]
+fn of_many_columns_each_is_known() {
+    let conditions: Vec<String> = (0..100).map(|at| format!("became(\"c{}\", 1)", at % 50)).collect();
+    let row = |at: usize| json!({ format!("c{at}"): 1, "c40": 2 });
+    let catalog = catalog_of(&conditions);
+    for at in [0, 15, 16, 49] {
+        let found = ruled_out(&catalog, &body("UPDATE", json!({ format!("c{at}"): 0 }), row(at)));
+        assert_eq!(found.len(), 98, "{at}");
+    }
+}
+
+#[test]
 fn what_is_no_scalar_is_left_to_the_evaluation_with_its_budget() {
     let catalog = catalog_of(&["changed(\"a\")", "became(\"a\", 1)", "new.a == 1", "new.a in [1]"].map(str::to_owned));
     // However large: comparing those that are may fail.
