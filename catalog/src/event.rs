@@ -1,13 +1,14 @@
 //! A named event, compiled: what it is detected in, its condition, its data, its key and the jobs it asks for.
 
-use contracts::hasura::Change;
-use expressions::{Bindings, Columns, Effort, Expression, Opening, Room, Stop};
 use std::{collections::BTreeMap, sync::Arc};
 
 use contracts::{
     document,
+    hasura::Change,
     names::{EventRef, GroupName, JobName},
+    why::Explanation,
 };
+use expressions::{Bindings, Columns, Effort, Expression, Opening, Room, Stop};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -345,26 +346,29 @@ impl Event {
 
     /// Why the event did not happen in a change, in words for people.
     pub fn why_not(&self, change: &Change<'_>) -> String {
-        self.why_not_within(change, &Effort::default()).unwrap_or_else(|| match self.evaluate(change) {
-            Verdict::Failed { stage, error } | Verdict::TooLarge { stage, error } => {
+        match (self.why_not_within(change, &Effort::default()), self.evaluate(change)) {
+            (Some(why), _) => why.to_string(),
+            (None, Verdict::Failed { stage, error } | Verdict::TooLarge { stage, error }) => {
                 format!("{}: {error}", stage.as_str())
             }
             _ => "it was detected".into(),
-        })
+        }
     }
 
-    /// Why a change did not get past the event's selector and condition, in words for people; none if it did.
-    pub fn why_not_within(&self, change: &Change<'_>, effort: &Effort) -> Option<String> {
-        let Some(selector) = self.selector() else { return Some("the event is only ever published by name".into()) };
+    /// Why a change did not get past the event's selector and condition, as a tree and a sentence; none if it did.
+    pub fn why_not_within(&self, change: &Change<'_>, effort: &Effort) -> Option<Explanation> {
+        let Some(selector) = self.selector() else {
+            return Some(Explanation::only("the event is only ever published by name"));
+        };
         if let Some(mismatch) = selector.mismatch(change) {
-            return Some(selector.explain(mismatch, change));
+            return Some(Explanation::only(selector.explain(mismatch, change)));
         }
         match &self.detect {
-            Detect::Cel { when: Some(when), .. } => when
-                .why_not(&Bindings { change: Some(change), ..Bindings::default() }, effort)
-                .map(|why| why.to_string()),
+            Detect::Cel { when: Some(when), .. } => {
+                when.why_not(&Bindings { change: Some(change), ..Bindings::default() }, effort)
+            }
             Detect::Rust { detector, .. } => match detector.0.detect(change) {
-                Detection::NotDetected(reason) => Some(reason.into_owned()),
+                Detection::NotDetected(reason) => Some(Explanation::only(reason)),
                 _ => None,
             },
             _ => None,

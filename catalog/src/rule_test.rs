@@ -1,7 +1,9 @@
 //! The tests that an event's file carries: a change, and what is to come of it.
 
-use contracts::hasura::{Change, ChangeParts, Op};
-use contracts::json::equal;
+use contracts::{
+    hasura::{Change, ChangeParts, Op},
+    json::equal,
+};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 

@@ -1,7 +1,6 @@
 //! Why events did not happen in a change: made on demand, from the change and the catalog that decided.
 
-use contracts::hasura::Change;
-use contracts::names::EventRef;
+use contracts::{hasura::Change, why::NotDetected};
 use expressions::{Effort, closest};
 
 use crate::{
@@ -25,7 +24,7 @@ const NAME: usize = 100;
 pub struct Whys {
     /// The events of the change's table that did not get past their selector or condition, with the reason: first those
     /// that looked at the change, then those that are about another operation or source.
-    pub events: Vec<(EventRef, String)>,
+    pub events: Vec<NotDetected>,
     /// How many more there were.
     pub more: u64,
     /// Why no event looked at the change at all.
@@ -49,7 +48,9 @@ impl Catalog {
         for event in looked.into_iter().chain(passed_by) {
             let Some(why) = event.why_not_within(change, &effort) else { continue };
             if out.events.len() < EXPLAINED && !effort.is_spent() {
-                out.events.push((event.name().clone(), cut(&why, SENTENCE)));
+                let because = cut(&why.to_string(), SENTENCE);
+                let explanation = Some(why).filter(|why| !why.text.is_empty());
+                out.events.push(NotDetected { event: event.name().clone(), because, explanation });
             } else {
                 out.more += 1;
             }

@@ -1,11 +1,14 @@
 //! Why events did not happen in a raw record, as the API answers it: made on demand, never while deciding.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    names::EventRef,
     outcomes::{BoxFuture, Unavailable},
-    progress::{Undetected, is_none_left},
+    progress::is_none_left,
     raw::Place,
 };
 
@@ -23,10 +26,84 @@ pub struct Why {
     /// Events of the change's table that did not happen, with the reason: first those that looked at it, then those that are
     /// about another operation or source.
     #[serde(default)]
-    pub undetected: Vec<Undetected>,
+    pub undetected: Vec<NotDetected>,
     /// How many more there were.
     #[serde(default, skip_serializing_if = "is_none_left")]
     pub undetected_more: u64,
+}
+
+/// An event that did not happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NotDetected {
+    /// Name and version.
+    pub event: EventRef,
+    /// Why, in a sentence.
+    pub because: String,
+    /// The same as a tree, where a condition says more than a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Explanation>,
+}
+
+/// What a part of a condition was, and because of what: a tree, and by its `Display` a sentence.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The part, as it is written; empty where it is no part of an expression.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// Its value as JSON, shortened; none if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// In a sentence, what its value and its parts do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// What it was made of: of a condition that one of several would have made true, those; of others, the values it saw.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Explanation>,
+    /// Whether one of the parts would have been enough, each of which is a condition.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any_of: bool,
+}
+
+impl Explanation {
+    /// No more than a sentence.
+    pub fn only(because: impl Into<String>) -> Self {
+        Self { because: Some(because.into()), ..Self::default() }
+    }
+
+    /// `new.a = 5`, and what that was made of.
+    fn write_value(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.because, &self.value) {
+            (Some(because), _) => f.write_str(because)?,
+            (None, value) => write!(f, "{} = {}", self.text, value.as_deref().unwrap_or_default())?,
+        }
+        self.parts.iter().try_for_each(|part| {
+            f.write_str(", ")?;
+            part.write_value(f)
+        })
+    }
+}
+
+/// The sentence: `new.price > 5 is false (new.price = 3)`.
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(because) = &self.because {
+            return f.write_str(because);
+        }
+        if self.any_of {
+            return self.parts.iter().enumerate().try_for_each(|(index, part)| {
+                f.write_str(if index > 0 { ", and " } else { "" })?;
+                part.fmt(f)
+            });
+        }
+        write!(f, "{} is {}", self.text, self.value.as_deref().unwrap_or_default())?;
+        for (index, part) in self.parts.iter().enumerate() {
+            f.write_str(if index > 0 { ", " } else { " (" })?;
+            part.write_value(f)?;
+        }
+        f.write_str(if self.parts.is_empty() { "" } else { ")" })
+    }
 }
 
 impl Why {

@@ -4,7 +4,6 @@ use bus::Record;
 use catalog::{Catalog, Change, ChangeParts, Whys};
 use contracts::{
     hasura,
-    progress::Undetected,
     raw::{Kind, Place, RawHeaders},
     why::Why,
 };
@@ -33,8 +32,7 @@ pub fn why(catalog: &Catalog, number: u64, record: &Record) -> Why {
         Err(error) => only(&error.to_string()),
         Ok(change) => {
             let Whys { events, more, nothing } = catalog.why_not(&change);
-            let undetected = events.into_iter().map(|(event, because)| Undetected { event, because }).collect();
-            Why { raw, catalog: number, because: nothing, undetected, undetected_more: more }
+            Why { raw, catalog: number, because: nothing, undetected: events, undetected_more: more }
         }
     }
 }

@@ -3,9 +3,9 @@
 //! An explanation evaluates parts of its condition anew, and is made on demand, for whoever asks: so what it may cost is one
 //! [`Effort`], however many parts and conditions it looks at.
 
-use std::{cell::Cell, fmt, io};
+use std::{cell::Cell, io};
 
-use contracts::json;
+use contracts::{json, why::Explanation};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -22,6 +22,8 @@ use crate::{
 
 /// How much of a value a sentence shows, in characters.
 const SHOWN: usize = 80;
+/// How much of the text of a part it shows, in characters.
+const SHOWN_TEXT: usize = 1000;
 /// How many values a sentence shows.
 const SHOWN_VALUES: usize = 4;
 /// How many bytes explanations may have together.
@@ -61,60 +63,6 @@ impl Effort {
     }
 }
 
-/// What a part of a condition was, and because of what.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Explanation {
-    /// The part, as it is written.
-    pub text: String,
-    /// Its value as JSON, shortened; none if it has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    /// In a sentence, what its value and its parts do not say.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub because: Option<String>,
-    /// What it was made of: of a condition that one of several would have made true, those; of others, the values it saw.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<Explanation>,
-    /// Whether the parts are conditions, and sentences of their own.
-    #[serde(skip)]
-    is_choice: bool,
-}
-
-impl Explanation {
-    /// `new.a = 5`, and what that was made of.
-    fn write_value(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.because, &self.value) {
-            (Some(because), _) => f.write_str(because)?,
-            (None, value) => write!(f, "{} = {}", self.text, value.as_deref().unwrap_or_default())?,
-        }
-        self.parts.iter().try_for_each(|part| {
-            f.write_str(", ")?;
-            part.write_value(f)
-        })
-    }
-}
-
-/// The sentence: `new.price > 5 is false (new.price = 3)`.
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(because) = &self.because {
-            return f.write_str(because);
-        }
-        if self.is_choice {
-            return self.parts.iter().enumerate().try_for_each(|(index, part)| {
-                f.write_str(if index > 0 { ", and " } else { "" })?;
-                part.fmt(f)
-            });
-        }
-        write!(f, "{} is {}", self.text, self.value.as_deref().unwrap_or_default())?;
-        for (index, part) in self.parts.iter().enumerate() {
-            f.write_str(if index > 0 { ", " } else { " (" })?;
-            part.write_value(f)?;
-        }
-        f.write_str(if self.parts.is_empty() { "" } else { ")" })
-    }
-}
-
 pub(crate) struct Explainer<'a, 'e> {
     source: &'a str,
     bindings: Bindings<'a>,
@@ -147,7 +95,7 @@ impl<'a, 'e> Explainer<'a, 'e> {
     }
 
     fn said(&self, span: Span, value: Option<String>, because: Option<String>, parts: Vec<Explanation>) -> Explanation {
-        self.effort.said(Explanation { text: self.text(span), value, because, parts, is_choice: false })
+        self.effort.said(Explanation { text: self.text(span), value, because, parts, any_of: false })
     }
 
     fn without_value(&self, stop: &Stop) -> String {
@@ -182,7 +130,7 @@ impl<'a, 'e> Explainer<'a, 'e> {
                         break;
                     }
                 }
-                Explanation { is_choice: true, ..self.said(node.span, no(), None, parts) }
+                Explanation { any_of: true, ..self.said(node.span, no(), None, parts) }
             }
             Kind::Call(Function::Changed, arguments) => self.because(node, self.not_changed(&arguments[0])),
             Kind::Call(Function::Became, arguments) => self.because(node, self.not_became(node, arguments)),
@@ -286,7 +234,11 @@ impl<'a, 'e> Explainer<'a, 'e> {
 
     fn text(&self, span: Span) -> String {
         let text = span.of(self.source);
-        if text.contains('\n') { text.split_whitespace().collect::<Vec<_>>().join(" ") } else { text.to_owned() }
+        let text = match text.char_indices().nth(SHOWN_TEXT) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text.to_owned(),
+        };
+        if text.contains('\n') { text.split_whitespace().collect::<Vec<_>>().join(" ") } else { text }
     }
 }
 

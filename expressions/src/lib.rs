@@ -42,14 +42,14 @@ mod tests;
 
 use std::{fmt, sync::Arc};
 
-use contracts::hasura::Op;
+use contracts::{hasura::Op, why::Explanation};
 use serde_json::Value as Json;
 
 pub use budget::{NoRoom, Room};
 pub use columns::Columns;
 pub use context::Bindings;
 pub use error::{CompileError, Stop};
-pub use explain::{Effort, Explanation};
+pub use explain::Effort;
 pub use node::Scope;
 pub use opening::Opening;
 pub use scan::{comment, hole_end};

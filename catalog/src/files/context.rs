@@ -1,7 +1,8 @@
 //! One file while it is read: its text, its tree, and where its problems go.
 
-use expressions::{CompileError, Expression, Scope, closest, comment};
 use std::{fmt::Display, str::FromStr, sync::Arc};
+
+use expressions::{CompileError, Expression, Scope, closest, comment};
 
 use crate::{
     report::{Place, Problem, Rule, Severity},

@@ -1,11 +1,12 @@
 //! `data`: a shape with an expression for each leaf.
 
+use expressions::Scope;
+
 use crate::{
     event::Data,
     report::Rule,
     yaml::{Content, Yaml},
 };
-use expressions::Scope;
 
 use super::context::{BLOCK_HELP, File};
 

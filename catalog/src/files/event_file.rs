@@ -1,10 +1,12 @@
 //! An event's file.
 
-use contracts::hasura::Op;
-use expressions::{Expression, Scope, closest};
 use std::collections::BTreeMap;
 
-use contracts::names::{EventRef, GroupName, JobName};
+use contracts::{
+    hasura::Op,
+    names::{EventRef, GroupName, JobName},
+};
+use expressions::{Expression, Scope, closest};
 use serde_json::Value;
 
 use crate::{

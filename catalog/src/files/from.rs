@@ -1,13 +1,13 @@
 //! `from`: which changes an event looks at.
 
+use contracts::hasura::Op;
+use expressions::closest;
+
 use crate::{
-    detector::DEFAULT_OPERATIONS,
-    detector::{Selector, Table, Tables},
+    detector::{DEFAULT_OPERATIONS, Selector, Table, Tables},
     report::Rule,
     yaml::{Content, Yaml},
 };
-use contracts::hasura::Op;
-use expressions::closest;
 
 use super::{context::File, keys};
 

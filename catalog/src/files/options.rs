@@ -1,9 +1,9 @@
 //! The options of a job: those that every job has, and the one key that is its kind.
 
-use expressions::closest;
 use std::time::Duration;
 
 use contracts::names::{GroupName, JobName};
+use expressions::closest;
 use serde_json::{Map, Value};
 
 use crate::{

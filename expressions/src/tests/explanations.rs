@@ -85,6 +85,7 @@ fn an_explanation_is_a_tree_of_texts_and_values() {
         json!({
             "text": "changed('price') || new.price / 2 > 3",
             "value": "false",
+            "anyOf": true,
             "parts": [
                 { "text": "changed('price')", "value": "false", "because": "price did not change" },
                 { "text": "new.price / 2 > 3", "value": "false", "parts": [

@@ -37,6 +37,9 @@ async fn what_did_not_happen_says_why_beside_what_did_and_by_the_catalog_that_de
         })
         .await;
     assert_eq!(why.undetected[0].because, "new.id == 7 is false (new.id = 1)");
+    let tree = why.undetected[0].explanation.as_ref().expect("a tree");
+    assert_eq!((tree.text.as_str(), tree.value.as_deref()), ("new.id == 7", Some("false")));
+    assert_eq!((tree.parts[0].text.as_str(), tree.parts[0].value.as_deref()), ("new.id", Some("1")));
     let why: Why = herald.get(&format!("/v1/raw/{}/why?catalog=1", one.raw)).await.expect(200).json();
     assert_eq!(why.undetected[0].because, "new.idd is missing");
     herald.get("/v1/raw/0/999999/why").await.expect(404);
