@@ -4,9 +4,11 @@
 //! its own back. Readers take the highest number, whatever order they come to it.
 
 mod aside;
+mod follow;
 mod log;
 mod publish;
 
 pub use aside::aside;
+pub use follow::{Follower, News};
 pub use log::{Entry, Live, Log, Newest};
 pub use publish::{Applied, Draft, Publisher, Writers, on_the_bus};

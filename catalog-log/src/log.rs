@@ -103,31 +103,25 @@ pub struct Newest {
 }
 
 impl Newest {
-    /// Takes the next entry; tells whether another catalog counts from now on.
-    pub fn take(&mut self, entry: Entry) -> bool {
+    fn take(&mut self, entry: Entry) {
         match entry {
             Entry::Catalog(record) if self.record.as_ref().is_none_or(|newest| record.number > newest.number) => {
                 self.record = Some(*record);
                 self.unreadable = None;
-                true
             }
-            Entry::Unreadable(error) => {
-                self.unreadable = Some(error);
-                false
-            }
-            Entry::Catalog(_) | Entry::Deleted => false,
+            Entry::Unreadable(error) => self.unreadable = Some(error),
+            Entry::Catalog(_) | Entry::Deleted => {}
         }
     }
 
-    /// Takes everything that is there now; tells whether another catalog counts from now on.
+    /// Takes everything that is there now.
     ///
     /// # Errors
-    /// The topic does not exist, or the bus cannot be read.
-    pub async fn catch_up(&mut self, log: &mut Log<'_>) -> Result<bool, Error> {
-        let mut changed = false;
+    /// The topic does not exist, or the bus cannot be read; what was read before that is taken.
+    pub async fn catch_up(&mut self, log: &mut Log<'_>) -> Result<(), Error> {
         while let Some((_, entry)) = log.next().await? {
-            changed |= self.take(entry);
+            self.take(entry);
         }
-        Ok(changed)
+        Ok(())
     }
 }

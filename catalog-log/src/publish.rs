@@ -346,4 +346,4 @@ async fn was_forestalled(log: &mut Log<'_>, number: u64, ours: Offset) -> Result
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

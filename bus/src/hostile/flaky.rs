@@ -24,6 +24,8 @@ pub struct Flaky {
     pub joining_fails: AtomicBool,
     /// While it is set, reading fails.
     pub reading_fails: AtomicBool,
+    /// While it is set, a read that finds nothing fails.
+    pub ends_fail: AtomicBool,
     /// While it is set, asking for offsets fails.
     pub asking_fails: AtomicBool,
     /// How often somebody asked for offsets, positions, topics or groups.
@@ -47,6 +49,7 @@ impl Flaky {
             inner,
             joining_fails: AtomicBool::default(),
             reading_fails: AtomicBool::default(),
+            ends_fail: AtomicBool::default(),
             asking_fails: AtomicBool::default(),
             asked: AtomicUsize::default(),
             failed: AtomicUsize::default(),
@@ -116,7 +119,11 @@ impl Bus for Flaky {
                 std::future::pending::<()>().await;
             }
             self.check(&self.reading_fails)?;
-            self.inner.read(at, from, max_bytes).await
+            let read = self.inner.read(at, from, max_bytes).await?;
+            if read.is_empty() {
+                self.check(&self.ends_fail)?;
+            }
+            Ok(read)
         })
     }
 

@@ -24,13 +24,13 @@ impl Kinds for Commands {
     }
 }
 
-struct Fixture {
+pub(crate) struct Fixture {
     folder: tempfile::TempDir,
-    bus: Arc<dyn Bus>,
+    pub(crate) bus: Arc<dyn Bus>,
 }
 
 impl Fixture {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let bus: Arc<dyn Bus> = Arc::new(Embedded::open(&Config::new(folder.path().join("bus"))).expect("a bus"));
         bus.create(vec![TopicSpec::table(topics::CATALOG)]).await.expect("a topic");
@@ -38,7 +38,7 @@ impl Fixture {
     }
 
     /// A publisher of a folder of its own, in which one event has that description.
-    fn publisher(&self, name: &str, description: &str) -> Publisher {
+    pub(crate) fn publisher(&self, name: &str, description: &str) -> Publisher {
         let folder = self.folder.path().join(name);
         std::fs::create_dir_all(folder.join("events")).expect("a folder");
         let text = format!("description: {description}\n{EVENT}");
@@ -50,6 +50,11 @@ impl Fixture {
             writers: Writers::Others,
             create_topics: true,
         }
+    }
+
+    /// What a publisher would write now.
+    pub(crate) async fn planned(&self, name: &str, description: &str) -> CatalogRecord {
+        begun(&self.publisher(name, description), &mut Log::new(&*self.bus)).await
     }
 
     /// The description that counts, with its number, for whoever reads the topic from its begin; and how many records are

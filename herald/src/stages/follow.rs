@@ -1,6 +1,6 @@
 //! Follows the topic `catalog`: each record that counts is compiled once, for all stages of the process.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bus::Bus;
 use catalog::{Catalog, wire::CatalogRecord};
@@ -9,10 +9,7 @@ use job_runner::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use catalog_log::{Log, Newest, aside};
-
-/// How long until a bus that cannot be read is asked again.
-const AGAIN: Duration = Duration::from_secs(1);
+use catalog_log::{Follower, News, aside};
 
 /// The catalog that counts, compiled.
 #[derive(Debug, Clone)]
@@ -93,52 +90,25 @@ pub(super) async fn run(
     catalogs: Catalogs,
     shutdown: CancellationToken,
 ) -> Result<(), bus::Error> {
-    let (mut log, mut newest) = (Log::new(&*bus), Newest::default());
-    let mut away = false;
-    loop {
-        let step = async {
-            let changed = newest.catch_up(&mut log).await?;
-            adopt(changed, &mut newest, &registry, &catalogs).await;
-            log.changed().await
-        };
-        let step = tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            step = step => step,
-        };
-        match step {
-            Ok(()) => away = false,
-            Err(bus::Error::Unavailable(reason)) => {
-                if !std::mem::replace(&mut away, true) {
-                    tracing::warn!(reason, "the catalog on the bus cannot be read for now; trying again");
-                }
-                tokio::select! {
-                    () = shutdown.cancelled() => return Ok(()),
-                    () = tokio::time::sleep(AGAIN) => {}
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Tells the catalog that counts, if it is another one, or that there is none.
-async fn adopt(changed: bool, newest: &mut Newest, registry: &Registry, catalogs: &Catalogs) {
-    // Whoever wrote it checked it, so this is a record of another Herald; the one before it goes on counting.
+    // Whoever wrote it checked it, so this is a record of another Herald.
     let unusable =
         |problem: String| tracing::error!(problem, "a catalog on the bus cannot be used; the one before it stays");
-    if let Some(error) = newest.unreadable.take() {
-        unusable(error.to_string());
-    }
-    match &newest.record {
-        Some(record) if changed => match compile_aside(record, registry).await {
-            Ok(followed) => catalogs.tell(followed),
-            Err(problem) => unusable(problem),
-        },
-        Some(_) => {}
-        None => {
-            catalogs.none.send_replace(true);
+    let follow = async {
+        let mut follower = Follower::new(&*bus);
+        loop {
+            match follower.next().await? {
+                News::None => {
+                    catalogs.none.send_replace(true);
+                }
+                News::Unreadable(error) => unusable(error.to_string()),
+                News::Counts(record) => match compile_aside(record, &registry).await {
+                    Ok(followed) => catalogs.tell(followed),
+                    Err(problem) => unusable(problem),
+                },
+            }
         }
-    }
+    };
+    shutdown.run_until_cancelled(follow).await.unwrap_or(Ok(()))
 }
 
 /// Thousands of rules take seconds.
