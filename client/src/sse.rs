@@ -10,6 +10,8 @@ const MAX_EVENT: usize = 64 * 1024 * 1024;
 pub struct Event {
     /// Its kind; `message` where the stream names none.
     pub kind: String,
+    /// Its id; empty where it has none.
+    pub id: String,
     /// Its data, lines joined by a line feed.
     pub data: String,
 }
@@ -17,13 +19,14 @@ pub struct Event {
 /// One event is longer than any that Herald sends.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an event of the stream is longer than {MAX_EVENT} bytes")]
-pub(crate) struct TooLong;
+pub struct TooLong;
 
 /// What has arrived of the event under way.
 #[derive(Debug, Default)]
-pub(crate) struct Parser {
+pub struct Parser {
     line: Vec<u8>,
     kind: String,
+    id: String,
     data: String,
     has_data: bool,
 }
@@ -33,7 +36,7 @@ impl Parser {
     ///
     /// # Errors
     /// [`TooLong`]; the stream cannot be read any further.
-    pub(crate) fn push(&mut self, mut piece: &[u8], mut each: impl FnMut(Event)) -> Result<(), TooLong> {
+    pub fn push(&mut self, mut piece: &[u8], mut each: impl FnMut(Event)) -> Result<(), TooLong> {
         // Lines end in LF or CRLF; a lone CR, which the standard also allows, no server that we speak to sends.
         while let Some(end) = piece.iter().position(|byte| *byte == b'\n') {
             self.line.extend_from_slice(&piece[..end]);
@@ -56,6 +59,7 @@ impl Parser {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "event" => value.clone_into(&mut self.kind),
+            "id" => value.clone_into(&mut self.id),
             "data" => {
                 if self.has_data {
                     self.data.push('\n');
@@ -70,12 +74,12 @@ impl Parser {
     }
 
     fn dispatch(&mut self) -> Option<Event> {
-        let (kind, data) = (std::mem::take(&mut self.kind), std::mem::take(&mut self.data));
+        let [kind, id, data] = [&mut self.kind, &mut self.id, &mut self.data].map(std::mem::take);
         if !std::mem::take(&mut self.has_data) {
             return None;
         }
         let kind = if kind.is_empty() { "message".to_owned() } else { kind };
-        Some(Event { kind, data })
+        Some(Event { kind, id, data })
     }
 }
 
@@ -98,8 +102,11 @@ mod tests {
 
     #[test]
     fn comments_are_passed_over_and_lines_of_data_joined() {
-        let event = |kind: &str, data: &str| Event { kind: kind.into(), data: data.into() };
-        assert_eq!(read(&[STREAM]), [event("summary", "{\"a\":\n1}"), event("message", ""), event("end", "")]);
+        let event = |kind: &str, id: &str, data: &str| Event { kind: kind.into(), id: id.into(), data: data.into() };
+        assert_eq!(
+            read(&[STREAM]),
+            [event("summary", "7", "{\"a\":\n1}"), event("message", "", ""), event("end", "", "")]
+        );
     }
 
     #[test]

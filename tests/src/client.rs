@@ -1,9 +1,10 @@
 //! A small plain HTTP/1.1 client: what Hasura, `curl` and a browser would send.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use client::sse::{Event, Parser};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{HeaderMap, body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -156,7 +157,12 @@ impl Connection {
         let response = self.sender.send_request(request).await?;
         let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         anyhow::ensure!(kind.starts_with("text/event-stream"), "{} with `{kind}`", response.status());
-        Ok(Events { body: response.into_body(), rest: String::new(), _sender: self.sender })
+        Ok(Events {
+            body: response.into_body(),
+            parser: Parser::default(),
+            ready: VecDeque::new(),
+            _sender: self.sender,
+        })
     }
 }
 
@@ -168,22 +174,12 @@ pub async fn send(address: SocketAddr, request: &Request) -> anyhow::Result<Answ
     Connection::open(address).await?.send(request).await
 }
 
-/// One event of a stream.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// `event:`
-    pub kind: String,
-    /// `id:`
-    pub id: String,
-    /// `data:`
-    pub data: String,
-}
-
 /// A live stream of Server-Sent Events.
 #[derive(Debug)]
 pub struct Events {
     body: Incoming,
-    rest: String,
+    parser: Parser,
+    ready: VecDeque<Event>,
     _sender: http1::SendRequest<Full<Bytes>>,
 }
 
@@ -194,35 +190,14 @@ impl Events {
     /// The connection broke, or nothing comes.
     pub async fn next(&mut self) -> anyhow::Result<Option<Event>> {
         loop {
-            if let Some((block, rest)) = self.rest.split_once("\n\n") {
-                let event = read(block);
-                self.rest = rest.to_owned();
-                // A block of comments alone is a heartbeat.
-                if event.kind.is_empty() && event.data.is_empty() {
-                    continue;
-                }
+            if let Some(event) = self.ready.pop_front() {
                 return Ok(Some(event));
             }
             let frame = tokio::time::timeout(PATIENCE, self.body.frame()).await.context("a stream that is silent")?;
             let Some(frame) = frame else { return Ok(None) };
             if let Some(data) = frame?.data_ref() {
-                self.rest.push_str(std::str::from_utf8(data).context("a stream that is no text")?);
+                self.parser.push(data, |event| self.ready.push_back(event))?;
             }
         }
     }
-}
-
-fn read(block: &str) -> Event {
-    let mut event = Event { kind: String::new(), id: String::new(), data: String::new() };
-    for line in block.lines() {
-        let (field, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        match field {
-            "event" => event.kind = value.to_owned(),
-            "id" => event.id = value.to_owned(),
-            "data" => event.data.push_str(value),
-            _ => {}
-        }
-    }
-    event
 }
