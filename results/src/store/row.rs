@@ -17,6 +17,20 @@ pub(super) const EVENTLESS: i64 = 2;
 /// The flag of an invocation beyond its deadline.
 pub(super) const OVERDUE: i64 = 4;
 
+// The questions by key; a test asks for their plans.
+
+/// Whether there is any row of a correlation's hash.
+pub(super) const ANY: &str =
+    "SELECT 1 FROM invocation INDEXED BY invocation_by_hash WHERE correlation_hash = ?1 LIMIT 1";
+/// The counters of a correlation.
+pub(super) const TALLY: &str = "SELECT body FROM correlation WHERE hash = ?1 AND correlation = ?2";
+/// The rows that may be an invocation under a correlation.
+pub(super) const FIND: &str = "SELECT id, body FROM invocation INDEXED BY invocation_by_hash \
+    WHERE correlation_hash = ?1 AND invocation_hash = ?2";
+/// The rows that may be a correlation's only one.
+pub(super) const SINGLE: &str =
+    "SELECT id, body FROM invocation INDEXED BY invocation_by_hash WHERE correlation_hash = ?1";
+
 /// How ids become the numbers that rows are found by. The seed is the file's own, so that nobody can choose
 /// correlation ids that collide.
 #[derive(Debug, Clone, Copy)]
@@ -60,16 +74,13 @@ pub(super) fn add_total(connection: &Connection, name: &str, more: i64) -> Resul
 
 /// Whether there is any row of that hash.
 pub(super) fn any(connection: &Connection, hash: i64) -> Result<bool, StoreError> {
-    connection
-        .prepare_cached("SELECT 1 FROM invocation INDEXED BY invocation_by_hash WHERE correlation_hash = ?1 LIMIT 1")
-        .and_then(|mut statement| statement.exists([hash]))
-        .map_err(StoreError::doing("read"))
+    connection.prepare_cached(ANY).and_then(|mut statement| statement.exists([hash])).map_err(StoreError::doing("read"))
 }
 
 /// The counters of a correlation that has, or had, more than one invocation.
 pub(super) fn tally(connection: &Connection, hash: i64, id: &CorrelationId) -> Result<Option<Tally>, StoreError> {
     let body: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT body FROM correlation WHERE hash = ?1 AND correlation = ?2")
+        .prepare_cached(TALLY)
         .and_then(|mut statement| statement.query_row(params![hash, id.as_str()], |row| row.get(0)).optional())
         .map_err(StoreError::doing("read"))?;
     body.map(|body| body::decode(&body, hash)).transpose()
@@ -82,13 +93,7 @@ pub(super) fn find(
     correlation: &CorrelationId,
     invocation: InvocationId,
 ) -> Result<Option<(i64, Invocation)>, StoreError> {
-    const SQL: &str = "SELECT id, body FROM invocation INDEXED BY invocation_by_hash \
-                       WHERE correlation_hash = ?1 AND invocation_hash = ?2";
-    let read = StoreError::doing("read");
-    let mut statement = match connection.prepare_cached(SQL) {
-        Ok(statement) => statement,
-        Err(error) => return Err(read(error)),
-    };
+    let mut statement = connection.prepare_cached(FIND).map_err(StoreError::doing("read"))?;
     let keys = params![hashes.correlation(correlation), hashes.invocation(invocation)];
     let mut rows = statement.query(keys).map_err(StoreError::doing("read"))?;
     while let Some((id, row)) = next(&mut rows)? {
@@ -105,9 +110,7 @@ pub(super) fn single(
     hash: i64,
     correlation: &CorrelationId,
 ) -> Result<Option<(i64, Invocation)>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT id, body FROM invocation INDEXED BY invocation_by_hash WHERE correlation_hash = ?1")
-        .map_err(StoreError::doing("read"))?;
+    let mut statement = connection.prepare_cached(SINGLE).map_err(StoreError::doing("read"))?;
     let mut rows = statement.query([hash]).map_err(StoreError::doing("read"))?;
     while let Some((id, row)) = next(&mut rows)? {
         if row.correlation == *correlation {

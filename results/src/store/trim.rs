@@ -12,6 +12,13 @@ const STEP: usize = 1000;
 /// How many unfinished rows one step of the deadline sweep looks at in the index.
 const SWEPT: i64 = 10_000;
 
+/// The unfinished rows behind a place, in the order of their index.
+pub(super) const SWEEP: &str = "SELECT correlation_hash, received, state, id FROM invocation INDEXED BY invocation_open \
+    WHERE state < 2 AND (correlation_hash, received, state, id) > (?1, ?2, ?3, ?4) \
+    ORDER BY correlation_hash, received, state, id LIMIT ?5";
+/// The rows behind one, oldest first.
+pub(super) const OLDEST: &str = "SELECT id, received, state < 2 FROM invocation WHERE id > ?1 ORDER BY id LIMIT ?2";
+
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
@@ -63,13 +70,10 @@ impl Writer {
         since: Timestamp,
     ) -> Result<(Vec<(CorrelationId, InvocationId)>, Option<(i64, i64, i64, i64)>), StoreError> {
         // Along the index of the unfinished, whose order is that of hashes; only what is due is read.
-        const SQL: &str = "SELECT correlation_hash, received, state, id FROM invocation INDEXED BY invocation_open \
-                           WHERE state < 2 AND (correlation_hash, received, state, id) > (?1, ?2, ?3, ?4) \
-                           ORDER BY correlation_hash, received, state, id LIMIT ?5";
         let read = |source| StoreError::Sqlite { doing: "read", source };
         let since = since.as_microsecond();
         let (a, b, c, d) = self.swept.unwrap_or((i64::MIN, 0, 0, 0));
-        let mut statement = self.connection.prepare_cached(SQL).map_err(read)?;
+        let mut statement = self.connection.prepare_cached(SWEEP).map_err(read)?;
         let mut bodies = self
             .connection
             .prepare_cached(&format!("SELECT id, body FROM invocation WHERE id = ?1 AND flags & {} = 0", row::OVERDUE))
@@ -130,10 +134,7 @@ impl Writer {
     }
 
     fn oldest(&self, after: i64) -> Result<Vec<(i64, i64, bool)>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT id, received, state < 2 FROM invocation WHERE id > ?1 ORDER BY id LIMIT ?2")
-            .map_err(StoreError::doing("read"))?;
+        let mut statement = self.connection.prepare_cached(OLDEST).map_err(StoreError::doing("read"))?;
         let rows = statement.query_map(params![after, STEP as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
         rows.and_then(Iterator::collect).map_err(StoreError::doing("read"))
     }

@@ -302,18 +302,37 @@ fn of_unreadable_records_the_newest_are_kept_and_all_are_counted() {
     assert_eq!((kept, first), (count as i64 - 50, 50));
 }
 
+/// Asks for the steps of a statement's plan.
+fn plan(connection: &rusqlite::Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
+    statement.raw_query().mapped(|row| row.get(3)).map(|row| row.expect("a step")).collect()
+}
+
 #[test]
-fn every_list_follows_an_index_and_sorts_nothing() {
-    use crate::store::reader::{ALL, EVENTLESS_ONES, FAILED_ONES, OPEN_OF, PAGE_OF, UNFINISHED};
+fn every_question_searches_along_an_index_and_sorts_nothing() {
+    use crate::store::{
+        reader::{ALL, EVENTLESS_ONES, FAILED_ONES, OPEN_OF, PAGE_OF, UNFINISHED},
+        row::{ANY, FIND, SINGLE, TALLY},
+        trim::{OLDEST, SWEEP},
+    };
     let mut store = Fixture::new();
-    for sql in [ALL, EVENTLESS_ONES, FAILED_ONES, OPEN_OF, PAGE_OF, UNFINISHED] {
-        let connection = &store.writer().connection;
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
-        let plan: Vec<String> =
-            statement.raw_query().mapped(|row| row.get(3)).map(|row| row.expect("a step")).collect();
-        let plan = plan.join("; ");
-        assert!(plan.starts_with("SEARCH") || plan.contains("USING INDEX"), "{sql}: {plan}");
-        assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+    let connection = &store.writer().connection;
+    let lists = [ALL, EVENTLESS_ONES, FAILED_ONES, OPEN_OF, PAGE_OF, UNFINISHED, OLDEST, SWEEP];
+    for sql in lists.into_iter().chain([ANY, FIND, SINGLE, TALLY]) {
+        // One step: no second one that sorts, and none that reads a whole index.
+        let plan = plan(connection, sql);
+        assert!(plan.len() == 1 && plan[0].starts_with("SEARCH"), "{sql}: {plan:?}");
+    }
+    // Every value of the cursor bounds the search, or a page would read again what came before it.
+    for (sql, bound) in [
+        (ALL, "(rowid<?)"),
+        (UNFINISHED, "invocation_unfinished (id<?)"),
+        (FAILED_ONES, "invocation_failed (id<?)"),
+        (EVENTLESS_ONES, "invocation_eventless (id<?)"),
+        (PAGE_OF, "invocation_by_time (correlation_hash=? AND (received,invocation_hash)>(?,?))"),
+    ] {
+        let plan = plan(connection, sql);
+        assert!(plan[0].ends_with(bound), "{sql}: {plan:?}");
     }
 }
 
