@@ -87,8 +87,9 @@ pub enum Error {
     /// The group had a position there, and has none: beginning anew would do everything again, so the group stops.
     #[error(
         "`{group}` had a position in `{partition}`, which is gone: the group was deleted, or nobody was in it for longer than \
-         Kafka keeps positions. Say from where it goes on with `herald groups set {group} begin|end|<time>`, or let it begin as \
-         a new one with `herald groups forget {group}`"
+         Kafka keeps positions. Say from where it goes on with `herald groups set {group} begin|end|<time> --topic {topic}`, \
+         or let it begin as a new one with `herald groups forget {group}`",
+        topic = partition.topic
     )]
     PositionGone {
         /// The group.

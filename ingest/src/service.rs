@@ -14,7 +14,7 @@ use bus::{Bus, Outgoing, PublishError, RefusalCode, Spot, Topic};
 use bytes::{Bytes, BytesMut};
 use contracts::{
     hasura::Refusal,
-    outcomes::{Awaited, Outcomes},
+    outcomes::{Awaited, Outcomes, Unavailable},
     raw::Place,
     rejected::Rejected,
     summary::Summary,
@@ -40,6 +40,9 @@ use crate::{
     notices::Said,
     rejections::{self, Refused},
 };
+
+/// How long a process that stops asks what has become of what its callers wait for.
+const LAST: Duration = Duration::from_millis(500);
 
 /// What ingest needs of others.
 pub struct Deps {
@@ -347,14 +350,17 @@ impl Webhook {
     }
 
     /// Waits for the outcome of what is durable already, so every answer is a 2xx, with at least what ingest itself knows.
-    /// A process that stops waits no longer.
+    /// A process that stops waits no longer than it takes to ask what is known.
     async fn wait(&self, wait: Wait<'_>, ids: &Ids, received: Timestamp) -> Answer {
         let sent = || Summary::sent(ids.correlation_id.clone(), ids.invocation_id, received);
         let awaited =
             Awaited { correlation: ids.correlation_id.clone(), invocation: Some(ids.invocation_id), raw: ids.raw };
         let waited = tokio::select! {
-            waited = wait.outcomes.wait(awaited, wait.timeout) => waited,
-            () = self.stopping.cancelled() => return answer::waited(false, &sent(), ids),
+            waited = wait.outcomes.wait(awaited.clone(), wait.timeout) => waited,
+            () = self.stopping.cancelled() => {
+                let known = tokio::time::timeout(LAST, wait.outcomes.wait(awaited, Duration::ZERO)).await;
+                known.unwrap_or_else(|_| Err(Unavailable("it did not answer a process that stops".to_owned())))
+            }
         };
         match waited {
             Ok(waited) => answer::waited(waited.complete, &waited.summary.unwrap_or_else(sent), ids),

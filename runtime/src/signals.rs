@@ -1,5 +1,6 @@
 //! How a process is told to stop.
 
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -9,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 /// # Errors
 /// The handlers cannot be installed.
 pub fn stop_on_signals(stop: CancellationToken, last: impl Fn() + Send + 'static) -> std::io::Result<()> {
+    // A file that may not grow further (`ulimit -f`) is an error of whoever writes it, as a full disk is, and no reason to die.
+    drop(signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?);
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
     tokio::spawn(async move {
@@ -52,6 +55,12 @@ fn ignores_hangup(status: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_may_not_grow_ends_nobody() {
+        stop_on_signals(CancellationToken::new(), || {}).expect("handlers");
+        rustix::process::kill_process(rustix::process::getpid(), Signal::XFSZ).expect("it may");
+    }
 
     #[test]
     fn nohup_is_read_from_the_mask_of_ignored_signals() {

@@ -55,7 +55,7 @@ const SHOWN: usize = 10;
 /// Does it.
 ///
 /// # Errors
-/// See [`apply`].
+/// The folder or the configuration cannot be used, the bus cannot be reached, or it refuses.
 pub async fn run(given: Given) -> anyhow::Result<ExitCode> {
     let Command::Apply(options) = given.command;
     apply(options).await

@@ -115,6 +115,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Command::Set(options) => set(options).await?,
         Command::Forget(Show { group, common }) => {
             let bus = open(&common)?;
+            not_results(&group)?;
             known(&*bus, &group).await?;
             bus.forget(&group).await?;
             show(&group, &bus.lag(&group).await?, common.json)?;
@@ -196,15 +197,21 @@ fn show(group: &str, lags: &[Lag], as_json: bool) -> anyhow::Result<()> {
 
 async fn set(options: Set) -> anyhow::Result<()> {
     let Set { group, places, topic, common } = options;
-    if group == results::GROUP {
-        let message = "results keep their position in their own store: what the bus has of it is only shown. To fill the \
-                       store anew, stop results and move `results.db` away";
-        return Err(Usage(message.to_owned()).into());
-    }
+    not_results(&group)?;
     let bus = open(&common)?;
     let positions = positions(&*bus, &group, &places, &topic).await?;
     bus.place(&group, positions).await?;
     show(&group, &bus.lag(&group).await?, common.json)
+}
+
+/// What the bus has of the group `results` counts for nothing.
+fn not_results(group: &str) -> Result<(), Usage> {
+    if group == results::GROUP {
+        let message = "results keep their position in their own store: what the bus has of it is only shown. To fill the \
+                       store anew, stop results and move `results.db` away";
+        return Err(Usage(message.to_owned()));
+    }
+    Ok(())
 }
 
 /// The positions that are meant: none before the oldest record or behind the newest, which nobody could go on from.
@@ -219,6 +226,7 @@ async fn positions(
         let start = match place {
             Place::All(start) => *start,
             Place::At(at, offset) => {
+                check(bus, group, at, topics).await?;
                 let (begin, end) = (bus.offset(at, Start::Earliest).await?, bus.offset(at, Start::End).await?);
                 if !(begin..=end).contains(offset) {
                     return Err(Usage(format!("{at} has {begin} to {end}; {offset} is not in it")).into());
@@ -236,6 +244,24 @@ async fn positions(
         }
     }
     Ok(out)
+}
+
+/// That a group may have a position there: it has one in that topic, or the topic is named as meant. A position where nobody reads
+/// would keep records for ever.
+async fn check(bus: &dyn Bus, group: &str, at: &TopicPartition, topics: &[String]) -> anyhow::Result<()> {
+    let topic = at.topic.as_str();
+    let known = bus.topics().await?;
+    let info = known.iter().find(|info| info.topic == at.topic);
+    let partitions = info.ok_or_else(|| Usage(format!("{at}: there is no topic `{topic}`")))?.partitions;
+    if at.partition.0 >= partitions {
+        return Err(Usage(format!("{at}: `{topic}` has {partitions} partitions, counted from 0")).into());
+    }
+    let stands = bus.lag(group).await?.iter().any(|lag| lag.partition.topic == at.topic);
+    if !stands && !topics.iter().any(|meant| meant == topic) {
+        let message = format!("`{group}` has no position in `{topic}`; if it reads that, say so with --topic {topic}");
+        return Err(Usage(message).into());
+    }
+    Ok(())
 }
 
 /// Every partition of these topics; without any, those in which the group has a position.
@@ -281,7 +307,7 @@ mod tests {
         let told = bus::embedded::Config::new(folder.path());
         {
             let bus: Arc<dyn Bus> = Arc::new(Embedded::open(&told).expect("a bus"));
-            bus.create(vec![TopicSpec::new("in")]).await.expect("created");
+            bus.create(vec![TopicSpec::new("in"), TopicSpec::new("other")]).await.expect("created");
             let records = ["a", "b", "c"].map(|key| bus::Outgoing::new("in", key, key)).to_vec();
             bus.publish(records).await.expect("published");
             let at = TopicPartition::new("in", 0);
@@ -309,6 +335,15 @@ mod tests {
         assert_eq!(at().await, Some(2));
         assert!(set(&["in/0=4"], &[]).await.is_err(), "behind the end");
         assert!(set(&["begin", "end"], &[]).await.is_err(), "two places");
+        for (place, why) in [
+            ("other/0=0", "has no position in `other`; if it reads that"),
+            ("in/5=0", "`in` has 1 partitions"),
+            ("nowhere/0=0", "there is no topic `nowhere`"),
+        ] {
+            let error = set(&[place], &[]).await.expect_err(place).to_string();
+            assert!(error.contains(why), "{error}");
+        }
+        set(&["other/0=0"], &["other"]).await.expect("it was said");
         let show = Show { group: "job.a".into(), common: common.clone() };
         run(Options { command: Command::Forget(show.clone()) }).await.expect("forgotten");
         assert_eq!(at().await, None);

@@ -39,6 +39,9 @@ pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>, params:
     let invocation = invocation.map_err(|_| bad("`invocation` is a UUID".to_owned()))?;
     let raw = params.get("raw").map(str::parse::<Place>).transpose();
     let raw = raw.map_err(|error| bad(format!("`raw`: {error}")))?;
+    if raw.is_some() && invocation.is_none() {
+        return Err(bad("`raw` is the delivery of an invocation: give that as `invocation`, too".to_owned()));
+    }
     let until = params.one_of("until", &[("complete", ())])?.is_some();
     let (page, _) = params.page("", Cursor::parse)?;
     let wait = params.wait()?;

@@ -187,6 +187,7 @@ async fn nonsense_is_refused_with_a_problem_that_says_what_to_do() {
         "/v1/correlations/order-7?wait=-1",
         "/v1/correlations/order-7?cursor=x",
         "/v1/correlations/order-7?limit=0",
+        "/v1/correlations/order-7?wait=1&raw=0/7",
         "/v1/correlations/order-7?wiat=1",
         "/v1/correlations/order-7?until=never",
         "/v1/correlations/a%20b",
