@@ -7,6 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 mod flaky;
 
@@ -16,6 +17,7 @@ use crate::{
     local::{
         Local, Within,
         batch::Stored,
+        broker::Standing,
         chaos::Chaos,
         log::lock,
         storage::{Loaded, Reader, Storage, StorageError, TopicId, Transaction, Trimmable, Trimmed, Usage},
@@ -53,6 +55,11 @@ impl Hostile {
     /// While broken, the store takes nothing: publications are refused, hops wait.
     pub fn break_store(&self, broken: bool) {
         lock(&self.memory.state).broken = broken;
+    }
+
+    /// Whether it can write, now and later.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.local.standing()
     }
 
     /// While full, publications are refused and hops may drain.
@@ -155,5 +162,28 @@ impl Reader for Memory {
 impl Within for Hostile {
     fn local(&self) -> &Local {
         &self.local
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Bus as _, Outgoing, Subscription, TopicSpec};
+
+    #[tokio::test]
+    async fn a_bus_that_cannot_write_says_so_and_finds_out_by_itself_when_it_can() {
+        let bus = Hostile::with(0, 1, Manners::MILD);
+        bus.create(vec![TopicSpec::new("in")]).await.expect("a topic");
+        let _member = bus.join("group", Subscription::to(["in"])).await.expect("a member");
+        bus.break_store(true);
+        bus.publish(vec![Outgoing::new("in", "k", "v")]).await.expect_err("it is broken");
+        let mut standing = bus.standing();
+        let fails = |standing: &Standing| *standing == Standing::Fails("the store is broken".into());
+        standing.wait_for(fails).await.expect("a bus");
+        bus.break_store(false);
+        // Nobody asks for anything.
+        standing.wait_for(|standing| *standing == Standing::Writes).await.expect("a bus");
+        bus.stop();
+        standing.wait_for(|standing| matches!(standing, Standing::Ended(_))).await.expect("it is told before the end");
     }
 }

@@ -65,11 +65,24 @@ pub const CORRELATION_HEADER: &str = "x-correlation-id";
 /// What the webhook answers.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Accepted {
+pub(crate) struct Accepted {
     correlation_id: CorrelationId,
     invocation_id: InvocationId,
     #[serde(default)]
     raw: Option<Place>,
+}
+
+impl Accepted {
+    /// Whether this delivery did not run: its invocation was refused, or it was another change under the id of that.
+    fn is_refused(&self, one: &Invocation) -> bool {
+        let is_reused = match (self.raw, one.reused_at.first()) {
+            (Some(raw), Some(first)) => {
+                one.reused_at.contains(&raw) || (raw < *first && one.reused > one.reused_at.len() as u64)
+            }
+            _ => one.reused > 0,
+        };
+        one.invocation == self.invocation_id && (one.rejected.is_some() || is_reused)
+    }
 }
 
 /// Sends the file, and waits if it is told to.
@@ -136,19 +149,17 @@ async fn wait(options: &Options, accepted: &Accepted) -> anyhow::Result<ExitCode
     } else {
         print::line(&format!("\n{}", render::summary(&last.summary)))?;
     }
-    Ok(verdict(&last.summary, Some(accepted.invocation_id), timeout))
+    Ok(verdict(&last.summary, Some(accepted), timeout))
 }
 
 /// The exit code of a correlation: no when something failed, or when it was not complete in time.
-pub(crate) fn verdict(summary: &Summary, sent: Option<InvocationId>, waited: Duration) -> ExitCode {
+pub(crate) fn verdict(summary: &Summary, sent: Option<&Accepted>, waited: Duration) -> ExitCode {
     if summary.state != State::Complete {
         print::note(&format!("not complete after {}", render::time(waited)));
         return ExitCode::from(exit::NO);
     }
-    // What came under an id that was another change's is not run.
-    let is_refused = |one: &Invocation| one.rejected.is_some() || one.reused > 0;
-    let refused = summary.invocations.iter().any(|one| Some(one.invocation) == sent && is_refused(one));
-    if refused || summary.incomplete || summary.outcome == Some(Outcome::Failure) {
+    let is_refused = |one: &Invocation| sent.is_some_and(|sent| sent.is_refused(one));
+    if summary.invocations.iter().any(is_refused) || summary.incomplete || summary.outcome == Some(Outcome::Failure) {
         return ExitCode::from(exit::NO);
     }
     ExitCode::SUCCESS

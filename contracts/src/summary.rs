@@ -120,6 +120,9 @@ pub struct Invocation {
     /// How many of them were another change under the same id, and so were not looked at.
     #[serde(default, skip_serializing_if = "is_none_left")]
     pub reused: u64,
+    /// The raw records of those, the last of them, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reused_at: Vec<Place>,
     /// The record that this one repeats under another correlation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicate_of: Option<Place>,

@@ -4,12 +4,12 @@ use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use contracts::{envelope::EventHeaders, ids::JobRunId, outcomes::BoxFuture};
 use futures_util::FutureExt;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     core::Launch,
-    kind::{Failure, Outcome, Run},
+    kind::{Failure, Held, Outcome, Run},
     line,
     plan::Plan,
 };
@@ -52,7 +52,7 @@ async fn limited(plan: &Plan, launch: Launch, stop: CancellationToken) -> Ended 
         Err(failure) => return Ended::Done(Err(failure)),
     };
     let event: Arc<EventHeaders> = item.event;
-    let cancelled = CancellationToken::new();
+    let (cancelled, held) = (CancellationToken::new(), Held::counted());
     let mut running: BoxFuture<'_, Outcome> = plan.kind.run(Run {
         job: plan.name.clone(),
         group: plan.group.clone(),
@@ -62,6 +62,7 @@ async fn limited(plan: &Plan, launch: Launch, stop: CancellationToken) -> Ended 
         options,
         attempt,
         cancelled: cancelled.clone(),
+        held: held.clone(),
     });
     // In this order: what has ended has ended, even if its time is up just now.
     tokio::select! {
@@ -74,13 +75,22 @@ async fn limited(plan: &Plan, launch: Launch, stop: CancellationToken) -> Ended 
                 Ok(Err(_)) | Err(_) => Ended::GivenBack,
             }
         }
-        () = sleep(plan.timeout) => {
+        () = time_is_up(plan.timeout, &held) => {
             cancelled.cancel();
             let late = timeout(LINGER, running).await;
             let stderr = late.ok().and_then(Result::err).and_then(|failure| failure.stderr);
             let failure = Failure::new(format!("timed out after {}", runtime::config::Duration(plan.timeout)));
             Ended::Done(Err(failure.with_stderr(stderr.unwrap_or_default())))
         }
+    }
+}
+
+async fn time_is_up(timeout: Duration, held: &Held) {
+    let begun = Instant::now();
+    let mut due = begun + timeout;
+    while Instant::now() < due {
+        sleep_until(due).await;
+        due = begun + timeout + held.get();
     }
 }
 

@@ -1,6 +1,13 @@
 //! What a job can be.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use contracts::{
@@ -72,6 +79,29 @@ pub struct Run {
     pub attempt: u32,
     /// Cancelled when the attempt must end: its time is up, or the process or the partition goes.
     pub cancelled: CancellationToken,
+    /// What of its time does not count.
+    pub(crate) held: Held,
+}
+
+/// How long an attempt was held up by a system without room for it (files, processes, memory). Its timeout is that much later.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Held(Option<Arc<AtomicU64>>);
+
+impl Held {
+    /// Of an attempt with a timeout.
+    pub(crate) fn counted() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    pub(crate) fn add(&self, more: Duration) {
+        if let Some(micros) = &self.0 {
+            micros.fetch_add(u64::try_from(more.as_micros()).unwrap_or(u64::MAX), Relaxed);
+        }
+    }
+
+    pub(crate) fn get(&self) -> Duration {
+        Duration::from_micros(self.0.as_ref().map_or(0, |micros| micros.load(Relaxed)))
+    }
 }
 
 impl fmt::Debug for Run {

@@ -15,6 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::watch;
+
+pub use crate::local::broker::Standing;
 use crate::local::{Local, Within};
 
 /// The file with the log, within the data folder.
@@ -121,9 +124,9 @@ impl Embedded {
         Ok(Self { local, _lock: lock })
     }
 
-    /// Ends when the bus has stopped, with the reason: its file is no longer where it was, or it was closed.
-    pub async fn ended(&self) -> String {
-        self.local.ended().await
+    /// Whether it can write, now and later; it has ended when its file is no longer where it was, or when it was closed.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.local.standing()
     }
 
     /// Commits what is queued and closes the file. Whoever still waits is told that the bus has stopped.

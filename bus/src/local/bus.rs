@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     Bus, Error, PublishError,
     local::{
-        broker::{Act, Broker, Request, Work},
+        broker::{Act, Broker, Request, Standing, Work},
         chaos::Chaos,
         log::{Log, lock},
         member::LocalMember,
@@ -36,8 +36,7 @@ pub(crate) struct Local {
     requests: mpsc::Sender<Request>,
     queued: Arc<AtomicUsize>,
     chaos: Option<Arc<Chaos>>,
-    /// Why it has stopped, once it has.
-    ended: watch::Receiver<Option<String>>,
+    standing: watch::Receiver<Standing>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
@@ -51,13 +50,13 @@ impl Local {
     ) -> Result<Self, StorageError> {
         let (requests, inbox) = mpsc::channel();
         let (log, queued) = (Arc::new(Log::new(reader)), Arc::new(AtomicUsize::new(0)));
-        let (end, ended) = watch::channel(None);
-        let broker = Broker::load(storage, log.clone(), partitions, queued.clone(), chaos.clone(), end)?;
+        let (tell, standing) = watch::channel(Standing::default());
+        let broker = Broker::load(storage, log.clone(), partitions, queued.clone(), chaos.clone(), tell)?;
         let thread = std::thread::Builder::new()
             .name("bus".into())
             .spawn(move || broker.run(&inbox))
             .map_err(|error| StorageError(format!("cannot start a thread: {error}")))?;
-        Ok(Self { log, requests, queued, chaos, ended, thread: Mutex::new(Some(thread)) })
+        Ok(Self { log, requests, queued, chaos, standing, thread: Mutex::new(Some(thread)) })
     }
 
     /// Commits what is queued and ends the thread. Members and publishers are told that the bus has stopped.
@@ -70,15 +69,16 @@ impl Local {
         }
     }
 
-    /// Ends when the bus has stopped, with the reason.
-    pub(crate) async fn ended(&self) -> String {
-        // The thread tells the reason before it ends.
-        let _ = self.ended.clone().wait_for(Option::is_some).await;
-        self.reason()
+    /// Whether it can write, now and later.
+    pub(crate) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
     }
 
     fn reason(&self) -> String {
-        self.ended.borrow().clone().unwrap_or_else(|| "its thread has ended".to_owned())
+        match &*self.standing.borrow() {
+            Standing::Ended(reason) => reason.clone(),
+            Standing::Writes | Standing::Fails(_) => "its thread has ended".to_owned(),
+        }
     }
 
     /// Asks the broker, by a request that carries what it is to do.

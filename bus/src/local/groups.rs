@@ -150,6 +150,17 @@ impl Groups {
             .filter_map(|(group, at)| Some((group, at, self.groups.get(group)?.positions.get(at)?.clone())))
     }
 
+    /// Has a position that stands written once more, if nothing else is to be.
+    pub(crate) fn write_again(&mut self) {
+        if self.unwritten.is_empty() {
+            let any = self
+                .groups
+                .iter()
+                .find_map(|(name, group)| Some((name.clone(), group.positions.keys().next()?.clone())));
+            self.unwritten.extend(any);
+        }
+    }
+
     pub(crate) fn written(&mut self) {
         self.unwritten.clear();
     }

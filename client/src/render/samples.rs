@@ -43,6 +43,7 @@ fn invocation_of(id: &str, origin: Option<Origin>, events: Vec<Event>) -> Invoca
         catalog: Some(1),
         repeated: 0,
         reused: 0,
+        reused_at: vec![],
         duplicate_of: None,
         rejected: None,
         events,

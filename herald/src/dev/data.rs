@@ -1,8 +1,8 @@
-//! The data folder: the process is ready while it is there, and ends when it is gone.
+//! The data folder: the process is ready while the bus can write there, and ends when it is gone.
 
 use std::sync::Arc;
 
-use bus::embedded::Embedded;
+use bus::embedded::{Embedded, Standing};
 use runtime::health::Check;
 use tokio_util::sync::CancellationToken;
 
@@ -16,12 +16,19 @@ pub(super) struct Gone(String);
 /// # Errors
 /// The bus has stopped: its files are no longer where they were.
 pub(super) async fn run(bus: Arc<Embedded>, check: Check, shutdown: CancellationToken) -> Result<(), Gone> {
-    check.ready();
-    tokio::select! {
-        () = shutdown.cancelled() => Ok(()),
-        reason = bus.ended() => {
-            check.not_ready(reason.clone());
-            Err(Gone(reason))
+    let mut standing = bus.standing();
+    loop {
+        match standing.borrow_and_update().clone() {
+            Standing::Writes => check.ready(),
+            Standing::Fails(reason) => check.not_ready(format!("the bus cannot write, and tries again: {reason}")),
+            Standing::Ended(reason) => {
+                check.not_ready(reason.clone());
+                return Err(Gone(reason));
+            }
+        }
+        // The bus tells of its end before it goes.
+        if shutdown.run_until_cancelled(standing.changed()).await.is_none_or(|changed| changed.is_err()) {
+            return Ok(());
         }
     }
 }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Core, Counts, Effect, Halt, Limits, Part, Phase};
 use crate::{
     attempt::{panicked, say_failed},
-    kind::{Inline, Outcome, Run},
+    kind::{Held, Inline, Outcome, Run},
     ledger::{Begun, Taken},
     plan::Plan,
     queue::{Item, OrderKey, Queue},
@@ -388,6 +388,7 @@ fn run_now(
         id: attempt.run,
         attempt: attempt.number,
         cancelled: never(),
+        held: Held::default(),
     };
     catch_unwind(AssertUnwindSafe(|| inline.run_inline(&run))).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
 }

@@ -1,6 +1,9 @@
 //! What becomes of a run.
 
 use std::{
+    fs::Permissions,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -78,6 +81,30 @@ async fn a_failure_a_panic_and_a_timeout_end_their_own_run_alone() {
     let errors: Vec<String> = (0..5).map(error).collect();
     assert_eq!(errors, ["", "the job panicked: out of tune", "out of paper", "timed out after 50ms", ""]);
     runner.until("they are counted", |all| (all["moody"].succeeded, all["moody"].failed) == (2, 3)).await;
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_the_system_has_no_room_for_is_started_later_and_has_its_whole_time_then() {
+    let bus = mild();
+    topics(&*bus, &["a"]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("program");
+    let mut program = std::fs::File::create(&path).expect("a file");
+    program.write_all(b"#!/bin/sh\necho done\n").expect("written");
+    program.set_permissions(Permissions::from_mode(0o755)).expect("executable");
+    let mut spec = job("one", "command", json!([path]), &["a"]);
+    let timeout = Duration::from_millis(100);
+    spec.timeout = timeout;
+    let runner = Runner::start(bus.clone(), standard(), view(1, vec![spec]));
+    publish(&*bus, vec![record(&event("a", 1, &["one"], 1), "k", json!({}))]).await;
+    until(&*bus, "it begins", |steps| !steps.is_empty()).await;
+    // What is being written cannot be started. For several times its timeout it is held up so.
+    tokio::time::sleep(timeout * 5).await;
+    drop(program);
+    let steps = until(&*bus, "it ended", |steps| ended(steps, 1)).await;
+    let steps = &steps[&run_id("a", 1, "one")];
+    assert_eq!(states(steps), [(1, Started), (1, Succeeded)], "{:?}", steps[1].error);
     runner.stop().await;
 }
 

@@ -41,6 +41,11 @@ impl<T: Ord + Copy> Distinct<T> {
         self.known.len() as u64 + self.beyond
     }
 
+    /// The greatest that are remembered, at most so many, in order.
+    pub fn last(&self, count: usize) -> &[T] {
+        &self.known[self.known.len().saturating_sub(count)..]
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()

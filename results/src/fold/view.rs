@@ -13,6 +13,9 @@ use super::{
     invocation::{EventRun, Invocation, JobRun, Known, Run, Verdict},
 };
 
+/// How many of the records that came under another change's id are named.
+const REUSED: usize = 16;
+
 fn state_of(job: &JobRun) -> (State, Option<Outcome>) {
     match job.step.as_ref().map(|step| step.state) {
         None => (State::Pending, None),
@@ -125,6 +128,7 @@ impl Invocation {
             catalog: None,
             repeated: part.counters.repeated,
             reused: self.reused.count(),
+            reused_at: self.reused.last(REUSED).to_vec(),
             duplicate_of: None,
             rejected: None,
             events: self.events().iter().map(view_event).collect(),

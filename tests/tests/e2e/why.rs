@@ -65,11 +65,16 @@ async fn the_same_id_with_another_change_is_not_run_and_everybody_says_so() {
     let another = body::insert("a", "things", json!({ "id": 1, "name": "another" })).to_string();
     let summary: Summary = herald.hook(Request::post("/hasura?wait=60s", another.clone())).await.expect(200).json();
     assert_eq!(summary.invocations[0].reused, 1, "the wait was for what had come before");
+    assert_eq!(summary.invocations[0].reused_at.len(), 1);
     assert_eq!((summary.counters.events, summary.counters.jobs), (1, 1));
     let file = herald.catalog().join("another.json").display().to_string();
     std::fs::write(&file, another).unwrap();
     let sent = herald.tool(&["send", &file, "--same-id", "--wait"]).output().await;
     sent.expect(1).has(&["id-reused"]);
+    // Whoever delivers the first change again is told of that one.
+    let first_again = herald.catalog().join("first.json").display().to_string();
+    std::fs::write(&first_again, body::insert("a", "things", json!({ "id": 1 })).to_string()).unwrap();
+    herald.tool(&["send", &first_again, "--same-id", "--wait"]).output().await.expect(0);
     herald.cli(&["show", first.correlation.as_str()]).await.expect(0).has(&["id-reused"]);
     let rejected = herald.get("/v1/rejected").await.expect(200).text();
     assert!(rejected.contains("id-reused"), "{rejected}");

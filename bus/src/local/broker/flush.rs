@@ -8,7 +8,7 @@ use std::{
 use contracts::topics;
 use tokio::sync::oneshot;
 
-use super::{BUSY, Broker, Reply, Work};
+use super::{BUSY, Broker, Reply, Standing, Work};
 use crate::{
     PublishError,
     local::{
@@ -38,6 +38,10 @@ impl Broker {
     /// Commits all work as one transaction and answers it. What the store does not take: publications are refused, hops
     /// stay and are tried again.
     pub(super) fn flush(&mut self) {
+        if self.failed_since.is_some() && self.work.is_empty() {
+            // Nobody may come again while it says that it cannot write: whether it can is tried by itself.
+            self.groups.write_again();
+        }
         if self.work.is_empty() && self.groups.unwritten().next().is_none() {
             return;
         }
@@ -170,6 +174,7 @@ impl Broker {
         if self.gone.is_none() && self.failed_since.is_none() {
             tracing::error!(error = %error, "the bus cannot write; publications are refused and hops wait until it can");
             self.failed_since = Some(Instant::now());
+            self.standing.send_replace(Standing::Fails(error.to_string()));
         }
         let mut hops = hops.into_iter();
         for answered in answers {
@@ -187,6 +192,7 @@ impl Broker {
 
     fn recovered(&mut self) {
         if let Some(since) = self.failed_since.take() {
+            self.standing.send_replace(Standing::Writes);
             tracing::info!(seconds = since.elapsed().as_secs(), "the bus writes again");
         }
     }

@@ -51,6 +51,18 @@ const CLOSED: &str = "the bus was closed";
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 pub(crate) type Act = Box<dyn FnOnce(&mut Broker) + Send>;
 
+/// Whether a bus within this process can write.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It can.
+    #[default]
+    Writes,
+    /// It cannot for now: publications are refused for this reason, hops wait, and it tries again.
+    Fails(String),
+    /// It has stopped, for this reason.
+    Ended(String),
+}
+
 /// What the thread is asked.
 pub(crate) enum Request {
     /// To commit something, with whatever else there is.
@@ -93,7 +105,7 @@ pub(crate) struct Broker {
     failed_since: Option<Instant>,
     /// Why nothing that is written would be found again.
     gone: Option<String>,
-    ended: watch::Sender<Option<String>>,
+    standing: watch::Sender<Standing>,
     last_trim: Instant,
     commits_since_trim: u32,
 }
@@ -105,7 +117,7 @@ impl Broker {
         partitions: u32,
         queued: Arc<AtomicUsize>,
         chaos: Option<Arc<Chaos>>,
-        ended: watch::Sender<Option<String>>,
+        standing: watch::Sender<Standing>,
     ) -> Result<Self, StorageError> {
         let loaded = storage.load()?;
         let mut groups = Groups::new(log.clone());
@@ -133,7 +145,7 @@ impl Broker {
             busy: false,
             failed_since: None,
             gone: None,
-            ended,
+            standing,
             last_trim: Instant::now(),
             commits_since_trim: 0,
         })
@@ -226,7 +238,7 @@ impl Broker {
     fn refuse_rest(&mut self, requests: &Receiver<Request>) {
         let reason = self.gone.take().unwrap_or_else(|| CLOSED.to_owned());
         // From here on nobody is answered by this thread; whoever asks finds the reason.
-        self.ended.send_replace(Some(reason.clone()));
+        self.standing.send_replace(Standing::Ended(reason.clone()));
         self.groups.stop(&reason);
         self.work.clear();
         // Dropping a request drops its reply, which its caller reads as a bus that has stopped.

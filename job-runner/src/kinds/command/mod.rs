@@ -107,7 +107,7 @@ impl Kind for Command {
         Box::pin(async move {
             let file = self.results.file();
             let program = self.prepare(&run, file.as_ref().map(ResultFile::path))?;
-            let ended = process::run(program, &self.running, &run.cancelled).await?;
+            let ended = process::run(program, &self.running, &run).await?;
             let stderr = ended.stderr.text();
             // Many a program complains on stdout.
             let said = if stderr.trim().is_empty() { ended.stdout.text() } else { stderr };

@@ -20,10 +20,9 @@ use tokio::{
     process::{Child, ChildStdin, Command},
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::output::{Stdout, Tail};
-use crate::kind::{Failure, bounded};
+use crate::kind::{Failure, Run, bounded};
 
 /// How long what a program left behind may go on holding its pipes, once it has ended itself.
 const LINGER: Duration = Duration::from_millis(500);
@@ -110,14 +109,23 @@ pub(super) struct Program {
 
 impl Program {
     /// Starts it, as soon as the system has what that takes: too many files or processes are a matter of the moment.
-    async fn start(&mut self, cancelled: &CancellationToken) -> Result<Child, Failure> {
+    async fn start(&mut self, run: &Run) -> Result<Child, Failure> {
+        let mut is_said = false;
         loop {
             let error = match self.command.spawn() {
                 Ok(child) => return Ok(child),
                 Err(error) => error,
             };
             let passes = error.raw_os_error().is_some_and(|code| PASSING.contains(&Errno::from_raw_os_error(code)));
-            if !passes || cancelled.run_until_cancelled(sleep(AGAIN)).await.is_none() {
+            if !passes {
+                return Err(Failure::new(self.cannot_start(&error)));
+            }
+            if !std::mem::replace(&mut is_said, true) {
+                let job = run.group.full_name();
+                tracing::warn!(job.name = job, %error, "a program cannot be started now; it is tried again until it can");
+            }
+            run.held.add(AGAIN);
+            if run.cancelled.run_until_cancelled(sleep(AGAIN)).await.is_none() {
                 return Err(Failure::new(self.cannot_start(&error)));
             }
         }
@@ -156,14 +164,10 @@ impl Program {
 }
 
 /// Runs a program to its end, or kills it and everything in its process group when cancelled or dropped.
-pub(super) async fn run(
-    mut program: Program,
-    running: &Running,
-    cancelled: &CancellationToken,
-) -> Result<Ended, Failure> {
+pub(super) async fn run(mut program: Program, running: &Running, run: &Run) -> Result<Ended, Failure> {
     let command = &mut program.command;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
-    let mut child = program.start(cancelled).await?;
+    let mut child = program.start(run).await?;
     let (stdin, name) = (program.stdin, program.command.as_std().get_program().to_string_lossy().into_owned());
     let (input, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let mut group = Group::new(child, running);
@@ -181,7 +185,7 @@ pub(super) async fn run(
             tokio::select! {
                 biased;
                 status = group.wait() => break status,
-                () = cancelled.cancelled(), if group.id.is_some() => group.kill(),
+                () = run.cancelled.cancelled(), if group.id.is_some() => group.kill(),
                 () = &mut pipes, if !pipes.is_terminated() => {}
             }
         };

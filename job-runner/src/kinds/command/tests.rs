@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::steps::tests::event;
+use crate::{kind::Held, steps::tests::event};
 
 fn run_of(options: Value, data: &str) -> Run {
     let event = event("move.new", 1);
@@ -25,6 +25,7 @@ fn run_of(options: Value, data: &str) -> Run {
         options: Arc::new(options),
         attempt: 2,
         cancelled: CancellationToken::new(),
+        held: Held::default(),
     }
 }
 
