@@ -3,7 +3,7 @@
 //! One row per transaction, with ids alone: what is published is made from the state, so that what was left behind by
 //! an earlier process is published as it stands now.
 
-use contracts::{ids::CorrelationId, json, summary::Summary};
+use contracts::{ids::CorrelationId, summary::Summary};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{StoreError, body};
@@ -15,7 +15,7 @@ pub struct Announced {
     pub id: i64,
     /// What to publish.
     pub summaries: Vec<Summary>,
-    /// How many bytes they have as JSON.
+    /// About how many bytes they have as JSON.
     pub bytes: usize,
     /// The first of the transaction's correlations that is not among them, if there is one: it waits in the outbox.
     pub rest: Option<usize>,
@@ -35,9 +35,9 @@ impl Announced {
         Self { id, summaries: Vec::new(), bytes: 0, rest: None }
     }
 
-    /// Adds a summary; false once there are `most` bytes.
-    pub(super) fn push(&mut self, summary: Summary, most: usize) -> bool {
-        self.bytes = self.bytes.saturating_add(json::size(&summary));
+    /// Adds a summary of about so many bytes; false once there are `most`.
+    pub(super) fn push(&mut self, summary: Summary, bytes: usize, most: usize) -> bool {
+        self.bytes = self.bytes.saturating_add(bytes);
         self.summaries.push(summary);
         self.bytes < most
     }

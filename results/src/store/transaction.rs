@@ -1,7 +1,7 @@
 //! A transaction under way: facts are folded in memory, and each row that changed is written once.
 
 use bus::Record;
-use contracts::ids::CorrelationId;
+use contracts::{ids::CorrelationId, json};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -285,11 +285,16 @@ impl<'a> Transaction<'a> {
             ids.push(correlation.clone());
             if completed.bytes < COMPLETED {
                 // The only row of a correlation is in memory, and most correlations have only one.
-                let summary = match self.memory.rows.get(&one).filter(|_| !many) {
-                    Some(row) => reader::alone(&row.state, &tally),
-                    None => reader::announcement(self.connection, self.hashes, &correlation, &tally)?,
+                let (summary, bytes) = match self.memory.rows.get(&one).filter(|_| !many) {
+                    // What is in its row makes nearly all of it, and need not be written again to be measured.
+                    Some(row) => (reader::alone(&row.state, &tally), row.size),
+                    None => {
+                        let summary = reader::announcement(self.connection, self.hashes, &correlation, &tally)?;
+                        let bytes = json::size(&summary);
+                        (summary, bytes)
+                    }
                 };
-                completed.push(summary, COMPLETED);
+                completed.push(summary, bytes, COMPLETED);
             }
         }
         changes.push(Change { correlation, revision: tally.revision, complete });

@@ -158,7 +158,8 @@ impl Writer {
                 continue;
             }
             let summary = reader::announcement(&self.connection, self.hashes, correlation, &tally)?;
-            if !announced.push(summary, most) {
+            let bytes = contracts::json::size(&summary);
+            if !announced.push(summary, bytes, most) {
                 announced.rest = Some(index + 1).filter(|next| *next < correlations.len());
                 break;
             }
