@@ -12,6 +12,9 @@ use serde_json::value::RawValue;
 
 use super::{Distinct, Moment, Told};
 
+/// The reason of a refusal that is about this delivery alone, and not about the invocation.
+pub(super) const ID_REUSED: &str = "id-reused";
+
 /// Everything that is known of an invocation under one correlation. Its JSON is what the store keeps, so the names of
 /// its fields are short and only ever added to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -50,6 +53,9 @@ pub(super) enum Known {
     /// Only redeliveries, or facts of kinds that this version does not know: the detector is awaited.
     #[serde(rename = "w")]
     Waiting { at: Moment, origin: Option<(u64, Origin)> },
+    /// Another change than the one that this id was first received for, under another correlation: not run.
+    #[serde(rename = "u")]
+    Reused { at: Moment, detail: String, told: (u64, Origin) },
     /// A duplicate of a record under another correlation: nothing runs here.
     #[serde(rename = "d")]
     Elsewhere { at: Moment, of: Place, told: (u64, Origin) },
@@ -181,6 +187,7 @@ impl Invocation {
                 }
                 self.waits(at, Some((print, duplicate.origin)));
             }
+            Fact::Refused(refused) if refused.reason == ID_REUSED => self.is_reused(at, print, refused),
             Fact::Refused(refused) => self.with_run(at, |run| run.refused(print, refused)),
             Fact::Detected(detected) => self.with_run(at, |run| run.detected(print, detected)),
             Fact::Job(step) => {
@@ -205,9 +212,21 @@ impl Invocation {
         }
     }
 
-    fn is_elsewhere(&mut self, at: Moment, print: u64, duplicate: Duplicate) {
+    fn is_reused(&mut self, at: Moment, print: u64, refused: Refused) {
+        self.reused.add(at.raw);
         let counts = match &self.known {
             Known::Waiting { .. } => true,
+            Known::Reused { at: have, told, .. } => (at, told.0) < (*have, print),
+            Known::Elsewhere { .. } | Known::Run(_) => false,
+        };
+        if counts {
+            self.known = Known::Reused { at, detail: refused.detail, told: (print, refused.origin) };
+        }
+    }
+
+    fn is_elsewhere(&mut self, at: Moment, print: u64, duplicate: Duplicate) {
+        let counts = match &self.known {
+            Known::Waiting { .. } | Known::Reused { .. } => true,
             Known::Elsewhere { at: have, told, .. } => at < *have || at == *have && print > told.0,
             Known::Run(_) => false,
         };

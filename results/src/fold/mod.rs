@@ -2,8 +2,9 @@
 //!
 //! Every part of the state is a join (a highest, an earliest or a union), so that facts in any order, and however often,
 //! give the same state. Of several raw records of one invocation the earliest that was really processed counts; a
-//! duplicate that completes under its own correlation counts where there is none; a redelivery, which waits for the
-//! first, only where there is neither. The others are `repeated`. Nothing here reads a clock.
+//! duplicate that completes under its own correlation counts where there is none; then another change that came under the
+//! same id; a redelivery, which waits for the first, only where there is none of them. The others are `repeated`. Nothing
+//! here reads a clock.
 
 mod distinct;
 mod invocation;

@@ -95,6 +95,11 @@ fn duplicate(n: u64, of: u64, elsewhere: bool) -> Told {
     told(occurrence(n), Fact::Duplicate(Duplicate { origin: origin(), of, elsewhere, reused: false }))
 }
 
+fn reused(n: u64) -> Told {
+    let detail = "raw record 0/2 came under the id".into();
+    told(occurrence(n), Fact::Refused(Refused { origin: origin(), reason: "id-reused".into(), detail }))
+}
+
 fn fold(facts: impl IntoIterator<Item = Told>) -> Invocation {
     let mut facts = facts.into_iter();
     let mut state = Invocation::first(facts.next().expect("a fact"));
@@ -159,6 +164,28 @@ fn a_duplicate_under_another_correlation_completes_at_once() {
 }
 
 #[test]
+fn another_change_under_the_same_id_hides_neither_the_first_delivered_again_nor_what_runs() {
+    for facts in [[reused(5), duplicate(6, 2, true)], [reused(6), duplicate(5, 2, true)]] {
+        let [came, _] = facts.clone().map(|told| told.progress.occurrence.raw);
+        let view = fold(facts).view();
+        assert_eq!((view.outcome, view.rejected), (Some(Outcome::Success), None));
+        assert_eq!((view.duplicate_of.map(|place| place.offset), view.repeated), (Some(2), 1));
+        assert_eq!((view.reused, view.reused_at), (1, vec![came]));
+    }
+    let view = fold([reused(5), reused(4)]).view();
+    assert_eq!(
+        (view.outcome, view.repeated, view.reused),
+        (Some(Outcome::Failure), 1, 0),
+        "the whole of it was refused"
+    );
+    assert_eq!(view.raw.offset, 4);
+    assert_eq!(view.rejected.as_deref(), Some("id-reused: raw record 0/2 came under the id"));
+    // After the window the same delivery runs.
+    let view = fold([reused(5), detected(8, 1, &[("move.new", &["a"])])]).view();
+    assert_eq!((view.state, view.rejected, view.events.len()), (State::Pending, None, 1));
+}
+
+#[test]
 fn a_redrive_reopens_and_a_higher_attempt_counts() {
     let mut state = fold([detected(1, 1, &[("move.new", &["a"])]), step(1, "move.new", "a", 5, AttemptState::Failed)]);
     assert_eq!(state.part().outcome(), Some(Outcome::Failure));
@@ -217,6 +244,7 @@ fn any_fact() -> impl Strategy<Value = Told> {
         6 => (0..4_u64, names, jobs, 1..4_u32, states)
             .prop_map(|(n, event, job, attempt, state)| step(n, event, job, attempt, state)),
         2 => (0..4_u64, 0..4_u64, any::<bool>()).prop_map(|(n, of, elsewhere)| duplicate(n, of, elsewhere)),
+        1 => (0..4_u64).prop_map(reused),
         1 => (0..4_u64).prop_map(|n| {
             let refused = Refused { origin: origin(), reason: "depth".into(), detail: n.to_string() };
             told(occurrence(n), Fact::Refused(refused))

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::{
     Moment, Part,
-    invocation::{EventRun, Invocation, JobRun, Known, Run, Verdict},
+    invocation::{Decision, EventRun, ID_REUSED, Invocation, JobRun, Known, Run, Verdict},
 };
 
 /// How many of the records that came under another change's id are named.
@@ -28,10 +28,19 @@ fn state_of(job: &JobRun) -> (State, Option<Outcome>) {
     }
 }
 
+impl Decision {
+    fn errors(&self) -> u64 {
+        match &self.verdict {
+            Verdict::Refused { .. } => 1,
+            Verdict::Detected { failed, failed_more, .. } => failed.len() as u64 + failed_more,
+        }
+    }
+}
+
 impl Invocation {
     fn at(&self) -> Moment {
         match &self.known {
-            Known::Waiting { at, .. } | Known::Elsewhere { at, .. } => *at,
+            Known::Waiting { at, .. } | Known::Reused { at, .. } | Known::Elsewhere { at, .. } => *at,
             Known::Run(run) => run.at,
         }
     }
@@ -39,7 +48,7 @@ impl Invocation {
     fn run(&self) -> Option<&Run> {
         match &self.known {
             Known::Run(run) => Some(run),
-            Known::Waiting { .. } | Known::Elsewhere { .. } => None,
+            Known::Waiting { .. } | Known::Reused { .. } | Known::Elsewhere { .. } => None,
         }
     }
 
@@ -50,7 +59,7 @@ impl Invocation {
     fn is_undetected(&self) -> bool {
         match &self.known {
             Known::Waiting { .. } => true,
-            Known::Elsewhere { .. } => false,
+            Known::Reused { .. } | Known::Elsewhere { .. } => false,
             Known::Run(run) => run.decision.is_none(),
         }
     }
@@ -74,10 +83,10 @@ impl Invocation {
     pub fn part(&self) -> Part {
         let mut counters = Counters { invocations: 1, repeated: self.places.count() - 1, ..Counters::default() };
         counters.undetected_invocations = u64::from(self.is_undetected());
-        counters.errors = match self.run().and_then(|run| run.decision.as_ref()).map(|decision| &decision.verdict) {
-            Some(Verdict::Refused { .. }) => 1,
-            Some(Verdict::Detected { failed, failed_more, .. }) => failed.len() as u64 + failed_more,
-            None => 0,
+        counters.errors = match &self.known {
+            Known::Reused { .. } => 1,
+            Known::Waiting { .. } | Known::Elsewhere { .. } => 0,
+            Known::Run(run) => run.decision.as_ref().map_or(0, Decision::errors),
         };
         for event in self.events() {
             counters.events += 1;
@@ -140,6 +149,11 @@ impl Invocation {
         };
         match &self.known {
             Known::Waiting { origin, .. } => out.origin = origin.as_ref().map(|(_, origin)| origin.clone()),
+            Known::Reused { detail, told, .. } => {
+                out.origin = Some(told.1.clone());
+                out.rejected = Some(format!("{ID_REUSED}: {detail}"));
+                (out.reused, out.reused_at) = (0, Vec::new());
+            }
             Known::Elsewhere { of, told, .. } => {
                 out.origin = Some(told.1.clone());
                 out.duplicate_of = Some(*of);
