@@ -149,8 +149,23 @@ pub enum Cause {
     #[error("it panicked: {0}")]
     Panicked(String),
     /// It was asked to end and did not within its budget.
-    #[error("it did not end within {0:?}")]
-    Overran(Duration),
+    #[error("it did not end within {budget:?}{troubles}")]
+    Overran {
+        /// Its budget.
+        budget: Duration,
+        /// What was wrong then.
+        troubles: Troubles,
+    },
+}
+
+/// What is wrong with the parts of a process, which they may have waited for.
+#[derive(Debug)]
+pub struct Troubles(Vec<(&'static str, String)>);
+
+impl fmt::Display for Troubles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(part, reason)| write!(f, "; {part}: {reason}"))
+    }
 }
 
 /// The first task that failed, and why.
@@ -186,7 +201,7 @@ impl Supervisor {
     /// # Errors
     /// The first task that failed, also while ending.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Failure> {
-        let mut running = Running::start(self.tasks, &self.health);
+        let mut running = Running::start(self.tasks, self.health);
         let failure = tokio::select! {
             biased;
             () = stop.cancelled() => None,
@@ -211,10 +226,11 @@ struct Running {
     set: JoinSet<Result<(), Cause>>,
     members: Vec<Member>,
     tokens: Vec<(Phase, CancellationToken)>,
+    health: Health,
 }
 
 impl Running {
-    fn start(tasks: Vec<Task>, health: &Health) -> Self {
+    fn start(tasks: Vec<Task>, health: Health) -> Self {
         let tokens: Vec<_> = Phase::ALL.into_iter().map(|phase| (phase, CancellationToken::new())).collect();
         let mut set = JoinSet::new();
         let mut members = Vec::with_capacity(tasks.len());
@@ -224,7 +240,7 @@ impl Running {
             let task = set.spawn(keep_running(task, health.watch(name), token.unwrap_or_default()));
             members.push(Member { task, name, phase, budget });
         }
-        Self { set, members, tokens }
+        Self { set, members, tokens, health }
     }
 
     /// Waits for a task to end, which is a failure while nobody has asked it to; none if there are no tasks.
@@ -272,9 +288,10 @@ impl Running {
     fn abandon(&mut self, phase: Phase, spent: Duration, first: &mut Option<Failure>) {
         let is_late = |member: &mut Member| member.phase == phase && member.budget <= spent;
         for Member { task, name, budget, .. } in self.members.extract_if(.., is_late) {
-            tracing::error!(task = name, budget = ?budget, "a task did not end in time and is dropped");
+            let cause = Cause::Overran { budget, troubles: Troubles(self.health.troubles()) };
+            tracing::error!(task = name, error = %cause, "a task is dropped, so that the process ends");
             task.abort();
-            first.get_or_insert(Failure { task: name, cause: Cause::Overran(budget) });
+            first.get_or_insert(Failure { task: name, cause });
         }
     }
 }

@@ -33,7 +33,23 @@ impl From<rusqlite::Error> for StorageError {
     }
 }
 
+/// A transaction that the file did not take: which file that is, and what to look at.
+fn not_written(path: &Path, error: &rusqlite::Error) -> StorageError {
+    use rusqlite::ErrorCode::{DiskFull, PermissionDenied, ReadOnly, SystemIoFailure};
+    let advice = match error.sqlite_error_code() {
+        Some(DiskFull) => "; make room on that disk",
+        Some(ReadOnly | PermissionDenied) => "; allow this user to write that file and its folder",
+        Some(SystemIoFailure) => {
+            "; look whether that disk is full (`df`), fails (`dmesg`) or is mounted read-only, and whether the size of files is \
+             limited (`ulimit -f`)"
+        }
+        _ => "",
+    };
+    StorageError(format!("cannot write {}: {error}{advice}", path.display()))
+}
+
 pub(super) struct Writer {
+    path: PathBuf,
     connection: Connection,
     retention: Retention,
     compaction: Compaction,
@@ -55,7 +71,8 @@ pub(super) fn open(path: &Path, config: &Config) -> Result<(Writer, Readers), Op
     let readers = (0..READERS).map(|_| reader(path).map(Mutex::new)).collect::<Result<_, _>>().map_err(failed)?;
     let usage = Usage { used: 0, limit: config.max_bytes };
     let (retention, compaction) = (Retention::new(config), Compaction::of(path));
-    let mut writer = Writer { connection, retention, compaction, usage, commits: 0, places: Vec::new() };
+    let mut writer =
+        Writer { path: path.into(), connection, retention, compaction, usage, commits: 0, places: Vec::new() };
     writer.measure().map_err(failed)?;
     // The log of the file is there once it was read from.
     for path in [path.to_owned(), beside(path)] {
@@ -218,7 +235,8 @@ impl Storage for Writer {
 
     fn commit(&mut self, transaction: &Transaction) -> Result<(), StorageError> {
         // Between two measurements only what is appended counts; before anything is refused it is measured.
-        self.usage.used += self.write(transaction)?;
+        let stored = self.write(transaction);
+        self.usage.used += stored.map_err(|error| not_written(&self.path, &error))?;
         self.commits += 1;
         if self.commits.is_multiple_of(256) || self.usage.is_full() {
             self.measure()?;
@@ -301,5 +319,24 @@ impl Reader for Readers {
         let found: Option<i64> =
             all.query_row(params![topic.0, partition.0, time.as_millisecond()], |row| row.get(0)).optional()?;
         Ok(found.map(|base| Offset(unsigned(base))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_told_with_its_file_and_what_to_do() {
+        let path = Path::new("data/bus.db");
+        let told = |code| not_written(path, &rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)).to_string();
+        for (code, advice) in
+            [(ffi::SQLITE_FULL, "room"), (ffi::SQLITE_READONLY, "allow"), (ffi::SQLITE_IOERR_WRITE, "ulimit -f")]
+        {
+            let told = told(code);
+            assert!(told.starts_with("cannot write data/bus.db: ") && told.contains(advice), "{told}");
+        }
     }
 }
