@@ -72,7 +72,9 @@ pub enum Error {
     UnknownTopic(Topic),
     /// What the position names is gone: going on would skip records, so the group stops.
     #[error(
-        "`{partition}` begins at {begins}, but the position of `{group}` is {position}: records were deleted unread"
+        "`{partition}` begins at {begins}, but the position of `{group}` is {position}: records were deleted unread. Say from \
+         where it goes on with `herald groups set {group} begin|end|<time> --topic {topic}`",
+        topic = partition.topic
     )]
     PositionLost {
         /// The group.

@@ -16,6 +16,9 @@ const LIMIT: usize = 1000;
 /// What is read of it.
 #[derive(Debug, Deserialize)]
 pub struct Status {
+    /// Who answers, as in the lock of its data folder; older ones do not say.
+    #[serde(default)]
+    pub process: Option<u32>,
     pub results: Totals,
     pub groups: BTreeMap<String, Group>,
     /// Where jobs run in the process that answers.

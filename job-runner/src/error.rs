@@ -33,7 +33,10 @@ pub enum GroupError {
         source: NoteError,
     },
     /// A record that was read once is gone before it was run.
-    #[error("the record {offset} of `{partition}` was deleted before it was run: going on would skip it")]
+    #[error(
+        "the record {offset} of `{partition}` was deleted before it was run: going on would skip it. If it may be skipped, say \
+         from where this job's group goes on with `herald groups set job.<job> begin|end|<time>`"
+    )]
     Vanished {
         /// The partition.
         partition: TopicPartition,

@@ -42,8 +42,8 @@ pub(crate) fn standing(it: &Standing) -> Option<Finding> {
     let place = format!("{} in {}/{}", it.group, it.place.0, it.place.1);
     if it.position < it.begin {
         let what = "records were deleted before the group read them";
-        let advice = "the group stops by itself; say from where it may go on, or delete its positions \
-                      (`kafka-consumer-groups.sh --reset-offsets`) while no process of it runs";
+        let advice = "the group stops by itself; stop its processes, say from where it goes on with `herald groups set <group> \
+                      begin|end|<time>`, and start them again";
         let at = format!("{place} (at {}, which begins at {})", it.position, it.begin);
         return Some(Finding::problem(LAG, what, advice).at(at));
     }
@@ -178,8 +178,10 @@ impl Look {
         hear(&reader);
         if !absent.is_empty() {
             // Before a first start, and after a rest beyond what brokers keep positions for.
-            let what = "the group has no positions: it never ran, or rested for longer than positions are kept";
-            let told = Finding::warning(LAG, what, "start its role; the log says if it cannot go on");
+            let what = "the group has no positions: it never ran, or its positions were deleted";
+            let advice = "start its role if it never ran; if it stops because its position is gone, say from where it goes on with \
+                          `herald groups set <group> begin|end|<time> --topic <topic>`";
+            let told = Finding::warning(LAG, what, advice);
             found.push(absent.into_iter().fold(told, Finding::at));
         }
         if standing_well > 0 {
@@ -274,6 +276,12 @@ mod tests {
         assert_eq!(at(100, Some(9 * HOUR)).expect("told").0, Level::Problem);
         let (level, place) = at(99, None).expect("told");
         assert!(level == Level::Problem && place.contains("(at 99, which begins at 100)"), "{place}");
+        let place = ("herald.raw".to_owned(), 3);
+        let lost = Standing { group: String::new(), place, position: 1, begin: 2, oldest: None, retention: None };
+        assert!(
+            standing(&lost).expect("told").advice.contains("herald groups set"),
+            "a position that is deleted stops it, too"
+        );
     }
 
     #[test]

@@ -22,6 +22,8 @@ const LIST: &str = "groups";
 
 #[derive(Serialize)]
 struct Answer {
+    /// The number of the process that answers: the one in the lock of its data folder.
+    process: u32,
     results: Totals,
     groups: BTreeMap<String, Group>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -63,6 +65,7 @@ pub(super) async fn show(State(api): State<Api>, params: Params) -> Result<Respo
     let topics = api.bus.topics().await.map_err(|error| unavailable(&error))?.len();
     let of = |name: String| (Group::of(lags.get(&name).map_or(&[], Vec::as_slice)), name);
     Ok(json(&Answer {
+        process: std::process::id(),
         results,
         groups: asked.into_iter().map(of).map(|(group, name)| (name, group)).collect(),
         jobs: jobs

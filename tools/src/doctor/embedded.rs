@@ -45,6 +45,19 @@ fn size(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |is| is.len())
 }
 
+/// The process that has the bus open, if one has and its number can be read.
+pub(super) fn holder(config: &Config) -> Option<u32> {
+    let mut file = File::open(config.folder.join(LOCK)).ok()?;
+    let is_held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    pid(&mut file).filter(|_| is_held)
+}
+
+fn pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
 /// Who has it open. The lock that is tried ends with this look.
 fn lock(path: &Path) -> Finding {
     let mut file = match File::open(path) {
@@ -58,11 +71,7 @@ fn lock(path: &Path) -> Finding {
     match file.try_lock_shared() {
         Ok(()) => Finding::ok(CHECK, "nobody has it open"),
         Err(TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            let pid = match file.read_to_string(&mut pid) {
-                Ok(_) if !pid.trim().is_empty() => format!("process {}", pid.trim()),
-                _ => "another process".to_owned(),
-            };
+            let pid = pid(&mut file).map_or("another process".to_owned(), |pid| format!("process {pid}"));
             Finding::ok(CHECK, format!("it is in use by {pid}: a second `herald dev` on it would be refused"))
         }
         Err(TryLockError::Error(error)) => {
@@ -161,9 +170,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let bus = bus::embedded::Embedded::open(&Config::new(folder.path())).expect("a bus");
         let during = found(folder.path());
+        assert_eq!(holder(&Config::new(folder.path())), Some(std::process::id()));
         assert!(during.iter().any(|(_, what)| what.contains(&format!("process {}", std::process::id()))), "{during:?}");
         bus.close();
         drop(bus);
+        assert_eq!(holder(&Config::new(folder.path())), None);
         let after = found(folder.path());
         assert!(after.iter().any(|(level, what)| *level == Level::Ok && what == "nobody has it open"), "{after:?}");
         assert!(after.iter().any(|(_, what)| what == &format!("bus.db has format {FORMAT}")), "{after:?}");

@@ -70,15 +70,17 @@ async fn look(options: &Options) -> Vec<Finding> {
     let mut found = stages(&config);
     // Whoever names brokers means them.
     if config.bus.kind == Kind::Embedded && options.bus.brokers.is_none() {
-        found.extend(embedded::check(&config.embedded()));
-        found.extend(running::check(&options.api).await);
+        let told = config.embedded();
+        found.extend(embedded::check(&told));
+        let folder = running::Folder { holder: embedded::holder(&told), is_named: options.data.is_some() };
+        found.extend(running::check(&options.api, Some(&folder)).await);
         return found;
     }
     match config.kafka("doctor") {
         Ok(told) => found.extend(kafka(options, &config, &told).await),
         Err(error) => found.push(Finding::problem("configuration", error.to_string(), "mend it, and look again")),
     }
-    found.extend(running::check(&options.api).await);
+    found.extend(running::check(&options.api, None).await);
     found
 }
 

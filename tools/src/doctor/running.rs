@@ -15,12 +15,26 @@ const CHECK: &str = "running";
 /// How long it may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Asks it. That none answers is worth a note: nothing need be running.
-pub(super) async fn check(api: &Api) -> Vec<Finding> {
+/// The data folder that was looked at, where the bus is embedded.
+pub(super) struct Folder {
+    /// Which process has it open.
+    pub(super) holder: Option<u32>,
+    /// Whether it was asked for by name.
+    pub(super) is_named: bool,
+}
+
+/// Asks it. That none answers is worth a note: nothing need be running. What is told of a Herald that has another folder open
+/// is told as such, or left out where this folder was asked for.
+pub(super) async fn check(api: &Api, folder: Option<&Folder>) -> Vec<Finding> {
     let place = api.api.to_string();
     let asked = tokio::time::timeout(PATIENCE, Status::ask(api)).await;
     match asked.unwrap_or_else(|_| Err(anyhow::anyhow!("it does not answer within {PATIENCE:?}"))) {
-        Ok(status) => found(&status).into_iter().map(|finding| finding.at(place.clone())).collect(),
+        Ok(status) => {
+            let stranger = folder.and_then(|folder| stranger(folder, status.process?));
+            let findings = if stranger.as_ref().is_some_and(|it| it.is_left_out) { Vec::new() } else { found(&status) };
+            let findings = stranger.map(|it| it.finding).into_iter().chain(findings);
+            findings.map(|finding| finding.at(place.clone())).collect()
+        }
         Err(error) => match error.downcast_ref::<Error>() {
             Some(Error::Unreachable { .. }) => {
                 let what = "no Herald answers here, so jobs and stages were not asked; --api names another";
@@ -36,6 +50,32 @@ pub(super) async fn check(api: &Api) -> Vec<Finding> {
             }
         },
     }
+}
+
+/// A Herald that is not the one of the folder.
+struct Stranger {
+    finding: Finding,
+    is_left_out: bool,
+}
+
+fn stranger(folder: &Folder, process: u32) -> Option<Stranger> {
+    let Folder { holder, is_named: is_left_out } = *folder;
+    if holder == Some(process) {
+        return None;
+    }
+    let then = if is_left_out { "it was not asked" } else { "what follows is about that one" };
+    let what = |who: &str| {
+        format!("the Herald that answers here (process {process}) has another data folder open, {who}: {then}")
+    };
+    let finding = match holder {
+        Some(holder) => {
+            let advice = format!("name the API of process {holder} with --api");
+            Finding::warning(CHECK, what(&format!("and process {holder} has this one")), advice)
+        }
+        None if is_left_out => Finding::ok(CHECK, what("and nobody has this one")),
+        None => Finding::warning(CHECK, what("and nobody has this one"), "name its folder with --data"),
+    };
+    Some(Stranger { finding, is_left_out })
 }
 
 fn found(status: &Status) -> Vec<Finding> {
@@ -87,6 +127,10 @@ mod tests {
     use super::*;
 
     async fn told(body: &'static str, status: &'static str) -> Vec<(Level, String)> {
+        told_beside(None, body, status).await
+    }
+
+    async fn told_beside(folder: Option<Folder>, body: &'static str, status: &'static str) -> Vec<(Level, String)> {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let server = tokio::spawn(async move {
@@ -98,7 +142,8 @@ mod tests {
             String::from_utf8_lossy(&request[..read]).into_owned()
         });
         let api = Api { api: address.to_string().parse().expect("a URL"), token: Some("t0ken".to_owned()) };
-        let found = check(&api).await.into_iter().map(|finding| (finding.level, finding.what)).collect();
+        let found =
+            check(&api, folder.as_ref()).await.into_iter().map(|finding| (finding.level, finding.what)).collect();
         let request = server.await.expect("a request");
         assert!(request.contains("GET /v1/status?") && request.contains("Bearer t0ken"), "{request}");
         found
@@ -121,6 +166,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_herald_of_another_data_folder_is_told_as_such_or_not_asked() {
+        const ANSWER: &str = r#"{"process":7,"results":{"invocations":1,"open":0},"groups":{},"topics":1,
+            "jobs":{"mail":{"state":"stopped","error":"position gone"}}}"#;
+        let told = async |holder, is_named| told_beside(Some(Folder { holder, is_named }), ANSWER, "200 OK").await;
+        let own = told(Some(7), true).await;
+        assert!(matches!(own.as_slice(), [(Level::Problem, what)] if what.contains("`mail`")), "{own:?}");
+        for (holder, level) in [(None, Level::Ok), (Some(8), Level::Warning)] {
+            let left_out = told(holder, true).await;
+            assert!(
+                matches!(left_out.as_slice(), [(is, what)] if *is == level && what.contains("not asked")),
+                "{left_out:?}"
+            );
+            let told = told(holder, false).await;
+            assert!(
+                matches!(told.as_slice(), [(Level::Warning, what), _] if what.contains("about that one")),
+                "{told:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
     async fn that_all_is_well_or_cannot_be_told_is_said() {
         const WELL: &str =
             r#"{"results":{"invocations":1,"open":0},"groups":{},"topics":1,"jobs":{"a":{"state":"running"}}}"#;
@@ -128,7 +194,7 @@ mod tests {
         let refused = told("", "401 Unauthorized").await;
         assert!(matches!(refused.as_slice(), [(Level::Warning, what)] if what.contains("401")), "{refused:?}");
         let nobody = Api { api: "127.0.0.1:1".parse().expect("a URL"), token: None };
-        let found = check(&nobody).await;
+        let found = check(&nobody, None).await;
         assert!(matches!(found.as_slice(), [one] if one.level == Level::Ok && one.what.contains("no Herald answers")));
     }
 }
