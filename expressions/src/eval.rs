@@ -237,12 +237,7 @@ impl<'a> Evaluator<'a> {
             };
             Stop::failed(span, format!("{} has no order with {}{hint}", left.kind(), right.kind()))
         })?;
-        Ok(match relation {
-            Relation::Less => order.is_lt(),
-            Relation::LessOrEqual => order.is_le(),
-            Relation::Greater => order.is_gt(),
-            Relation::GreaterOrEqual => order.is_ge(),
-        })
+        Ok(relation.holds(order))
     }
 
     fn arithmetic(&self, operator: Operator, pair: &'a [Node; 2], span: Span) -> Result<Value<'a>, Stop> {

@@ -4,9 +4,7 @@ use contracts::hasura::{Change, ChangeParts, Op};
 use serde_json::{Value as Json, json};
 
 use crate::{
-    compare::equal_scalars,
     context::Bindings,
-    error::Span,
     eval::Evaluator,
     functions::Function,
     node::{Kind, Literal, Node, Var},
@@ -58,63 +56,6 @@ fn possible(node: &Node, operation: Op) -> Possible {
             _ => ANYTHING,
         },
         _ => ANYTHING,
-    }
-}
-
-/// Two terms of the condition that exclude one another, as in `new.a == 1 && new.a == 2`: without either it might hold.
-pub(crate) fn contradiction(node: &Node) -> Option<(Span, Span)> {
-    let Kind::And(terms) = &node.kind else { return None };
-    let wanted: Vec<_> = terms.iter().filter_map(|term| Some((term.span, wanted(term)?))).collect();
-    wanted.iter().enumerate().find_map(|(at, (span, (column, values)))| {
-        let excludes = |(_, (other, others)): &&(Span, (Vec<&str>, Vec<Value<'_>>))| {
-            column == other && !values.iter().any(|a| others.iter().any(|b| equal_scalars(a, b)))
-        };
-        wanted[at + 1..].iter().find(excludes).map(|(other, _)| (*span, *other))
-    })
-}
-
-/// The column that a term is about, and the values of which it has to have one.
-fn wanted(term: &Node) -> Option<(Vec<&str>, Vec<Value<'_>>)> {
-    match &term.kind {
-        Kind::Equal { negated: false, sides } => match sides.as_ref() {
-            [value, Node { kind: Kind::Literal(literal), .. }] | [Node { kind: Kind::Literal(literal), .. }, value] => {
-                Some((column(value)?, vec![Value::of_literal(literal)]))
-            }
-            _ => None,
-        },
-        Kind::In(sides) => match sides.as_ref() {
-            [value, Node { kind: Kind::List(items), .. }] => {
-                let values: Option<Vec<_>> = items.iter().map(literal).collect();
-                Some((column(value)?, values?))
-            }
-            _ => None,
-        },
-        Kind::Call(function @ (Function::Was | Function::Became), arguments) => match arguments.as_slice() {
-            [Node { kind: Kind::Literal(Literal::String(name)), .. }, value] => {
-                let row = if *function == Function::Was { "old" } else { "new" };
-                Some((vec![row, name], vec![literal(value)?]))
-            }
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn literal(node: &Node) -> Option<Value<'_>> {
-    if let Kind::Literal(literal) = &node.kind { Some(Value::of_literal(literal)) } else { None }
-}
-
-/// The way to a column: the row, its name, and what is within.
-fn column(node: &Node) -> Option<Vec<&str>> {
-    match &node.kind {
-        Kind::Var(Var::Old) => Some(vec!["old"]),
-        Kind::Var(Var::New) => Some(vec!["new"]),
-        Kind::Var(Var::Row) => Some(vec!["row"]),
-        Kind::Select(inner, field) => column(inner).map(|mut path| {
-            path.push(field);
-            path
-        }),
-        _ => None,
     }
 }
 

@@ -16,6 +16,7 @@ mod columns;
 mod compare;
 mod context;
 mod convert;
+mod demands;
 mod error;
 mod eval;
 mod explain;
@@ -116,7 +117,7 @@ impl Expression {
 
     /// Two parts of the condition of which never both hold, and it wants both.
     pub fn contradiction(&self) -> Option<(&str, &str)> {
-        holds::contradiction(&self.root).map(|(one, other)| (one.of(&self.source), other.of(&self.source)))
+        demands::contradiction(&self.root).map(|(one, other)| (one.of(&self.source), other.of(&self.source)))
     }
 
     /// What the condition begins with, where that is a demand on one column.

@@ -1,5 +1,7 @@
 //! The compiled tree: names resolved, literals prepared, patterns and zones checked.
 
+use std::cmp::Ordering;
+
 use contracts::hasura::Row;
 use regex::Regex;
 
@@ -74,6 +76,18 @@ pub(crate) enum Relation {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
+}
+
+impl Relation {
+    /// Whether it holds between two values in this order.
+    pub(crate) fn holds(self, order: Ordering) -> bool {
+        match self {
+            Self::Less => order.is_lt(),
+            Self::LessOrEqual => order.is_le(),
+            Self::Greater => order.is_gt(),
+            Self::GreaterOrEqual => order.is_ge(),
+        }
+    }
 }
 
 /// The operators that compute.

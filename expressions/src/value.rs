@@ -5,7 +5,11 @@ use std::{ops::Deref, rc::Rc};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map as JsonMap, Value as Json};
 
-use crate::{compare, node::Literal, number::Number};
+use crate::{
+    compare,
+    node::{Kind, Literal, Node},
+    number::Number,
+};
 
 /// One value. Strings, lists and maps are borrowed until an operation makes a new one.
 #[derive(Debug, Clone)]
@@ -67,6 +71,11 @@ impl<'a> Value<'a> {
             Literal::Bytes(bytes) => Self::Bytes(bytes.as_slice().into()),
             Literal::Type(name) => Self::Type(name),
         }
+    }
+
+    /// The value of a node that is a literal.
+    pub(crate) fn written(node: &'a Node) -> Option<Self> {
+        if let Kind::Literal(literal) = &node.kind { Some(Self::of_literal(literal)) } else { None }
     }
 
     pub(crate) fn int(value: i64) -> Self {

@@ -77,12 +77,9 @@ fn detect(file: &mut File<'_>, from: Option<&Yaml>, when: Option<&Yaml>, data: O
 fn check_holds(file: &mut File<'_>, offset: usize, when: &Expression, operations: &[Op]) {
     if let Some((one, other)) = when.contradiction() {
         let message = format!("the condition can never hold: `{one}` and `{other}` exclude one another");
-        file.warning(
-            Rule::NeverHolds,
-            offset,
-            message,
-            "join them with `||`, or write one list: `new.status in [\"a\", \"b\"]`",
-        );
+        let help = "leave one of them out, or join them with `||`; values are also written as one list: `new.status in [\"a\", \
+                    \"b\"]`";
+        file.warning(Rule::NeverHolds, offset, message, help);
     }
     if operations.is_empty() || !operations.iter().all(|operation| when.never_holds(*operation)) {
         return;

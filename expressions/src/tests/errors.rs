@@ -51,6 +51,24 @@ fn literals_that_cannot_be_right_are_refused() {
 }
 
 #[test]
+fn conversions_of_literals_that_always_fail_are_refused() {
+    let utc = "timestamp(\"2024-01-31T12:00:00Z\")";
+    refused("new.t > timestamp(\"2024-01-02\")", "\"2024-01-02\"", "\"2024-01-02\" has no time zone", utc);
+    refused("timestamp('soon') > received", "'soon'", "\"soon\" is no timestamp", utc);
+    refused("received > timestamp(true)", "true", "true is a bool, and a string is wanted", utc);
+    refused("received - received > duration(\"5 minutes\")", "\"5 minutes\"", "\"5 minutes\" is no duration", "m, s");
+    refused("date(\"soon\", \"UTC\") < received", "\"soon\"", "is no date", "Europe/Berlin");
+    refused("new.a == int(\"1.5\")", "\"1.5\"", "`int` always fails here", "");
+    refused("new.a == bool(\"yes\")", "\"yes\"", "is no bool", "");
+    refused_in(Scope::Job, "timestamp(\"2024-01-02\")", "\"2024", "has no time zone", utc);
+    for fine in
+        ["timestamp(new.t) > received", "timestamp(\"infinity\") > received", "coalesce(timestamp(null), received)"]
+    {
+        assert!(Expression::compile(fine, Scope::Change).is_ok(), "{fine}");
+    }
+}
+
+#[test]
 fn slips_of_syntax_are_said_in_words() {
     refused("new.a = 1", "= 1", "`=` is no operator", "==");
     refused("new.a == 1 and new.b == 2", "and", "unexpected `and`", "&&");

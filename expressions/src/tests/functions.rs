@@ -100,7 +100,7 @@ fn timestamps_need_a_zone_and_dates_are_given_one() {
     fails(ROW, "timestamp(new.csv)", "is no timestamp");
     fails(ROW, "date(new.csv, \"UTC\")", "is no date");
     fails(ROW, "new.at < received", "convert the text with timestamp()");
-    fails(ROW, "duration(\"5\")", "no duration");
+    fails(ROW, "duration(dyn(\"5\"))", "no duration");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod conformance;
 mod errors;
 mod explanations;
 mod functions;
+mod never;
 mod numbers;
 mod operators;
 mod parse;
