@@ -41,7 +41,7 @@ pub struct Sources {
 
 /// The folder of a catalog that cannot be read. What is wrong with something in it is an error of the catalog.
 #[derive(Debug, thiserror::Error)]
-#[error("read the catalog's folder {path}: {source}")]
+#[error("cannot read the catalog's folder {path}: {source}")]
 pub struct ReadError {
     /// The folder.
     pub path: PathBuf,

@@ -82,7 +82,9 @@ impl Files {
             }
             if !std::mem::replace(&mut said, true) {
                 let (folder, error) = (self.folder.display(), cause(&error));
-                tracing::error!(%folder, error, "the catalog's files cannot be watched; trying again every second");
+                let advice =
+                    "what was applied last goes on counting; put the folder back, or start again with another one";
+                tracing::error!(%folder, error, "edits of the catalog are not seen, and it is tried again every second: {advice}");
             }
             sleep(AGAIN).await;
         }
@@ -167,9 +169,12 @@ fn is_gone(error: &notify::Error) -> bool {
 /// An error's cause as it is: notify's own text leaves out what the system said.
 fn cause(error: &notify::Error) -> String {
     match &error.kind {
+        ErrorKind::PathNotFound => "there is no such folder".to_owned(),
+        ErrorKind::Io(error) if error.kind() == io::ErrorKind::NotADirectory => "it is no folder".to_owned(),
         ErrorKind::Io(error) => error.to_string(),
+        ErrorKind::Generic(text) => text.clone(),
         ErrorKind::MaxFilesWatch => "no more inotify watches (fs.inotify.max_user_watches)".to_owned(),
-        _ => error.to_string(),
+        ErrorKind::WatchNotFound | ErrorKind::InvalidConfig(_) => error.to_string(),
     }
 }
 
@@ -191,6 +196,22 @@ mod tests {
         }
         for path in ["/c/.herald", "/c/.herald/bus.db-wal", "/c/bus.db", "/c/scripts/run.sh", "/c/events.bak"] {
             assert!(!concerns(folder, &event(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_is_told_in_words_of_ours() {
+        let (tell, _changes) = mpsc::channel(1);
+        let mut watcher = notify::recommended_watcher(listen(Path::new("/c"), &tell)).expect("a watcher");
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        for (path, told) in
+            [(folder.path().join("gone"), "there is no such folder"), (file.join("x"), "it is no folder")]
+        {
+            let error = watcher.watch(&path, RecursiveMode::NonRecursive).expect_err("nothing to watch");
+            assert!(is_gone(&error), "{error:?}");
+            assert_eq!(cause(&error), told);
         }
     }
 
