@@ -81,10 +81,8 @@ impl Files {
                 continue;
             }
             if !std::mem::replace(&mut said, true) {
-                let (folder, error) = (self.folder.display(), cause(&error));
-                let advice =
-                    "what was applied last goes on counting; put the folder back, or start again with another one";
-                tracing::error!(%folder, error, "edits of the catalog are not seen, and it is tried again every second: {advice}");
+                let (folder, error) = (self.folder.display(), told(&error));
+                tracing::error!(%folder, error, "edits of the catalog are not seen; what was applied last goes on counting");
             }
             sleep(AGAIN).await;
         }
@@ -166,6 +164,16 @@ fn is_gone(error: &notify::Error) -> bool {
     }
 }
 
+/// What is wrong with the folder, and what to do.
+fn told(error: &notify::Error) -> String {
+    let advice = if is_gone(error) {
+        "put the folder back, or start again with another one"
+    } else {
+        "it is tried every second"
+    };
+    format!("{}; {advice}", cause(error))
+}
+
 /// An error's cause as it is: notify's own text leaves out what the system said.
 fn cause(error: &notify::Error) -> String {
     match &error.kind {
@@ -211,7 +219,7 @@ mod tests {
         {
             let error = watcher.watch(&path, RecursiveMode::NonRecursive).expect_err("nothing to watch");
             assert!(is_gone(&error), "{error:?}");
-            assert_eq!(cause(&error), told);
+            assert_eq!(super::told(&error), format!("{told}; put the folder back, or start again with another one"));
         }
     }
 
