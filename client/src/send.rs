@@ -113,18 +113,28 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
 }
 
 fn body(options: &Options) -> anyhow::Result<Vec<u8>> {
-    let shown = options.file.display();
     let is_stdin = options.file.as_os_str() == "-";
+    let shown = if is_stdin { "standard input".to_owned() } else { options.file.display().to_string() };
     let read = if is_stdin { read_stdin() } else { fs::read(&options.file) };
     let bytes = read.map_err(|error| Usage(format!("cannot read {shown}: {error}")))?;
     if options.same_id {
         return Ok(bytes);
     }
     let unusable = |error: &dyn std::fmt::Display| Usage(format!("{shown} cannot be sent with a fresh id: {error}"));
-    let text = std::str::from_utf8(&bytes).map_err(|error| unusable(&error))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let (line, column) = place(&bytes[..error.valid_up_to()]);
+        unusable(&format!("it is not UTF-8 at line {line} column {column}; --same-id sends it as it is"))
+    })?;
     let fresh =
         payload::fresh(text, &Uuid::now_v7().to_string(), Timestamp::now()).map_err(|error| unusable(&error))?;
     Ok(fresh.into_bytes())
+}
+
+/// The line and the column behind a text, as the JSON reader counts them: in bytes, from 1.
+fn place(before: &[u8]) -> (usize, usize) {
+    let lines = before.split(|byte| *byte == b'\n');
+    let (count, last) = lines.fold((0, 0), |(count, _), line| (count + 1, line.len()));
+    (count, last + 1)
 }
 
 fn read_stdin() -> io::Result<Vec<u8>> {

@@ -64,6 +64,26 @@ fn a_variable_that_cannot_be_used_is_named() {
 }
 
 #[test]
+fn what_is_sent_from_standard_input_is_named_so_with_its_line_and_column() {
+    for (text, told) in [
+        (&b"{\n  \"a\": x }"[..], "line 2 column 8"),
+        (b"", "line 1 column 0"),
+        (b"{\n\"a\": \"\xff\" }", "not UTF-8 at line 2 column 7"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("body");
+        std::fs::write(&file, text).expect("written");
+        let mut command = herald(&["send", "-"]);
+        command.stdin(std::fs::File::open(&file).expect("the file"));
+        let (code, stderr) = ended(command);
+        assert!(
+            code == Some(2) && stderr.starts_with("error: standard input cannot be sent") && stderr.contains(told),
+            "{code:?}: {stderr}"
+        );
+    }
+}
+
+#[test]
 fn what_is_no_folder_or_no_file_is_a_wrong_setting() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("events")).expect("a folder");
