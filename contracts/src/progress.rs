@@ -117,7 +117,7 @@ pub struct Detected {
     pub catalog: u64,
     /// What was detected.
     pub events: Vec<DetectedEvent>,
-    /// Events of the change's table that were not detected; the first of them, without a reason.
+    /// Events of the change's table that were not detected: where none was, the first of them, without a reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undetected: Vec<Undetected>,
     /// How many more there were.

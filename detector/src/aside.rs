@@ -74,7 +74,7 @@ fn fail_event(outputs: &mut [Outgoing], at: usize, refusal: &Refusal) -> Result<
     Ok(())
 }
 
-/// Progress that is too large tells of what was not detected, and then of what failed, by number alone.
+/// Progress that is too large tells of what failed by number alone: the rest of it is bounded where it is made.
 fn shorten(output: &mut Outgoing, refusal: Refusal) -> Result<(), Refusal> {
     if refusal.code != RefusalCode::TooLarge {
         return Err(refusal);
@@ -82,15 +82,8 @@ fn shorten(output: &mut Outgoing, refusal: Refusal) -> Result<(), Refusal> {
     let value = output.value.as_deref().unwrap_or_default();
     let Ok(mut progress) = Progress::decode(value) else { return Err(refusal) };
     let Fact::Detected(detected) = &mut progress.fact else { return Err(refusal) };
-    let left_out = if detected.undetected.is_empty() {
-        let left_out = std::mem::take(&mut detected.failed).len();
-        detected.failed_more += left_out as u64;
-        left_out
-    } else {
-        let left_out = std::mem::take(&mut detected.undetected).len();
-        detected.undetected_more += left_out as u64;
-        left_out
-    };
+    let left_out = std::mem::take(&mut detected.failed).len();
+    detected.failed_more += left_out as u64;
     if left_out == 0 {
         return Err(refusal);
     }
@@ -105,7 +98,7 @@ mod tests {
     use contracts::{
         ids::{EventId, InvocationId},
         names::EventRef,
-        progress::{Detected, DetectedEvent, Occurrence, Origin, Undetected},
+        progress::{Detected, DetectedEvent, Occurrence, Origin},
         raw::{Kind, Place},
         rejected::Rejected,
     };
@@ -152,12 +145,11 @@ mod tests {
             depth: 0,
             related_to: None,
         };
-        let undetected = vec![Undetected { event: "other.one".parse().expect("a name"), because: "no".into() }];
         let fact = Fact::Detected(Detected {
             origin,
             catalog: 1,
             events,
-            undetected,
+            undetected: vec![],
             undetected_more: 0,
             failed: vec![],
             failed_more: 0,
@@ -211,10 +203,11 @@ mod tests {
 
     #[test]
     fn progress_that_is_too_large_is_told_in_short_and_then_given_up() {
-        let share =
-            set_aside(refused(decided(1, &["move.new"]), &[(1, RefusalCode::TooLarge)])).expect("it is shorter");
+        let one_failed = set_aside(refused(decided(1, &["move.new"]), &[(0, RefusalCode::Forbidden)]));
+        let outputs = one_failed.expect("it can go on").outputs;
+        let share = set_aside(refused(outputs, &[(1, RefusalCode::TooLarge)])).expect("it is shorter");
         let told = detected(&share.outputs[1]);
-        assert_eq!((told.events.len(), told.undetected.len(), told.undetected_more), (1, 0, 1));
+        assert_eq!((told.events.len(), told.failed.len(), told.failed_more), (0, 0, 1));
         set_aside(refused(share.outputs, &[(1, RefusalCode::TooLarge)])).expect_err("nothing is left to leave out");
     }
 

@@ -1,7 +1,7 @@
 //! What was found in one change, gathered within bounds: events, those that did not happen, and those that failed.
 //!
-//! A record of progress names every event with its jobs, for results wait for them; of the others it names the first and
-//! counts the rest.
+//! A record of progress names every event with its jobs, for results wait for them; the others it counts, and names the
+//! first where there is nothing else to tell.
 
 use bus::{MAX_RECORD, Outgoing};
 use catalog::Event;
@@ -120,7 +120,10 @@ impl Found {
 
     /// Writes what was found: the events, the rejections, and the record of progress.
     pub(crate) fn write(self, input: &Input<'_>, decision: &mut Decision) {
-        let Self { fact, outputs, failures, unsaid, .. } = self;
+        let Self { mut fact, outputs, failures, unsaid, .. } = self;
+        if !fact.events.is_empty() {
+            fact.undetected_more += std::mem::take(&mut fact.undetected).len() as u64;
+        }
         decision.counts.events = fact.events.len() as u64;
         decision.counts.failed = fact.failed.len() as u64 + fact.failed_more;
         decision.failed = fact.failed.first().cloned();

@@ -1,7 +1,7 @@
-//! The state of one invocation under one correlation.
+//! The state of one invocation under one correlation, both of which the one who keeps it knows it by.
 
 use contracts::{
-    ids::{CorrelationId, EventId, InvocationId, JobRunId},
+    ids::EventId,
     names::{EventRef, JobName},
     progress::{AttemptState, Detected, Duplicate, Fact, FailedEvent, JobStep, Origin, Refused, Undetected},
     raw::Place,
@@ -19,12 +19,6 @@ pub(super) const ID_REUSED: &str = "id-reused";
 /// its fields are short and only ever added to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Invocation {
-    /// The correlation.
-    #[serde(rename = "c")]
-    pub correlation: CorrelationId,
-    /// The invocation.
-    #[serde(rename = "i")]
-    pub invocation: InvocationId,
     #[serde(rename = "k")]
     pub(super) known: Known,
     /// Which facts were told.
@@ -133,7 +127,6 @@ pub(super) struct JobRun {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Step {
     pub(super) print: u64,
-    pub(super) run: JobRunId,
     pub(super) attempt: u32,
     pub(super) state: AttemptState,
     pub(super) started: Timestamp,
@@ -153,8 +146,6 @@ impl Invocation {
         let occurrence = &told.progress.occurrence;
         let at = Moment::from(occurrence);
         let mut new = Self {
-            correlation: occurrence.correlation.clone(),
-            invocation: occurrence.invocation,
             known: Known::Waiting { at, origin: None },
             facts: Distinct::default(),
             places: Distinct::default(),
@@ -274,10 +265,10 @@ impl Run {
     }
 
     fn stepped(&mut self, print: u64, told: JobStep) {
-        let JobStep { event_id, event, job, run, attempt, state, started, ended, result, error, stderr } = told;
+        let JobStep { event_id, event, job, run: _, attempt, state, started, ended, result, error, stderr } = told;
         let job = self.event(event_id, event).job(job);
         if job.step.as_ref().is_none_or(|have| (have.attempt, have.state, have.print) < (attempt, state, print)) {
-            job.step = Some(Step { print, run, attempt, state, started, ended, result, error, stderr });
+            job.step = Some(Step { print, attempt, state, started, ended, result, error, stderr });
         }
     }
 

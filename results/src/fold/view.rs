@@ -1,7 +1,7 @@
 //! The state of an invocation as the API and `completed` show it.
 
 use contracts::{
-    ids::JobRunId,
+    ids::{CorrelationId, InvocationId, JobRunId},
     progress::AttemptState,
     raw::Place,
     summary::{self, Counters, Expected, Outcome, State},
@@ -109,9 +109,8 @@ impl Invocation {
         Part { counters, state, overdue: self.overdue, facts: self.facts.count(), first: self.first, ended: self.ended }
     }
 
-    /// What it still waits for.
-    pub fn expected(&self) -> impl Iterator<Item = Expected> + '_ {
-        let of = self.invocation;
+    /// What it, the state of that invocation, still waits for.
+    pub fn expected(&self, of: InvocationId) -> impl Iterator<Item = Expected> + '_ {
         let detector = self.is_undetected().then_some(Expected { invocation: of, event: None, job: None });
         let jobs = self.events().iter().flat_map(move |event| {
             event.jobs.iter().filter(|job| state_of(job).0 != State::Complete).map(move |job| Expected {
@@ -123,12 +122,12 @@ impl Invocation {
         detector.into_iter().chain(jobs)
     }
 
-    /// The invocation as it is shown.
-    pub fn view(&self) -> summary::Invocation {
+    /// That invocation of a correlation as it is shown.
+    pub fn view(&self, correlation: &CorrelationId, invocation: InvocationId) -> summary::Invocation {
         let part = self.part();
         let mut out = summary::Invocation {
-            invocation: self.invocation,
-            correlation: self.correlation.clone(),
+            invocation,
+            correlation: correlation.clone(),
             state: part.state,
             outcome: part.outcome(),
             received: self.received(),
@@ -192,7 +191,7 @@ fn view_job(event: &EventRun, job: &JobRun) -> summary::Job {
     let step = job.step.as_ref();
     summary::Job {
         job: job.job.clone(),
-        run: step.map_or_else(|| JobRunId::derived(event.id, &job.job), |step| step.run),
+        run: JobRunId::derived(event.id, &job.job),
         state,
         outcome,
         attempts: step.map_or(0, |step| step.attempt),

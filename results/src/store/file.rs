@@ -16,7 +16,7 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x4872_6c52;
 
 /// Each brings the file from the format of its place to the next; a new format appends one.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE invocation (
         id INTEGER PRIMARY KEY,
@@ -51,6 +51,39 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX invocation_unfinished ON invocation (id) WHERE state < 2;
     CREATE INDEX invocation_failed ON invocation (id) WHERE flags & 1;
     CREATE INDEX invocation_eventless ON invocation (id) WHERE flags & 2;
+",
+    // Correlations get rows that invocations name by number, so that only the index of their names is hit at random.
+    // The ids that the older bodies hold beside the columns are not read again.
+    "
+    ALTER TABLE correlation RENAME TO correlation_2;
+    ALTER TABLE invocation RENAME TO invocation_2;
+    CREATE TABLE correlation (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, tally BLOB);
+    CREATE TABLE invocation (
+        id INTEGER PRIMARY KEY,
+        correlation INTEGER NOT NULL REFERENCES correlation,
+        invocation BLOB NOT NULL,
+        received INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        flags INTEGER NOT NULL,
+        body BLOB NOT NULL
+    );
+    INSERT INTO correlation (name, tally) SELECT correlation, body FROM correlation_2;
+    INSERT OR IGNORE INTO correlation (name)
+        SELECT json_extract(CAST(substr(body, 2) AS TEXT), '$.c') FROM invocation_2 ORDER BY id;
+    INSERT INTO invocation
+        SELECT id, (SELECT id FROM correlation WHERE name = json_extract(CAST(substr(body, 2) AS TEXT), '$.c')),
+            unhex(replace(json_extract(CAST(substr(body, 2) AS TEXT), '$.i'), '-', '')), received, state, flags, body
+        FROM invocation_2 ORDER BY id;
+    DROP TABLE correlation_2;
+    DROP TABLE invocation_2;
+    CREATE UNIQUE INDEX invocation_by_id ON invocation (correlation, invocation);
+    CREATE INDEX invocation_by_time ON invocation (correlation, received, invocation);
+    CREATE INDEX invocation_open ON invocation (correlation, received) WHERE state < 2;
+    CREATE INDEX invocation_unfinished ON invocation (id, received) WHERE state < 2;
+    CREATE INDEX invocation_failed ON invocation (id) WHERE flags & 1;
+    CREATE INDEX invocation_eventless ON invocation (id) WHERE flags & 2;
+    DELETE FROM total WHERE name = 'seed';
+    INSERT INTO total SELECT 'unfinished', count(*) FROM invocation WHERE state < 2;
 ",
 ];
 

@@ -19,8 +19,10 @@ const OVERHEAD: usize = 512;
 /// A correlation with remembered rows.
 #[derive(Debug)]
 pub(super) struct Group {
+    /// The id of its row.
+    pub(super) id: i64,
     pub(super) tally: Tally,
-    /// Whether its counters have a row of their own; otherwise its only invocation is remembered.
+    /// Whether its row has counters; otherwise its only invocation is remembered.
     pub(super) many: bool,
     /// How many of its rows are remembered.
     rows: usize,
@@ -58,8 +60,8 @@ impl Memory {
     }
 
     /// Remembers a correlation.
-    pub(super) fn group(&mut self, id: CorrelationId, tally: Tally, many: bool) {
-        self.groups.insert(id, Group { tally, many, rows: 0, before: None });
+    pub(super) fn group(&mut self, name: CorrelationId, id: i64, tally: Tally, many: bool) {
+        self.groups.insert(name, Group { id, tally, many, rows: 0, before: None });
     }
 
     /// Remembers a row of a remembered correlation.

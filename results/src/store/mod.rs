@@ -1,8 +1,8 @@
 //! The store: one SQLite file that holds every invocation, and how far `progress` has been read, in one transaction.
 //!
-//! A row per invocation with its events and jobs inside, found by hashes that are verified against the stored ids; a row
-//! of counters only for a correlation of more than one invocation. [`Writer`] is the only one that writes; what it has
-//! read or written of unfinished invocations it remembers. [`Reader`] answers questions beside it.
+//! A row per correlation, with counters once it has more than one invocation, and a row per invocation with its events
+//! and jobs inside. [`Writer`] is the only one that writes; what it has read or written of unfinished invocations it
+//! remembers. [`Reader`] answers questions beside it.
 //!
 //! The file is in WAL mode with `synchronous = NORMAL`: a killed process loses nothing, a power cut may lose the last
 //! transactions, positions included, which are then read again from the bus. So the bus is advised only of positions

@@ -12,10 +12,12 @@ use contracts::{
 };
 use rusqlite::{Connection, params};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{
     StoreError, file,
-    row::{self, EVENTLESS, FAILED, Hashes, OVERDUE},
+    memory::Key,
+    row::{self, EVENTLESS, FAILED, Found, OVERDUE},
 };
 use crate::fold::{Invocation, Tally};
 
@@ -33,13 +35,11 @@ const IDLE: usize = 8;
 // Each is answered along an index, without sorting: a test asks for their plans.
 
 /// The unfinished invocations of a correlation, oldest first.
-pub(super) const OPEN_OF: &str = "SELECT id, body FROM invocation INDEXED BY invocation_open \
-    WHERE correlation_hash = ?1 AND state < 2 ORDER BY received";
+pub(super) const OPEN_OF: &str = "SELECT id, invocation, body FROM invocation INDEXED BY invocation_open \
+    WHERE correlation = ?1 AND state < 2 ORDER BY received";
 /// A correlation's invocations behind a cursor, oldest first.
-pub(super) const PAGE_OF: &str = "SELECT id, body, received, invocation_hash \
-    FROM invocation INDEXED BY invocation_by_time \
-    WHERE correlation_hash = ?1 AND (received, invocation_hash) > (?2, ?3) \
-    ORDER BY received, invocation_hash LIMIT ?4";
+pub(super) const PAGE_OF: &str = "SELECT id, invocation, body, received FROM invocation INDEXED BY invocation_by_time \
+    WHERE correlation = ?1 AND (received, invocation) > (?2, ?3) ORDER BY received, invocation LIMIT ?4";
 /// Invocations before a cursor, newest first.
 pub(super) const ALL: &str = "SELECT id, state, flags FROM invocation WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
 /// Those that are unfinished.
@@ -51,6 +51,9 @@ pub(super) const FAILED_ONES: &str = "SELECT id, state, flags FROM invocation IN
 /// Those without any event.
 pub(super) const EVENTLESS_ONES: &str = "SELECT id, state, flags FROM invocation INDEXED BY invocation_eventless \
     WHERE flags & 2 AND id < ?1 ORDER BY id DESC LIMIT ?2";
+
+/// How many rows the outbox has: they are numbered without holes, and deleted from the front.
+const UNPUBLISHED: &str = "SELECT coalesce((SELECT max(id) FROM outbox) - (SELECT min(id) FROM outbox) + 1, 0)";
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,13 +105,12 @@ pub struct Totals {
 #[derive(Debug, Clone)]
 pub struct Reader {
     path: Arc<PathBuf>,
-    hashes: Hashes,
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
 impl Reader {
-    pub(super) fn new(path: PathBuf, hashes: Hashes) -> Self {
-        Self { path: Arc::new(path), hashes, idle: Arc::default() }
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path: Arc::new(path), idle: Arc::default() }
     }
 
     /// Runs a question in one read transaction.
@@ -130,7 +132,7 @@ impl Reader {
     /// # Errors
     /// The file cannot be read.
     pub fn tally(&self, correlation: &CorrelationId) -> Result<Option<Tally>, StoreError> {
-        self.ask(|connection| tally(connection, self.hashes, correlation))
+        self.ask(|connection| Ok(tally(connection, correlation)?.map(|(_, tally)| tally)))
     }
 
     /// Whether an invocation is known under a correlation.
@@ -144,8 +146,11 @@ impl Reader {
         raw: Option<Place>,
     ) -> Result<bool, StoreError> {
         self.ask(|connection| {
-            let found = row::find(connection, self.hashes, correlation, invocation)?;
-            Ok(found.is_some_and(|(_, found)| raw.is_none_or(|raw| found.places.may_have(&raw))))
+            let Some(row::Correlation { id, .. }) = row::correlation(connection, correlation)? else {
+                return Ok(false);
+            };
+            let found = row::find(connection, id, invocation)?;
+            Ok(found.is_some_and(|found| raw.is_none_or(|raw| found.state.places.may_have(&raw))))
         })
     }
 
@@ -155,8 +160,8 @@ impl Reader {
     /// The file cannot be read.
     pub fn summary(&self, correlation: &CorrelationId, page: &Page) -> Result<Option<Summary>, StoreError> {
         self.ask(|connection| {
-            let Some(tally) = tally(connection, self.hashes, correlation)? else { return Ok(None) };
-            summarise(connection, self.hashes, correlation, &tally, page).map(Some)
+            let Some((id, tally)) = tally(connection, correlation)? else { return Ok(None) };
+            summarise(connection, correlation, id, &tally, page).map(Some)
         })
     }
 
@@ -186,9 +191,9 @@ impl Reader {
             let total = |name| row::total(connection, name).map(|value| value.max(0) as u64);
             Ok(Totals {
                 invocations: total("invocations")?,
-                open: number("SELECT count(*) FROM invocation INDEXED BY invocation_open WHERE state < 2")?,
+                open: total("unfinished")?,
                 completed: total("completed")?,
-                unpublished: number("SELECT count(*) FROM outbox")?,
+                unpublished: number(UNPUBLISHED)?,
                 unreadable: total("unreadable")?,
                 bytes: number("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")?,
             })
@@ -196,23 +201,20 @@ impl Reader {
     }
 }
 
-pub(super) fn tally(
-    connection: &Connection,
-    hashes: Hashes,
-    correlation: &CorrelationId,
-) -> Result<Option<Tally>, StoreError> {
-    let hash = hashes.correlation(correlation);
-    if let Some(tally) = row::tally(connection, hash, correlation)? {
-        return Ok(Some(tally));
+/// The row and the counters of a correlation, if it is known.
+pub(super) fn tally(connection: &Connection, correlation: &CorrelationId) -> Result<Option<(i64, Tally)>, StoreError> {
+    let Some(row::Correlation { id, tally }) = row::correlation(connection, correlation)? else { return Ok(None) };
+    if let Some(tally) = tally {
+        return Ok(Some((id, tally)));
     }
-    Ok(row::single(connection, hash, correlation)?.map(|(_, only)| Tally::of(&only.part())))
+    Ok(row::single(connection, id)?.map(|only| (id, Tally::of(&only.state.part()))))
 }
 
 /// The summary of a correlation of one invocation.
-pub(super) fn alone(only: &Invocation, tally: &Tally) -> Summary {
-    let mut out = bare(&only.correlation, tally);
-    out.invocations.push(only.view());
-    out.expected = if tally.open > 0 { only.expected().take(EXPECTED).collect() } else { Vec::new() };
+pub(super) fn alone((correlation, invocation): &Key, only: &Invocation, tally: &Tally) -> Summary {
+    let mut out = bare(correlation, tally);
+    out.invocations.push(only.view(correlation, *invocation));
+    out.expected = if tally.open > 0 { only.expected(*invocation).take(EXPECTED).collect() } else { Vec::new() };
     out
 }
 
@@ -220,15 +222,15 @@ pub(super) fn alone(only: &Invocation, tally: &Tally) -> Summary {
 /// costs no more however many there are.
 pub(super) fn announcement(
     connection: &Connection,
-    hashes: Hashes,
     correlation: &CorrelationId,
+    row: i64,
     tally: &Tally,
 ) -> Result<Summary, StoreError> {
     if tally.counters.invocations <= ANNOUNCED as u64 {
-        return summarise(connection, hashes, correlation, tally, &Page::default());
+        return summarise(connection, correlation, row, tally, &Page::default());
     }
     let mut out = bare(correlation, tally);
-    out.expected = expected(connection, hashes, correlation, tally)?;
+    out.expected = expected(connection, row, tally)?;
     out.next = Some(first_page());
     Ok(out)
 }
@@ -250,40 +252,33 @@ fn bare(correlation: &CorrelationId, tally: &Tally) -> Summary {
     }
 }
 
-fn expected(
-    connection: &Connection,
-    hashes: Hashes,
-    correlation: &CorrelationId,
-    tally: &Tally,
-) -> Result<Vec<Expected>, StoreError> {
+fn expected(connection: &Connection, correlation: i64, tally: &Tally) -> Result<Vec<Expected>, StoreError> {
     let mut out = Vec::new();
     if tally.open == 0 {
         return Ok(out);
     }
     let mut statement = connection.prepare_cached(OPEN_OF).map_err(StoreError::doing("read"))?;
-    let mut rows = statement.query([hashes.correlation(correlation)]).map_err(StoreError::doing("read"))?;
-    while let Some((_, row)) = row::next(&mut rows)? {
-        if row.correlation == *correlation {
-            out.extend(row.expected().take(EXPECTED - out.len()));
-        }
-        if out.len() == EXPECTED {
-            break;
-        }
+    let mut rows = statement.query([correlation]).map_err(StoreError::doing("read"))?;
+    while out.len() < EXPECTED
+        && let Some(Found { invocation, state, .. }) = row::next(&mut rows)?
+    {
+        out.extend(state.expected(invocation).take(EXPECTED - out.len()));
     }
     Ok(out)
 }
 
 /// A place in the list of a correlation's invocations: by time, then by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor(i64, i64);
+pub struct Cursor(i64, InvocationId);
 
 impl Cursor {
-    const START: Self = Self(i64::MIN, i64::MIN);
+    const START: Self = Self(i64::MIN, InvocationId(Uuid::nil()));
 
-    /// Reads what it is written as.
+    /// Reads what it is written as. A number in the id's place, as older versions wrote it, stands before every id.
     pub fn parse(text: &str) -> Option<Self> {
-        let (received, hash) = text.split_once('.')?;
-        Some(Self(received.parse().ok()?, hash.parse().ok()?))
+        let (received, id) = text.split_once('.')?;
+        let id = id.parse().or_else(|_| id.parse::<i64>().map(|_| Self::START.1));
+        Some(Self(received.parse().ok()?, id.ok()?))
     }
 }
 
@@ -300,43 +295,30 @@ pub fn first_page() -> String {
 
 fn summarise(
     connection: &Connection,
-    hashes: Hashes,
     correlation: &CorrelationId,
+    row: i64,
     tally: &Tally,
     page: &Page,
 ) -> Result<Summary, StoreError> {
     let mut out = bare(correlation, tally);
-    out.expected = expected(connection, hashes, correlation, tally)?;
+    out.expected = expected(connection, row, tally)?;
     // What is no cursor begins at the beginning; the API refuses it before.
-    let Cursor(received, hash) = page.after.as_deref().and_then(Cursor::parse).unwrap_or(Cursor::START);
+    let Cursor(received, id) = page.after.as_deref().and_then(Cursor::parse).unwrap_or(Cursor::START);
     let limit = page.limit as i64 + 1;
     let mut statement = connection.prepare_cached(PAGE_OF).map_err(StoreError::doing("read"))?;
-    let keys = params![hashes.correlation(correlation), received, hash, limit];
-    let mut rows = statement.query(keys).map_err(StoreError::doing("read"))?;
+    let mut rows = statement.query(params![row, received, row::key(&id), limit]).map_err(StoreError::doing("read"))?;
     let (mut last, mut bytes) = (None, 0);
     while let Some(row) = rows.next().map_err(StoreError::doing("read"))? {
         if out.invocations.len() == page.limit || bytes > PAGE_BYTES {
             out.next = last.map(|last: Cursor| last.to_string());
             break;
         }
-        let (id, invocation, size) = read(row)?;
-        bytes += size;
-        let at = row.get(2).and_then(|received| Ok(Cursor(received, row.get(3)?)));
-        last = Some(at.map_err(StoreError::doing("read"))?);
-        if invocation.correlation == *correlation {
-            out.invocations.push(invocation.view());
-        } else {
-            tracing::trace!(store.row = id, "two correlations share a hash");
-        }
+        let found = row::read(row)?;
+        bytes += found.size;
+        last = Some(Cursor(row.get(3).map_err(StoreError::doing("read"))?, found.invocation));
+        out.invocations.push(found.state.view(correlation, found.invocation));
     }
     Ok(out)
-}
-
-fn read(row: &rusqlite::Row<'_>) -> Result<(i64, Invocation, usize), StoreError> {
-    let id: i64 = row.get(0).map_err(StoreError::doing("read"))?;
-    let bytes = row.get_ref(1).map_err(StoreError::doing("read"))?;
-    let bytes = bytes.as_blob().map_err(|error| StoreError::Damaged { row: id, why: error.to_string() })?;
-    Ok((id, super::body::decode(bytes, id)?, bytes.len()))
 }
 
 fn list(
@@ -346,9 +328,7 @@ fn list(
 ) -> Result<(Vec<summary::Invocation>, Option<String>), StoreError> {
     let before: i64 = page.after.as_deref().and_then(|text| text.parse().ok()).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(filter.sql()).map_err(StoreError::doing("read"))?;
-    let mut bodies = connection
-        .prepare_cached("SELECT id, body FROM invocation WHERE id = ?1")
-        .map_err(StoreError::doing("read"))?;
+    let mut bodies = connection.prepare_cached(row::NAMED).map_err(StoreError::doing("read"))?;
     let mut rows = statement.query(params![before, LOOKED_AT as i64]).map_err(StoreError::doing("read"))?;
     let (mut out, mut looked, mut bytes, mut last) = (Vec::new(), 0, 0, None);
     while let Some(row) = rows.next().map_err(StoreError::doing("read"))? {
@@ -362,9 +342,9 @@ fn list(
         if filter.takes(state, flags) {
             let mut found = bodies.query([id]).map_err(StoreError::doing("read"))?;
             if let Some(row) = found.next().map_err(StoreError::doing("read"))? {
-                let (_, invocation, size) = read(row)?;
-                bytes += size;
-                out.push(invocation.view());
+                let (correlation, found) = row::named(row)?;
+                bytes += found.size;
+                out.push(found.state.view(&correlation, found.invocation));
             }
         }
     }

@@ -4,8 +4,7 @@ use contracts::{
     ids::{CorrelationId, InvocationId},
     summary::{Outcome, State},
 };
-use rusqlite::{Connection, OptionalExtension, params};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{StoreError, body};
 use crate::fold::{Invocation, Part, Tally};
@@ -19,40 +18,33 @@ pub(super) const OVERDUE: i64 = 4;
 
 // The questions by key; a test asks for their plans.
 
-/// Whether there is any row of a correlation's hash.
-pub(super) const ANY: &str =
-    "SELECT 1 FROM invocation INDEXED BY invocation_by_hash WHERE correlation_hash = ?1 LIMIT 1";
-/// The counters of a correlation.
-pub(super) const TALLY: &str = "SELECT body FROM correlation WHERE hash = ?1 AND correlation = ?2";
-/// The rows that may be an invocation under a correlation.
-pub(super) const FIND: &str = "SELECT id, body FROM invocation INDEXED BY invocation_by_hash \
-    WHERE correlation_hash = ?1 AND invocation_hash = ?2";
-/// The rows that may be a correlation's only one.
-pub(super) const SINGLE: &str =
-    "SELECT id, body FROM invocation INDEXED BY invocation_by_hash WHERE correlation_hash = ?1";
+/// A correlation's row.
+pub(super) const CORRELATION: &str = "SELECT id, tally FROM correlation WHERE name = ?1";
+/// An invocation of a correlation.
+pub(super) const FIND: &str = "SELECT id, invocation, body FROM invocation INDEXED BY invocation_by_id \
+    WHERE correlation = ?1 AND invocation = ?2";
+/// The only invocation of a correlation.
+pub(super) const SINGLE: &str = "SELECT id, invocation, body FROM invocation INDEXED BY invocation_by_id \
+    WHERE correlation = ?1";
 
-/// How ids become the numbers that rows are found by. The seed is the file's own, so that nobody can choose
-/// correlation ids that collide.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Hashes {
-    seed: u64,
-    mask: u64,
+/// An invocation with the name of its correlation.
+pub(super) const NAMED: &str = "SELECT i.id, i.invocation, i.body, c.name FROM invocation i \
+    JOIN correlation c ON c.id = i.correlation WHERE i.id = ?1";
+
+/// A correlation's row.
+pub(super) struct Correlation {
+    pub(super) id: i64,
+    /// Its counters, if it has, or had, more than one invocation; else those of its only one count.
+    pub(super) tally: Option<Tally>,
 }
 
-impl Hashes {
-    /// The hashes of a file; `mask` is all ones but in tests, which want collisions.
-    pub(super) fn of(connection: &Connection, mask: u64) -> Result<Self, StoreError> {
-        Ok(Self { seed: total(connection, "seed")? as u64, mask })
-    }
-
-    pub(super) fn correlation(self, id: &CorrelationId) -> i64 {
-        (xxh3_64_with_seed(id.as_str().as_bytes(), self.seed) & self.mask) as i64
-    }
-
-    /// An invocation's id is a hash or random already: its lower half.
-    pub(super) fn invocation(self, id: InvocationId) -> i64 {
-        (id.0.as_u64_pair().1 & self.mask) as i64
-    }
+/// An invocation's row.
+pub(super) struct Found {
+    pub(super) id: i64,
+    pub(super) invocation: InvocationId,
+    pub(super) state: Invocation,
+    /// The size of its body in bytes.
+    pub(super) size: usize,
 }
 
 pub(super) fn total(connection: &Connection, name: &str) -> Result<i64, StoreError> {
@@ -72,61 +64,71 @@ pub(super) fn add_total(connection: &Connection, name: &str, more: i64) -> Resul
     Ok(())
 }
 
-/// Whether there is any row of that hash.
-pub(super) fn any(connection: &Connection, hash: i64) -> Result<bool, StoreError> {
-    connection.prepare_cached(ANY).and_then(|mut statement| statement.exists([hash])).map_err(StoreError::doing("read"))
-}
-
-/// The counters of a correlation that has, or had, more than one invocation.
-pub(super) fn tally(connection: &Connection, hash: i64, id: &CorrelationId) -> Result<Option<Tally>, StoreError> {
-    let body: Option<Vec<u8>> = connection
-        .prepare_cached(TALLY)
-        .and_then(|mut statement| statement.query_row(params![hash, id.as_str()], |row| row.get(0)).optional())
+/// The row of a correlation, if it is known.
+pub(super) fn correlation(connection: &Connection, name: &CorrelationId) -> Result<Option<Correlation>, StoreError> {
+    let found: Option<(i64, Option<Vec<u8>>)> = connection
+        .prepare_cached(CORRELATION)
+        .and_then(|mut statement| statement.query_row([name.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional())
         .map_err(StoreError::doing("read"))?;
-    body.map(|body| body::decode(&body, hash)).transpose()
+    found
+        .map(|(id, tally)| Ok(Correlation { id, tally: tally.map(|tally| body::decode(&tally, id)).transpose()? }))
+        .transpose()
 }
 
-/// The row of an invocation under a correlation.
+/// Sets the counters of a correlation's row.
+pub(super) fn set_tally(connection: &Connection, id: i64, tally: &Tally) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE correlation SET tally = ?2 WHERE id = ?1")
+        .and_then(|mut statement| statement.execute(params![id, body::encode(tally, 512)]))
+        .map_err(StoreError::doing("write"))?;
+    Ok(())
+}
+
+/// The row of an invocation of a correlation.
 pub(super) fn find(
     connection: &Connection,
-    hashes: Hashes,
-    correlation: &CorrelationId,
+    correlation: i64,
     invocation: InvocationId,
-) -> Result<Option<(i64, Invocation)>, StoreError> {
+) -> Result<Option<Found>, StoreError> {
     let mut statement = connection.prepare_cached(FIND).map_err(StoreError::doing("read"))?;
-    let keys = params![hashes.correlation(correlation), hashes.invocation(invocation)];
-    let mut rows = statement.query(keys).map_err(StoreError::doing("read"))?;
-    while let Some((id, row)) = next(&mut rows)? {
-        if row.invocation == invocation && row.correlation == *correlation {
-            return Ok(Some((id, row)));
-        }
-    }
-    Ok(None)
+    next(&mut statement.query(params![correlation, key(&invocation)]).map_err(StoreError::doing("read"))?)
 }
 
-/// The only row of a correlation that has no row of counters.
-pub(super) fn single(
-    connection: &Connection,
-    hash: i64,
-    correlation: &CorrelationId,
-) -> Result<Option<(i64, Invocation)>, StoreError> {
+/// The row of the only invocation of a correlation.
+pub(super) fn single(connection: &Connection, correlation: i64) -> Result<Option<Found>, StoreError> {
     let mut statement = connection.prepare_cached(SINGLE).map_err(StoreError::doing("read"))?;
-    let mut rows = statement.query([hash]).map_err(StoreError::doing("read"))?;
-    while let Some((id, row)) = next(&mut rows)? {
-        if row.correlation == *correlation {
-            return Ok(Some((id, row)));
-        }
-    }
-    Ok(None)
+    next(&mut statement.query([correlation]).map_err(StoreError::doing("read"))?)
 }
 
-/// Reads rows of `id, body`.
-pub(super) fn next(rows: &mut rusqlite::Rows<'_>) -> Result<Option<(i64, Invocation)>, StoreError> {
-    let Some(row) = rows.next().map_err(StoreError::doing("read"))? else { return Ok(None) };
+/// Reads rows that begin with `id, invocation, body`.
+pub(super) fn next(rows: &mut rusqlite::Rows<'_>) -> Result<Option<Found>, StoreError> {
+    rows.next().map_err(StoreError::doing("read"))?.map(read).transpose()
+}
+
+/// Reads a row that begins with `id, invocation, body`.
+pub(super) fn read(row: &Row<'_>) -> Result<Found, StoreError> {
     let id: i64 = row.get(0).map_err(StoreError::doing("read"))?;
-    let bytes = row.get_ref(1).map_err(StoreError::doing("read"))?;
-    let bytes = bytes.as_blob().map_err(|error| StoreError::Damaged { row: id, why: error.to_string() })?;
-    Ok(Some((id, body::decode(bytes, id)?)))
+    let damaged = |why: String| StoreError::Damaged { row: id, why };
+    let bytes = |column| {
+        let value = row.get_ref(column).map_err(StoreError::doing("read"))?;
+        value.as_blob().map_err(|error| damaged(error.to_string()))
+    };
+    let invocation = uuid::Uuid::from_slice(bytes(1)?).map_err(|error| damaged(error.to_string()))?;
+    let body = bytes(2)?;
+    Ok(Found { id, invocation: InvocationId(invocation), state: body::decode(body, id)?, size: body.len() })
+}
+
+/// Reads a row of [`NAMED`].
+pub(super) fn named(row: &Row<'_>) -> Result<(CorrelationId, Found), StoreError> {
+    let found = read(row)?;
+    let name: String = row.get(3).map_err(StoreError::doing("read"))?;
+    let name = name.parse().map_err(|error| StoreError::Damaged { row: found.id, why: format!("{error}") })?;
+    Ok((name, found))
+}
+
+/// An invocation's id as its column has it.
+pub(super) fn key(invocation: &InvocationId) -> &[u8] {
+    invocation.0.as_bytes()
 }
 
 pub(super) fn state(part: &Part) -> i64 {

@@ -3,17 +3,17 @@
 use bus::Record;
 use contracts::{ids::CorrelationId, json};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::{
     Announced, StoreError, body,
     memory::{Key, Memory, Row},
     outbox, reader,
-    row::{self, Hashes},
+    row::{self, Found},
     writer::{Applied, Read},
 };
 use crate::{
-    fold::{Invocation, Tally, Told},
+    fold::{Invocation, Part, Tally, Told},
     watch::Change,
 };
 
@@ -23,11 +23,22 @@ pub(super) const UNREADABLE: i64 = 1000;
 /// How many bytes of summaries a transaction makes at most; the rest is made from the outbox.
 const COMPLETED: usize = 4 * 1024 * 1024;
 
+const INSERT: &str =
+    "INSERT INTO invocation (correlation, invocation, received, state, flags, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const UPDATE: &str = "UPDATE invocation SET state = ?2, flags = ?3, body = ?4 WHERE id = ?1";
+const MOVE: &str = "UPDATE invocation SET received = ?2 WHERE id = ?1";
+
+/// By how much the totals of a file change.
+#[derive(Debug, Default)]
+struct Written {
+    invocations: i64,
+    unfinished: i64,
+}
+
 /// A transaction under way.
 pub(super) struct Transaction<'a> {
     pub(super) connection: &'a Connection,
     memory: &'a mut Memory,
-    hashes: Hashes,
     /// The rows that changed.
     dirty: Vec<Key>,
     /// The rows that were read from the file.
@@ -40,11 +51,10 @@ pub(super) struct Transaction<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    pub(super) fn new(connection: &'a Connection, memory: &'a mut Memory, hashes: Hashes) -> Self {
+    pub(super) fn new(connection: &'a Connection, memory: &'a mut Memory) -> Self {
         Self {
             connection,
             memory,
-            hashes,
             dirty: Vec::new(),
             loaded: Vec::new(),
             touched: Vec::new(),
@@ -108,8 +118,7 @@ impl<'a> Transaction<'a> {
             }
             None => {
                 let state = Invocation::first(told);
-                self.create(key, state);
-                Ok(())
+                self.create(key, state)
             }
         }
     }
@@ -126,17 +135,23 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    fn create(&mut self, key: Key, state: Invocation) {
+    fn create(&mut self, key: Key, state: Invocation) -> Result<(), StoreError> {
         let row = Row { id: None, state, part: None, received: 0, dirty: false, size: 0 };
         match self.memory.groups.get_mut(&key.0) {
             Some(group) => group.many = true,
             None => {
+                let id = self
+                    .connection
+                    .prepare_cached("INSERT INTO correlation (name) VALUES (?1)")
+                    .and_then(|mut statement| statement.insert([key.0.as_str()]))
+                    .map_err(StoreError::doing("write"))?;
                 let nothing = Tally::nothing(row.state.received());
-                self.memory.group(key.0.clone(), nothing, false);
+                self.memory.group(key.0.clone(), id, nothing, false);
             }
         }
         self.memory.insert(key.clone(), row);
         self.mark(key);
+        Ok(())
     }
 
     fn mark(&mut self, key: Key) {
@@ -155,38 +170,36 @@ impl<'a> Transaction<'a> {
     /// Brings a row, and its correlation, into memory if the file has them.
     fn load(&mut self, key: &Key) -> Result<(), StoreError> {
         let (correlation, invocation) = key;
-        let hash = self.hashes.correlation(correlation);
-        let many = match self.memory.groups.get(correlation) {
-            Some(group) => group.many,
-            None if !row::any(self.connection, hash)? => return Ok(()),
-            None => match row::tally(self.connection, hash, correlation)? {
-                Some(tally) => {
-                    self.memory.group(correlation.clone(), tally, true);
-                    true
-                }
-                None => {
-                    if let Some(found) = row::single(self.connection, hash, correlation)? {
-                        self.remember(found);
+        let id = match self.memory.groups.get(correlation) {
+            Some(group) if group.many => group.id,
+            Some(_) => return Ok(()),
+            None => match row::correlation(self.connection, correlation)? {
+                None => return Ok(()),
+                Some(row::Correlation { id, tally: None }) => {
+                    if let Some(found) = row::single(self.connection, id)? {
+                        let tally = Tally::of(&found.state.part());
+                        self.memory.group(correlation.clone(), id, tally, false);
+                        self.remember(correlation, found);
                     }
-                    false
+                    return Ok(());
+                }
+                Some(row::Correlation { id, tally: Some(tally) }) => {
+                    self.memory.group(correlation.clone(), id, tally, true);
+                    id
                 }
             },
         };
-        if many && let Some(found) = row::find(self.connection, self.hashes, correlation, *invocation)? {
-            self.remember(found);
+        if let Some(found) = row::find(self.connection, id, *invocation)? {
+            self.remember(correlation, found);
         }
         Ok(())
     }
 
-    fn remember(&mut self, (id, state): (i64, Invocation)) {
-        let part = state.part();
-        let key = (state.correlation.clone(), state.invocation);
-        if !self.memory.groups.contains_key(&key.0) {
-            self.memory.group(key.0.clone(), Tally::of(&part), false);
-        }
-        let received = state.received().as_microsecond();
-        // Its size is not known without encoding it again; the next write tells.
-        let row = Row { id: Some(id), state, part: Some(part), received, dirty: false, size: 0 };
+    fn remember(&mut self, correlation: &CorrelationId, found: Found) {
+        let Found { id, invocation, state, size } = found;
+        let key = (correlation.clone(), invocation);
+        let (part, received) = (state.part(), state.received().as_microsecond());
+        let row = Row { id: Some(id), state, part: Some(part), received, dirty: false, size };
         self.loaded.push(key.clone());
         self.memory.insert(key, row);
     }
@@ -194,9 +207,9 @@ impl<'a> Transaction<'a> {
     /// Writes what changed, and finds what completed.
     pub(super) fn finish(mut self) -> Result<(Vec<Key>, Applied), StoreError> {
         let mut dirty = std::mem::take(&mut self.dirty);
-        let mut created = 0;
+        let mut totals = Written::default();
         for key in &dirty {
-            created += i64::from(self.store(key)?);
+            self.store(key, &mut totals)?;
         }
         // It has no place in the outbox yet.
         let (mut completed, mut ids) = (Announced::new(0), Vec::new());
@@ -211,54 +224,43 @@ impl<'a> Transaction<'a> {
             let rest = Some(completed.summaries.len()).filter(|next| *next < ids.len());
             applied.announced = Some(Announced { id, rest, ..completed });
         }
-        row::add_total(self.connection, "invocations", created)?;
+        row::add_total(self.connection, "invocations", totals.invocations)?;
+        row::add_total(self.connection, "unfinished", totals.unfinished)?;
         row::add_total(self.connection, "unreadable", self.unreadable as i64)?;
         dirty.append(&mut self.loaded);
         Ok((dirty, applied))
     }
 
-    /// Writes a row; answers whether it is new.
-    fn store(&mut self, key: &Key) -> Result<bool, StoreError> {
-        let hash = self.hashes.correlation(&key.0);
-        let invocation = self.hashes.invocation(key.1);
-        let Some(row) = self.memory.rows.get_mut(key) else { return Ok(false) };
+    /// Writes a row.
+    fn store(&mut self, key: &Key, totals: &mut Written) -> Result<(), StoreError> {
+        let row = self.memory.rows.get_mut(key).zip(self.memory.groups.get_mut(&key.0));
+        let Some((row, group)) = row else { return Ok(()) };
         let part = row.state.part();
         let received = row.state.received().as_microsecond();
         let body = body::encode(&row.state, row.size.max(512) + 256);
-        let write = StoreError::doing("write");
-        let new = row.id.is_none();
         let (state, flags) = (row::state(&part), row::flags(&part));
-        match row.id {
-            None => {
-                const SQL: &str = "INSERT INTO invocation \
-                    (correlation_hash, invocation_hash, received, state, flags, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-                let written = self.connection.prepare_cached(SQL).and_then(|mut statement| {
-                    statement.insert(params![hash, invocation, received, state, flags, body])
-                });
-                row.id = Some(written.map_err(write)?);
-            }
-            Some(id) if row.received == received => {
-                const SQL: &str = "UPDATE invocation SET state = ?2, flags = ?3, body = ?4 WHERE id = ?1";
-                let statement = self.connection.prepare_cached(SQL);
-                statement.and_then(|mut s| s.execute(params![id, state, flags, body])).map_err(write)?;
-            }
-            Some(id) => {
-                const SQL: &str =
-                    "UPDATE invocation SET state = ?2, flags = ?3, body = ?4, received = ?5 WHERE id = ?1";
-                let statement = self.connection.prepare_cached(SQL);
-                statement.and_then(|mut s| s.execute(params![id, state, flags, body, received])).map_err(write)?;
-            }
+        let run = |sql: &str, values: &[&dyn ToSql]| {
+            self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(values))
+        };
+        let written = match row.id {
+            None => run(INSERT, params![group.id, row::key(&key.1), received, state, flags, body]).map(|_| {
+                row.id = Some(self.connection.last_insert_rowid());
+            }),
+            Some(id) => run(UPDATE, params![id, state, flags, body]).and_then(|_| {
+                // Its indexes are written again, so only where it changed.
+                if row.received == received { Ok(()) } else { run(MOVE, params![id, received]).map(drop) }
+            }),
+        };
+        written.map_err(StoreError::doing("write"))?;
+        match &row.part {
+            Some(before) => group.tally.replace(before, &part),
+            None => group.tally.add(&part),
         }
-        if let Some(group) = self.memory.groups.get_mut(&key.0) {
-            match &row.part {
-                Some(before) => group.tally.replace(before, &part),
-                None => group.tally.add(&part),
-            }
-        }
+        totals.invocations += i64::from(row.part.is_none());
+        totals.unfinished += i64::from(part.is_open()) - i64::from(row.part.as_ref().is_some_and(Part::is_open));
         (row.part, row.received, row.dirty) = (Some(part), received, false);
-        let size = body.len();
-        self.memory.resize(key, size);
-        Ok(new)
+        self.memory.resize(key, body.len());
+        Ok(())
     }
 
     /// Writes a correlation's counters, and notes what is to be told of it.
@@ -272,13 +274,9 @@ impl<'a> Transaction<'a> {
         let correlation = one.0.clone();
         let Some(group) = self.memory.groups.get_mut(&correlation) else { return Ok(()) };
         let (revision, was_complete) = group.before.take().unwrap_or_default();
-        let (tally, many) = (group.tally.clone(), group.many);
+        let (id, tally, many) = (group.id, group.tally.clone(), group.many);
         if many {
-            let statement = self.connection.prepare_cached("INSERT OR REPLACE INTO correlation VALUES (?1, ?2, ?3)");
-            let hash = self.hashes.correlation(&correlation);
-            statement
-                .and_then(|mut s| s.execute(params![hash, correlation.as_str(), body::encode(&tally, 512)]))
-                .map_err(StoreError::doing("write"))?;
+            row::set_tally(self.connection, id, &tally)?;
         }
         let complete = tally.is_complete();
         if complete && (tally.revision > revision || self.expired && !was_complete) {
@@ -287,9 +285,9 @@ impl<'a> Transaction<'a> {
                 // The only row of a correlation is in memory, and most correlations have only one.
                 let (summary, bytes) = match self.memory.rows.get(&one).filter(|_| !many) {
                     // What is in its row makes nearly all of it, and need not be written again to be measured.
-                    Some(row) => (reader::alone(&row.state, &tally), row.size),
+                    Some(row) => (reader::alone(&one, &row.state, &tally), row.size),
                     None => {
-                        let summary = reader::announcement(self.connection, self.hashes, &correlation, &tally)?;
+                        let summary = reader::announcement(self.connection, &correlation, id, &tally)?;
                         let bytes = json::size(&summary);
                         (summary, bytes)
                     }

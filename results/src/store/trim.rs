@@ -1,21 +1,19 @@
 //! What time does to the store, in small steps: deadlines, and retention by age and count.
 
-use contracts::ids::{CorrelationId, InvocationId};
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
-use super::{Applied, StoreError, Writer, body, row};
-use crate::fold::Invocation;
+use super::{Applied, StoreError, Writer, body, memory::Key, row};
+use crate::fold::{Invocation, Part, Tally};
 
 /// How many rows one step looks at.
 const STEP: usize = 1000;
 /// How many unfinished rows one step of the deadline sweep looks at in the index.
 const SWEPT: i64 = 10_000;
 
-/// The unfinished rows behind a place, in the order of their index.
-pub(super) const SWEEP: &str = "SELECT correlation_hash, received, state, id FROM invocation INDEXED BY invocation_open \
-    WHERE state < 2 AND (correlation_hash, received, state, id) > (?1, ?2, ?3, ?4) \
-    ORDER BY correlation_hash, received, state, id LIMIT ?5";
+/// The unfinished rows behind one.
+pub(super) const SWEEP: &str = "SELECT id, received FROM invocation INDEXED BY invocation_unfinished \
+    WHERE state < 2 AND id > ?1 ORDER BY id LIMIT ?2";
 /// The rows behind one, oldest first.
 pub(super) const OLDEST: &str = "SELECT id, received, state < 2 FROM invocation WHERE id > ?1 ORDER BY id LIMIT ?2";
 
@@ -47,7 +45,7 @@ impl Writer {
     /// The file cannot be read or written; nothing was written then.
     pub fn expire(&mut self, since: Timestamp) -> Result<(Applied, bool), StoreError> {
         let (keys, next) = self.overdue(since)?;
-        let done = next.is_none();
+        let done = next == 0;
         if keys.is_empty() {
             self.swept = next;
             return Ok((Applied::default(), done));
@@ -63,37 +61,30 @@ impl Writer {
         Ok((applied, done))
     }
 
-    /// The next unfinished rows that are due, and where the sweep goes on.
-    #[expect(clippy::type_complexity, reason = "a place in the index is its columns")]
-    fn overdue(
-        &self,
-        since: Timestamp,
-    ) -> Result<(Vec<(CorrelationId, InvocationId)>, Option<(i64, i64, i64, i64)>), StoreError> {
-        // Along the index of the unfinished, whose order is that of hashes; only what is due is read.
+    /// The next unfinished rows that are due, and behind which row the sweep goes on: none, 0, at its end.
+    fn overdue(&self, since: Timestamp) -> Result<(Vec<Key>, i64), StoreError> {
         let read = |source| StoreError::Sqlite { doing: "read", source };
         let since = since.as_microsecond();
-        let (a, b, c, d) = self.swept.unwrap_or((i64::MIN, 0, 0, 0));
         let mut statement = self.connection.prepare_cached(SWEEP).map_err(read)?;
-        let mut bodies = self
-            .connection
-            .prepare_cached(&format!("SELECT id, body FROM invocation WHERE id = ?1 AND flags & {} = 0", row::OVERDUE))
-            .map_err(read)?;
-        let mut rows = statement.query(params![a, b, c, d, SWEPT]).map_err(read)?;
-        let (mut keys, mut looked, mut last) = (Vec::new(), 0, None);
+        let not_yet = format!("{} AND flags & {} = 0", row::NAMED, row::OVERDUE);
+        let mut due = self.connection.prepare_cached(&not_yet).map_err(read)?;
+        let mut rows = statement.query(params![self.swept, SWEPT]).map_err(read)?;
+        let (mut keys, mut looked, mut last) = (Vec::new(), 0, 0);
         while let Some(row) = rows.next().map_err(read)? {
-            let place = row.get(0).and_then(|a| Ok((a, row.get(1)?, row.get(2)?, row.get(3)?))).map_err(read)?;
-            last = Some(place);
+            let received: i64 = row.get(1).map_err(read)?;
+            last = row.get(0).map_err(read)?;
             looked += 1;
-            if place.1 < since
-                && let Some((_, found)) = row::next(&mut bodies.query([place.3]).map_err(read)?)?
+            if received < since
+                && let Some(row) = due.query([last]).map_err(read)?.next().map_err(read)?
             {
-                keys.push((found.correlation, found.invocation));
+                let (correlation, found) = row::named(row)?;
+                keys.push((correlation, found.invocation));
                 if keys.len() == STEP {
                     return Ok((keys, last));
                 }
             }
         }
-        Ok((keys, last.filter(|_| looked == SWEPT)))
+        Ok((keys, if looked == SWEPT { last } else { 0 }))
     }
 
     /// One step of retention.
@@ -142,30 +133,46 @@ impl Writer {
     fn delete(&self, doomed: &[i64]) -> Result<(), StoreError> {
         let write = |source| StoreError::Sqlite { doing: "trim", source };
         let sql = self.connection.unchecked_transaction().map_err(write)?;
+        let run = |statement: &str, id: i64| {
+            sql.prepare_cached(statement).and_then(|mut statement| statement.execute([id])).map_err(write)
+        };
+        let mut unfinished = 0;
         for id in doomed {
-            let found = {
-                let mut bodies = sql.prepare_cached("SELECT id, body FROM invocation WHERE id = ?1").map_err(write)?;
-                row::next(&mut bodies.query([id]).map_err(write)?)?
-            };
-            let Some((_, invocation)) = found else { continue };
-            let hash = self.hashes.correlation(&invocation.correlation);
-            if let Some(mut tally) = row::tally(&sql, hash, &invocation.correlation)? {
-                tally.forget(&invocation.part());
-                let keys = params![hash, invocation.correlation.as_str(), body::encode(&tally, 512)];
-                let statement = if tally.counters.invocations == 0 {
-                    sql.prepare_cached(
-                        "DELETE FROM correlation WHERE hash = ?1 AND correlation = ?2 AND ?3 IS NOT NULL",
-                    )
-                } else {
-                    sql.prepare_cached("INSERT OR REPLACE INTO correlation VALUES (?1, ?2, ?3)")
-                };
-                statement.and_then(|mut statement| statement.execute(keys)).map_err(write)?;
+            let Some(Doomed { part, correlation, tally }) = Doomed::read(&sql, *id)? else { continue };
+            unfinished += i64::from(part.is_open());
+            run("DELETE FROM invocation WHERE id = ?1", *id)?;
+            match tally {
+                Some(mut tally) if tally.counters.invocations > 1 => {
+                    tally.forget(&part);
+                    row::set_tally(&sql, correlation, &tally)?;
+                }
+                _ => drop(run("DELETE FROM correlation WHERE id = ?1", correlation)?),
             }
-            sql.prepare_cached("DELETE FROM invocation WHERE id = ?1")
-                .and_then(|mut statement| statement.execute([id]))
-                .map_err(write)?;
         }
+        row::add_total(&sql, "unfinished", -unfinished)?;
         row::add_total(&sql, "invocations", -(doomed.len() as i64))?;
         sql.commit().map_err(write)
+    }
+}
+
+/// A row that is to be deleted, with its correlation's.
+struct Doomed {
+    part: Part,
+    correlation: i64,
+    tally: Option<Tally>,
+}
+
+impl Doomed {
+    fn read(connection: &Connection, id: i64) -> Result<Option<Self>, StoreError> {
+        const SQL: &str = "SELECT i.id, i.invocation, i.body, c.id, c.tally FROM invocation i \
+            JOIN correlation c ON c.id = i.correlation WHERE i.id = ?1";
+        let mut statement = connection.prepare_cached(SQL).map_err(StoreError::doing("read"))?;
+        let mut rows = statement.query([id]).map_err(StoreError::doing("read"))?;
+        let Some(row) = rows.next().map_err(StoreError::doing("read"))? else { return Ok(None) };
+        let part = row::read(row)?.state.part();
+        let columns = row.get(3).and_then(|correlation| Ok((correlation, row.get::<_, Option<Vec<u8>>>(4)?)));
+        let (correlation, tally) = columns.map_err(StoreError::doing("read"))?;
+        let tally = tally.map(|tally| body::decode(&tally, correlation)).transpose()?;
+        Ok(Some(Self { part, correlation, tally }))
     }
 }

@@ -10,8 +10,7 @@ use bus::{Offset, Record};
 use rusqlite::Connection;
 
 use super::{
-    Announced, Durable, Reader, StoreError, Waiting, file, memory::Memory, outbox, reader, row::Hashes,
-    transaction::Transaction,
+    Announced, Durable, Reader, StoreError, Waiting, file, memory::Memory, outbox, reader, transaction::Transaction,
 };
 use crate::{fold::Told, watch::Change};
 
@@ -22,14 +21,12 @@ pub struct Options {
     pub path: PathBuf,
     /// How many bytes of unfinished invocations are remembered beside it.
     pub memory_bytes: usize,
-    /// Which bits of a hash count: all of them, but in tests that want collisions.
-    pub hash_mask: u64,
 }
 
 impl Options {
     /// The usual store in that file.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), memory_bytes: 64 * 1024 * 1024, hash_mask: u64::MAX }
+        Self { path: path.into(), memory_bytes: 64 * 1024 * 1024 }
     }
 }
 
@@ -69,12 +66,11 @@ pub struct Applied {
 pub struct Writer {
     pub(super) connection: Connection,
     pub(super) memory: Memory,
-    pub(super) hashes: Hashes,
     options: Options,
     /// Where retention goes on.
     pub(super) trimmed: i64,
     /// How far a pass over the unfinished rows has come.
-    pub(super) swept: Option<(i64, i64, i64, i64)>,
+    pub(super) swept: i64,
     durable: Durable,
     _lock: File,
 }
@@ -86,15 +82,14 @@ impl Writer {
     /// See [`StoreError`]: the file is in use, foreign, of a newer format, or cannot be opened.
     pub fn open(options: Options) -> Result<Self, StoreError> {
         let (connection, lock) = file::open(&options.path)?;
-        let hashes = Hashes::of(&connection, options.hash_mask)?;
         let durable = Durable::new(options.path.clone())?;
         let memory = Memory::default();
-        Ok(Self { connection, memory, hashes, options, trimmed: 0, swept: None, durable, _lock: lock })
+        Ok(Self { connection, memory, options, trimmed: 0, swept: 0, durable, _lock: lock })
     }
 
     /// A reader beside this writer.
     pub fn reader(&self) -> Reader {
-        Reader::new(self.options.path.clone(), self.hashes)
+        Reader::new(self.options.path.clone())
     }
 
     /// What makes committed transactions durable.
@@ -153,11 +148,11 @@ impl Writer {
         let first = if id == from.id { from.index } else { 0 };
         let mut announced = Announced::new(id);
         for (index, correlation) in correlations.iter().enumerate().skip(first) {
-            let Some(tally) = reader::tally(&self.connection, self.hashes, correlation)? else { continue };
+            let Some((row, tally)) = reader::tally(&self.connection, correlation)? else { continue };
             if !tally.is_complete() {
                 continue;
             }
-            let summary = reader::announcement(&self.connection, self.hashes, correlation, &tally)?;
+            let summary = reader::announcement(&self.connection, correlation, row, &tally)?;
             let bytes = contracts::json::size(&summary);
             if !announced.push(summary, bytes, most) {
                 announced.rest = Some(index + 1).filter(|next| *next < correlations.len());
@@ -173,7 +168,7 @@ impl Writer {
         work: impl FnOnce(&mut Transaction<'_>) -> Result<(), StoreError>,
     ) -> Result<Applied, StoreError> {
         let done = self.connection.unchecked_transaction().map_err(StoreError::doing("write")).and_then(|sql| {
-            let mut transaction = Transaction::new(&sql, &mut self.memory, self.hashes);
+            let mut transaction = Transaction::new(&sql, &mut self.memory);
             work(&mut transaction)?;
             let (used, applied) = transaction.finish()?;
             sql.commit().map_err(StoreError::doing("write"))?;
