@@ -172,12 +172,12 @@ fn a_duplicate_under_another_correlation_completes_at_once() {
 fn another_change_under_the_same_id_hides_neither_the_first_delivered_again_nor_what_runs() {
     for facts in [[reused(5), duplicate(6, 2, true)], [reused(6), duplicate(5, 2, true)]] {
         let [came, _] = facts.clone().map(|told| told.progress.occurrence.raw);
-        let view = fold(facts).view();
+        let view = shown(&fold(facts));
         assert_eq!((view.outcome, view.rejected), (Some(Outcome::Success), None));
         assert_eq!((view.duplicate_of.map(|place| place.offset), view.repeated), (Some(2), 1));
         assert_eq!((view.reused, view.reused_at), (1, vec![came]));
     }
-    let view = fold([reused(5), reused(4)]).view();
+    let view = shown(&fold([reused(5), reused(4)]));
     assert_eq!(
         (view.outcome, view.repeated, view.reused),
         (Some(Outcome::Failure), 1, 0),
@@ -186,7 +186,7 @@ fn another_change_under_the_same_id_hides_neither_the_first_delivered_again_nor_
     assert_eq!(view.raw.offset, 4);
     assert_eq!(view.rejected.as_deref(), Some("id-reused: raw record 0/2 came under the id"));
     // After the window the same delivery runs.
-    let view = fold([reused(5), detected(8, 1, &[("move.new", &["a"])])]).view();
+    let view = shown(&fold([reused(5), detected(8, 1, &[("move.new", &["a"])])]));
     assert_eq!((view.state, view.rejected, view.events.len()), (State::Pending, None, 1));
 }
 
