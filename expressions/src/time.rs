@@ -20,9 +20,16 @@ pub(crate) fn timestamp<'a>(arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, 
         arguments.failed(if civil_time(text).is_some() {
             format!("{text:?} has no time zone; write date(value, zone) to say which is meant")
         } else {
-            format!("{text:?} is no timestamp of the years -9999 to 9999")
+            unread(text, "no timestamp")
         })
     })
+}
+
+/// What is said of a text that is no time. Of the years before 0 there are many ways to write.
+fn unread(text: &str, what: &str) -> String {
+    let is_before = text.starts_with('-') || text.ends_with("BC");
+    let form = if is_before { "; a year before 0 has six digits, as in -000043-03-15T00:00:00Z for 44 BC" } else { "" };
+    format!("{text:?} is {what} of the years -9999 to 9999{form}")
 }
 
 /// A text with a zone, or a database's word for all time. What databases write for "for ever" lies behind the last
@@ -51,8 +58,7 @@ pub(crate) fn date<'a>(arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, Stop>
     if let Some(time) = read(text) {
         return Ok(Value::Timestamp(time));
     }
-    let civil = civil_time(text)
-        .ok_or_else(|| arguments.failed(format!("{text:?} is no date and no time of the years -9999 to 9999")))?;
+    let civil = civil_time(text).ok_or_else(|| arguments.failed(unread(text, "no date and no time")))?;
     let time = zone.to_ambiguous_timestamp(civil).compatible();
     // Only the last and the first hours of all time are beyond, in zones west and east of Greenwich.
     Ok(Value::Timestamp(time.unwrap_or(if civil.year() > 0 { Timestamp::MAX } else { Timestamp::MIN })))

@@ -95,7 +95,9 @@ impl FromStr for Place {
             Some(Self::At(at, Offset(offset.parse().ok()?)))
         };
         at().ok_or_else(|| {
-            "a place is `begin`, `end`, a time as in 2026-01-31T12:00:00Z, or offsets as in raw/0=17".into()
+            "a place is `begin`, `end`, a time with its zone, as in 2026-01-31T12:00:00Z, of the years -9999 to 9999 (up to \
+             9999-12-30T22:00:00Z; what is later is `end`), or offsets as in raw/0=17"
+                .into()
         })
     }
 }
@@ -295,8 +297,13 @@ mod tests {
         let time = "2026-01-31T12:00:00Z".parse().expect("a time");
         assert_eq!("2026-01-31T12:00:00Z".parse(), Ok(Place::All(Start::Time(time))));
         assert_eq!("event.a.b/3=17".parse(), Ok(Place::At(TopicPartition::new("event.a.b", 3), Offset(17))));
-        for wrong in ["", "raw", "raw/0", "raw=1", "raw/x=1", "raw/0=-1"] {
-            assert!(wrong.parse::<Place>().is_err(), "{wrong}");
+        assert!(
+            matches!("9999-12-30T22:00:00Z".parse(), Ok(Place::All(Start::Time(_)))),
+            "the end of the range that is told"
+        );
+        for wrong in ["", "raw", "raw/0", "raw=1", "raw/x=1", "raw/0=-1", "9999-12-31T23:59:59Z", "2026-01-31"] {
+            let told = wrong.parse::<Place>().expect_err(wrong);
+            assert!(told.contains("up to 9999-12-30T22:00:00Z") && told.contains("with its zone"), "{told}");
         }
     }
 

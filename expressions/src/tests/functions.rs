@@ -80,6 +80,7 @@ fn timestamps_need_a_zone_and_dates_are_given_one() {
         &[
             "timestamp(new.at) < received",
             "timestamp(new.pg) == timestamp(\"2024-03-10T07:04:56Z\")",
+            "timestamp(\"-000043-03-15T00:00:00Z\") < timestamp(\"0000-01-01T00:00:00Z\")",
             "timestamp(0) == timestamp(\"1970-01-01T00:00:00Z\")",
             "date(new.local, \"Europe/Berlin\") == timestamp(\"2024-07-01T08:00:00Z\")",
             "date(new.local, \"UTC\") == timestamp(\"2024-07-01T10:00:00Z\")",
@@ -99,6 +100,11 @@ fn timestamps_need_a_zone_and_dates_are_given_one() {
     fails(ROW, "timestamp(new.day)", "date(value, zone)");
     fails(ROW, "timestamp(new.csv)", "is no timestamp");
     fails(ROW, "date(new.csv, \"UTC\")", "is no date");
+    for before in ["-0043-03-15T00:00:00Z", "-010000-01-01T00:00:00Z", "0044-03-15 BC"] {
+        let told = "of the years -9999 to 9999; a year before 0 has six digits";
+        fails(ROW, &format!("timestamp(dyn(\"{before}\"))"), told);
+        fails(ROW, &format!("date(dyn(\"{before}\"), \"UTC\")"), told);
+    }
     fails(ROW, "new.at < received", "convert the text with timestamp()");
     fails(ROW, "duration(dyn(\"5\"))", "no duration");
 }
