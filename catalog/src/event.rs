@@ -299,7 +299,8 @@ impl Event {
         };
         match self.key_of(change, &data) {
             Ok(Some(key)) if key.len() > MAX_KEY => {
-                let error = format!("the key has {} bytes, and at most {MAX_KEY} are possible", key.len());
+                let advice = "take columns that name what the event is about, as in `[new.tenant, new.id]`";
+                let error = format!("the key has {} bytes, and at most {MAX_KEY} are possible; {advice}", key.len());
                 Verdict::TooLarge { stage: Stage::Key, error }
             }
             Ok(key) => Verdict::Detected { data, key },

@@ -210,6 +210,21 @@ fn conditions_that_exclude_one_another_are_a_warning() {
 }
 
 #[test]
+fn what_a_key_can_be_is_said() {
+    let can_be = "a list of some, `key: [new.tenant, new.id]`";
+    finds(&format!("{FROM}key: {{ id: new.id }}\n"), (2, 6), "`key` is a map", can_be);
+    finds(&format!("{FROM}key: [[new.id], new.a]\n"), (2, 7), "`key` is a list", can_be);
+    finds(&format!("{FROM}key:\n"), (2, 4), "`key` is empty", "write an expression");
+    for part in ["'[new.tenant, new.id]'", "[new.id, \"{'a': 1}\"]", "new", "new.l.map(x, x)", "new.l.filter(x, true)"]
+    {
+        let found = problems(&format!("{FROM}key: {part}\n"));
+        let told: Vec<_> = found.iter().map(|it| (it.severity, it.help.as_deref().unwrap_or_default())).collect();
+        assert!(matches!(told.as_slice(), [(Severity::Warning, help)] if help.contains(can_be)), "{part}: {found:#?}");
+    }
+    assert_eq!(problems(&format!("{FROM}key: [new.id, 'new.l.exists(x, x > 1)']\n")), []);
+}
+
+#[test]
 fn a_schema_is_one_or_the_name_of_one() {
     for (schema, fine) in
         [("{}", true), ("true", true), ("Move", true), ("'5'", true), ("5", false), ("[]", false), ("~", false)]

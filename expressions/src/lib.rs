@@ -58,7 +58,7 @@ pub use suggest::closest;
 
 use eval::Evaluator;
 use explain::Explainer;
-use node::Node;
+use node::{Kind, MacroKind, Node, Var};
 
 /// One expression, compiled. Cheap to share and safe to evaluate from many threads.
 #[derive(Debug, Clone)]
@@ -118,6 +118,18 @@ impl Expression {
     /// Two parts of the condition of which never both hold, and it wants both.
     pub fn contradiction(&self) -> Option<(&str, &str)> {
         demands::contradiction(&self.root).map(|(one, other)| (one.of(&self.source), other.of(&self.source)))
+    }
+
+    /// Whether its value is a list or a map, as far as can be seen; a row counts as the map that it almost always is.
+    pub fn is_composite(&self) -> bool {
+        match &self.root.kind {
+            Kind::List(_) | Kind::Map(_) => true,
+            Kind::Macro(parts) => parts.kind == MacroKind::Map,
+            Kind::Var(var) => {
+                matches!(var, Var::Table | Var::Old | Var::New | Var::Row | Var::Session | Var::Payload)
+            }
+            _ => false,
+        }
     }
 
     /// What the condition begins with, where that is a demand on one column.

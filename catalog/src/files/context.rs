@@ -13,6 +13,8 @@ use crate::{
 /// What to write when YAML has eaten a part of an expression.
 pub(super) const BLOCK_HELP: &str =
     "write the expression in block style: `|` behind the colon, and the expression indented on the next line";
+/// What an event's key is made of.
+pub(super) const KEY_HELP: &str = "a key is made of texts, numbers and truth values: an expression, `key: new.id`, or a list of some, `key: [new.tenant, new.id]`";
 
 /// Everything found so far, over all files.
 #[derive(Default)]
@@ -180,11 +182,13 @@ impl<'f> File<'f> {
         }
         let Content::Scalar(text, style) = &node.content else {
             let message = format!("`{key}` is {}, and an expression is wanted", node.kind());
-            self.error(Rule::Expression, node.start, message, Some(BLOCK_HELP.to_owned()));
+            let help = if scope == Scope::Key { KEY_HELP } else { BLOCK_HELP };
+            self.error(Rule::Expression, node.start, message, Some(help.to_owned()));
             return None;
         };
         if node.is_null() {
-            let help = "write a condition, or leave the key out".to_owned();
+            let wanted = if scope == Scope::Key { "an expression" } else { "a condition" };
+            let help = format!("write {wanted}, or leave the key out");
             self.error(Rule::Expression, node.start, format!("`{key}` is empty"), Some(help));
             return None;
         }

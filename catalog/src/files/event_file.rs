@@ -17,7 +17,10 @@ use crate::{
     yaml::{Content, Yaml},
 };
 
-use super::{context::File, data, from, job_file, keys, tests_key};
+use super::{
+    context::{File, KEY_HELP},
+    data, from, job_file, keys, tests_key,
+};
 
 /// Reads one event and the jobs it has inline; `None` if it is no map at all.
 pub(super) fn event(
@@ -98,9 +101,18 @@ fn key(file: &mut File<'_>, node: &Yaml) -> Vec<Expression> {
             file.wrong_shape("key", node, "an expression or a list of them");
             Vec::new()
         }
-        Content::List(parts) => parts.iter().filter_map(|part| file.expression("key", part, Scope::Key)).collect(),
-        _ => file.expression("key", node, Scope::Key).into_iter().collect(),
+        Content::List(parts) => parts.iter().filter_map(|part| key_part(file, part)).collect(),
+        _ => key_part(file, node).into_iter().collect(),
     }
+}
+
+fn key_part(file: &mut File<'_>, node: &Yaml) -> Option<Expression> {
+    let part = file.expression("key", node, Scope::Key)?;
+    if part.is_composite() {
+        let message = format!("the JSON of `{part}`, which is no single value, would be in the key");
+        file.warning(Rule::Expression, node.start, message, KEY_HELP);
+    }
+    Some(part)
 }
 
 fn check_schema(file: &mut File<'_>, node: &Yaml) {
