@@ -41,6 +41,10 @@ pub(crate) fn refuse(refused: &clap::Error) -> ExitCode {
             "\n{flag} is the environment variable {variable} here: set that to a value, or take it away"
         ));
     }
+    let written: Vec<_> = std::env::args_os().map(|written| written.to_string_lossy().into_owned()).collect();
+    if let Some(wait) = written.windows(2).find(|two| two[0] == "--wait" && contracts::wait::parse(&two[1]).is_ok()) {
+        print::note(&format!("\nthe time of --wait, which may be left out, is written behind `=`: --wait={}", wait[1]));
+    }
     ExitCode::from(USAGE)
 }
 

@@ -84,6 +84,16 @@ fn what_is_sent_from_standard_input_is_named_so_with_its_line_and_column() {
 }
 
 #[test]
+fn a_wait_whose_time_stands_apart_is_told_how_it_is_written() {
+    for arguments in
+        [&["send", "x.json", "--wait", "5s"][..], &["send", "--wait", "5s", "x.json"], &["show", "a", "--wait", "5s"]]
+    {
+        let (code, stderr) = ended(herald(arguments));
+        assert!(code == Some(2) && stderr.contains("--wait=5s"), "{arguments:?} ends with {code:?}: {stderr}");
+    }
+}
+
+#[test]
 fn what_is_no_folder_or_no_file_is_a_wrong_setting() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("events")).expect("a folder");
