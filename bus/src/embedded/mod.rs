@@ -64,7 +64,7 @@ impl Config {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The folder or a file in it cannot be used.
-    #[error("cannot use {path}: {source}")]
+    #[error("cannot use {path}: {source}; let this user write it, or choose another folder with --data")]
     Folder {
         /// Which.
         path: PathBuf,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension as _, ffi, params};
 
 use super::{Config, OpenError, body, compaction::Compaction, retention::Retention, schema};
 use crate::{
@@ -33,19 +33,26 @@ impl From<rusqlite::Error> for StorageError {
     }
 }
 
-/// A transaction that the file did not take: which file that is, and what to look at.
-fn not_written(path: &Path, error: &rusqlite::Error) -> StorageError {
-    use rusqlite::ErrorCode::{DiskFull, PermissionDenied, ReadOnly, SystemIoFailure};
-    let advice = match error.sqlite_error_code() {
+/// What to do about a file that cannot be used.
+fn advice(error: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseCorrupt, DiskFull, NotADatabase, PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    match error.sqlite_error_code() {
         Some(DiskFull) => "; make room on that disk",
-        Some(ReadOnly | PermissionDenied) => "; allow this user to write that file and its folder",
+        Some(ReadOnly | PermissionDenied | CannotOpen) => "; allow this user to write that file and its folder",
+        Some(DatabaseCorrupt | NotADatabase) => "; put back a backup, or choose another folder with --data",
         Some(SystemIoFailure) => {
             "; look whether that disk is full (`df`), fails (`dmesg`) or is mounted read-only, and whether the size of files is \
              limited (`ulimit -f`)"
         }
         _ => "",
-    };
-    StorageError(format!("cannot write {}: {error}{advice}", path.display()))
+    }
+}
+
+/// A transaction that the file did not take.
+fn not_written(path: &Path, error: &rusqlite::Error) -> StorageError {
+    StorageError(format!("cannot write {}: {error}{}", path.display(), advice(error)))
 }
 
 pub(super) struct Writer {
@@ -61,8 +68,15 @@ pub(super) struct Writer {
 pub(super) struct Readers(Vec<Mutex<Connection>>);
 
 pub(super) fn open(path: &Path, config: &Config) -> Result<(Writer, Readers), OpenError> {
-    let failed = |error: rusqlite::Error| OpenError::Database { path: path.into(), message: error.to_string() };
+    let message = |error: &rusqlite::Error| format!("{error}{}", advice(error));
+    let failed = |error: rusqlite::Error| OpenError::Database { path: path.into(), message: message(&error) };
     let mut connection = Connection::open(path).map_err(failed)?;
+    // SQLite opens what it may not write to be read, and says nothing.
+    if connection.is_readonly(MAIN_DB).map_err(failed)? {
+        let error = ffi::Error::new(ffi::SQLITE_READONLY);
+        let error = rusqlite::Error::SqliteFailure(error, Some("it may not be written".to_owned()));
+        return Err(failed(error));
+    }
     prepare_writer(&connection).map_err(failed)?;
     let found = schema::migrate(&mut connection).map_err(failed)?;
     if found > schema::FORMAT {
@@ -324,19 +338,41 @@ impl Reader for Readers {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::ffi;
-
     use super::*;
 
     #[test]
     fn what_cannot_be_written_is_told_with_its_file_and_what_to_do() {
         let path = Path::new("data/bus.db");
         let told = |code| not_written(path, &rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)).to_string();
-        for (code, advice) in
-            [(ffi::SQLITE_FULL, "room"), (ffi::SQLITE_READONLY, "allow"), (ffi::SQLITE_IOERR_WRITE, "ulimit -f")]
-        {
+        for (code, advice) in [
+            (ffi::SQLITE_FULL, "room"),
+            (ffi::SQLITE_READONLY, "allow"),
+            (ffi::SQLITE_IOERR_WRITE, "ulimit -f"),
+            (ffi::SQLITE_CORRUPT, "backup"),
+        ] {
             let told = told(code);
             assert!(told.starts_with("cannot write data/bus.db: ") && told.contains(advice), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_bus_or_may_not_be_written_is_refused_with_what_to_do() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("bus.db");
+        let told = || match open(&path, &Config::new(folder.path())) {
+            Ok(_) => "it was opened".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        std::fs::write(&path, [b'x'; 100]).expect("written");
+        assert!(told().ends_with("put back a backup, or choose another folder with --data"), "{}", told());
+        std::fs::remove_file(&path).expect("deleted");
+        assert_eq!(told(), "it was opened");
+        let mut permissions = path.metadata().expect("a file").permissions();
+        permissions.set_readonly(true);
+        std::fs::set_permissions(&path, permissions).expect("changed");
+        // Who is root may write all the same.
+        if std::fs::File::options().write(true).open(&path).is_err() {
+            assert!(told().ends_with("allow this user to write that file and its folder"), "{}", told());
         }
     }
 }

@@ -8,7 +8,10 @@ use std::{
 
 use bus::embedded::{Config, FILE, FORMAT, LOCK};
 use kafka_admin::doctor::Finding;
-use rustix::fs::{StatVfs, statvfs};
+use rustix::{
+    fs::{Access, StatVfs, access, statvfs},
+    io::Errno,
+};
 
 const CHECK: &str = "data folder";
 /// What begins every file of SQLite, and where its format's number is.
@@ -38,7 +41,17 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
             Finding::warning(CHECK, format!("its disk cannot be asked: {error}"), "see whether it is mounted")
         }
     };
-    [lock(&folder.join(LOCK)), format(&folder.join(FILE)), room].map(|finding| finding.at(place.clone())).into()
+    let found = [lock(&folder.join(LOCK)), format(&folder.join(FILE)), room].into_iter().chain(not_writable(folder));
+    found.map(|finding| finding.at(place.clone())).collect()
+}
+
+/// Whether this user may not write what is there. Another user may run Herald.
+fn not_writable(folder: &Path) -> Option<Finding> {
+    let may_not = |path: &Path, wanted| path.exists() && access(path, wanted) == Err(Errno::ACCESS);
+    let is_closed = may_not(folder, Access::WRITE_OK | Access::EXEC_OK)
+        || [FILE, LOCK].iter().any(|name| may_not(&folder.join(name), Access::WRITE_OK));
+    let advice = "let the user that runs Herald write it, or ask the doctor as that user";
+    is_closed.then(|| Finding::warning(CHECK, "this user may not write it", advice))
 }
 
 fn size(path: &Path) -> u64 {
@@ -192,6 +205,19 @@ mod tests {
         assert!(newer.level == Level::Problem && newer.what.contains("format 99"), "{newer:?}");
         fs::write(&path, vec![b'x'; 100]).expect("written");
         assert_eq!(format(&path).level, Level::Problem);
+    }
+
+    #[test]
+    fn a_folder_that_this_user_may_not_write_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert!(not_writable(folder.path()).is_none());
+        let mut permissions = folder.path().metadata().expect("a folder").permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(folder.path(), permissions).expect("changed");
+        // Who is root may write all the same.
+        if File::create(folder.path().join("x")).is_err() {
+            assert!(not_writable(folder.path()).is_some_and(|told| told.level == Level::Warning));
+        }
     }
 
     #[test]
