@@ -31,9 +31,9 @@ pub(crate) enum Command {
     /// Gather results and serve the API, and nothing else: one role, on Kafka
     Results(role::results::Options),
     /// Put a catalog on the bus
-    Catalog(tools::catalog::Given),
+    Catalog(tools::kafka::catalog::Options),
     /// Show what is to be done about Kafka's topics, do it, or print who may use them
-    Topics(tools::topics::Options),
+    Topics(tools::kafka::topics::Options),
     /// Show who reads what from where, and say from where a group goes on
     Groups(tools::groups::Options),
     /// Check the configuration and the bus, and say what to do
@@ -64,8 +64,8 @@ impl Command {
             Self::Detector(options) => role::detector::run(options),
             Self::JobRunner(options) => role::job_runner::run(options),
             Self::Results(options) => role::results::run(options),
-            Self::Catalog(options) => block_on(tools::catalog::run(options)),
-            Self::Topics(options) => block_on(tools::topics::run(options)),
+            Self::Catalog(options) => block_on(tools::kafka::catalog::run(options)),
+            Self::Topics(options) => block_on(tools::kafka::topics::run(options)),
             Self::Groups(options) => block_on(tools::groups::run(options)),
             Self::Doctor(options) => block_on(tools::doctor::run(options)),
             Self::Send(options) => block_on(client::send::run(options)),

@@ -55,7 +55,7 @@ fn code(error: &anyhow::Error) -> u8 {
     let is_away = error.downcast_ref().is_some_and(http::Error::is_unreachable)
         || matches!(error.downcast_ref(), Some(bus::Error::Unavailable(_)))
         || matches!(error.downcast_ref(), Some(bus::PublishError::Unavailable(_)))
-        || matches!(error.downcast_ref(), Some(kafka_admin::Error::Unreachable { .. }));
+        || tools::kafka::is_away(error);
     if is_away { UNREACHABLE } else { NO }
 }
 

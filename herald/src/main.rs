@@ -4,6 +4,7 @@ mod cli;
 mod dev;
 mod exit;
 mod init;
+#[cfg_attr(not(feature = "kafka"), path = "without_roles.rs")]
 mod role;
 mod stages;
 

@@ -15,7 +15,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-use crate::{cluster::lock, config::Config};
+use crate::{Config, cluster::lock};
 use bus::MAX_RECORD;
 
 /// How long one question to a broker may take before it is asked again.

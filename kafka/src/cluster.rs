@@ -20,9 +20,9 @@ use rdkafka::{
 use tokio::sync::watch;
 
 use crate::{
+    Config, OpenError,
     client::{Client, QUESTION, Quiet, UNUSABLE, configured, reading, strict},
     codec::{self, Names},
-    config::{Config, OpenError},
     reach::Reach,
 };
 use bus::{Error, GroupInfo, Offset, Start, Topic, TopicPartition};

@@ -25,9 +25,9 @@ use self::{
     request::{Attempt, BACK_OFF, Possible, Request, answer, done, failed, left, lost, still_ours},
 };
 use crate::{
+    Config,
     closed::Closed,
     cluster::Cluster,
-    config::Config,
     flight::Fault,
     publish::{BATCH, place},
     shared::Shared,

@@ -14,10 +14,10 @@ use rdkafka::{
 use tokio::sync::Notify;
 
 use crate::{
+    Config,
     client::{configured, reading, strict},
     cluster::unavailable,
     codec::Names,
-    config::Config,
     context::Rebalances,
     slots::Slot,
 };

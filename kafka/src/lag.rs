@@ -16,10 +16,10 @@ use rdkafka::{
 use tokio::sync::Semaphore;
 
 use crate::{
+    Config,
     client::{Client, QUESTION, Quiet, configured, reading, strict},
     cluster::{Cluster, add, blocking, lock, unavailable},
     codec::{self, Names},
-    config::Config,
     read::Readers,
     watch::Watch,
 };

@@ -14,12 +14,10 @@ mod closed;
 mod cluster;
 pub mod codec;
 mod commit;
-mod config;
 mod consume;
 mod context;
 mod flight;
 mod lag;
-pub mod layout;
 mod member;
 mod outbox;
 mod partitions;
@@ -47,7 +45,7 @@ use contracts::outcomes::BoxFuture;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use cluster::{GroupMember, blocking, lock};
-pub use config::{Config, OWNED, OpenError};
+pub use kafka_config::{Config, layout};
 pub use reach::Reach;
 
 use crate::{
@@ -63,6 +61,20 @@ use bus::{
 const REFRESH: Duration = Duration::from_secs(5);
 /// How soon after it was not answered.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// Why the bus could not be set up. No broker is needed for it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The configuration cannot be used.
+    #[error("the configuration of Kafka cannot be used: {0}")]
+    Config(String),
+}
+
+impl OpenError {
+    fn of(error: rdkafka::error::KafkaError) -> Self {
+        Self::Config(error.to_string())
+    }
+}
 
 /// A bus on Kafka.
 pub struct Kafka {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{cluster::Cluster, commit::Committer, config::Config, starts::Starts};
+use crate::{Config, cluster::Cluster, commit::Committer, starts::Starts};
 
 /// What all members of a process share.
 #[derive(Clone)]

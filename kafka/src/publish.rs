@@ -17,10 +17,10 @@ use rdkafka::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
+    Config, OpenError,
     client::{Client, QUESTION, configured, retire},
     cluster::{Cluster, blocking, unavailable},
     codec::{self, Names},
-    config::{Config, OpenError},
     flight::{Fault, Flight, Tower},
     reach::Reach,
     verdict::{self, Verdict},

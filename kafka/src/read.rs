@@ -16,10 +16,10 @@ use rdkafka::{
 use tokio::sync::Semaphore;
 
 use crate::{
+    Config,
     client::{Quiet, configured, reading, retire, strict},
     cluster::{Cluster, add, blocking, extent, lock, unavailable},
     codec::{self, Names},
-    config::Config,
 };
 use bus::{Error, Offset, Record, TopicPartition};
 

@@ -16,9 +16,9 @@ use rdkafka::{
 
 use self::sending::{Sending, Sent};
 use crate::{
+    Config,
     client::{UNUSABLE, configured},
     codec::{self, Names},
-    config::Config,
     flight::{Fault, Flight, Tower},
     publish::batch_size,
     verdict::{self, Verdict, code},

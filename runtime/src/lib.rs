@@ -8,6 +8,7 @@ pub mod answers;
 pub mod auth;
 pub mod config;
 pub mod files;
+pub mod finding;
 pub mod health;
 pub mod listener;
 pub mod problem;

@@ -2,7 +2,7 @@
 
 use std::time;
 
-use kafka::layout::LayoutError;
+use kafka_config::layout::LayoutError;
 use runtime::config::{Duration, Size};
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +90,7 @@ impl Kafka {
             return Err(out_of_range("fetch-ahead", self.fetch_ahead, "at least 64KiB"));
         }
         self.topics.layout().check()?;
-        let owned = |name: &&str| kafka::OWNED.iter().find(|(owned, _)| owned == name);
+        let owned = |name: &&str| kafka_config::OWNED.iter().find(|(owned, _)| owned == name);
         match self.properties.names().find_map(|name| owned(&name)) {
             Some((name, why)) => Err(Wrong::Owned { name: (*name).to_owned(), why }),
             None => Ok(()),
@@ -101,8 +101,8 @@ impl Kafka {
     ///
     /// # Errors
     /// [`Wrong::NoHostName`].
-    pub fn told(&self, role: &str) -> Result<kafka::Config, Wrong> {
-        Ok(kafka::Config {
+    pub fn told(&self, role: &str) -> Result<kafka_config::Config, Wrong> {
+        Ok(kafka_config::Config {
             brokers: self.brokers.list().to_vec(),
             prefix: self.prefix.clone(),
             role: role.to_owned(),

@@ -168,7 +168,7 @@ impl Config {
     ///
     /// # Errors
     /// A setting is wrong; the text names it.
-    pub fn kafka(&self, role: &str) -> Result<::kafka::Config, Usage> {
+    pub fn kafka(&self, role: &str) -> Result<kafka_config::Config, Usage> {
         let kafka = &self.bus.kafka;
         kafka.check(self.ingest.publish_timeout).map_err(|error| self.refuse(error))?;
         kafka.told(role).map_err(|error| self.refuse(error))

@@ -15,8 +15,8 @@ fn the_commented_file_is_the_defaults_of_every_stage() {
     assert_eq!(config.bus.kind, Kind::Embedded);
     let told = config.bus.kafka.told("detector").expect("the host has a name");
     assert!(!told.instance.is_empty(), "without an instance it is the host's name");
-    let kafka = ::kafka::Config::new([""; 0]);
-    let kafka = ::kafka::Config { role: "detector".into(), instance: told.instance.clone(), ..kafka };
+    let kafka = kafka_config::Config::new([""; 0]);
+    let kafka = kafka_config::Config { role: "detector".into(), instance: told.instance.clone(), ..kafka };
     assert_eq!(format!("{told:?}"), format!("{kafka:?}"));
 }
 
@@ -186,7 +186,7 @@ fn what_is_no_folder_is_not_taken_for_one_and_what_is_no_file_neither() {
     }
 }
 
-fn with(settings: &str) -> Result<::kafka::Config, String> {
+fn with(settings: &str) -> Result<kafka_config::Config, String> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("herald.toml");
     std::fs::write(&path, format!("[bus.kafka]\nbrokers = \"a:9092, b:9092\"\n{settings}")).expect("written");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kafka::layout::{Keep, Kind, Layout, Overrides, Settings};
+use kafka_config::layout::{Keep, Kind, Layout, Overrides, Settings};
 use runtime::config::Size;
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,10 @@
 //! Which crate may know which: the arrows of the architecture.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
 
 use cargo_metadata::{Dependency, DependencyKind, Metadata, MetadataCommand, Package};
 
@@ -9,7 +12,8 @@ const STAGES: [&str; 4] = ["ingest", "detector", "job-runner", "results"];
 /// What every stage may know.
 const BELOW_STAGES: [&str; 4] = ["contracts", "catalog", "bus", "runtime"];
 /// What else the binary is made of.
-const WIRED: [&str; 7] = ["kafka", "kafka-admin", "catalog-log", "client", "bench", "settings", "tools"];
+const WIRED: [&str; 8] =
+    ["kafka-config", "kafka", "kafka-admin", "catalog-log", "client", "bench", "settings", "tools"];
 /// These may know everything.
 const ABOVE_ALL: [&str; 2] = ["tests", "compare"];
 /// Of use to the tests of anybody, and knows nothing of ours.
@@ -29,14 +33,15 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("expressions", BTreeSet::from(["contracts"])),
         ("catalog", BTreeSet::from(["contracts", "expressions"])),
         ("bus", BTreeSet::from(["contracts"])),
-        ("kafka", BTreeSet::from(["contracts", "bus"])),
-        ("kafka-admin", BTreeSet::from(["contracts", "bus", "kafka"])),
+        ("kafka-config", BTreeSet::from(["contracts", "bus"])),
+        ("kafka", BTreeSet::from(["contracts", "bus", "kafka-config"])),
+        ("kafka-admin", BTreeSet::from(["contracts", "bus", "kafka", "runtime"])),
         ("runtime", BTreeSet::new()),
         (FOR_TESTS, BTreeSet::new()),
         ("catalog-log", BTreeSet::from(["contracts", "catalog", "bus"])),
         ("client", BTreeSet::from(["contracts", "runtime"])),
         ("bench", BTreeSet::from(["contracts", "catalog", "runtime", "client"])),
-        ("settings", below.iter().copied().chain(STAGES).chain(["kafka", "client"]).collect()),
+        ("settings", below.iter().copied().chain(STAGES).chain(["kafka-config", "client"]).collect()),
         ("tools", below.iter().copied().chain(STAGES).chain(WIRED).filter(|name| *name != "tools").collect()),
         ("herald", below.iter().copied().chain(STAGES).chain(WIRED).collect()),
     ]);
@@ -77,6 +82,27 @@ fn only_the_bus_knows_its_engines() {
             }
         }
     }
+}
+
+/// The packages that the binary is made of, with these features.
+fn packages(features: &[&str]) -> Vec<String> {
+    let mut tree = Command::new(env!("CARGO"));
+    tree.current_dir(tests::root()).args(["tree", "--package=herald", "--edges=normal,build", "--prefix=none"]);
+    let told = tree.args(["--format={p}", "--locked", "--offline"]).args(features).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let lines = String::from_utf8(told.stdout).unwrap();
+    lines.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_binary_without_kafka_is_built_without_its_client_and_what_that_needs() {
+    const KAFKA: [&str; 5] = ["kafka", "kafka-admin", "rdkafka-sys", "openssl-sys", "zstd-sys"];
+    let built = |features: &[&str]| -> Vec<&str> {
+        let packages = packages(features);
+        KAFKA.into_iter().filter(|name| packages.iter().any(|built| built == name)).collect()
+    };
+    assert_eq!(built(&[]), KAFKA);
+    assert!(built(&["--no-default-features"]).is_empty());
 }
 
 #[test]

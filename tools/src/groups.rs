@@ -6,9 +6,9 @@ use anyhow::Context as _;
 use bus::{Bus, Lag, Offset, Start, Topic, TopicPartition, embedded::Embedded};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use kafka::Kafka;
 use serde_json::json;
 
+use crate::kafka;
 use client::{exit::Usage, print};
 use settings::{BusOptions, Config, Kind};
 
@@ -134,7 +134,7 @@ fn open(common: &Common) -> anyhow::Result<Arc<dyn Bus>> {
     }
     let config = Config::load(layers)?;
     if config.bus.kind == Kind::Kafka || !config.bus.kafka.brokers.list().is_empty() {
-        return Ok(Arc::new(Kafka::open(&config.kafka("groups")?)?));
+        return Ok(kafka::open(&config, "groups")?);
     }
     // A tool deletes nothing that the configuration of `dev` would keep.
     let told = bus::embedded::Config {

@@ -1,8 +1,8 @@
 //! The tools that open the bus or a catalog, a file each.
 
-pub mod catalog;
 pub mod config;
 pub mod doctor;
 pub mod groups;
+#[cfg_attr(not(feature = "kafka"), path = "without_kafka.rs")]
+pub mod kafka;
 pub mod schemas;
-pub mod topics;

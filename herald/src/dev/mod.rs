@@ -26,6 +26,7 @@ use runtime::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::role;
 use crate::stages::{Catalogs, Explainer, Gate, Stages};
 use catalog_log::{Publisher, Writers};
 use clap::Args;
@@ -86,9 +87,7 @@ fn configure(options: &Options) -> anyhow::Result<Config> {
     }
     let mut config = Config::load(layers)?;
     if config.bus.kind == Kind::Kafka {
-        let message = "`herald dev` runs every stage in one process, on the embedded bus; with `bus.kind = \"kafka\"` start \
-                       the roles: herald ingest, detector, job-runner and results";
-        return Err(Usage(message.to_owned()).into());
+        return Err(role::instead_of_dev().into());
     }
     Usage::catalog(&options.catalog)?;
     config.job_runner.folder = options.catalog.clone();
@@ -109,6 +108,8 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
     let embedded = Arc::new(Embedded::open(&config.embedded())?);
     let bus: Arc<dyn Bus> = embedded.clone();
     bus.create(base_topics()).await.context("cannot create the topics")?;
+    let gate = Gate::closed();
+    gate.pass();
 
     let jobs = dead::found(&*bus).await.context("cannot list the groups")?;
     let results = results::Service::new(config.results.clone(), results::Deps { bus: bus.clone() })?;
@@ -129,7 +130,7 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
         config: Arc::new(config.clone()),
         registry,
         catalogs: catalogs.clone(),
-        gate: Gate::open(),
+        gate,
         board: job_runner::Board::default(),
         is_final: |_| false,
     };

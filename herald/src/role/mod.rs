@@ -9,6 +9,7 @@ pub(crate) mod job_runner;
 mod outcomes;
 pub(crate) mod results;
 mod single;
+mod topics;
 
 use std::{convert::Infallible, error::Error, fmt::Write as _, iter, net::SocketAddr, process::ExitCode, sync::Arc};
 
@@ -25,7 +26,8 @@ use runtime::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::stages::{Catalogs, Followed, Gate, Stages, Topics};
+use self::topics::Topics;
+use crate::stages::{Catalogs, Followed, Gate, Stages};
 use client::{exit::Usage, print::Speaker};
 use settings::{BusOptions, Config, HealthOptions, Kind, kafka_topics};
 
@@ -55,6 +57,13 @@ struct Process {
     supervisor: Supervisor,
     stop: CancellationToken,
     speaker: Speaker,
+}
+
+/// What is told whoever asks `herald dev` for Kafka.
+pub(crate) fn instead_of_dev() -> Usage {
+    let message = "`herald dev` runs every stage in one process, on the embedded bus; with `bus.kind = \"kafka\"` start \
+                   the roles: herald ingest, detector, job-runner and results";
+    Usage(message.to_owned())
 }
 
 /// The configuration of a role: its layers, and `change` for what its own flags say.
@@ -191,8 +200,10 @@ impl Ready {
         }
         let Some(check) = &self.check else { return self.speaker.line(&self.line) };
         let followed = tokio::select! {
+            // A catalog that is there by now is no longer waited for.
+            biased;
             followed = self.catalogs.some() => followed,
-            () = self.catalogs.none() => {
+            () = self.catalogs.none.opened() => {
                 check.not_ready("no catalog on the bus yet; put one there: herald catalog apply <folder>");
                 let name = self.role.name;
                 let waits = "waits: no catalog on the bus yet: herald catalog apply <folder>";

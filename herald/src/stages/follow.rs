@@ -9,6 +9,7 @@ use job_runner::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::Gate;
 use catalog_log::{Follower, News, aside};
 
 /// The catalog that counts, compiled.
@@ -25,8 +26,8 @@ pub(crate) struct Catalogs {
     all: watch::Sender<Option<Followed>>,
     detector: watch::Sender<Option<CatalogView>>,
     runner: watch::Sender<Option<Arc<job_runner::CatalogView>>>,
-    /// Whether the bus was looked at and had none.
-    none: watch::Sender<bool>,
+    /// Open once the bus was looked at and had none.
+    pub(crate) none: Gate,
 }
 
 impl Catalogs {
@@ -35,7 +36,7 @@ impl Catalogs {
             all: watch::Sender::new(None),
             detector: watch::Sender::new(None),
             runner: watch::Sender::new(None),
-            none: watch::Sender::new(false),
+            none: Gate::closed(),
         }
     }
 
@@ -49,16 +50,6 @@ impl Catalogs {
 
     pub(crate) fn for_runner(&self) -> watch::Receiver<Option<Arc<job_runner::CatalogView>>> {
         self.runner.subscribe()
-    }
-
-    /// Ends when it is known that there is no catalog yet; never, once there was one.
-    pub(crate) async fn none(&self) {
-        let mut none = self.none.subscribe();
-        // The sender lives as long as this value.
-        let _ = none.wait_for(|none| *none).await;
-        if self.all.borrow().is_some() {
-            std::future::pending().await
-        }
     }
 
     /// Ends with the catalog that counts, once there is one.
@@ -97,9 +88,7 @@ pub(super) async fn run(
         let mut follower = Follower::new(&*bus);
         loop {
             match follower.next().await? {
-                News::None => {
-                    catalogs.none.send_replace(true);
-                }
+                News::None => catalogs.none.pass(),
                 News::Unreadable(error) => unusable(error.to_string()),
                 News::Counts(record) => match compile_aside(record, &registry).await {
                     Ok(followed) => catalogs.tell(followed),

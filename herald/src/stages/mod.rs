@@ -21,7 +21,7 @@ use runtime::{
 
 pub(crate) use self::{
     follow::{Catalogs, Followed},
-    gate::{Gate, Topics},
+    gate::Gate,
     why::Explainer,
 };
 use settings::Config;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::finding::{Finding, span};
+use super::{Finding, finding::span};
 use crate::Settings;
 use bus::Note;
 use kafka::Config;

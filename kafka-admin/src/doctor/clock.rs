@@ -15,7 +15,7 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord},
 };
 
-use super::finding::{Finding, span};
+use super::{Finding, finding::span};
 use crate::{ANSWER, Admin, Error, options, patiently};
 use kafka::{blocking, client::configured};
 

@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use contracts::topics;
 use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaError};
 
-use super::{
-    Expected,
-    finding::{Finding, span},
-};
+use super::{Expected, Finding, finding::span};
 use crate::{
     ANSWER, Admin, Error, Existing, Failure, Found, Unread, committed, first, hear, nobody, patiently, reader,
 };

@@ -15,11 +15,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use contracts::topics as names;
 
-pub use finding::{Finding, Level};
-
 use crate::{Admin, Cluster, Error, version::Version};
 use bus::{Topic, TopicSpec};
 use kafka::Config;
+use runtime::finding::{Finding, Level};
 
 /// What the stages need of the bus.
 #[derive(Debug, Clone)]

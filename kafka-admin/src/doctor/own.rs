@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    Expected,
-    finding::{Finding, span},
-};
+use super::{Expected, Finding, finding::span};
 use kafka::Config;
 
 const CHECK: &str = "configuration";

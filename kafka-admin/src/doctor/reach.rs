@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::finding::Finding;
+use super::Finding;
 use crate::{Heard, Trouble, hear, observer};
 use kafka::{Config, blocking};
 

@@ -4,10 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use contracts::topics;
 
-use super::{
-    Expected,
-    finding::{Finding, span},
-};
+use super::{Expected, Finding, finding::span};
 use crate::{
     Existing, Plan,
     plan::{Difference, State, Step, TopicPlan},

@@ -19,11 +19,11 @@ use rdkafka::{
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::{
+    Config,
     astray::{Astray, Places},
     cluster::{Cluster, Known, add, blocking, lock},
     codec,
     commit::Committer,
-    config::Config,
     consume,
     partitions::{Fetched, Partitions},
     process::Process,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bus::embedded::{Config, FILE, FORMAT, LOCK};
-use kafka_admin::doctor::Finding;
+use runtime::finding::Finding;
 use rustix::{
     fs::{Access, StatVfs, access, statvfs},
     io::Errno,
@@ -159,7 +159,7 @@ fn room_for(free: u64, config: &Config, size: u64) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use kafka_admin::doctor::Level;
+    use runtime::finding::Level;
 
     use super::*;
 

@@ -6,10 +6,10 @@ mod running;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use kafka_admin::doctor::{Expected, Finding, Level, examine, reach};
+use runtime::finding::{Finding, Level};
 use serde_json::json;
 
-use super::topics::Needs;
+use crate::kafka;
 use client::{
     address::Api,
     exit,
@@ -44,10 +44,10 @@ pub struct Options {
 /// Looks, and prints what it found; ends with 1 if something is a problem.
 ///
 /// # Errors
-/// Stdout cannot be written, or the catalog's folder does not exist.
+/// Stdout cannot be written, the catalog's folder does not exist, or Kafka is to be looked at by a build without it.
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     options.folder.as_deref().map(exit::Usage::catalog).transpose()?;
-    let found = look(&options).await;
+    let found = look(&options).await?;
     let problems = found.iter().filter(|finding| finding.level == Level::Problem).count();
     if options.json {
         let findings: Vec<_> = found.iter().map(as_json).collect();
@@ -62,10 +62,10 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(exit::NO) })
 }
 
-async fn look(options: &Options) -> Vec<Finding> {
+async fn look(options: &Options) -> Result<Vec<Finding>, exit::Usage> {
     let config = match load(options) {
         Ok(config) => config,
-        Err(finding) => return vec![finding],
+        Err(finding) => return Ok(vec![finding]),
     };
     let mut found = stages(&config);
     // Whoever names brokers means them.
@@ -74,14 +74,11 @@ async fn look(options: &Options) -> Vec<Finding> {
         found.extend(embedded::check(&told));
         let folder = running::Folder { holder: embedded::holder(&told), is_named: options.data.is_some() };
         found.extend(running::check(&options.api, Some(&folder)).await);
-        return found;
+        return Ok(found);
     }
-    match config.kafka("doctor") {
-        Ok(told) => found.extend(kafka(options, &config, &told).await),
-        Err(error) => found.push(Finding::problem("configuration", error.to_string(), "mend it, and look again")),
-    }
+    found.extend(kafka::examine(&config, options.folder.as_deref(), options.probe).await?);
     found.extend(running::check(&options.api, None).await);
-    found
+    Ok(found)
 }
 
 fn load(options: &Options) -> Result<Config, Finding> {
@@ -108,38 +105,6 @@ fn stages(config: &Config) -> Vec<Finding> {
         )
     };
     checks.into_iter().filter_map(problem).collect()
-}
-
-async fn kafka(options: &Options, config: &Config, told: &kafka::Config) -> Vec<Finding> {
-    let mut unknown = None;
-    let mut needs = Needs::of_stages("the stages alone");
-    // Nobody is asked for a catalog who does not answer.
-    let reached = reach(told).await;
-    let answers = reached.iter().any(|finding| finding.level == Level::Ok);
-    if answers || options.folder.is_some() {
-        match Needs::find(config, told, options.folder.as_deref()).await {
-            Ok(found) => needs = found,
-            Err(error) => {
-                let advice = "name its folder, or put it on the bus with `herald catalog apply`";
-                unknown = Some(Finding::problem("catalog", exit::told(&error), advice));
-            }
-        }
-    }
-    let expected = Expected {
-        window: config.detector.window.get(),
-        ids: config.detector.ids,
-        publish_timeout: config.ingest.publish_timeout.get(),
-        specs: needs.specs,
-        groups: needs.groups,
-        probe: options.probe,
-    };
-    let mut found = examine(told, &expected, reached).await;
-    match unknown {
-        Some(unknown) => found.push(unknown),
-        None if answers => found.push(Finding::ok("catalog", format!("looked for {}", needs.from))),
-        None => {}
-    }
-    found
 }
 
 fn as_json(finding: &Finding) -> serde_json::Value {

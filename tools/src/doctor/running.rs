@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kafka_admin::doctor::Finding;
+use runtime::finding::Finding;
 
 use client::{
     address::Api,
@@ -118,7 +118,7 @@ fn standing(name: &str, job: &Job) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use kafka_admin::doctor::Level;
+    use runtime::finding::Level;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpListener,

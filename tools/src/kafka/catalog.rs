@@ -3,11 +3,10 @@
 use std::{collections::BTreeMap, path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use bus::{Bus, TopicSpec};
+use bus::TopicSpec;
 use catalog::{Catalog, Report, Sources};
 use contracts::topics;
 use job_runner::Registry;
-use kafka::Kafka;
 
 use catalog_log::{Applied, Draft, Publisher, Writers};
 use clap::{Args, Subcommand};
@@ -15,38 +14,37 @@ use client::{
     exit::{self, Usage},
     print,
 };
-use settings::BusOptions;
-use settings::{Config, Kind};
+use settings::{BusOptions, Config, Kind};
 use std::path::PathBuf;
 
 /// What `herald catalog` is told.
 #[derive(Debug, Clone, Args)]
-pub struct Given {
+pub struct Options {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    command: Command,
 }
 
 /// What can be done with a catalog.
 #[derive(Debug, Clone, Subcommand)]
-pub enum Command {
+enum Command {
     /// Check a catalog and put it on the bus, where every role follows it
-    Apply(Options),
+    Apply(Apply),
 }
 
 /// What `herald catalog apply` is told.
 #[derive(Debug, Clone, Args)]
-pub struct Options {
+struct Apply {
     /// The catalog: a folder with `events/` and, where wanted, `jobs/`
     #[arg(value_name = "FOLDER")]
-    pub(crate) folder: PathBuf,
+    folder: PathBuf,
     /// Show what would change, and change nothing
     #[arg(long)]
-    pub(crate) dry_run: bool,
+    dry_run: bool,
     /// Do not create the topics that are missing
     #[arg(long)]
-    pub(crate) no_topics: bool,
+    no_topics: bool,
     #[command(flatten)]
-    pub(crate) bus: BusOptions,
+    bus: BusOptions,
 }
 
 /// How many names of a list are shown.
@@ -56,8 +54,8 @@ const SHOWN: usize = 10;
 ///
 /// # Errors
 /// The folder or the configuration cannot be used, the bus cannot be reached, or it refuses.
-pub async fn run(given: Given) -> anyhow::Result<ExitCode> {
-    let Command::Apply(options) = given.command;
+pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let Command::Apply(options) = options.command;
     apply(options).await
 }
 
@@ -65,7 +63,7 @@ pub async fn run(given: Given) -> anyhow::Result<ExitCode> {
 ///
 /// # Errors
 /// The folder cannot be read, the bus cannot be reached or refuses, or somebody else wrote a catalog at the same time.
-async fn apply(options: Options) -> anyhow::Result<ExitCode> {
+async fn apply(options: Apply) -> anyhow::Result<ExitCode> {
     let mut config = Config::load(settings::layers(&options.bus)?)?;
     if config.bus.kind == Kind::Embedded {
         let message = "on the embedded bus `herald dev <folder>` applies its folder by itself, at the start and whenever a \
@@ -73,7 +71,7 @@ async fn apply(options: Options) -> anyhow::Result<ExitCode> {
         return Err(Usage(message.to_owned()).into());
     }
     Usage::catalog(&options.folder)?;
-    let told = config.kafka("catalog")?;
+    let create_topics = config.kafka("catalog")?.create_topics && !options.no_topics;
     // Commands are looked for where they run, if that is said, or else beside the catalog.
     if config.job_runner.folder == Path::new(".") {
         config.job_runner.folder = options.folder.clone();
@@ -84,8 +82,7 @@ async fn apply(options: Options) -> anyhow::Result<ExitCode> {
     if outcome.catalog.is_none() {
         return invalid(&outcome.report);
     }
-    let bus: Arc<dyn Bus> = Arc::new(Kafka::open(&told).map_err(|error| Usage(error.to_string()))?);
-    let create_topics = told.create_topics && !options.no_topics;
+    let bus = super::open(&config, "catalog")?;
     let publisher = Publisher {
         bus: bus.clone(),
         kinds: Arc::new(registry.here()),

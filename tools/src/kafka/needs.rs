@@ -7,7 +7,6 @@ use bus::{Topic, TopicSpec};
 use catalog::{Catalog, Report, Sources};
 use contracts::topics;
 use job_runner::Registry;
-use kafka::Kafka;
 
 use catalog_log::on_the_bus;
 use client::exit::Usage;
@@ -47,11 +46,11 @@ impl Needs {
         needs
     }
 
-    /// Of a folder, or else of the catalog on the bus.
+    /// Of a folder, or else of the catalog on the bus, which is opened for the tool that is called so.
     ///
     /// # Errors
     /// The folder cannot be used, or the bus cannot be read.
-    pub(crate) async fn find(config: &Config, told: &kafka::Config, folder: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) async fn find(config: &Config, tool: &str, folder: Option<&Path>) -> anyhow::Result<Self> {
         let registry = Registry::standard(&config.job_runner);
         if let Some(folder) = folder {
             Usage::catalog(folder)?;
@@ -59,8 +58,8 @@ impl Needs {
             let catalog = outcome.catalog.ok_or(Invalid(outcome.report))?;
             return Ok(Self::of(&catalog, format!("the catalog in {}", folder.display())));
         }
-        let kafka = Kafka::open(told).map_err(|error| Usage(error.to_string()))?;
-        let Some(record) = on_the_bus(&kafka).await? else {
+        let bus = super::open(config, tool)?;
+        let Some(record) = on_the_bus(&*bus).await? else {
             return Ok(Self::of_stages("no catalog: there is none on the bus yet, so name its folder"));
         };
         let catalog = record.compile(&registry).catalog.with_context(|| {

@@ -104,17 +104,3 @@ pub const OWNED: &[(&str, &str)] = &[
     ("partitioner", "a key's partition is chosen by Herald, the same on every bus"),
     ("message.max.bytes", "there is one limit for records, the same on every bus"),
 ];
-
-/// Why the bus could not be set up. No broker is needed for it.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The configuration cannot be used.
-    #[error("the configuration of Kafka cannot be used: {0}")]
-    Config(String),
-}
-
-impl OpenError {
-    pub(crate) fn of(error: rdkafka::error::KafkaError) -> Self {
-        Self::Config(error.to_string())
-    }
-}

@@ -2,7 +2,6 @@
 
 mod acl;
 mod json;
-mod needs;
 mod table;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -11,7 +10,7 @@ use bus::Topic;
 use clap::{Args, Subcommand};
 use kafka_admin::Admin;
 
-pub(crate) use self::needs::Needs;
+use super::needs::Needs;
 use client::{
     exit::{self, Usage},
     print,
@@ -94,7 +93,7 @@ impl Planner {
         let admin = Admin::open(&told)?;
         // Brokers that are away are told as such, before anything waits for them.
         admin.cluster().await?;
-        let needs = Needs::find(&config, &told, options.folder.as_deref()).await?;
+        let needs = Needs::find(&config, "topics", options.folder.as_deref()).await?;
         let drained =
             options.drained.iter().map(|name| drained(name, &told.prefix, &needs)).collect::<Result<_, _>>()?;
         Ok(Self { admin, needs, drained })
