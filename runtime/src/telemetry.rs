@@ -10,15 +10,16 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tracing::Subscriber;
+use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter,
     field::MakeExt as _,
+    filter::Targets,
     fmt::{
         MakeWriter,
         format::{self, Writer},
         time::{FormatTime as _, SystemTime},
     },
+    layer::SubscriberExt as _,
 };
 
 pub use sink::{Flush, Sink};
@@ -77,9 +78,7 @@ pub enum Error {
 /// # Errors
 /// The filter cannot be read, or the log was set up before.
 pub fn init(config: &Config) -> Result<Flush, Error> {
-    let filter = EnvFilter::builder()
-        .parse(&config.filter)
-        .map_err(|source| Error::Filter { filter: config.filter.clone(), source })?;
+    let filter = config.filter.parse().map_err(|source| Error::Filter { filter: config.filter.clone(), source })?;
     let terminal = stderr().is_terminal();
     let text = match config.format {
         Format::Auto => terminal,
@@ -95,14 +94,16 @@ pub fn init(config: &Config) -> Result<Flush, Error> {
     Ok(flush)
 }
 
-fn subscriber(filter: EnvFilter, lines: Lines, colour: bool) -> Box<dyn Subscriber + Send + Sync> {
+fn subscriber(filter: Targets, lines: Lines, colour: bool) -> Box<dyn Subscriber + Send + Sync> {
     let text = lines.text;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines);
+    let builder = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(lines);
     if text {
         let fields = format::debug_fn(escape::field).delimited(" ");
-        Box::new(builder.fmt_fields(fields).with_ansi(colour).with_target(false).finish())
+        Box::new(builder.fmt_fields(fields).with_ansi(colour).with_target(false).finish().with(filter))
     } else {
-        Box::new(builder.json().flatten_event(true).with_current_span(false).with_span_list(false).finish())
+        Box::new(
+            builder.json().flatten_event(true).with_current_span(false).with_span_list(false).finish().with(filter),
+        )
     }
 }
 
@@ -166,12 +167,32 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_is_a_level_or_levels_by_module() {
+        let (mut reader, writer) = io::pipe().expect("a pipe");
+        let sink = Sink::new(writer, |_| String::new()).expect("a thread");
+        let flush = sink.flush();
+        let filter = "warn,ingest=debug".parse().expect("a filter");
+        tracing::subscriber::with_default(subscriber(filter, Lines { sink, text: true }, false), || {
+            tracing::info!("of others");
+            tracing::warn!("a warning");
+            tracing::debug!(target: "ingest::admission", "of ingest");
+            tracing::trace!(target: "ingest", "more of ingest");
+        });
+        drop(flush);
+        let mut lines = vec![0; 4096];
+        let length = io::Read::read(&mut reader, &mut lines).expect("lines");
+        let lines = String::from_utf8_lossy(&lines[..length]);
+        assert!(lines.contains("a warning") && lines.contains("of ingest"), "{lines}");
+        assert!(!lines.contains("of others") && !lines.contains("more of ingest"), "{lines}");
+    }
+
+    #[test]
     fn what_a_row_holds_stays_within_its_line_and_commands_no_terminal() {
         let (mut reader, writer) = io::pipe().expect("a pipe");
         for (text, file) in [(true, writer.try_clone().expect("a pipe")), (false, writer)] {
             let sink = Sink::new(file, |_| String::new()).expect("a thread");
             let flush = sink.flush();
-            let subscriber = subscriber(EnvFilter::new("info"), Lines { sink, text }, false);
+            let subscriber = subscriber(Targets::new().with_default(LevelFilter::INFO), Lines { sink, text }, false);
             tracing::subscriber::with_default(subscriber, || {
                 let row = "Eve\n2026 ERROR forged \u{1b}[2J\u{9b}2J\u{202e}\u{2028}\r";
                 tracing::warn!(text = row, shown = %row, debugged = ?row, "a message of {row}");

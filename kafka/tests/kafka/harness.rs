@@ -31,7 +31,7 @@ pub(crate) fn long() -> bool {
 
 /// A bus of this process, with the topics of a copy: `in`, `out`, and what its owner remembers in `side`.
 pub(crate) async fn bus(given: &Given) -> Arc<Kafka> {
-    let _ = tracing_subscriber::fmt().with_test_writer().with_env_filter("kafka=info").try_init();
+    let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing::Level::INFO).try_init();
     let bus = Kafka::open(&given.named("test").config()).unwrap();
     bus.create(["in", "out", "side"].map(TopicSpec::new).to_vec()).await.unwrap();
     Arc::new(bus)

@@ -20,7 +20,7 @@ use kafka::{
 use crate::harness::{PATIENCE, prefix};
 
 fn open(brokers: &str, prefix: &str, layout: Layout) -> Arc<Kafka> {
-    let _ = tracing_subscriber::fmt().with_test_writer().with_env_filter("kafka=info").try_init();
+    let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing::Level::INFO).try_init();
     Arc::new(Kafka::open(&Config { prefix: prefix.to_owned(), layout, ..Config::new([brokers]) }).unwrap())
 }
 

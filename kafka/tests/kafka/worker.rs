@@ -19,7 +19,7 @@ fn a_process_of_another_test() {
     let given = Given::read(&text);
     let _ = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(std::env::var("RUST_LOG").unwrap_or("kafka=info".into()))
+        .with_max_level(tracing::Level::INFO)
         .with_ansi(false)
         .try_init();
     let commands = commands();
