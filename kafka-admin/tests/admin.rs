@@ -14,7 +14,7 @@ use bus::{Topic, TopicSpec};
 use kafka::Config;
 use kafka_admin::{
     Admin, Error, Plan,
-    doctor::{self, Expected, Finding, Level},
+    doctor::{self, Expected},
     plan::State,
 };
 use rdkafka::{
@@ -24,6 +24,7 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer},
     producer::{BaseRecord, Producer, ThreadedProducer},
 };
+use runtime::finding::{Finding, Level};
 
 /// How long a client may take for anything.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -15,8 +15,23 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-use crate::{Config, cluster::lock};
+use crate::cluster::lock;
 use bus::MAX_RECORD;
+use kafka_config::Config;
+
+/// Why the bus could not be set up. No broker is needed for it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The configuration cannot be used.
+    #[error("the configuration of Kafka cannot be used: {0}")]
+    Config(String),
+}
+
+impl OpenError {
+    pub(crate) fn of(error: KafkaError) -> Self {
+        Self::Config(error.to_string())
+    }
+}
 
 /// How long one question to a broker may take before it is asked again.
 pub(crate) const QUESTION: Duration = Duration::from_secs(5);

@@ -20,12 +20,12 @@ use rdkafka::{
 use tokio::sync::watch;
 
 use crate::{
-    Config, OpenError,
-    client::{Client, QUESTION, Quiet, UNUSABLE, configured, reading, strict},
+    client::{Client, OpenError, QUESTION, Quiet, UNUSABLE, configured, reading, strict},
     codec::{self, Names},
     reach::Reach,
 };
 use bus::{Error, GroupInfo, Offset, Start, Topic, TopicPartition};
+use kafka_config::Config;
 
 /// Who asks, in what is said of those who reach no broker.
 const WHO: &str = "asking the brokers";

@@ -25,7 +25,6 @@ use self::{
     request::{Attempt, BACK_OFF, Possible, Request, answer, done, failed, left, lost, still_ours},
 };
 use crate::{
-    Config,
     closed::Closed,
     cluster::Cluster,
     flight::Fault,
@@ -34,6 +33,7 @@ use crate::{
     transaction::{Failure, Positions, Transactor},
 };
 use bus::{Committed, Error, Outgoing, Partition, Share};
+use kafka_config::Config;
 
 /// How many members' positions one transaction carries at most: each takes two round trips, one after another, and all of
 /// them must fit into the transaction's timeout.

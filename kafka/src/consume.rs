@@ -14,7 +14,6 @@ use rdkafka::{
 use tokio::sync::Notify;
 
 use crate::{
-    Config,
     client::{configured, reading, strict},
     cluster::unavailable,
     codec::Names,
@@ -22,6 +21,7 @@ use crate::{
     slots::Slot,
 };
 use bus::{Error, Topic};
+use kafka_config::Config;
 
 /// How long leaving may take before the broker finds out by itself.
 const FAREWELL: Duration = Duration::from_secs(3);

@@ -16,7 +16,6 @@ use rdkafka::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    Config,
     client::{Client, QUESTION, Quiet, configured, reading, strict},
     cluster::{Cluster, add, blocking, lock, unavailable},
     codec::{self, Names},
@@ -24,6 +23,7 @@ use crate::{
     watch::Watch,
 };
 use bus::{Error, Lag, Offset, TopicPartition};
+use kafka_config::Config;
 
 /// How old what is known of the topics may be: one who asks for many groups asks once.
 const FRESH: Duration = Duration::from_secs(5);

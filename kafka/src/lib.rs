@@ -44,6 +44,7 @@ use std::{
 use contracts::outcomes::BoxFuture;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use client::OpenError;
 pub use cluster::{GroupMember, blocking, lock};
 pub use kafka_config::{Config, layout};
 pub use reach::Reach;
@@ -61,20 +62,6 @@ use bus::{
 const REFRESH: Duration = Duration::from_secs(5);
 /// How soon after it was not answered.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// Why the bus could not be set up. No broker is needed for it.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The configuration cannot be used.
-    #[error("the configuration of Kafka cannot be used: {0}")]
-    Config(String),
-}
-
-impl OpenError {
-    fn of(error: rdkafka::error::KafkaError) -> Self {
-        Self::Config(error.to_string())
-    }
-}
 
 /// A bus on Kafka.
 pub struct Kafka {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{Config, cluster::Cluster, commit::Committer, starts::Starts};
+use kafka_config::Config;
+
+use crate::{cluster::Cluster, commit::Committer, starts::Starts};
 
 /// What all members of a process share.
 #[derive(Clone)]

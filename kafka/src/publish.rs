@@ -17,8 +17,7 @@ use rdkafka::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
-    Config, OpenError,
-    client::{Client, QUESTION, configured, retire},
+    client::{Client, OpenError, QUESTION, configured, retire},
     cluster::{Cluster, blocking, unavailable},
     codec::{self, Names},
     flight::{Fault, Flight, Tower},
@@ -26,6 +25,7 @@ use crate::{
     verdict::{self, Verdict},
 };
 use bus::{Error, Outgoing, Partition, PublishError, Refusal, Spot, check_sizes};
+use kafka_config::Config;
 
 /// The most that may wait for the brokers; beyond it publications are refused at once instead of late.
 const QUEUE_KIB: usize = 64 * 1024;

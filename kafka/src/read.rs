@@ -16,12 +16,12 @@ use rdkafka::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    Config,
     client::{Quiet, configured, reading, retire, strict},
     cluster::{Cluster, add, blocking, extent, lock, unavailable},
     codec::{self, Names},
 };
 use bus::{Error, Offset, Record, TopicPartition};
+use kafka_config::Config;
 
 /// How many partitions are read at once.
 const READERS: usize = 4;

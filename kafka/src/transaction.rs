@@ -16,7 +16,6 @@ use rdkafka::{
 
 use self::sending::{Sending, Sent};
 use crate::{
-    Config,
     client::{UNUSABLE, configured},
     codec::{self, Names},
     flight::{Fault, Flight, Tower},
@@ -24,6 +23,7 @@ use crate::{
     verdict::{self, Verdict, code},
 };
 use bus::{Outgoing, Partition};
+use kafka_config::Config;
 
 /// How long one call may block before it is made again.
 const CALL: Duration = Duration::from_secs(2);

@@ -9,7 +9,7 @@ use job_runner::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::Gate;
+use super::gate::Gate;
 use catalog_log::{Follower, News, aside};
 
 /// The catalog that counts, compiled.

@@ -19,7 +19,6 @@ use rdkafka::{
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::{
-    Config,
     astray::{Astray, Places},
     cluster::{Cluster, Known, add, blocking, lock},
     codec,
@@ -32,6 +31,7 @@ use crate::{
     vigil::{Asked, Vigil},
 };
 use bus::{Generation, Offset, Subscription, Topic, TopicPartition};
+use kafka_config::Config;
 
 /// How often what nothing wakes us for is looked at.
 const TICK: Duration = Duration::from_secs(1);

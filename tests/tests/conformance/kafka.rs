@@ -11,7 +11,10 @@ use bus::Bus;
 /// A bus of four partitions on the broker of this run.
 pub(crate) fn bus() -> (Arc<dyn Bus>, ()) {
     // What the bus says stands beside what the test says.
-    let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_test_writer()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
+        .try_init();
     (Arc::new(Kafka::open(&config(&prefix())).expect("a configuration that librdkafka takes")), ())
 }
 
