@@ -14,7 +14,7 @@ use crate::{
     event::Event,
     files,
     job::Job,
-    report::Report,
+    report::{Report, Rule},
     sources::Sources,
 };
 
@@ -61,9 +61,11 @@ pub struct Catalog {
 pub struct NameTaken(pub EventRef);
 
 impl Catalog {
-    /// Compiles files. `kinds` judges the jobs' options.
+    /// Compiles files, as strictly as who writes them wants it. `kinds` judges the jobs' options.
     pub fn compile(sources: &Sources, kinds: &dyn Kinds) -> Outcome {
-        files::compile(sources, kinds)
+        let Outcome { catalog, mut report } = files::compile(sources, kinds);
+        report.promote(Rule::AlwaysFails);
+        Outcome { catalog: catalog.filter(|_| !report.has_errors()), report }
     }
 
     pub(crate) fn new(mut events: Vec<Event>, jobs: Vec<Job>) -> Self {

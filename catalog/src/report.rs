@@ -28,6 +28,8 @@ pub enum Rule {
     Expression,
     /// A condition can never hold.
     NeverHolds,
+    /// A part of an expression fails for every change: an error of who writes it, a warning in a catalog that is on the bus.
+    AlwaysFails,
     /// A job's options are wrong.
     Job,
     /// The sample is missing or refused by the schema: an error of `check`, a warning in `dev`.

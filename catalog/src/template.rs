@@ -54,6 +54,11 @@ pub struct RenderError {
 impl Template {
     /// Compiles one string. Offsets of errors count from its first byte.
     pub fn compile(text: &str) -> Result<Self, Vec<CompileError>> {
+        Self::compile_telling(text, &mut Vec::new())
+    }
+
+    /// The same; adds what fails for every event.
+    pub(crate) fn compile_telling(text: &str, mistakes: &mut Vec<CompileError>) -> Result<Self, Vec<CompileError>> {
         let mut parts = Vec::new();
         let mut errors = Vec::new();
         let mut literal = String::new();
@@ -78,16 +83,16 @@ impl Template {
                     break;
                 }
             };
+            let in_text = |error: CompileError| CompileError { offset: error.offset + found + 2, ..error };
             match Expression::compile(&text[found + 2..end], Scope::Job) {
                 Ok(expression) => {
+                    mistakes.extend(expression.mistakes().into_iter().map(in_text));
                     if !literal.is_empty() {
                         parts.push(Part::Text(std::mem::take(&mut literal)));
                     }
                     parts.push(Part::Expression(expression));
                 }
-                Err(found_here) => errors.extend(
-                    found_here.into_iter().map(|error| CompileError { offset: error.offset + found + 2, ..error }),
-                ),
+                Err(found_here) => errors.extend(found_here.into_iter().map(in_text)),
             }
             at = end + 1;
         }

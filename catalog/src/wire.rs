@@ -131,9 +131,9 @@ impl CatalogRecord {
     }
 
     /// Compiles the sources, and beside them the retired jobs ([`Catalog::retired`]). A job that left and cannot be run any
-    /// more is a warning.
+    /// more is a warning, and so is what a version before let pass and can be used.
     pub fn compile(&self, kinds: &dyn Kinds) -> Outcome {
-        let mut outcome = Catalog::compile(&self.sources, kinds);
+        let mut outcome = files::compile(&self.sources, kinds);
         let Some(catalog) = &mut outcome.catalog else { return outcome };
         let mut events: BTreeMap<&GroupName, Vec<EventRef>> = BTreeMap::new();
         for start in &self.starts {

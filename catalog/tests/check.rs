@@ -210,6 +210,21 @@ fn conditions_that_exclude_one_another_are_a_warning() {
 }
 
 #[test]
+fn what_fails_for_every_change_is_an_error_in_its_place() {
+    finds(
+        &format!("{FROM}when: |\n  true &&\n  received > timestamp(\"2024-01-02\")\n"),
+        (4, 24),
+        "no time zone",
+        "date(",
+    );
+    finds(&format!("{FROM}data: {{ a: received + 3600 }}\n"), (2, 12), "cannot compute", "duration(");
+    let job = "jobs:\n  - id: a\n    log:\n      message: \"x ${int('y')}\"\n";
+    finds(job, (4, 24), "`int` always fails here: \"y\" is no whole number", "");
+    let found = problems(job);
+    assert_eq!((found[0].rule, found[0].severity), (Rule::AlwaysFails, Severity::Error));
+}
+
+#[test]
 fn what_a_key_can_be_is_said() {
     let can_be = "a list of some, `key: [new.tenant, new.id]`";
     finds(&format!("{FROM}key: {{ id: new.id }}\n"), (2, 6), "`key` is a map", can_be);

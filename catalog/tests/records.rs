@@ -3,7 +3,7 @@
 mod common;
 
 use catalog::{
-    Catalog, Sources,
+    Catalog, Rule, Severity, Sources,
     wire::{CatalogRecord, DecodeError, KEEP_RETIRED, Plan, plan_next},
 };
 use common::{TestKinds, catalog};
@@ -97,6 +97,17 @@ fn a_job_leaves_with_its_definition_though_the_files_before_no_longer_compile() 
     assert!(said.contains("the job shared left, and its definition cannot be read"), "{said}");
     let found = next(Some(&CatalogRecord { jobs: Vec::new(), ..next(None, &[JOB, A], 10, 0) }), &[A_WITHOUT], 50, 1);
     assert_eq!(found.retired.len(), 2, "older records are compiled for what they listed");
+}
+
+#[test]
+fn what_a_version_before_let_pass_is_a_warning_in_a_catalog_that_is_on_the_bus() {
+    let event = ("events/a.yaml", "from: { table: moves }\nwhen: new.a == 1 || received > \"2024\"\nsample: {}\n");
+    let record = CatalogRecord { sources: Sources::new([event]), ..next(None, &[], 0, 0) };
+    let outcome = record.compile(&TestKinds);
+    assert!(outcome.catalog.is_some_and(|catalog| catalog.events().len() == 1));
+    let told = &outcome.report.problems[0];
+    assert_eq!((told.rule, told.severity), (Rule::AlwaysFails, Severity::Warning));
+    assert!(Catalog::compile(&record.sources, &TestKinds).catalog.is_none(), "who writes it mends it");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod functions;
 mod holds;
 mod literal;
 mod macros;
+mod mistakes;
 mod names;
 mod node;
 mod number;
@@ -36,6 +37,7 @@ mod slips;
 mod strings;
 mod suggest;
 mod time;
+mod types;
 mod value;
 
 #[cfg(test)]
@@ -118,6 +120,11 @@ impl Expression {
     /// Two parts of the condition of which never both hold, and it wants both.
     pub fn contradiction(&self) -> Option<(&str, &str)> {
         demands::contradiction(&self.root).map(|(one, other)| (one.of(&self.source), other.of(&self.source)))
+    }
+
+    /// What in it fails for every change, in the order of the text. It can be evaluated all the same.
+    pub fn mistakes(&self) -> Vec<CompileError> {
+        mistakes::of(&self.root, &self.source)
     }
 
     /// Whether its value is a list or a map, as far as can be seen; a row counts as the map that it almost always is.

@@ -2,10 +2,7 @@
 //! any change comes.
 
 use crate::{
-    arguments::Arguments,
-    calls,
-    context::{Bindings, Context},
-    error::{CompileError, Span, Stop},
+    error::{CompileError, Span},
     functions::{FUNCTIONS, Function, MACROS, Signature},
     names::{OPERATIONS, TYPES, variable, variables},
     node::{Kind, Literal, Node, Scope, Var},
@@ -13,7 +10,6 @@ use crate::{
     strings,
     suggest::closest,
     time,
-    value::Value,
 };
 
 impl Parser<'_> {
@@ -64,7 +60,7 @@ impl Parser<'_> {
             Ok(function) => function,
             Err((message, help)) => return self.refuse(name_at, message, help.as_deref()),
         };
-        self.check_arguments(name, function, &arguments);
+        self.check_arguments(function, &arguments);
         match (function, arguments.get(1).map(|argument| &argument.kind)) {
             (Function::Matches, Some(Kind::Literal(Literal::String(text)))) => {
                 match strings::pattern(text, strings::PATTERN_SIZE) {
@@ -106,15 +102,9 @@ impl Parser<'_> {
     }
 
     /// What can be known about literal arguments before any change comes.
-    fn check_arguments(&mut self, name: &str, function: Function, arguments: &[Node]) {
+    fn check_arguments(&mut self, function: Function, arguments: &[Node]) {
         let zone_at = match function {
             Function::Field(_) | Function::Date => 1,
-            Function::Timestamp
-            | Function::Duration
-            | Function::Int
-            | Function::Uint
-            | Function::Double
-            | Function::Bool => return self.check_conversion(name, function, arguments),
             Function::Changed | Function::Was | Function::Became => {
                 return self.check_column(&arguments[0]);
             }
@@ -124,34 +114,7 @@ impl Parser<'_> {
             && let Err(message) = time::zone(zone)
         {
             self.refuse(span.start, message, None);
-        } else if function == Function::Date {
-            self.check_conversion(name, function, arguments);
         }
-    }
-
-    /// A conversion of literals fails for every change or for none.
-    fn check_conversion(&mut self, name: &str, function: Function, arguments: &[Node]) {
-        let Some(values) = arguments.iter().map(Value::written).collect::<Option<Vec<_>>>() else { return };
-        // That of null is null.
-        if values.iter().any(|value| matches!(value, Value::Null)) {
-            return;
-        }
-        let (context, at) = (Context::new(&Bindings::default()), arguments[0].span);
-        let made = Arguments::new(&context, at, arguments, values);
-        let Err(Stop::Failed(failure)) = made.and_then(|arguments| calls::call(function, &arguments)) else { return };
-        let message = match failure.message.strip_prefix("is ") {
-            Some(kind) => format!("{} is {kind}", at.of(self.source)),
-            None => failure.message,
-        };
-        let help = match function {
-            Function::Timestamp => Some(
-                "write `timestamp(\"2024-01-31T12:00:00Z\")`, or `date(\"2024-01-31\", \"Europe/Berlin\")` for what has no zone",
-            ),
-            Function::Date => Some("write `date(\"2024-01-31\", \"Europe/Berlin\")`"),
-            Function::Duration => Some("its units are h, m, s, ms, us and ns, and a day is `24h`"),
-            _ => None,
-        };
-        self.refuse(at.start, format!("`{name}` always fails here: {message}"), help);
     }
 
     fn check_column(&mut self, argument: &Node) {

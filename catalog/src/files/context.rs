@@ -194,7 +194,10 @@ impl<'f> File<'f> {
         }
         match Expression::compile(text, scope) {
             Ok(_) if self.is_swallowed_by_a_comment(node, text, *style) => None,
-            Ok(expression) => Some(expression),
+            Ok(expression) => {
+                self.mistakes(node, text, *style, expression.mistakes());
+                Some(expression)
+            }
             Err(errors) => {
                 self.expression_errors(node, text, *style, errors);
                 None
@@ -216,6 +219,14 @@ impl<'f> File<'f> {
                 _ => (error.message, error.help),
             };
             self.error(Rule::Expression, offset, message, help);
+        }
+    }
+
+    /// What fails for every change.
+    pub(super) fn mistakes(&mut self, node: &Yaml, text: &str, style: Style, mistakes: Vec<CompileError>) {
+        for mistake in mistakes {
+            let offset = offset_in_file(self.text(), (node.start, style), text, mistake.offset);
+            self.add(Severity::Warning, Rule::AlwaysFails, Some(offset), mistake.message, mistake.help);
         }
     }
 

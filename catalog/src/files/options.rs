@@ -106,13 +106,12 @@ fn options(file: &mut File<'_>, kind: &Entry, kinds: &dyn Kinds) -> Option<Templ
 
 fn template(file: &mut File<'_>, node: &Yaml) -> Option<Template> {
     match &node.content {
-        Content::Scalar(text, style) if text.contains("${") => match Template::compile(text) {
-            Ok(template) => Some(template),
-            Err(errors) => {
-                file.template_errors(node, text, *style, errors);
-                None
-            }
-        },
+        Content::Scalar(text, style) if text.contains("${") => {
+            let mut mistakes = Vec::new();
+            let compiled = Template::compile_telling(text, &mut mistakes);
+            file.mistakes(node, text, *style, mistakes);
+            compiled.map_err(|errors| file.template_errors(node, text, *style, errors)).ok()
+        }
         Content::Scalar(..) => Some(Template::Value(node.to_json())),
         Content::List(items) => {
             let items: Vec<Option<Template>> = items.iter().map(|item| template(file, item)).collect();

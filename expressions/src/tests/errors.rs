@@ -1,4 +1,4 @@
-use super::{Expression, Scope};
+use super::{super::CompileError, Expression, Scope};
 
 #[track_caller]
 fn refused(text: &str, at: &str, message: &str, help: &str) {
@@ -8,7 +8,23 @@ fn refused(text: &str, at: &str, message: &str, help: &str) {
 #[track_caller]
 fn refused_in(scope: Scope, text: &str, at: &str, message: &str, help: &str) {
     let errors = Expression::compile(text, scope).expect_err(text);
-    let error = &errors[0];
+    is(&errors[0], text, at, message, help);
+}
+
+#[track_caller]
+fn always_fails(text: &str, at: &str, message: &str, help: &str) {
+    always_fails_in(Scope::Change, text, at, message, help);
+}
+
+#[track_caller]
+fn always_fails_in(scope: Scope, text: &str, at: &str, message: &str, help: &str) {
+    let found = Expression::compile(text, scope).expect(text).mistakes();
+    assert_eq!(found.len(), 1, "{found:?}");
+    is(&found[0], text, at, message, help);
+}
+
+#[track_caller]
+fn is(error: &CompileError, text: &str, at: &str, message: &str, help: &str) {
     let place = text.find(at).expect("the place is in the text");
     assert!(error.message.contains(message), "{text}: {error:?}");
     assert!(error.help.as_deref().unwrap_or_default().contains(help), "{text}: {error:?}");
@@ -51,20 +67,54 @@ fn literals_that_cannot_be_right_are_refused() {
 }
 
 #[test]
-fn conversions_of_literals_that_always_fail_are_refused() {
+fn conversions_of_literals_that_always_fail_are_told() {
     let utc = "timestamp(\"2024-01-31T12:00:00Z\")";
-    refused("new.t > timestamp(\"2024-01-02\")", "\"2024-01-02\"", "\"2024-01-02\" has no time zone", utc);
-    refused("timestamp('soon') > received", "'soon'", "\"soon\" is no timestamp", utc);
-    refused("received > timestamp(true)", "true", "true is a bool, and a string is wanted", utc);
-    refused("received - received > duration(\"5 minutes\")", "\"5 minutes\"", "\"5 minutes\" is no duration", "m, s");
-    refused("date(\"soon\", \"UTC\") < received", "\"soon\"", "is no date", "Europe/Berlin");
-    refused("new.a == int(\"1.5\")", "\"1.5\"", "`int` always fails here", "");
-    refused("new.a == bool(\"yes\")", "\"yes\"", "is no bool", "");
-    refused_in(Scope::Job, "timestamp(\"2024-01-02\")", "\"2024", "has no time zone", utc);
+    always_fails("new.t > timestamp(\"2024-01-02\")", "\"2024-01-02\"", "\"2024-01-02\" has no time zone", utc);
+    always_fails("timestamp('soon') > received", "'soon'", "\"soon\" is no timestamp", utc);
+    always_fails("received > timestamp(true)", "true", "true is a bool, and a string is wanted", utc);
+    always_fails(
+        "received - received > duration(\"5 minutes\")",
+        "\"5 minutes\"",
+        "\"5 minutes\" is no duration",
+        "m, s",
+    );
+    always_fails("date(\"soon\", \"UTC\") < received", "\"soon\"", "is no date", "Europe/Berlin");
+    always_fails("new.a == int(\"1.5\")", "\"1.5\"", "`int` always fails here", "");
+    always_fails("new.a == bool(\"yes\")", "\"yes\"", "is no bool", "");
+    always_fails_in(Scope::Job, "timestamp(\"2024-01-02\")", "\"2024", "has no time zone", utc);
     for fine in
         ["timestamp(new.t) > received", "timestamp(\"infinity\") > received", "coalesce(timestamp(null), received)"]
     {
-        assert!(Expression::compile(fine, Scope::Change).is_ok(), "{fine}");
+        assert_eq!(Expression::compile(fine, Scope::Change).expect(fine).mistakes(), [], "{fine}");
+    }
+}
+
+#[test]
+fn operations_of_types_that_do_not_fit_are_told() {
+    always_fails("received > \"2024-01-02\"", "received", "a timestamp has no order with a string", "timestamp(");
+    always_fails(
+        "true && 3600 < received - timestamp(new.t)",
+        "3600",
+        "a number has no order with a duration",
+        "duration(",
+    );
+    always_fails(
+        "received + 3600 > timestamp(new.t)",
+        "received",
+        "compute with a timestamp and a number",
+        "duration(",
+    );
+    always_fails("received > duration(\"1h\")", "received", "no order with a duration", "received - timestamp(");
+    always_fails("size(new.l) > \"3\"", "size", "a number has no order with a string", "double()");
+    always_fails("duration(new.t) * 2 > duration(\"1h\")", "duration", "compute with a duration and a number", "");
+    for fine in [
+        "received > timestamp(new.t) - duration(\"1h\")",
+        "received - timestamp(new.t) > -duration(\"1h\")",
+        "new.t > \"2024-01-02\" && new.n > 3 && op > \"A\" && user < \"b\"",
+        "dyn(received) > 1 || 1 == \"1\"",
+        "coalesce(new.t, received) > 1",
+    ] {
+        assert_eq!(Expression::compile(fine, Scope::Change).expect(fine).mistakes(), [], "{fine}");
     }
 }
 

@@ -1,0 +1,137 @@
+//! Which type a value has for certain where it has one at all, as far as that is seen in the text; and what of it must fail.
+
+use crate::{
+    functions::Function,
+    node::{Kind, Literal, Node, Operator, Var},
+};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Type {
+    Number,
+    String,
+    Bool,
+    Bytes,
+    Timestamp,
+    Duration,
+}
+
+impl Type {
+    /// As an error names it.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Number => "a number",
+            Self::String => "a string",
+            Self::Bool => "a bool",
+            Self::Bytes => "bytes",
+            Self::Timestamp => "a timestamp",
+            Self::Duration => "a duration",
+        }
+    }
+
+    fn is_of_time(self) -> bool {
+        matches!(self, Self::Timestamp | Self::Duration)
+    }
+}
+
+/// Two sides of an operation that have no order with one another, or cannot be computed with, whatever the rows hold.
+pub(crate) fn misfit(node: &Node) -> Option<(Type, Type)> {
+    match &node.kind {
+        Kind::Compare(_, sides) => both(sides).filter(|(left, right)| left != right),
+        // What is made of other types is for the evaluation to tell.
+        Kind::Arithmetic(operator, sides) => both(sides)
+            .filter(|(left, right)| left.is_of_time() || right.is_of_time())
+            .filter(|(left, right)| computed(*operator, *left, *right).is_none()),
+        _ => None,
+    }
+}
+
+/// What to write where a time or a span of it stands beside something else.
+pub(crate) fn advice(left: Type, right: Type) -> Option<&'static str> {
+    match (left, right) {
+        (Type::Timestamp, Type::String) | (Type::String, Type::Timestamp) => Some(
+            "convert the text: `timestamp(\"2024-01-31T12:00:00Z\")`, or `date(\"2024-01-31\", \"Europe/Berlin\")`",
+        ),
+        (Type::Timestamp, Type::Duration) | (Type::Duration, Type::Timestamp) => {
+            Some("the difference of two timestamps is a duration: `received - timestamp(new.at)`")
+        }
+        (Type::Duration, _)
+        | (_, Type::Duration)
+        | (Type::Timestamp, Type::Number)
+        | (Type::Number, Type::Timestamp) => Some("a span of time is written `duration(\"1h30m\")`"),
+        (Type::Number, Type::String) | (Type::String, Type::Number) => Some("convert the text with double()"),
+        _ => None,
+    }
+}
+
+fn both(sides: &[Node; 2]) -> Option<(Type, Type)> {
+    of(&sides[0]).zip(of(&sides[1]))
+}
+
+fn of(node: &Node) -> Option<Type> {
+    match &node.kind {
+        Kind::Literal(literal) => of_literal(literal),
+        Kind::Var(Var::Received) => Some(Type::Timestamp),
+        Kind::Var(Var::Op | Var::TableSchema | Var::TableName | Var::Source | Var::Trigger | Var::User | Var::Role) => {
+            Some(Type::String)
+        }
+        Kind::Negate(inner) => of(inner).filter(|of| matches!(of, Type::Number | Type::Duration)),
+        Kind::Arithmetic(operator, sides) => both(sides).and_then(|(left, right)| computed(*operator, left, right)),
+        Kind::Not(_)
+        | Kind::And(_)
+        | Kind::Or(_)
+        | Kind::Equal { .. }
+        | Kind::Compare(..)
+        | Kind::In(_)
+        | Kind::Has(..)
+        | Kind::Matches(..) => Some(Type::Bool),
+        Kind::Call(function, _) => of_call(*function),
+        _ => None,
+    }
+}
+
+fn of_literal(literal: &Literal) -> Option<Type> {
+    Some(match literal {
+        Literal::Bool(_) => Type::Bool,
+        Literal::Int(_) | Literal::Number(_) => Type::Number,
+        Literal::String(_) => Type::String,
+        Literal::Bytes(_) => Type::Bytes,
+        Literal::Null | Literal::Type(_) => return None,
+    })
+}
+
+fn of_call(function: Function) -> Option<Type> {
+    Some(match function {
+        Function::Size | Function::Int | Function::Uint | Function::Double | Function::Field(_) => Type::Number,
+        Function::String
+        | Function::LowerAscii
+        | Function::UpperAscii
+        | Function::Trim
+        | Function::Join
+        | Function::Substring
+        | Function::Replace => Type::String,
+        Function::Bool
+        | Function::Contains
+        | Function::StartsWith
+        | Function::EndsWith
+        | Function::Matches
+        | Function::Changed
+        | Function::Was
+        | Function::Became => Type::Bool,
+        Function::Bytes => Type::Bytes,
+        Function::Timestamp | Function::Date => Type::Timestamp,
+        Function::Duration => Type::Duration,
+        Function::Coalesce | Function::Type | Function::Dyn | Function::Split => return None,
+    })
+}
+
+fn computed(operator: Operator, left: Type, right: Type) -> Option<Type> {
+    match (operator, left, right) {
+        (_, Type::Number, Type::Number) => Some(Type::Number),
+        (Operator::Add, Type::String, Type::String) => Some(Type::String),
+        (Operator::Add | Operator::Subtract, Type::Timestamp, Type::Duration)
+        | (Operator::Add, Type::Duration, Type::Timestamp) => Some(Type::Timestamp),
+        (Operator::Subtract, Type::Timestamp, Type::Timestamp)
+        | (Operator::Add | Operator::Subtract, Type::Duration, Type::Duration) => Some(Type::Duration),
+        _ => None,
+    }
+}
