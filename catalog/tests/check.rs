@@ -219,7 +219,7 @@ fn what_fails_for_every_change_is_an_error_in_its_place() {
     );
     finds(&format!("{FROM}data: {{ a: received + 3600 }}\n"), (2, 12), "cannot compute", "duration(");
     let job = "jobs:\n  - id: a\n    log:\n      message: \"x ${int('y')}\"\n";
-    finds(job, (4, 24), "`int` always fails here: \"y\" is no whole number", "");
+    finds(job, (4, 25), "`int` always fails here: \"y\" is no whole number", "");
     let found = problems(job);
     assert_eq!((found[0].rule, found[0].severity), (Rule::AlwaysFails, Severity::Error));
 }
