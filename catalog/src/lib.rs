@@ -9,7 +9,6 @@
 
 mod catalog;
 mod detector;
-mod duration;
 mod event;
 mod files;
 mod glance;

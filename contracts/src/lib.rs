@@ -6,6 +6,7 @@
 
 pub mod cloud_event;
 pub mod document;
+pub mod duration;
 pub mod envelope;
 pub mod hasura;
 pub mod headers;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::wait;
+use contracts::{duration::NoDuration, wait};
 use hyper::{
     HeaderMap, Method, StatusCode, Uri,
     header::{self, HeaderName, HeaderValue},
@@ -129,8 +129,8 @@ pub(crate) fn check_query(uri: &Uri) -> Result<(), Problem> {
 /// How long the caller wants to wait for the outcome: `?wait=30s`, else `Prefer: wait=30`.
 ///
 /// # Errors
-/// The text is no wait.
-pub(crate) fn wait_of(head: &Parts) -> Result<Option<Duration>, wait::WaitError> {
+/// The text is no duration.
+pub(crate) fn wait_of(head: &Parts) -> Result<Option<Duration>, NoDuration> {
     let asked = parameters(&head.uri).find_map(|(name, value)| (name == "wait").then_some(value));
     let asked = asked.or_else(|| {
         let preferences = head.headers.get_all(PREFER).into_iter().filter_map(|value| value.to_str().ok());

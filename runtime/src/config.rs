@@ -18,4 +18,4 @@ pub use error::ConfigError;
 pub use layers::{ENV_PREFIX, Layers, load, secret_variables};
 pub use places::Places;
 pub use secret::{Auth, Secret, Secrets};
-pub use units::{Duration, NoDuration, NoSize, Size};
+pub use units::{Duration, NoSize, Size};

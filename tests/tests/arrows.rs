@@ -36,7 +36,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("kafka-config", BTreeSet::from(["contracts", "bus"])),
         ("kafka", BTreeSet::from(["contracts", "bus", "kafka-config"])),
         ("kafka-admin", BTreeSet::from(["contracts", "bus", "kafka", "runtime"])),
-        ("runtime", BTreeSet::new()),
+        ("runtime", BTreeSet::from(["contracts"])),
         (FOR_TESTS, BTreeSet::new()),
         ("catalog-log", BTreeSet::from(["contracts", "catalog", "bus"])),
         ("client", BTreeSet::from(["contracts", "runtime"])),

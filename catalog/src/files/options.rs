@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use contracts::names::{GroupName, JobName};
+use contracts::{
+    duration,
+    names::{GroupName, JobName},
+};
 use expressions::closest;
 use serde_json::{Map, Value};
 
 use crate::{
     catalog::Kinds,
-    duration,
     job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Order},
     report::Rule,
     template::Template,
@@ -129,12 +131,13 @@ fn template(file: &mut File<'_>, node: &Yaml) -> Option<Template> {
 
 fn span(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
     let text = file.text_of(key, node)?;
-    let found = duration::parse(text);
-    if found.is_none() {
-        let help = "write a number with its unit: 500ms, 30s, 10m, 1h";
-        file.error(Rule::Job, node.start, format!("`{key}`: {text:?} is no duration"), Some(help.into()));
+    match duration::parse(text) {
+        Ok(found) => Some(found),
+        Err(error) => {
+            file.error(Rule::Job, node.start, format!("`{key}`: {error}"), None);
+            None
+        }
     }
-    found
 }
 
 fn positive(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::{ids::JobRunId, outcomes::BoxFuture};
-use jiff::SignedDuration;
+use contracts::{duration, ids::JobRunId, outcomes::BoxFuture};
 use serde_json::{Value, json};
 
 use super::{is_template, map, text};
@@ -44,10 +43,8 @@ fn options_of(options: &Value) -> Result<Options, String> {
     let mut out = Options { delay: Duration::ZERO, message: None, failure_rate: 0.0 };
     let Some(map) = map("simulate", options, &["delay", "message", "failureRate"])? else { return Ok(out) };
     if let Some(delay) = map.get("delay").filter(|delay| !delay.as_str().is_some_and(is_template)) {
-        let parsed = delay.as_str().and_then(|text| text.parse::<SignedDuration>().ok());
-        out.delay = parsed
-            .and_then(|delay| Duration::try_from(delay).ok())
-            .ok_or_else(|| format!("`delay` is {delay}; write it with a unit, as in 500ms, 3s or 2m"))?;
+        let told = delay.as_str().map_or_else(|| delay.to_string(), str::to_owned);
+        out.delay = duration::parse(&told).map_err(|error| format!("`delay`: {error}"))?;
     }
     if let Some(message) = map.get("message") {
         out.message = Some(text(message).ok_or_else(|| format!("`message` is {message}; it is a text"))?);

@@ -2,28 +2,12 @@
 
 use std::{fmt, str::FromStr, time};
 
+use contracts::duration::{NoDuration, UNITS, parse};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A length of time, written `500ms`, `30s`, `2m`, `1h30m` or `7d`.
+/// A length of time, written as [`contracts::duration`] says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Duration(pub time::Duration);
-
-/// The text is no duration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoDuration {
-    /// It is something else.
-    #[error("`{0}` is no duration; write it with a unit, as in 500ms, 30s, 2m, 1h30m or 7d")]
-    Other(String),
-    /// It is longer than a time can be added to.
-    #[error("`{0}` is too long; it can be at most 36500d")]
-    Long(String),
-}
-
-/// The longest duration, in milliseconds: a hundred years.
-const LONGEST: u64 = 36_500 * 86_400_000;
-
-/// Units of time and their milliseconds, largest first.
-const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl Duration {
     /// So many seconds.
@@ -57,25 +41,7 @@ impl From<time::Duration> for Duration {
 impl FromStr for Duration {
     type Err = NoDuration;
     fn from_str(text: &str) -> Result<Self, NoDuration> {
-        let wrong = || NoDuration::Other(text.to_owned());
-        let (mut rest, mut total) = (text.trim(), 0_u64);
-        if rest.is_empty() {
-            return Err(wrong());
-        }
-        while !rest.is_empty() {
-            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            let letters = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count();
-            let (number, unit) = (&rest[..digits], &rest[digits..digits + letters]);
-            let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
-            if number.is_empty() {
-                return Err(wrong());
-            }
-            // More digits than a number has are too many.
-            let part = number.parse().unwrap_or(u64::MAX).saturating_mul(*millis);
-            total = total.saturating_add(part);
-            rest = &rest[digits + letters..];
-        }
-        if total > LONGEST { Err(NoDuration::Long(text.to_owned())) } else { Ok(Self::millis(total)) }
+        parse(text).map(Self)
     }
 }
 
@@ -207,19 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn durations_carry_units() {
-        for (text, millis) in [("500ms", 500), ("30s", 30_000), ("1h30m", 5_400_000), ("7d", 604_800_000), ("0s", 0)] {
-            assert_eq!(text.parse(), Ok(Duration::millis(millis)), "{text}");
-        }
-        for wrong in ["", "30", "s", "1.5s", "-1s", "30 s", "1y", "1sé"] {
-            assert_eq!(wrong.parse::<Duration>(), Err(NoDuration::Other(wrong.to_owned())));
-        }
-        for long in ["99999999999999999999s", "9999999999999999d", "36500d1ms", "18446744073709551615ms1ms"] {
-            assert_eq!(long.parse::<Duration>(), Err(NoDuration::Long(long.to_owned())));
-        }
-    }
+    use contracts::duration::LONGEST;
 
     #[test]
     fn sizes_carry_units() {
