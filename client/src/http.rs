@@ -75,8 +75,15 @@ impl FromStr for Base {
         if uri.query().is_some() {
             return Err(format!("`{text}` has a query; give only scheme, host and port"));
         }
+        let port =
+            match authority.as_str()[authority.host().len()..].strip_prefix(':') {
+                None => 80_u16,
+                Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
+                    format!("`{text}` has the port `{port}`; a port is a number from 1 to {}", u16::MAX)
+                })?,
+            };
         Ok(Self {
-            address: format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80)),
+            address: format!("{}:{port}", authority.host()),
             authority: authority.as_str().to_owned(),
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
@@ -295,7 +302,7 @@ fn explain(status: StatusCode, body: &[u8]) -> String {
     let said = match serde_json::from_slice::<Problem>(body) {
         Ok(Problem { detail: Some(detail), .. }) => detail,
         Ok(Problem { title: Some(title), .. }) => title,
-        _ => String::from_utf8_lossy(body).into_owned(),
+        _ => page(body).unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()),
     };
     let said = crate::print::cut(&crate::print::clean(&said), 1000);
     match status {
@@ -307,6 +314,18 @@ fn explain(status: StatusCode, body: &[u8]) -> String {
         }
         _ => or_status(said, status),
     }
+}
+
+/// What a page says that a proxy or another server sent: its title.
+fn page(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    if !text.starts_with('<') {
+        return None;
+    }
+    let title = text.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
+    let title = title.map(|(title, _)| format!(", `{}`", title.trim())).unwrap_or_default();
+    Some(format!("a page of HTML{title}, which is not Herald's: is that its address, and what stands before it?"))
 }
 
 fn or_status(said: String, status: StatusCode) -> String {

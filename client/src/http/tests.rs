@@ -31,6 +31,11 @@ fn a_base_is_plain_http() {
     for wrong in ["https://h", "ftp://h", "http://u:p@h", "http://", "", "http://h/?a=b", "/x"] {
         assert!(wrong.parse::<Base>().is_err(), "{wrong:?} is taken for a base");
     }
+    for port in ["99999", "65536", "0", ""] {
+        let error = format!("http://127.0.0.1:{port}").parse::<Base>().expect_err(port);
+        assert!(error.contains("from 1 to 65535"), "{error}");
+    }
+    assert_eq!("http://[::1]".parse::<Base>().expect("a base").address, "[::1]:80");
     assert!("https://h".parse::<Base>().expect_err("no TLS here").contains("port-forward"));
 }
 
@@ -53,6 +58,16 @@ async fn a_refusal_is_told_with_its_detail() {
     let error = Call::get(&base, "/v1/correlations/x").answer().await.expect_err("404 is no answer");
     assert_eq!(error.to_string(), format!("{base} answered 404: nothing is known of x"));
     assert_eq!(error.status(), Some(404));
+}
+
+#[tokio::test]
+async fn a_page_of_something_else_is_told_as_such() {
+    let page = "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 72\r\n\r\n\
+                <html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body></body></html>";
+    let (base, _) = serve(page).await;
+    let error = Call::get(&base, "/v1/status").answer().await.expect_err("no answer").to_string();
+    let told = format!("{base} answered 502: a page of HTML, `502 Bad Gateway`, which is not Herald's: ");
+    assert!(error.starts_with(&told), "{error}");
 }
 
 #[tokio::test]
