@@ -10,6 +10,7 @@
 mod back_off;
 pub mod embedded;
 pub mod hostile;
+pub mod lines;
 mod local;
 mod member;
 mod outage;

@@ -225,7 +225,8 @@ pub trait Member: Send + Sync {
     fn subscribe(&self, to: Subscription);
 
     /// Commits shares, each all or nothing, tried again until it is done or refused for good: what can never be taken is in
-    /// [`Committed::refused`], and the other shares are done all the same.
+    /// [`Committed::refused`], and the other shares are done all the same. Outputs of one partition of a topic of lines
+    /// ([`crate::lines`]) become one record, or few.
     ///
     /// # Errors
     /// [`Error::Stopped`] alone.

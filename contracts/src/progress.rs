@@ -1,8 +1,9 @@
 //! Progress: what the stages tell about invocations, events and job runs, keyed by correlation id.
 //!
-//! Every record names the occurrence it is about (the raw record and the time it was received), so that whoever gathers
-//! them gets the same answer in whatever order, and however often, they arrive. A record is `{v, kind, occurrence, …}`;
-//! a kind that a reader does not know is kept as it is.
+//! A record holds facts, one on each line: all that one commit has for its partition. Every fact names the occurrence it
+//! is about (the raw record and the time it was received), so that whoever gathers them gets the same answer in whatever
+//! order, and however often, they arrive. A fact is `{v, kind, occurrence, body}`; a kind that a reader does not know is
+//! kept as it is.
 
 use std::cmp::Ordering;
 
@@ -19,7 +20,7 @@ use crate::{
     raw::{Kind, Place},
 };
 
-/// The version of the progress records written here.
+/// The version of the facts written here.
 pub const VERSION: u32 = 1;
 
 /// One raw record of an invocation.
@@ -253,7 +254,7 @@ pub enum Fact {
     Unknown(String, Box<RawValue>),
 }
 
-/// One progress record.
+/// A fact about an occurrence: one line of a progress record.
 #[derive(Debug, Clone)]
 pub struct Progress {
     /// What it is about.
@@ -262,7 +263,7 @@ pub struct Progress {
     pub fact: Fact,
 }
 
-/// The record on the wire. Two steps (kind, then body) because neither `flatten` nor tagged enums keep a number's digits.
+/// The fact on the wire. Two steps (kind, then body) because neither `flatten` nor tagged enums keep a number's digits.
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct Wire<B> {
     v: u32,
@@ -271,13 +272,13 @@ struct Wire<B> {
     body: B,
 }
 
-/// A progress record cannot be read.
+/// A line of a progress record cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("no progress record of Herald: {0}")]
+#[error("no progress of Herald: {0}")]
 pub struct ProgressError(#[from] serde_json::Error);
 
 impl Progress {
-    /// The record's value as it travels.
+    /// The line as it travels, without an end.
     pub fn encode(&self) -> Vec<u8> {
         let written = match &self.fact {
             Fact::Detected(body) => self.wire("detected", body),
@@ -299,13 +300,15 @@ impl Progress {
         }
         let mut out = Vec::with_capacity(1024);
         serde_json::to_writer(&mut out, &Out { v: VERSION, kind, occurrence: &self.occurrence, body })?;
+        // A result is as its job wrote it: an end of a line in it is white space, for in a string it is escaped.
+        out.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
         Ok(out)
     }
 
-    /// Reads a record of the topic `progress`.
+    /// Reads a line of a record of the topic `progress`.
     ///
     /// # Errors
-    /// The value is not a progress record, or the body of a known kind is malformed.
+    /// It is none of Herald's, or the body of a known kind is malformed.
     pub fn decode(value: &[u8]) -> Result<Self, ProgressError> {
         let wire: Wire<Box<RawValue>> = serde_json::from_slice(value)?;
         let body = wire.body.get();
@@ -318,6 +321,11 @@ impl Progress {
         };
         Ok(Self { occurrence: wire.occurrence, fact })
     }
+}
+
+/// The lines of a record of the topic `progress`, each for [`Progress::decode`].
+pub fn lines(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b'\n')
 }
 
 #[cfg(test)]
@@ -392,6 +400,20 @@ mod tests {
             let again = Progress::decode(line.as_bytes()).expect("what was written");
             assert_eq!(String::from_utf8(again.encode()).expect("UTF-8"), line);
         }
+    }
+
+    #[test]
+    fn a_result_over_several_lines_is_told_in_one() {
+        let [.., mut job, _] = <[Progress; 5]>::try_from(golden()).expect("five facts");
+        let Fact::Job(step) = &mut job.fact else { panic!("a step") };
+        step.result = Some(RawValue::from_string("{\r\n  \"a\": \"b\\n\"\n}".into()).expect("JSON"));
+        let (one, other) = (job.encode(), golden().remove(0).encode());
+        let record = [&one[..], &other].join(&b'\n');
+        let lines: Vec<_> = lines(&record).collect();
+        assert_eq!(lines, [&one, &other]);
+        let Fact::Job(step) = Progress::decode(lines[0]).expect("what was written").fact else { panic!("a step") };
+        let result: serde_json::Value = serde_json::from_str(step.result.expect("a result").get()).expect("JSON");
+        assert_eq!(result, serde_json::json!({ "a": "b\n" }));
     }
 
     #[test]

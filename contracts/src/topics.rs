@@ -19,6 +19,9 @@ pub const STARTS: &str = "starts";
 /// What every event topic begins with.
 pub const EVENT_PREFIX: &str = "event.";
 
+/// The topics whose values are lines, so that of one commit's records those of one partition may be joined to one.
+pub const LINES: &[&str] = &[PROGRESS];
+
 /// The partition of a key, as Kafka's Java clients choose it: murmur2 of the bytes, its sign bit cleared, modulo the
 /// number of partitions. Done by us on every bus, so that a key has one partition everywhere.
 pub fn partition_of(key: &[u8], partitions: u32) -> u32 {

@@ -1,12 +1,10 @@
 //! What a job run tells: records of `progress`, and of `rejected` for an event that cannot be read.
 
-use std::sync::OnceLock;
-
 use bus::{Outgoing, Record, Topic};
 use bytes::Bytes;
 use contracts::{
     envelope::EventHeaders,
-    headers::{self, HeaderError, Headers},
+    headers::{self, HeaderError},
     ids::JobRunId,
     names::{EventRef, JobName},
     progress::{AttemptState, Fact, JobStep, Occurrence, Progress},
@@ -101,17 +99,12 @@ impl<'a> Attempt<'a> {
             }),
         };
         let key = Bytes::copy_from_slice(event.correlation.as_str().as_bytes());
-        Outgoing::new(Topic::progress(), key, progress.encode()).with_headers(json_headers())
+        Outgoing::new(Topic::progress(), key, progress.encode())
     }
 }
 
 /// How many bytes of what a strange record says of its source are kept.
 const SOURCE: usize = 256;
-
-fn json_headers() -> Headers {
-    static HEADERS: OnceLock<Headers> = OnceLock::new();
-    HEADERS.get_or_init(|| [(headers::CONTENT_TYPE, "application/json")].into_iter().collect()).clone()
-}
 
 /// A record of an event's topic that names the job and cannot be read: nothing can be told under a correlation, so it is
 /// refused where people look.
@@ -133,7 +126,7 @@ pub(crate) fn unreadable(record: &Record, job: &JobName, error: &HeaderError, no
         correlation: record.headers.text(headers::ce::CORRELATION_ID).and_then(|id| id.parse().ok()),
         event: EventRef::from_topic(record.topic.as_str()),
     };
-    Outgoing::new(topics::REJECTED, at, rejected.encode()).with_headers(json_headers())
+    Outgoing::new(topics::REJECTED, at, rejected.encode())
 }
 
 #[cfg(test)]

@@ -2,16 +2,13 @@
 //! next one. It tries until it is done, so that a stage sees no abort and rolls nothing back.
 
 mod blame;
+mod outputs;
 mod possible;
 mod queue;
 mod request;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-        mpsc,
-    },
+    sync::{Arc, atomic::AtomicU32, mpsc},
     time::{Duration, Instant},
 };
 
@@ -21,6 +18,7 @@ use tokio::sync::oneshot;
 
 use self::{
     blame::{attributed, position_failed},
+    outputs::Outputs,
     queue::next_batch,
     request::{Attempt, BACK_OFF, Possible, Request, answer, done, failed, left, lost, still_ours},
 };
@@ -28,11 +26,11 @@ use crate::{
     closed::Closed,
     cluster::Cluster,
     flight::Fault,
-    publish::{BATCH, place},
+    publish::BATCH,
     shared::Shared,
     transaction::{Failure, Positions, Transactor},
 };
-use bus::{Committed, Error, Outgoing, Partition, Share};
+use bus::{Committed, Error, Share};
 use kafka_config::Config;
 
 /// How many members' positions one transaction carries at most: each takes two round trips, one after another, and all of
@@ -189,15 +187,15 @@ impl Work {
         if !self.ready() {
             return Attempt::Again;
         }
-        let Some(outputs) = self.outputs(batch) else { return Attempt::Again };
+        let Some(outputs) = Outputs::of(batch, self) else { return Attempt::Again };
         let Some(transactor) = &self.transactor else { return Attempt::Again };
-        let failure = match transactor.commit(&outputs, || positions(batch)) {
+        let failure = match transactor.commit(&outputs.records, || positions(batch)) {
             Ok(()) => return Attempt::Done,
             Err(Failure::Outputs(faults)) => {
                 let was_written = !faults.iter().all(Fault::is_innocent);
-                match attributed(transactor, &outputs, faults) {
+                match attributed(transactor, &outputs.records, faults) {
                     Ok(faults) => {
-                        drop(outputs);
+                        let faults = outputs.given(&faults);
                         if was_written {
                             // The numbers of its records have a gap now, which costs the next transaction half a second; a
                             // producer anew costs less.
@@ -278,15 +276,6 @@ impl Work {
                 false
             }
         }
-    }
-
-    /// Every output with its partition; none while it cannot be learned how many a topic has.
-    fn outputs<'r>(&self, batch: &'r [Request]) -> Option<Vec<(&'r Outgoing, Partition)>> {
-        let place = |record: &'r Outgoing| {
-            let partitions = self.cluster.partitions(&record.topic)?;
-            Some((record, place(record, partitions, || self.keyless.fetch_add(1, Ordering::Relaxed))))
-        };
-        batch.iter().flat_map(|request| &request.shares).flat_map(|share| &share.outputs).map(place).collect()
     }
 }
 

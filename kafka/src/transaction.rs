@@ -3,6 +3,7 @@
 mod sending;
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -96,7 +97,7 @@ impl Transactor {
     /// tells none when one of the shares is no longer ours.
     pub(crate) fn commit(
         &self,
-        outputs: &[(&Outgoing, Partition)],
+        outputs: &[(Cow<'_, Outgoing>, Partition)],
         positions: impl FnOnce() -> Option<Vec<Positions>>,
     ) -> Result<(), Failure> {
         let begun = Instant::now();
@@ -117,7 +118,7 @@ impl Transactor {
 
     /// Which of these the broker does not let into a transaction, without writing any: it tells that something is forbidden, but
     /// not what. Halves them until each of the guilty stands alone.
-    pub(crate) fn guilty(&self, outputs: &[(&Outgoing, Partition)]) -> Result<Vec<Fault>, Failure> {
+    pub(crate) fn guilty(&self, outputs: &[(Cow<'_, Outgoing>, Partition)]) -> Result<Vec<Fault>, Failure> {
         let begun = Instant::now();
         self.producer.begin_transaction().map_err(|error| self.judge(begun, error))?;
         let found = match self.write(begun, outputs) {
@@ -138,7 +139,7 @@ impl Transactor {
         Ok(found)
     }
 
-    fn write(&self, begun: Instant, outputs: &[(&Outgoing, Partition)]) -> Result<(), Failure> {
+    fn write(&self, begun: Instant, outputs: &[(Cow<'_, Outgoing>, Partition)]) -> Result<(), Failure> {
         let flight = Flight::new(0);
         let refused = self.give(begun, &flight, outputs);
         // Drained by waiting for the reports: a flush would wait in steps of 100 ms. An abort with records under way hangs.
@@ -176,7 +177,7 @@ impl Transactor {
         Failure::Outputs(faults)
     }
 
-    fn give(&self, begun: Instant, flight: &Arc<Flight>, outputs: &[(&Outgoing, Partition)]) -> Option<Fault> {
+    fn give(&self, begun: Instant, flight: &Arc<Flight>, outputs: &[(Cow<'_, Outgoing>, Partition)]) -> Option<Fault> {
         let mut topic = (None, String::new());
         for (at, (record, place)) in outputs.iter().enumerate() {
             if topic.0 != Some(&record.topic) {

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use bus::{Bus, Record, Start};
 use contracts::{
     envelope::EventHeaders,
-    progress::Progress,
+    progress::{self, Progress},
     raw::{Place, RawHeaders},
     topics,
 };
@@ -65,9 +65,10 @@ impl Log {
         out
     }
 
-    /// Every record of progress.
+    /// Everything that was told of progress.
     pub async fn progress(&self) -> Vec<Progress> {
         let records = self.records(topics::PROGRESS).await;
-        records.iter().map(|record| Progress::decode(record.value()).expect("progress")).collect()
+        let lines = records.iter().flat_map(|record| progress::lines(record.value()));
+        lines.map(|line| Progress::decode(line).expect("progress")).collect()
     }
 }

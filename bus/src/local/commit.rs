@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::{
     MAX_RECORD,
+    lines::{self, Lines},
     local::{
         batch::Builder,
         chaos::Chaos,
@@ -25,11 +26,22 @@ use crate::{
 pub(crate) struct Commit<'a> {
     log: &'a Log,
     chaos: Option<&'a Chaos>,
-    batches: Vec<(Arc<TopicLog>, Partition, Builder, Offset)>,
+    batches: Vec<Batch>,
     places: HashMap<Topic, TopicPlaces>,
     positions: BTreeMap<(Arc<str>, TopicPartition), Position>,
     /// Keyless records take the partitions in turn.
     turn: u32,
+}
+
+/// What one partition gets.
+struct Batch {
+    log: Arc<TopicLog>,
+    partition: Partition,
+    builder: Builder,
+    /// Where the next record stands.
+    next: Offset,
+    /// The last record, as long as others may be joined to it.
+    lines: Option<(Offset, Lines)>,
 }
 
 struct TopicPlaces {
@@ -42,6 +54,37 @@ struct TopicPlaces {
 pub(crate) struct Visible {
     pub(crate) appends: Vec<(Arc<TopicLog>, TopicPartition, crate::local::batch::Stored)>,
     pub(crate) positions: Vec<(Arc<str>, TopicPartition, Position)>,
+}
+
+impl Batch {
+    /// Appends a record, or joins it to the last one; answers where it stands.
+    fn append(&mut self, record: &Outgoing, chaos: Option<&Chaos>) -> Offset {
+        if let Some((offset, lines)) = &mut self.lines
+            && lines.add(record, lines::MOST)
+        {
+            return *offset;
+        }
+        self.close();
+        if let Some(chaos) = chaos
+            && chaos.strikes(chaos.manners.holes)
+        {
+            self.next = Offset(self.next.0 + 1 + chaos.below(3));
+        }
+        let offset = self.next;
+        self.next = offset.next();
+        self.lines = Lines::begin(record).map(|lines| (offset, lines));
+        if self.lines.is_none() {
+            self.builder.push(offset, record);
+        }
+        offset
+    }
+
+    /// Nothing is joined to the last record any more.
+    fn close(&mut self) {
+        if let Some((offset, lines)) = self.lines.take() {
+            self.builder.push(offset, &lines.finish());
+        }
+    }
 }
 
 impl<'a> Commit<'a> {
@@ -106,16 +149,7 @@ impl<'a> Commit<'a> {
             None => self.begin(&record.topic, partition)?,
         };
         let chaos = self.chaos;
-        let (_, _, builder, next) = self.batches.get_mut(slot)?;
-        if let Some(chaos) = chaos
-            && chaos.strikes(chaos.manners.holes)
-        {
-            *next = Offset(next.0 + 1 + chaos.below(3));
-        }
-        let offset = *next;
-        builder.push(offset, record);
-        *next = offset.next();
-        Some(Spot { partition, offset })
+        Some(Spot { partition, offset: self.batches.get_mut(slot)?.append(record, chaos) })
     }
 
     fn begin(&mut self, topic: &Topic, partition: Partition) -> Option<usize> {
@@ -124,7 +158,7 @@ impl<'a> Commit<'a> {
         let end = place.log.extent(partition).end;
         *place.batches.get_mut(partition.0 as usize)? = Some(slot);
         let log = place.log.clone();
-        self.batches.push((log, partition, Builder::new(end), end));
+        self.batches.push(Batch { log, partition, builder: Builder::new(end), next: end, lines: None });
         Some(slot)
     }
 
@@ -136,7 +170,9 @@ impl<'a> Commit<'a> {
     pub(crate) fn finish(self, published: Timestamp) -> (Transaction, Visible) {
         let mut transaction = Transaction { published, ..Transaction::default() };
         let mut visible = Visible { appends: Vec::new(), positions: Vec::new() };
-        for (log, partition, builder, next) in self.batches {
+        for mut batch in self.batches {
+            batch.close();
+            let Batch { log, partition, builder, next, .. } = batch;
             let stored = builder.finish(published, next);
             let at = TopicPartition { topic: log.info.topic.clone(), partition };
             transaction.appends.push((log.id, partition, stored.clone()));

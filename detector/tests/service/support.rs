@@ -6,7 +6,7 @@ use bus::{Bus, Offset, Outgoing, Record, Start, TopicSpec};
 use catalog::{Catalog, Kinds, Sources};
 use contracts::{
     ids::{CorrelationId, InvocationId},
-    progress::Progress,
+    progress::{self, Progress},
     raw::{Kind, RawHeaders},
     topics,
 };
@@ -113,9 +113,11 @@ pub(crate) async fn settled(bus: &dyn Bus) -> Vec<Progress> {
 pub(crate) async fn settled_count(bus: &dyn Bus, raws: usize) -> Vec<Progress> {
     let patience = tokio::time::Instant::now() + Duration::from_secs(60);
     loop {
-        let progress = everything(bus, topics::PROGRESS).await;
+        let records = everything(bus, topics::PROGRESS).await;
+        let lines = records.iter().flat_map(|record| progress::lines(record.value()));
+        let progress: Vec<_> = lines.map(|line| Progress::decode(line).unwrap()).collect();
         if progress.len() >= raws {
-            return progress.iter().map(|record| Progress::decode(record.value()).unwrap()).collect();
+            return progress;
         }
         let lag = bus.lag("detector").await.unwrap();
         assert!(tokio::time::Instant::now() < patience, "{} of {raws} are decided; {lag:?}", progress.len());

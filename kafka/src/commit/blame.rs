@@ -1,6 +1,6 @@
 //! Who is to blame for a transaction that failed, and what becomes of them.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -84,7 +84,7 @@ fn locate(batch: &[Request], mut output: usize) -> Option<(usize, usize, usize)>
 /// The faults, with somebody to blame: where the broker told of none, the topics are tried one by one.
 pub(super) fn attributed(
     transactor: &Transactor,
-    outputs: &[(&Outgoing, Partition)],
+    outputs: &[(Cow<'_, Outgoing>, Partition)],
     faults: Vec<Fault>,
 ) -> Result<Vec<Fault>, Failure> {
     if !faults.iter().all(Fault::is_innocent) {
@@ -95,7 +95,7 @@ pub(super) fn attributed(
         topics.entry(&record.topic).or_insert(at);
     });
     let firsts: Vec<usize> = topics.into_values().collect();
-    let probes: Vec<_> = firsts.iter().map(|at| outputs[*at]).collect();
+    let probes: Vec<_> = firsts.iter().map(|at| outputs[*at].clone()).collect();
     let found = transactor.guilty(&probes)?;
     let guilty: Vec<Fault> = found
         .into_iter()

@@ -38,8 +38,8 @@ fn outgoing(topics: &[&str]) -> Vec<Outgoing> {
     topics.iter().map(|topic| Outgoing::new(*topic, "k", "v")).collect()
 }
 
-fn placed(records: &[Outgoing]) -> Vec<(&Outgoing, Partition)> {
-    records.iter().map(|record| (record, Partition(0))).collect()
+fn placed(records: &[Outgoing]) -> Vec<(Cow<'_, Outgoing>, Partition)> {
+    records.iter().map(|record| (Cow::Borrowed(record), Partition(0))).collect()
 }
 
 /// Commits; once a record was not written, the numbers of those behind it have a gap, which the next transaction ends with.

@@ -23,22 +23,22 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A progress record and what tells it apart from others.
+/// A fact and what tells it apart from others.
 #[derive(Debug, Clone)]
 pub struct Told {
-    /// The record.
+    /// The fact.
     pub progress: Progress,
     /// A hash of its bytes: the same fact told again has the same.
     pub print: u64,
 }
 
 impl Told {
-    /// Reads the value of a record of `progress`.
+    /// Reads a line of a record of `progress`.
     ///
     /// # Errors
-    /// It is no progress record, or the body of a known kind is malformed.
-    pub fn read(value: &[u8]) -> Result<Self, ProgressError> {
-        Ok(Self { progress: Progress::decode(value)?, print: xxh3_64(value) })
+    /// It is none of Herald's, or the body of a known kind is malformed.
+    pub fn read(line: &[u8]) -> Result<Self, ProgressError> {
+        Ok(Self { progress: Progress::decode(line)?, print: xxh3_64(line) })
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bus::{Offset, Record};
+use contracts::progress;
 use rusqlite::Connection;
 
 use super::{
@@ -129,9 +130,11 @@ impl Writer {
                 transaction.advance(*partition, *read)?;
             }
             for record in &batch.records {
-                match Told::read(record.value()) {
-                    Ok(told) => transaction.fold(told)?,
-                    Err(error) => transaction.unreadable(record, &error.to_string())?,
+                for line in progress::lines(record.value()) {
+                    match Told::read(line) {
+                        Ok(told) => transaction.fold(told)?,
+                        Err(error) => transaction.unreadable(record, &error.to_string())?,
+                    }
                 }
             }
             Ok(())

@@ -8,7 +8,7 @@ use bus::{
 };
 use contracts::{
     headers::{Headers, KIND},
-    topics::partition_of,
+    topics::{PROGRESS, partition_of},
 };
 
 use crate::harness::*;
@@ -85,6 +85,42 @@ pub(crate) async fn outputs_position_and_note_are_committed_together(bus: Arc<dy
     assert!(assignments.iter().filter(|a| a.partition != read[0].at()).all(|a| start(a) == Offset::ZERO));
     open_all(&*second, &assignments);
     assert_eq!(texts(&records(&*second, 1).await), ["b"]);
+}
+
+pub(crate) async fn lines_of_one_commit_are_one_record_of_their_partition(bus: Arc<dyn Bus>) {
+    create(&bus, &["in", PROGRESS]).await;
+    publish_to(&bus, "in", 0, &["a"]).await;
+    let member = bus.join("group", Subscription::to(["in"])).await.unwrap();
+    let assignments = assigned_count(&*member, 4).await;
+    open_all(&*member, &assignments);
+    let read = records(&*member, 1).await;
+    let lines: Vec<(String, String)> = (0..40).map(|n| (format!("k{}", n % 10), format!("line {n}"))).collect();
+    let lone = Outgoing::new(PROGRESS, "k0", "of another kind").with_headers([(KIND, "x")].into_iter().collect());
+    let mut outputs: Vec<_> =
+        lines.iter().map(|(key, line)| Outgoing::new(PROGRESS, key.clone(), line.clone())).collect();
+    outputs.insert(20, lone);
+    let share = Share {
+        partition: read[0].at(),
+        generation: assignments.iter().find(|a| a.partition == read[0].at()).unwrap().generation,
+        outputs,
+        position: Position { next: read[0].offset.next(), note: Note::default() },
+    };
+    assert_eq!(member.commit(vec![share]).await.unwrap(), bus::Committed::default());
+    let (lone, joined): (Vec<_>, Vec<_>) =
+        all(&bus, PROGRESS).await.into_iter().partition(|record| !record.headers.is_empty());
+    assert_eq!(texts(&lone), ["of another kind"], "what has headers stands by itself");
+    let mut expected: HashMap<Partition, Vec<&str>> = HashMap::new();
+    for (key, line) in &lines {
+        expected.entry(Partition(partition_of(key.as_bytes(), 4))).or_default().push(line);
+    }
+    let mut found: HashMap<Partition, Vec<&str>> = HashMap::new();
+    for record in &joined {
+        let value = std::str::from_utf8(record.value()).unwrap();
+        found.entry(record.partition).or_default().extend(value.split('\n'));
+    }
+    assert_eq!(found, expected, "every line once, in its key's partition, in order");
+    // The one that stands by itself may part those of its partition.
+    assert!((expected.len()..=expected.len() + 1).contains(&joined.len()), "{} records", joined.len());
 }
 
 pub(crate) async fn a_note_is_printable_text_that_fits(_: Arc<dyn Bus>) {

@@ -43,6 +43,7 @@ macro_rules! every_case {
                 cases::nothing_is_delivered_before_it_is_opened,
                 cases::a_partition_can_be_opened_elsewhere,
                 cases::outputs_position_and_note_are_committed_together,
+                cases::lines_of_one_commit_are_one_record_of_their_partition,
                 cases::a_note_is_printable_text_that_fits,
                 cases::what_was_not_committed_comes_again,
                 cases::a_share_of_an_older_assignment_is_left_out_and_the_others_stand,

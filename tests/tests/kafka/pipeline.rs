@@ -8,7 +8,7 @@ use std::{
 };
 
 use contracts::{
-    progress::{Fact, Progress},
+    progress::{self, Fact, Progress},
     raw::Place,
     topics,
 };
@@ -129,10 +129,12 @@ impl Pipeline {
 async fn tell_doubles(herald: &Herald) {
     let mut told: BTreeMap<Place, Vec<String>> = BTreeMap::new();
     for record in herald.log().records(topics::PROGRESS).await {
-        let progress = Progress::decode(record.value()).unwrap();
-        if matches!(progress.fact, Fact::Detected(_) | Fact::Duplicate(_)) {
-            let what = format!("{}@{} at {}", record.at(), record.offset, record.published);
-            told.entry(progress.occurrence.raw).or_default().push(what);
+        for line in progress::lines(record.value()) {
+            let progress = Progress::decode(line).unwrap();
+            if matches!(progress.fact, Fact::Detected(_) | Fact::Duplicate(_)) {
+                let what = format!("{}@{} at {}", record.at(), record.offset, record.published);
+                told.entry(progress.occurrence.raw).or_default().push(what);
+            }
         }
     }
     told.retain(|_, told| told.len() > 1);
