@@ -15,7 +15,7 @@ use contracts::{
     envelope::EventHeaders,
     ids::{EventId, InvocationId, JobRunId},
     names::{EventRef, GroupName, JobName},
-    progress::{AttemptState, Fact, JobStep, Progress},
+    progress::{self, AttemptState, Fact, JobStep, Progress},
     raw::Place,
 };
 use job_runner::{Answer, Board, CatalogView, Config, Deps, Handle, JobSpec, Registry, Run, Service};
@@ -131,10 +131,13 @@ pub(crate) async fn everything(bus: &dyn Bus, topic: &str) -> Vec<bus::Record> {
 pub(crate) async fn steps(bus: &dyn Bus) -> Steps {
     let mut out: Steps = Steps::new();
     for record in everything(bus, "progress").await {
-        let progress = Progress::decode(record.value()).expect("progress");
-        let Fact::Job(step) = progress.fact else { panic!("a step of a job") };
-        assert_eq!(record.key.as_deref(), Some(progress.occurrence.correlation.as_str().as_bytes()));
-        out.entry(step.run).or_default().push(step);
+        for line in progress::lines(record.value()) {
+            let progress = Progress::decode(line).expect("progress");
+            let Fact::Job(step) = progress.fact else { panic!("a step of a job") };
+            let correlation = progress.occurrence.correlation.as_str().as_bytes();
+            assert!(record.key.as_deref().is_none_or(|key| key == correlation), "{:?}", record.key);
+            out.entry(step.run).or_default().push(step);
+        }
     }
     out
 }
