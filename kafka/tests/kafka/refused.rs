@@ -12,6 +12,7 @@ use bus::{
     Bus, Committed, Delivery, Member, Offset, Outgoing, Partition, Position, PublishError, RefusalCode, Share,
     Subscription, TopicPartition, TopicSpec,
 };
+use contracts::topics::PROGRESS;
 use kafka::{
     Config, Kafka,
     layout::{Layout, Overrides},
@@ -72,9 +73,9 @@ async fn count(bus: &Kafka, topic: &str) -> usize {
 async fn small(name: &str) -> Arc<Kafka> {
     let prefix = prefix(name);
     let small = Overrides { max_record: Some(32 * 1024), partitions: Some(1), ..Overrides::default() };
-    let layout = Layout { names: [("small".to_owned(), small)].into(), ..Layout::default() };
-    let maker = open(broker::shared(), &prefix, layout);
-    maker.create(vec![TopicSpec::new("small"), TopicSpec::new("large")]).await.unwrap();
+    let names = ["small", PROGRESS].map(|name| (name.to_owned(), small.clone()));
+    let maker = open(broker::shared(), &prefix, Layout { names: names.into(), ..Layout::default() });
+    maker.create(["small", "large", PROGRESS].map(TopicSpec::new).into()).await.unwrap();
     open(broker::shared(), &prefix, Layout::default())
 }
 
@@ -99,6 +100,27 @@ async fn a_record_beyond_its_topics_limit_is_refused_alone_and_many_small_ones_a
     let mut share = refused.share.clone();
     share.outputs.pop();
     assert_eq!(commit(&*member, vec![share]).await, Committed::default());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_beyond_its_topics_limit_is_refused_alone_whatever_it_would_have_been_joined_to() {
+    let bus = small("lines").await;
+    two_of_in(&bus).await;
+    let (member, [mut first, mut second]) = member(&bus, "group").await;
+    first.outputs = (0..300).map(|n| Outgoing::new(PROGRESS, format!("{n}"), vec![b'x'; 2000])).collect();
+    second.outputs = vec![Outgoing::new(PROGRESS, "k", "fits"), Outgoing::new(PROGRESS, "k", vec![b'x'; 200_000])];
+    let committed = commit(&*member, vec![first, second]).await;
+    let [refused] = &committed.refused[..] else { panic!("{committed:?}") };
+    let [refusal] = &refused.refusals[..] else { panic!("{refused:?}") };
+    assert_eq!(
+        (refused.share.partition.partition.0, refusal.record, refusal.code),
+        (1, Some(1), RefusalCode::TooLarge)
+    );
+    let at = TopicPartition::new(PROGRESS, 0);
+    let records = bus.read(&at, Offset::ZERO, 1 << 22).await.unwrap();
+    let lines: usize = records.iter().map(|record| record.value().split(|byte| *byte == b'\n').count()).sum();
+    assert_eq!(lines, 300);
+    assert!(records.len() < 300, "{} records", records.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
