@@ -1,10 +1,13 @@
 //! A named event, compiled: what it is detected in, its condition, its data, its key and the jobs it asks for.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use contracts::{
     document,
-    hasura::Change,
+    hasura::{Change, Op},
     names::{EventRef, GroupName, JobName},
     why::Explanation,
 };
@@ -235,6 +238,22 @@ impl Event {
     pub fn place(&self, key: &str) -> Place {
         let (line, column) = self.places.get(key).copied().unwrap_or((0, 0));
         Place { file: self.file.to_string(), line, column }
+    }
+
+    /// Whether it can happen in a change of this kind, as far as can be seen without a row.
+    pub fn listens_to(&self, operation: Op) -> bool {
+        self.selector().is_some_and(|selector| selector.operations.contains(&operation))
+            && !self.when().is_some_and(|when| when.never_holds(operation))
+    }
+
+    /// The columns, of either row, that decide about it or become its data; none if any may.
+    pub fn looks_at(&self) -> Option<BTreeSet<String>> {
+        let mut columns = Columns::none();
+        self.columns(&mut columns);
+        match columns {
+            Columns::Any => None,
+            Columns::Named { old, new } => Some(old.into_iter().chain(new).collect()),
+        }
     }
 
     /// Adds the columns that decide about it or become its data.

@@ -32,3 +32,4 @@ pub use rule_test::{Expectation, RuleTest, TestChange};
 pub use sources::{MAX_FILE, ReadError, Source, Sources};
 pub use template::{JobContext, Part, RenderError, Template};
 pub use why::Whys;
+pub use yaml::json_of as json_of_yaml;

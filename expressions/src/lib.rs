@@ -12,6 +12,7 @@
 mod arguments;
 mod budget;
 mod calls;
+mod changes;
 mod columns;
 mod compare;
 mod context;
@@ -43,7 +44,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use contracts::{hasura::Op, why::Explanation};
 use serde_json::Value as Json;
@@ -142,6 +143,16 @@ impl Expression {
     /// What the condition begins with, where that is a demand on one column.
     pub fn opening(&self) -> Option<Opening> {
         opening::of(&self.root)
+    }
+
+    /// Columns of which at least one has changed wherever the condition holds; none if it can hold whatever changed.
+    pub fn wanted_changes(&self) -> Option<BTreeSet<&str>> {
+        changes::wanted(&self.root)
+    }
+
+    /// Whether the condition holds nowhere but where one of those columns has changed.
+    pub fn holds_only_with_changes(&self, is_one: &dyn Fn(&str) -> bool) -> bool {
+        changes::only_with(&self.root, is_one)
     }
 
     /// Adds the columns that it can look at.

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Groups(tools::groups::Options),
     /// Check the configuration and the bus, and say what to do
     Doctor(tools::doctor::Options),
+    /// Connect Hasura: the event triggers that a catalog needs
+    Hasura(tools::hasura::Options),
     /// Send a webhook as Hasura would, and show what becomes of it
     Send(client::send::Options),
     /// Show what happened under a correlation id
@@ -68,6 +70,7 @@ impl Command {
             Self::Topics(options) => block_on(tools::kafka::topics::run(options)),
             Self::Groups(options) => block_on(tools::groups::run(options)),
             Self::Doctor(options) => block_on(tools::doctor::run(options)),
+            Self::Hasura(options) => tools::hasura::run(options),
             Self::Send(options) => block_on(client::send::run(options)),
             Self::Show(options) => block_on(client::show::run(options)),
             Self::Tail(options) => block_on(client::tail::run(options)),

@@ -3,6 +3,7 @@
 pub mod config;
 pub mod doctor;
 pub mod groups;
+pub mod hasura;
 #[cfg_attr(not(feature = "kafka"), path = "without_kafka.rs")]
 pub mod kafka;
 pub mod schemas;

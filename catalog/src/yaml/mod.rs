@@ -12,6 +12,18 @@ pub(crate) use read::{ErrorKind, read};
 
 use serde_json::{Map, Value};
 
+/// Reads a file of one document that is no part of a catalog, as JSON; null where nothing is in it.
+///
+/// # Errors
+/// What is wrong with it, and in which line.
+pub fn json_of(text: &str) -> Result<Value, String> {
+    let read = read(text).map_err(|error| {
+        let (line, _) = line_column(text, error.offset);
+        format!("line {line}: {}", error.message)
+    })?;
+    Ok(read.map_or(Value::Null, |yaml| yaml.to_json()))
+}
+
 /// How a scalar was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {

@@ -1,0 +1,152 @@
+//! `herald hasura triggers`: the event triggers that a catalog needs, as Hasura's metadata.
+
+mod document;
+mod name;
+mod needs;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use catalog::{Catalog, Sources};
+use clap::{Args, Subcommand, ValueEnum};
+use client::{
+    exit::{self, Usage},
+    print,
+};
+use job_runner::Registry;
+
+use self::write::{Address, Secret, Target};
+
+/// The source of a webhook's plain path, `/hasura`, and the name of the first database of Hasura's.
+const DEFAULT_SOURCE: &str = "default";
+
+/// What `herald hasura` is told.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be done for Hasura.
+#[derive(Debug, Clone, Subcommand)]
+enum Command {
+    /// Print the event triggers that a catalog needs
+    Triggers(Triggers),
+}
+
+/// What `herald hasura triggers` is told.
+#[derive(Debug, Clone, Args)]
+struct Triggers {
+    /// The catalog: a folder with `events/` and, where wanted, `jobs/`
+    #[arg(long, value_name = "FOLDER")]
+    catalog: PathBuf,
+    /// Where Hasura reaches Herald's webhook, without /hasura: http://herald:8080, or {{NAME}} for a variable of Hasura's
+    #[arg(long, value_name = "URL", value_parser = base, required_unless_present = "url_env")]
+    url: Option<String>,
+    /// The variable of Hasura's environment that holds the whole URL of the webhook, with /hasura
+    #[arg(long, value_name = "NAME", conflicts_with = "url")]
+    url_env: Option<String>,
+    /// The form: entries of a metadata folder, or the body of a request to /v1/metadata
+    #[arg(long, value_enum, default_value_t = Format::Folder)]
+    format: Format,
+    /// The database, as Hasura calls it, of the events that name no source
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_SOURCE)]
+    database: String,
+    /// The variable of Hasura's environment that holds the webhook's secret
+    #[arg(long, value_name = "NAME", default_value = "HERALD_SECRET")]
+    secret_env: String,
+    /// The request header of the secret, as `ingest.secret-header` calls it
+    #[arg(long, value_name = "NAME", default_value = client::send::SECRET_HEADER)]
+    secret_header: String,
+    /// The webhook has no secret
+    #[arg(long)]
+    no_secret: bool,
+    /// Tell of every update, not only of those in which a column changed that a condition wants to have changed
+    #[arg(long)]
+    all_columns: bool,
+}
+
+/// How triggers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// YAML, as in `databases/<database>/tables/<schema>_<table>.yaml`
+    Folder,
+    /// JSON, to be posted to `/v1/metadata`
+    Api,
+}
+
+/// The URL before `/hasura`.
+fn base(text: &str) -> Result<String, String> {
+    let base = text.trim_end_matches('/');
+    if let Some((before, source)) = base.rsplit_once("/hasura/") {
+        return Err(format!("leave /hasura/{source} out: {before}; the source is the event's"));
+    }
+    if !["http://", "https://", "{{"].iter().any(|begin| base.starts_with(begin)) {
+        return Err("a URL begins with http:// or https://, or is {{NAME}} for a variable of Hasura's".to_owned());
+    }
+    Ok(base.strip_suffix("/hasura").unwrap_or(base).to_owned())
+}
+
+/// Does it.
+///
+/// # Errors
+/// The folder or an option cannot be used, or stdout cannot be written.
+pub fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let Command::Triggers(options) = options.command;
+    Usage::catalog(&options.catalog)?;
+    // The jobs run where Herald does, which need not be here.
+    let registry = Registry::standard(&job_runner::Config::default());
+    let outcome = Catalog::compile(&Sources::read(&options.catalog)?, &registry);
+    let Some(catalog) = outcome.catalog else {
+        print::line(outcome.report.to_string().trim_end())?;
+        print::line("❌ The catalog has errors; what it needs is not known")?;
+        return Ok(ExitCode::from(exit::NO));
+    };
+    triggers(&options, &catalog)
+}
+
+fn triggers(options: &Triggers, catalog: &Catalog) -> anyhow::Result<ExitCode> {
+    let needs = needs::of(catalog, &options.database, !options.all_columns);
+    let target = options.target();
+    if let Address::Variable(name) = &target.address
+        && needs.triggers.windows(2).any(|pair| pair[0].source != pair[1].source)
+    {
+        let message = format!(
+            "the events are about several databases, each with a webhook of its own: give --url '{{{{{name}}}}}', with a \
+             variable that holds the URL without /hasura"
+        );
+        return Err(Usage(message).into());
+    }
+    match options.format {
+        Format::Folder => print::line(write::folder(&needs.triggers, &target).trim_end())?,
+        Format::Api => print::line(&serde_json::to_string_pretty(&write::api(&needs.triggers, &target))?)?,
+    }
+    needs.notes.iter().chain(&remark(&target)).for_each(|note| print::note(note));
+    if needs.triggers.is_empty() {
+        print::note("no event of the catalog is about a table, so there is nothing for Hasura to tell");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Triggers {
+    fn target(&self) -> Target {
+        let address = match (&self.url, &self.url_env) {
+            (Some(base), _) => Address::Base(base.clone()),
+            (None, name) => Address::Variable(name.clone().unwrap_or_default()),
+        };
+        let secret = Secret { header: self.secret_header.clone(), variable: self.secret_env.clone() };
+        Target { address, secret: (!self.no_secret).then_some(secret) }
+    }
+}
+
+/// That Hasura in a container means itself by `localhost`.
+fn remark(target: &Target) -> Option<String> {
+    let Address::Base(base) = &target.address else { return None };
+    let host = base.split_once("://")?.1;
+    let is_local = ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| host.starts_with(local));
+    is_local.then(|| {
+        format!("{base} is what Hasura reaches: in a container that is the container itself, and this machine is host.docker.internal")
+    })
+}
