@@ -1,10 +1,19 @@
 //! How a process is told to stop.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
-/// Cancels `stop` on the first SIGTERM, SIGINT or SIGHUP; on the second, does what is to be done `last`, which must take no
+/// How long further signals are taken for the same wish: `timeout`, a terminal that is closed and many a supervisor tell a
+/// process twice at once, by itself and with its group.
+const TOGETHER: Duration = Duration::from_millis(500);
+
+/// Cancels `stop` on the first SIGTERM, SIGINT or SIGHUP; on a second one, which does not come with the first, does what is to be done `last`, which must take no
 /// time, and ends the process with status 130. SIGHUP is left alone where it was ignored from the start, as `nohup` does.
 ///
 /// # Errors
@@ -15,6 +24,7 @@ pub fn stop_on_signals(stop: CancellationToken, last: impl Fn() + Send + 'static
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
     tokio::spawn(async move {
+        let mut first: Option<Instant> = None;
         loop {
             let hung_up = async {
                 match &mut hangup {
@@ -28,6 +38,9 @@ pub fn stop_on_signals(stop: CancellationToken, last: impl Fn() + Send + 'static
                 Some(()) = hung_up => "SIGHUP",
                 else => return,
             };
+            if first.is_some_and(|first| first.elapsed() < TOGETHER) {
+                continue;
+            }
             if stop.is_cancelled() {
                 tracing::warn!(signal = name, "told to stop again: ending at once");
                 last();
@@ -35,6 +48,7 @@ pub fn stop_on_signals(stop: CancellationToken, last: impl Fn() + Send + 'static
             }
             tracing::info!(signal = name, "told to stop; once more ends the process at once");
             stop.cancel();
+            first = Some(Instant::now());
         }
     });
     Ok(())

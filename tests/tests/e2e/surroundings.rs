@@ -114,6 +114,18 @@ async fn it_serves_on_without_a_log_and_without_a_terminal() {
 }
 
 #[tokio::test]
+async fn signals_that_come_together_are_one_wish() {
+    if is_kafka("signals have nothing to do with its bus") {
+        return;
+    }
+    let dev = Dev::start(&noted("things"), &[]);
+    assert_eq!(dev.events("a", "things").await, ["thing.made"]);
+    // As `timeout` and a terminal that is closed tell the process and its group.
+    kill_process(Pid::from_child(&dev.child), Signal::TERM).unwrap();
+    assert!(dev.stop(Signal::INT).await.success());
+}
+
+#[tokio::test]
 async fn an_edit_counts_while_the_log_beside_the_catalog_is_written_to() {
     if is_kafka("there the log is elsewhere") {
         return;
