@@ -83,7 +83,12 @@ impl Sources {
         let mut above: Vec<PathBuf> = home.ancestors().map(Path::to_owned).collect();
         let mut files = Vec::new();
         for part in ["events", "jobs"] {
-            walk(folder, part.to_owned(), &mut above, &mut files);
+            match fs::metadata(folder.join(part)) {
+                Ok(found) if !found.is_dir() => {
+                    files.push(unreadable(part.to_owned(), "it is no folder, and one is wanted here".to_owned()));
+                }
+                _ => walk(folder, part.to_owned(), &mut above, &mut files),
+            }
         }
         Ok(Self::sorted(files))
     }
@@ -230,6 +235,18 @@ mod tests {
         ] {
             assert!(found.iter().any(|(at, why)| at == path && why.contains(part)), "{path}: {found:#?}");
         }
+        fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_folder_is_named() {
+        let folder = folder("places");
+        fs::remove_dir(folder.join("events")).expect("removed");
+        for part in ["events", "jobs"] {
+            fs::write(folder.join(part), "x").expect("written");
+        }
+        let why = "it is no folder, and one is wanted here".to_owned();
+        assert_eq!(unreadable(&folder), [("events".to_owned(), why.clone()), ("jobs".to_owned(), why)]);
         fs::remove_dir_all(folder).expect("removed");
     }
 
