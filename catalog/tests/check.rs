@@ -48,6 +48,8 @@ fn unknown_keys_are_refused_with_a_suggestion() {
 #[test]
 fn the_selector_is_checked() {
     finds("from: {}\n", (1, 7), "names no table", "\"*\"");
+    finds("from: { table: * }\n", (1, 16), "no YAML", "`table: \"*\"`, with the quotes");
+    finds("from:\n  table: *\n", (2, 10), "no YAML", "`table: \"*\"`, with the quotes");
     finds("from: moves\n", (1, 7), "a map", "");
     finds("from: { table: moves, operations: [] }\n", (1, 35), "lists none", "leave");
     finds("from: { table: moves, operations: [upsert] }\n", (1, 36), "`upsert` is no operation", "insert");

@@ -89,8 +89,7 @@ impl<'f> File<'f> {
                 let offset = error.offset.min(self.text().len());
                 let (message, help) = match error.kind {
                     ErrorKind::Syntax => {
-                        let help = self.looks_like_an_expression(offset).then(|| BLOCK_HELP.to_owned());
-                        (format!("this is no YAML: {}", error.message), help)
+                        (format!("this is no YAML: {}", error.message), self.help_with_yaml(offset).map(str::to_owned))
                     }
                     ErrorKind::Unwanted => (error.message, None),
                 };
@@ -100,17 +99,24 @@ impl<'f> File<'f> {
         }
     }
 
-    /// Whether YAML stumbled over a line that holds an expression: a key that takes one, or a value that begins like one.
-    fn looks_like_an_expression(&self, offset: usize) -> bool {
+    /// What to write where YAML stumbled over a line that holds an expression, which a key tells that takes one, or a value that
+    /// begins like one; or over the sign for all tables.
+    fn help_with_yaml(&self, offset: usize) -> Option<&'static str> {
         let text = self.text();
         let here = text.get(..offset).map_or(0, |before| before.rfind('\n').map_or(0, |at| at + 1));
         let line = text.get(here..).and_then(|rest| rest.lines().next()).unwrap_or_default();
         let before = text.get(..here.saturating_sub(1)).and_then(|before| before.lines().last()).unwrap_or_default();
-        [line, before].into_iter().any(|line| {
+        let table = line.split_once("table:").map(|(_, tables)| tables.trim_start_matches([' ', '[']));
+        if table.is_some_and(|table| table.starts_with('*')) {
+            return Some("all tables are spelt `table: \"*\"`, with the quotes");
+        }
+        let is_expression = [line, before].into_iter().any(|line| {
             let Some((key, value)) = line.split_once(':') else { return false };
-            matches!(key.trim().trim_start_matches("- "), "when" | "key")
-                || value.trim_start().starts_with(['!', '"', '\'', '&', '*', '{', '[', '%', '@', '`'])
-        })
+            let key = key.trim().trim_start_matches("- ");
+            matches!(key, "when" | "key")
+                || key != "from" && value.trim_start().starts_with(['!', '"', '\'', '&', '*', '{', '[', '%', '@', '`'])
+        });
+        is_expression.then_some(BLOCK_HELP)
     }
 
     pub(super) fn error(&mut self, rule: Rule, offset: usize, message: String, help: Option<String>) {
