@@ -7,7 +7,7 @@ use std::{
 
 use contracts::{
     document,
-    hasura::{Change, Op},
+    hasura::{Change, Op, Row},
     names::{EventRef, GroupName, JobName},
     why::Explanation,
 };
@@ -268,6 +268,17 @@ impl Event {
             Detect::Cel { data: None, .. } | Detect::Rust { .. } => *into = Columns::Any,
         }
         self.key.iter().for_each(|part| part.columns(into));
+    }
+
+    /// Whether its condition looks at one of these columns.
+    pub(crate) fn looks_at(&self, names: &[&str]) -> bool {
+        let mut columns = Columns::none();
+        match &self.detect {
+            Detect::Cel { when: Some(when), .. } => when.columns(&mut columns),
+            Detect::Cel { when: None, .. } | Detect::Named => {}
+            Detect::Rust { .. } => columns = Columns::Any,
+        }
+        names.iter().any(|name| columns.has(Row::Old, name) || columns.has(Row::New, name))
     }
 
     /// What [`Self::evaluate`] says of a change in which the event did not happen; none if it happened. No data are

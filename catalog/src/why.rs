@@ -2,6 +2,7 @@
 
 use contracts::{hasura::Change, why::NotDetected};
 use expressions::{Effort, closest};
+use serde_json::{Map, Value};
 
 use crate::{
     catalog::Catalog,
@@ -22,8 +23,9 @@ const NAME: usize = 100;
 /// Why events did not happen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Whys {
-    /// The events of the change's table that did not get past their selector or condition, with the reason: first those
-    /// that looked at the change, then those that are about another operation or source.
+    /// The events of the change's table that did not get past their selector or condition, with the reason, the closest
+    /// first: those whose condition looks at a column that the change changed, then the others that looked at the change,
+    /// then those that are about another operation or source.
     pub events: Vec<NotDetected>,
     /// How many more there were.
     pub more: u64,
@@ -38,8 +40,10 @@ impl Catalog {
         let mut out = Whys::default();
         let mismatch = |event: &Event| event.selector().and_then(|selector| selector.mismatch(change));
         let of_table = |event: &&Event| event.selector().is_some() && mismatch(event) != Some(Mismatch::Table);
-        let (looked, passed_by): (Vec<&Event>, Vec<&Event>) =
+        let (mut looked, passed_by): (Vec<&Event>, Vec<&Event>) =
             self.events().iter().filter(of_table).partition(|event| mismatch(event).is_none());
+        let changed = changed(change);
+        looked.sort_by_cached_key(|event| !event.looks_at(&changed));
         // A wrong trigger is found by looking, as a condition is.
         let by_trigger = passed_by.iter().any(|event| mismatch(event) == Some(Mismatch::Trigger));
         if looked.is_empty() && !by_trigger {
@@ -122,6 +126,15 @@ impl Catalog {
         };
         self.events().iter().filter(is_about).map(|event| event.name().to_string()).collect()
     }
+}
+
+/// The columns in which the rows differ.
+fn changed<'c>(change: &'c Change<'_>) -> Vec<&'c str> {
+    let (old, new) = (change.old().as_object(), change.new_row().as_object());
+    let value = |row: Option<&'c Map<String, Value>>, name: &str| row.and_then(|row| row.get(name));
+    let rows = [old, new].into_iter().flatten();
+    let names = rows.flat_map(Map::keys).filter(|name| value(old, name) != value(new, name));
+    names.map(String::as_str).collect()
 }
 
 /// The first of a list, and how many more there are.

@@ -40,8 +40,8 @@ fn an_event_that_did_not_happen_says_why_also_beside_one_that_did() {
         text,
         [
             "order.paid: became(\"status\", \"paid\"): status changed to \"open\"",
-            "order.typo: neither row has a column statuss",
             "order.wrong: a string has no order with an int; convert the text with double()",
+            "order.typo: neither row has a column statuss",
             "order.placed: the change is UPDATE, and the event listens to INSERT",
         ]
     );
@@ -101,6 +101,17 @@ fn a_wrong_operation_is_told_before_a_wrong_source() {
     ]);
     let expected = "no event is about DELETE of shop.x; order.a is about INSERT only";
     assert_eq!(why(&catalog, "shop", "x", "DELETE").nothing.as_deref(), Some(expected));
+}
+
+#[test]
+fn the_closest_is_the_one_whose_condition_looks_at_what_changed() {
+    let from = "from: { table: shop.orders, operations: [update] }\nwhen: |\n  ";
+    let catalog = catalog(&[
+        ("events/a.yaml", &format!("{from}changed(\"price\")\n")),
+        ("events/b.yaml", &format!("{from}became(\"status\", \"opne\")\n")),
+    ]);
+    let found = why(&catalog, "shop", "orders", "UPDATE");
+    assert_eq!(found.events.iter().map(|not| not.event.to_string()).collect::<Vec<_>>(), ["b", "a"]);
 }
 
 #[test]

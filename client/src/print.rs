@@ -51,6 +51,14 @@ impl Speaker {
     pub fn line(&self, text: &str) {
         self.0.line(format!("{text}\n"));
     }
+
+    /// The same with colours, which go where they cannot be seen: stdout is no terminal, or `NO_COLOR` is set.
+    pub fn show(&self, text: &str) {
+        match anstream::AutoStream::choice(&io::stdout()) {
+            anstream::ColorChoice::Never => self.line(&anstream::adapter::strip_str(text).to_string()),
+            _ => self.line(text),
+        }
+    }
 }
 
 /// Writes a line to stderr that tells how things stand, and is no output.

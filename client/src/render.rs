@@ -3,10 +3,11 @@
 //! The text has colours in it; whoever prints it takes them out where they cannot be seen. Whatever comes from outside
 //! (results, errors, names of tables) is cleaned of control characters first.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use contracts::{
-    progress::Origin,
+    ids::CorrelationId,
+    progress::{Origin, Undetected},
     raw::Kind,
     summary::{Counters, Event, Expected, Invocation, Job, Outcome, State, Summary},
 };
@@ -32,21 +33,64 @@ pub fn summary(summary: &Summary) -> String {
 pub fn invocations(summary: &Summary) -> String {
     let mut out = Vec::new();
     if summary.invocations.is_empty() {
-        out.push(format!("⏳ Nothing is known of it yet   {}", correlation(summary)));
+        out.push("⏳ Nothing is known of it yet".to_owned());
+        out.push(correlation(&summary.correlation));
     }
     for (index, one) in summary.invocations.iter().enumerate() {
-        let mut head = head(one);
+        out.push(head(one));
         if index == 0 {
-            write!(head, "   {}", correlation(summary)).expect("invariant: a String takes everything");
+            out.push(correlation(&summary.correlation));
         }
-        out.push(head);
         invocation(one, &mut out);
     }
     out.join("\n")
 }
 
-fn correlation(summary: &Summary) -> String {
-    format!("{DIM}correlation{DIM:#} {}", summary.correlation)
+/// One invocation for a terminal on which others follow: as in [`invocations`], but what did not happen is one line, with
+/// the nearest of it.
+pub fn block(one: &Invocation, closest: Option<&Undetected>) -> String {
+    let mut out = vec![head(one), correlation(&one.correlation)];
+    happened(one, &mut out);
+    let not = one.undetected.len() + one.undetected_more as usize;
+    let closest = closest.map(|closest| format!("{}{}", closest.event, because(&closest.because)));
+    match (not, closest) {
+        (0, _) => {}
+        (1, Some(closest)) => out.push(format!("   {DIM}·{DIM:#} not {closest}")),
+        (_, Some(closest)) => out.push(format!("   {DIM}·{DIM:#} {not} not detected; closest {closest}")),
+        (_, None) => out.push(format!("   {DIM}·{DIM:#} {} not detected", count(not, "event"))),
+    }
+    if let Some(because) = &one.because {
+        out.push(format!("   {DIM}·{DIM:#} {}", cut(&clean(because), LONGEST)));
+    }
+    again(one, &mut out);
+    out.join("\n")
+}
+
+/// What a correlation still waits for; none if that is not known.
+pub fn awaits(summary: &Summary) -> Option<String> {
+    let first = summary.expected.first()?;
+    let of = summary.invocations.iter().find(|one| one.invocation == first.invocation);
+    let from = of.and_then(|one| one.origin.as_ref()).map_or_else(|| "A webhook".to_owned(), origin);
+    let others = more(summary.expected.len(), 1).map(|others| format!(" and {others} more")).unwrap_or_default();
+    Some(format!("⏳ {from} waits for {}{others}\n{}", expected(first), correlation(&summary.correlation)))
+}
+
+/// How many invocations a page leaves out, and what shows them; none if it has all.
+pub fn rest(summary: &Summary) -> Option<String> {
+    let rest = summary.counters.invocations.checked_sub(summary.invocations.len() as u64).filter(|rest| *rest > 0)?;
+    summary.next.as_ref()?;
+    Some(format!("{DIM}… and {rest} more; `herald show --all {}` shows them{DIM:#}", summary.correlation))
+}
+
+/// `: <reason>`, if there is one.
+fn because(reason: &str) -> String {
+    let reason = cut(&clean(reason), LONGEST);
+    if reason.is_empty() { reason } else { format!(": {reason}") }
+}
+
+/// The line of a correlation: its id alone is half of a terminal wide.
+pub fn correlation(correlation: &CorrelationId) -> String {
+    format!("   {DIM}correlation{DIM:#} {correlation}")
 }
 
 /// What came in and what was made of it, on one line.
@@ -95,6 +139,13 @@ fn origin(origin: &Origin) -> String {
 }
 
 fn invocation(invocation: &Invocation, out: &mut Vec<String>) {
+    happened(invocation, out);
+    undetected(invocation, out);
+    again(invocation, out);
+}
+
+/// Its events and their jobs, and the events that failed.
+fn happened(invocation: &Invocation, out: &mut Vec<String>) {
     if let Some(related) = invocation.origin.as_ref().and_then(|origin| origin.related_to.as_ref()) {
         out.push(format!("   {DIM}related to correlation{DIM:#} {related}"));
     }
@@ -112,10 +163,11 @@ fn invocation(invocation: &Invocation, out: &mut Vec<String>) {
     if invocation.failed_more > 0 {
         out.push(format!("   ❌ and {} failed", count(invocation.failed_more as usize, "other event")));
     }
+}
+
+fn undetected(invocation: &Invocation, out: &mut Vec<String>) {
     for not in invocation.undetected.iter().take(REASONS) {
-        let because = cut(&clean(&not.because), LONGEST);
-        let because = if because.is_empty() { because } else { format!(": {because}") };
-        out.push(format!("   {DIM}·{DIM:#} {}{because}", not.event));
+        out.push(format!("   {DIM}·{DIM:#} {}{}", not.event, because(&not.because)));
     }
     if let Some(because) = &invocation.because {
         out.push(format!("   {DIM}·{DIM:#} {}", cut(&clean(because), LONGEST)));
@@ -124,6 +176,10 @@ fn invocation(invocation: &Invocation, out: &mut Vec<String>) {
     if let Some(more) = more(undetected, invocation.undetected.len().min(REASONS)) {
         out.push(format!("   {DIM}·{DIM:#} and {} not detected", count(more, "other event")));
     }
+}
+
+/// How often it came again.
+fn again(invocation: &Invocation, out: &mut Vec<String>) {
     if invocation.reused > 0 {
         let came = if invocation.reused == 1 { "another change" } else { "other changes" };
         out.push(format!(
@@ -229,14 +285,10 @@ fn footer(summary: &Summary, out: &mut Vec<String>) {
         }
         out.push(format!("❗ Incomplete: its time ran out while waiting for {missing}"));
     }
-    let shown = summary.invocations.len() as u64;
     if summary.counters.invocations > 1 || summary.next.is_some() {
         out.push(format!("{DIM}In all:{DIM:#} {}", totals(&summary.counters)));
     }
-    if summary.next.is_some() && summary.counters.invocations > shown {
-        let rest = summary.counters.invocations - shown;
-        out.push(format!("{DIM}… and {rest} more; `herald show --all {}` shows them{DIM:#}", summary.correlation));
-    }
+    out.extend(rest(summary));
 }
 
 fn expected(expected: &Expected) -> String {

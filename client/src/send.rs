@@ -106,8 +106,8 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     if options.json {
         print::line(&page::one_line(&String::from_utf8_lossy(&answer)))?;
     } else {
-        print::line(&format!("📨 Accepted   correlation {}", accepted.correlation_id))?;
-        print::note(&format!("   herald show {} shows what becomes of it", accepted.correlation_id));
+        print::line(&format!("📨 Accepted\n{}", render::correlation(&accepted.correlation_id)))?;
+        print::note("   `herald show` with that id shows what becomes of it");
     }
     Ok(ExitCode::SUCCESS)
 }

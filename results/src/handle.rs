@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{
     api::Seen,
     store::{Page, Reader, StoreError},
-    watch::{Subscription, Watches},
+    watch::{Changes, Subscription, Watches},
     why::Reasons,
 };
 
@@ -115,6 +115,11 @@ impl Handle {
     /// Watches a correlation, known or not. Changes before this call are not told: subscribe first, then ask.
     pub fn watch(&self, correlation: CorrelationId) -> Subscription {
         self.watches.watch(correlation)
+    }
+
+    /// Follows every change of every correlation from now on.
+    pub fn changes(&self) -> Changes {
+        self.watches.changes()
     }
 
     /// Waits until what is awaited has come true, or `timeout` has passed; then reads a page.

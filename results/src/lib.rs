@@ -24,7 +24,7 @@ pub use config::{AfterLoss, Config};
 pub use error::Error;
 pub use handle::{AskError, Handle};
 pub use service::{Deps, Service};
-pub use watch::{Change, Subscription};
+pub use watch::{Change, Changes, Subscription};
 
 /// The consumer group of this stage, whose position on the bus is only advised.
 pub const GROUP: &str = "results";

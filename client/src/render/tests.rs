@@ -30,7 +30,7 @@ fn a_long_list_of_reasons_is_cut_and_the_rest_counted() {
     let reason = summary.invocations[0].undetected[0].clone();
     summary.invocations[0].undetected = vec![reason; 23];
     let shown = plain(&summary);
-    assert_eq!(shown.lines().count(), 1 + 20 + 1);
+    assert_eq!(shown.lines().count(), 2 + 20 + 1);
     assert!(shown.ends_with("   · and 3 other events not detected"), "{shown}");
 }
 
@@ -62,7 +62,7 @@ fn a_list_longer_than_its_page_says_how_to_see_the_rest() {
 fn a_correlation_of_which_nothing_is_known_is_shown() {
     let mut summary = two_events();
     summary.invocations.clear();
-    assert_eq!(plain(&summary), "⏳ Nothing is known of it yet   correlation c-1");
+    assert_eq!(plain(&summary), "⏳ Nothing is known of it yet\n   correlation c-1");
 }
 
 #[test]
@@ -96,4 +96,23 @@ fn times_below_a_tenth_of_a_second_are_left_out() {
         job.ended = Some(at(ended));
         assert_eq!(strip_str(&super::job(&job).1).to_string(), shown, "{ended}");
     }
+}
+
+fn block_of(of: &Summary, closest: Option<Undetected>) -> String {
+    let blocks = of.invocations.iter().map(|one| block(one, closest.as_ref()));
+    strip_str(&blocks.collect::<Vec<_>>().join("\n")).to_string()
+}
+
+#[test]
+fn a_block_has_what_happened_and_the_closest_of_what_did_not() {
+    let closest = nothing_detected().invocations[0].undetected.first().cloned();
+    assert_snapshot!(
+        [two_events(), nothing_detected(), troubles()].map(|one| block_of(&one, closest.clone())).join("\n")
+    );
+    assert!(block_of(&nothing_detected(), None).ends_with("2 events not detected"), "no reason is no closest");
+}
+
+#[test]
+fn what_is_under_way_says_what_it_waits_for() {
+    assert_snapshot!(strip_str(&awaits(&incomplete()).expect("it waits")).to_string());
 }

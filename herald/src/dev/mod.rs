@@ -1,14 +1,17 @@
 //! All stages in one process on the embedded bus: wiring, read from top to bottom.
 
 mod banner;
+mod blocks;
 mod data;
 mod dead;
 mod files;
 mod links;
+mod pace;
 mod watch;
 
 use std::{
     convert::Infallible,
+    io::{self, IsTerminal as _},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     process::ExitCode,
@@ -26,10 +29,11 @@ use runtime::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::blocks::Blocks;
 use crate::role;
 use crate::stages::{Catalogs, Explainer, Gate, Stages};
 use catalog_log::{Publisher, Writers};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use client::{exit::Usage, print::Speaker};
 use settings::{BusOptions, Config, Kind, base_topics};
 use std::path::PathBuf;
@@ -52,6 +56,36 @@ pub(crate) struct Options {
     /// A configuration file; `herald config` prints the default one
     #[arg(long, env = "HERALD_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// What is printed of each webhook: a block as `send --wait` prints it, or no more than the log
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    pub(crate) print: Print,
+    /// The same as --print log
+    #[arg(long, short, conflicts_with = "print")]
+    pub(crate) quiet: bool,
+}
+
+/// What is printed of each webhook.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Print {
+    /// Blocks on a terminal, else the log alone
+    #[default]
+    Auto,
+    /// A block for each
+    Blocks,
+    /// The log alone, which has every failure
+    Log,
+}
+
+impl Options {
+    /// Whether each webhook is a block on stdout.
+    fn blocks(&self) -> bool {
+        match self.print {
+            _ if self.quiet => false,
+            Print::Auto => io::stdout().is_terminal(),
+            Print::Blocks => true,
+            Print::Log => false,
+        }
+    }
 }
 
 /// How many threads may block at once: the results' writer, their readers, and whoever reads behind the log's tail. Each
@@ -114,8 +148,9 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
     let jobs = dead::found(&*bus).await.context("cannot list the groups")?;
     let results = results::Service::new(config.results.clone(), results::Deps { bus: bus.clone() })?;
     let catalogs = Catalogs::new();
-    let explainer = Explainer::new(bus.clone(), registry.clone(), catalogs.clone());
-    let outcomes = results.handle().explained_by(Arc::new(explainer));
+    let explainer = Arc::new(Explainer::new(bus.clone(), registry.clone(), catalogs.clone()));
+    let outcomes = results.handle().explained_by(explainer.clone());
+    let blocks = options.blocks().then(|| Blocks::new(outcomes.clone(), explainer, speaker.clone()));
     let deps = ingest::Deps { bus: bus.clone(), outcomes: Some(Arc::new(outcomes.clone())) };
     let mut ingest = ingest::Service::new(config.ingest.clone(), deps)?;
     let webhook = ingest.bind().await?;
@@ -153,6 +188,9 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
     supervisor.add(stages.detector(schemas_url));
     supervisor.add(stages.job_runner(&health));
     supervisor.add(Task::once("results", Phase::Gather, |shutdown| results.run(shutdown)));
+    if let Some(blocks) = blocks {
+        supervisor.add(Task::once("blocks", Phase::Bus, |shutdown| blocks.run(shutdown)));
+    }
     supervisor.add(stages.progress(detector::GROUP, &health));
     supervisor.add(stages.progress(results::GROUP, &health));
     supervisor.add(stages.api(api, outcomes, health));

@@ -1,7 +1,7 @@
 //! A transaction under way: facts are folded in memory, and each row that changed is written once.
 
 use bus::Record;
-use contracts::{ids::CorrelationId, json};
+use contracts::{ids::CorrelationId, json, summary::Outcome};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
@@ -295,7 +295,8 @@ impl<'a> Transaction<'a> {
                 completed.push(summary, bytes, COMPLETED);
             }
         }
-        changes.push(Change { correlation, revision: tally.revision, complete });
+        let failed = tally.outcome() == Some(Outcome::Failure);
+        changes.push(Change { correlation, revision: tally.revision, complete, failed });
         Ok(())
     }
 }

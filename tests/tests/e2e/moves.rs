@@ -32,7 +32,7 @@ async fn the_main_job_of_the_readme_works_and_works_a_second_time() {
         // `rerun-ar` fails, as the example says, so the answer is no.
         let output = herald.cli(&["send", &pickup, "--wait"]).await.expect(1);
         output.has(&[
-            "🔔 Detected 2 events from UPDATE public.moves   correlation ",
+            "🔔 Detected 2 events from UPDATE public.moves\n   correlation ",
             "\n   ⭐ move.cancel.pending",
             "\n      ✅ job-1  Job 1 complete!  (",
             "\n   ⭐ move.pickup.successful",
@@ -116,6 +116,29 @@ async fn a_change_that_is_no_event_says_of_each_event_why_not() {
         "· move.rescheduled: ",
     ]);
     assert!(!output.stdout.contains("vehicle."), "events on other tables are none of its business:\n{}", output.stdout);
+}
+
+#[tokio::test]
+async fn dev_prints_a_block_for_each_webhook_where_it_is_told_to() {
+    if Engine::of_suite() != Engine::Embedded {
+        return;
+    }
+    let herald = Herald::build().example("moves").flag("--print", "blocks").start().await;
+    for payload_of in ["pickup-successful.json", "price-corrected.json"] {
+        herald.cli(&["send", &payload(&herald, payload_of), "--wait"]).await;
+    }
+    let blocks = [
+        "\n🔔 Detected 2 events from UPDATE public.moves\n   correlation ",
+        "\n      ❌ rerun-ar  exit status 3: no move 13107",
+        "\n   · not move.rescheduled: pickup_at did not change\n",
+        "\n🔕 Detected no event from UPDATE public.moves\n   correlation ",
+        "\n   · 3 not detected; closest move.",
+    ];
+    let has_all = || blocks.iter().all(|block| herald.stdout().contains(block)).then_some(());
+    herald.wait_for("a block of each", async || has_all()).await;
+    let told = herald.stdout().matches("Detected ").count();
+    assert_eq!(told, 2, "a block is printed once:\n{}", herald.stdout());
+    assert!(!herald.stdout().contains('\u{1b}'), "no colours where there is no terminal");
 }
 
 #[tokio::test]

@@ -1,0 +1,183 @@
+//! Which correlations are shown when, and how many are only counted. Pure: the time is an argument.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::Duration,
+};
+
+use contracts::ids::{CorrelationId, InvocationId};
+use results::Change;
+use tokio::time::Instant;
+
+/// How many blocks are shown in a second; more are counted.
+const A_SECOND: u32 = 20;
+/// How long something is under way before it is said what it waits for.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How many correlations under way are remembered.
+const OPEN: usize = 1000;
+/// How many blocks that were shown are remembered.
+const SHOWN: usize = 4000;
+
+/// What was shown, what is under way, and what may still be shown in this second.
+pub(super) struct Pace {
+    second: Instant,
+    in_second: u32,
+    /// Counted instead of shown: all, and those of which something failed.
+    more: u64,
+    failed: u64,
+    /// Since when something is under way; none once that was said.
+    open: HashMap<CorrelationId, Option<Instant>>,
+    shown: HashSet<u64>,
+    order: VecDeque<u64>,
+}
+
+impl Pace {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            second: now,
+            in_second: 0,
+            more: 0,
+            failed: 0,
+            open: HashMap::new(),
+            shown: HashSet::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    /// Takes in a change; true if the correlation is to be shown now, since it is complete.
+    pub(super) fn change(&mut self, change: &Change, now: Instant) -> bool {
+        if !change.complete {
+            if self.open.len() < OPEN {
+                self.open.entry(change.correlation.clone()).or_insert(Some(now));
+            }
+            return false;
+        }
+        self.open.remove(&change.correlation);
+        let shows = self.may_show(now);
+        if !shows {
+            self.more += 1;
+            self.failed += u64::from(change.failed);
+        }
+        shows
+    }
+
+    /// So many changes were missed.
+    pub(super) fn missed(&mut self, changes: u64) {
+        self.more += changes;
+        // Some of them may have been the end of what is thought to be under way.
+        self.open.clear();
+    }
+
+    /// The correlations that have been under way for so long that it is said what they wait for; each is told once.
+    pub(super) fn slow(&mut self, now: Instant) -> Vec<CorrelationId> {
+        let mut slow = Vec::new();
+        let is_slow = |since: &Option<Instant>| since.is_some_and(|since| now - since >= PATIENCE);
+        let mut room = A_SECOND.saturating_sub(self.in_second);
+        for (correlation, since) in self.open.iter_mut().filter(|(_, since)| is_slow(since)) {
+            let Some(left) = room.checked_sub(1) else { break };
+            room = left;
+            *since = None;
+            slow.push(correlation.clone());
+        }
+        self.in_second += slow.len() as u32;
+        slow
+    }
+
+    /// What is said of those that were only counted, once their second is over.
+    pub(super) fn counted(&mut self, now: Instant) -> Option<String> {
+        self.turn(now);
+        if self.more == 0 || self.in_second > 0 {
+            return None;
+        }
+        let (more, failed) = (std::mem::take(&mut self.more), std::mem::take(&mut self.failed));
+        let webhooks = if more == 1 { "webhook" } else { "webhooks" };
+        let failed = if failed > 0 { format!(", {failed} of them with a failure") } else { String::new() };
+        Some(format!("… and {more} more {webhooks}{failed}: no more than {A_SECOND} are shown in a second"))
+    }
+
+    /// Whether a block has not been shown yet; from now on it has.
+    pub(super) fn is_new(&mut self, invocation: InvocationId, block: &str) -> bool {
+        let mut hasher = DefaultHasher::new();
+        (invocation, block).hash(&mut hasher);
+        let hash = hasher.finish();
+        if !self.shown.insert(hash) {
+            return false;
+        }
+        self.order.push_back(hash);
+        if self.order.len() > SHOWN
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.shown.remove(&oldest);
+        }
+        true
+    }
+
+    fn may_show(&mut self, now: Instant) -> bool {
+        self.turn(now);
+        let may = self.in_second < A_SECOND;
+        self.in_second += u32::from(may);
+        may
+    }
+
+    fn turn(&mut self, now: Instant) {
+        if now - self.second >= Duration::from_secs(1) {
+            (self.second, self.in_second) = (now, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(id: &str, complete: bool, failed: bool) -> Change {
+        Change { correlation: id.parse().expect("an id"), revision: 1, complete, failed }
+    }
+
+    fn after(begin: Instant, millis: u64) -> Instant {
+        begin + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn what_is_complete_is_shown_and_what_is_beyond_the_pace_is_counted() {
+        let begin = Instant::now();
+        let mut pace = Pace::new(begin);
+        let shown = (0..50).filter(|n| pace.change(&change(&format!("c-{n}"), true, *n == 49), begin)).count();
+        assert_eq!(shown, 20);
+        assert_eq!(pace.counted(after(begin, 500)), None, "its second is not over");
+        let said = pace.counted(after(begin, 1000)).expect("a line");
+        assert!(said.starts_with("… and 30 more webhooks, 1 of them with a failure:"), "{said}");
+        assert_eq!(pace.counted(after(begin, 2000)), None, "it is said once");
+        assert!(pace.change(&change("c-50", true, false), after(begin, 2000)));
+    }
+
+    #[test]
+    fn what_is_under_way_for_a_second_is_told_once_and_what_has_ended_is_not() {
+        let begin = Instant::now();
+        let mut pace = Pace::new(begin);
+        for id in ["slow", "fast"] {
+            assert!(!pace.change(&change(id, false, false), begin));
+        }
+        assert!(pace.change(&change("fast", true, false), after(begin, 100)));
+        assert!(pace.slow(after(begin, 900)).is_empty());
+        let slow = pace.slow(after(begin, 1000));
+        assert_eq!(slow.iter().map(CorrelationId::as_str).collect::<Vec<_>>(), ["slow"]);
+        pace.change(&change("slow", false, false), after(begin, 1100));
+        assert!(pace.slow(after(begin, 5000)).is_empty(), "it was told");
+        assert!(pace.change(&change("slow", true, true), after(begin, 6000)));
+    }
+
+    #[test]
+    fn the_same_block_is_not_shown_again_and_memory_is_bounded() {
+        let mut pace = Pace::new(Instant::now());
+        let id = InvocationId::derived("default", "1");
+        assert!(pace.is_new(id, "a block"));
+        assert!(!pace.is_new(id, "a block"));
+        assert!(pace.is_new(id, "a block that says that it came again"));
+        for n in 0..2 * SHOWN {
+            pace.is_new(id, &n.to_string());
+        }
+        assert_eq!((pace.shown.len(), pace.order.len()), (SHOWN, SHOWN));
+    }
+}
