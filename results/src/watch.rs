@@ -145,7 +145,8 @@ mod tests {
     #[tokio::test]
     async fn a_watcher_sees_changes_of_its_correlation_and_leaves_nothing_behind() {
         let watches = Watches::default();
-        let change = |id: &str| Change { correlation: id.parse().expect("an id"), revision: 1, complete: false, failed: false };
+        let change =
+            |id: &str| Change { correlation: id.parse().expect("an id"), revision: 1, complete: false, failed: false };
         let mut mine = watches.watch("mine".parse().expect("an id"));
         let other = watches.watch("mine".parse().expect("an id"));
         watches.tell(&[change("other"), change("mine"), change("mine")]);
