@@ -271,7 +271,7 @@ impl Event {
     }
 
     /// Whether its condition looks at one of these columns.
-    pub(crate) fn looks_at(&self, names: &[&str]) -> bool {
+    pub(crate) fn asks_for(&self, names: &[&str]) -> bool {
         let mut columns = Columns::none();
         match &self.detect {
             Detect::Cel { when: Some(when), .. } => when.columns(&mut columns),

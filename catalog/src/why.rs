@@ -43,7 +43,7 @@ impl Catalog {
         let (mut looked, passed_by): (Vec<&Event>, Vec<&Event>) =
             self.events().iter().filter(of_table).partition(|event| mismatch(event).is_none());
         let changed = changed(change);
-        looked.sort_by_cached_key(|event| !event.looks_at(&changed));
+        looked.sort_by_cached_key(|event| !event.asks_for(&changed));
         // A wrong trigger is found by looking, as a condition is.
         let by_trigger = passed_by.iter().any(|event| mismatch(event) == Some(Mismatch::Trigger));
         if looked.is_empty() && !by_trigger {
