@@ -171,8 +171,16 @@ impl Options {
     }
 
     fn of(options: &Value) -> Result<Self, String> {
-        if let Value::Array(_) = options {
-            return Self::new(options, None, None);
+        match options {
+            Value::Array(_) => return Self::new(options, None, None),
+            // As a shell takes it.
+            Value::String(line) => {
+                let shell = serde_json::json!(["sh", "-c", line]);
+                return Err(format!(
+                    "it is a list of texts, the program and its arguments; as a line for a shell: {shell}"
+                ));
+            }
+            _ => {}
         }
         let map = map("command", options, &["run", "env", "dir"])?;
         let run = map.and_then(|map| map.get("run")).ok_or("`command` wants a list: the program and its arguments")?;

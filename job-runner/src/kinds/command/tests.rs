@@ -308,7 +308,7 @@ fn options_that_are_wrong_are_named() {
     for (wrong, named) in [
         (json!([]), "list of texts"),
         (json!([""]), "list of texts"),
-        (json!("echo hello"), "map of options"),
+        (json!("echo hello"), r#"for a shell: ["sh","-c","echo hello"]"#),
         (json!({ "env": {} }), "wants a list"),
         (json!({ "run": ["a"], "cwd": "x" }), "cwd"),
         (json!({ "run": ["a", {}] }), "list of texts"),
