@@ -46,7 +46,9 @@ pub(crate) fn of_change(
         }
     }
     let key = format!("{source}|{table}");
-    let missing = missing.unwrap_or_default();
+    // A row that is no object lacks the first.
+    let missing =
+        missing.or_else(|| columns(rules, source, &table).first().map(ToString::to_string)).unwrap_or_default();
     (key, Some(Notice::TableAsKey { source: source.to_owned(), table, missing }))
 }
 

@@ -188,7 +188,9 @@ fn a_row_without_its_key_makes_the_table_the_key() {
     for new in [json!({ "a": 1 }), json!(7), json!(null), json!([])] {
         let interpreted = run(&[], change(Op::Insert, Value::Null, new));
         assert_eq!(interpreted.key, "default|public.moves");
-        assert!(matches!(&interpreted.notices[..], [Notice::TableAsKey { table, .. }] if table == "public.moves"));
+        assert!(
+            matches!(&interpreted.notices[..], [Notice::TableAsKey { table, missing, .. }] if table == "public.moves" && missing == "id")
+        );
     }
 }
 
