@@ -1,4 +1,4 @@
-//! The example catalog: compiles without a word, and says of its payloads what its README says.
+//! The example catalogs: they compile without a word, and that of the moves says of its payloads what its README says.
 
 mod common;
 
@@ -13,7 +13,11 @@ fn folder() -> &'static Path {
 }
 
 fn moves() -> Catalog {
-    let sources = Sources::read(folder()).expect("the folder is there");
+    catalog_in(folder())
+}
+
+fn catalog_in(folder: &Path) -> Catalog {
+    let sources = Sources::read(folder).expect("the folder is there");
     let outcome = Catalog::compile(&sources, &TestKinds);
     assert!(outcome.report.problems.is_empty(), "{}", outcome.report);
     outcome.catalog.expect("a catalog without problems")
@@ -91,8 +95,9 @@ fn what_was_not_detected_is_explained() {
 }
 
 #[test]
-fn the_tests_in_its_files_pass() {
-    for event in moves().events() {
+fn the_tests_in_their_files_pass() {
+    let hasura = catalog_in(&folder().with_file_name("hasura").join("catalog"));
+    for event in moves().events().iter().chain(hasura.events()) {
         assert!(!event.tests().is_empty(), "{} has no tests", event.name());
         for test in event.tests() {
             assert_eq!(test.run(event), Ok(()), "{}: {}", event.name(), test.name);

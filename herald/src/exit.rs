@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitCode};
 
-use clap::error::ContextKind;
+use clap::error::{ContextKind, ErrorKind};
 
 use client::{
     exit::{NO, UNREACHABLE, USAGE, Usage, told},
@@ -36,7 +36,8 @@ pub(crate) fn refuse(refused: &clap::Error) -> ExitCode {
     let is_written =
         |flag: &str| std::env::args_os().any(|written| written.to_string_lossy().split('=').next() == Some(flag));
     let flag = named.split(' ').next().unwrap_or_default();
-    if let Some((_, variable)) = VARIABLES.iter().find(|(known, _)| *known == flag && !is_written(flag)) {
+    let is_given = refused.kind() != ErrorKind::MissingRequiredArgument;
+    if let Some((_, variable)) = VARIABLES.iter().find(|(known, _)| is_given && *known == flag && !is_written(flag)) {
         print::note(&format!(
             "\n{flag} is the environment variable {variable} here: set that to a value, or take it away"
         ));

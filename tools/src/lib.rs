@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod doctor;
+mod finding;
 pub mod groups;
 pub mod hasura;
 #[cfg_attr(not(feature = "kafka"), path = "without_kafka.rs")]

@@ -9,6 +9,7 @@ mod duplicates;
 mod edits;
 mod full;
 mod harness;
+mod hasura;
 mod jobs;
 mod lifecycle;
 mod many;

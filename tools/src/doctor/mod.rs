@@ -9,16 +9,9 @@ use clap::Args;
 use runtime::finding::{Finding, Level};
 use serde_json::json;
 
-use crate::kafka;
-use client::{
-    address::Api,
-    exit,
-    print::{self, BOLD, DIM},
-};
+use crate::{finding, kafka};
+use client::{address::Api, exit, print};
 use settings::{BusOptions, Config, Kind};
-
-/// How many places of a finding are shown.
-const PLACES: usize = 6;
 
 /// What `herald doctor` is told.
 #[derive(Debug, Clone, Args)]
@@ -48,18 +41,13 @@ pub struct Options {
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     options.folder.as_deref().map(exit::Usage::catalog).transpose()?;
     let found = look(&options).await?;
-    let problems = found.iter().filter(|finding| finding.level == Level::Problem).count();
-    if options.json {
-        let findings: Vec<_> = found.iter().map(as_json).collect();
-        print::line(&json!({ "problems": problems, "findings": findings }).to_string())?;
-    } else {
-        for finding in &found {
-            print::line(&shown(finding))?;
-        }
-        let warnings = found.iter().filter(|finding| finding.level == Level::Warning).count();
-        print::line(&format!("\n{}", verdict(problems, warnings)))?;
+    if !options.json {
+        return finding::tell(&found);
     }
-    Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(exit::NO) })
+    let problems = found.iter().filter(|finding| finding.level == Level::Problem).count();
+    let findings: Vec<_> = found.iter().map(as_json).collect();
+    print::line(&json!({ "problems": problems, "findings": findings }).to_string())?;
+    Ok(finding::code(problems))
 }
 
 async fn look(options: &Options) -> Result<Vec<Finding>, exit::Usage> {
@@ -110,58 +98,4 @@ fn stages(config: &Config) -> Vec<Finding> {
 fn as_json(finding: &Finding) -> serde_json::Value {
     let Finding { check, level, what, places, advice } = finding;
     json!({ "check": check, "level": level.as_str(), "what": what, "places": places, "advice": advice })
-}
-
-fn shown(finding: &Finding) -> String {
-    let Finding { check, level, what, places, advice } = finding;
-    let mark = match level {
-        Level::Ok => "✅",
-        Level::Warning => "⚠️ ",
-        Level::Problem => "❌",
-    };
-    let mut out = format!("{mark} {BOLD}{check}{BOLD:#}: {}", print::clean(what));
-    if !places.is_empty() {
-        let listed = print::clean(&places[..places.len().min(PLACES)].join(", "));
-        let rest = if places.len() > PLACES { format!(" and {} more", places.len() - PLACES) } else { String::new() };
-        out = format!("{out}\n     {DIM}{listed}{rest}{DIM:#}");
-    }
-    if !advice.is_empty() {
-        out = format!("{out}\n     → {}", print::clean(advice));
-    }
-    out
-}
-
-fn verdict(problems: usize, warnings: usize) -> String {
-    let counted = |count: usize, what: &str| if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") };
-    match (problems, warnings) {
-        (0, 0) => "✅ Everything is as it should be".to_owned(),
-        (0, warnings) => format!("⚠️  No problems, {}", counted(warnings, "warning")),
-        (problems, warnings) => format!("❌ {}, {}", counted(problems, "problem"), counted(warnings, "warning")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plain(text: &str) -> String {
-        anstream::adapter::strip_str(text).to_string()
-    }
-
-    #[test]
-    fn a_finding_says_what_where_and_what_to_do() {
-        let finding = Finding::warning("replicas", "there is one copy", "raise it");
-        let finding = (0..8).fold(finding, |finding, number| finding.at(format!("t{number}")));
-        assert_eq!(
-            plain(&shown(&finding)),
-            "⚠️  replicas: there is one copy\n     t0, t1, t2, t3, t4, t5 and 2 more\n     → raise it"
-        );
-        assert_eq!(plain(&shown(&Finding::ok("clock", "they agree"))), "✅ clock: they agree");
-    }
-
-    #[test]
-    fn the_verdict_counts() {
-        assert_eq!(verdict(1, 2), "❌ 1 problem, 2 warnings");
-        assert_eq!(verdict(0, 1), "⚠️  No problems, 1 warning");
-    }
 }

@@ -1,13 +1,18 @@
-//! `herald hasura triggers`: the event triggers that a catalog needs, as Hasura's metadata.
+//! `herald hasura triggers`: the event triggers that a catalog needs, as Hasura's metadata, and what those that there are lack.
 
+mod check;
 mod document;
+mod metadata;
 mod name;
 mod needs;
 #[cfg(test)]
 mod tests;
 mod write;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use catalog::{Catalog, Sources};
 use clap::{Args, Subcommand, ValueEnum};
@@ -18,6 +23,7 @@ use client::{
 use job_runner::Registry;
 
 use self::write::{Address, Secret, Target};
+use crate::finding;
 
 /// The source of a webhook's plain path, `/hasura`, and the name of the first database of Hasura's.
 const DEFAULT_SOURCE: &str = "default";
@@ -32,7 +38,7 @@ pub struct Options {
 /// What can be done for Hasura.
 #[derive(Debug, Clone, Subcommand)]
 enum Command {
-    /// Print the event triggers that a catalog needs
+    /// Print the event triggers that a catalog needs, or check those that there are
     Triggers(Triggers),
 }
 
@@ -43,11 +49,15 @@ struct Triggers {
     #[arg(long, value_name = "FOLDER")]
     catalog: PathBuf,
     /// Where Hasura reaches Herald's webhook, without /hasura: http://herald:8080, or {{NAME}} for a variable of Hasura's
-    #[arg(long, value_name = "URL", value_parser = base, required_unless_present = "url_env")]
+    #[arg(long, value_name = "URL", value_parser = base, required_unless_present_any = ["url_env", "check"])]
     url: Option<String>,
     /// The variable of Hasura's environment that holds the whole URL of the webhook, with /hasura
     #[arg(long, value_name = "NAME", conflicts_with = "url")]
     url_env: Option<String>,
+    /// Check the metadata that there is (its folder, or an exported file) instead of printing triggers; ends with 1 if an event
+    /// misses something
+    #[arg(long, value_name = "METADATA")]
+    check: Option<PathBuf>,
     /// The form: entries of a metadata folder, or the body of a request to /v1/metadata
     #[arg(long, value_enum, default_value_t = Format::Folder)]
     format: Format,
@@ -104,13 +114,24 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         print::line("❌ The catalog has errors; what it needs is not known")?;
         return Ok(ExitCode::from(exit::NO));
     };
-    triggers(&options, &catalog)
+    match &options.check {
+        Some(metadata) => check(&options, &catalog, metadata),
+        None => triggers(&options, &catalog),
+    }
+}
+
+/// Says what the triggers of a metadata folder lack.
+fn check(options: &Triggers, catalog: &Catalog, metadata: &Path) -> anyhow::Result<ExitCode> {
+    let metadata = metadata::read(metadata)?;
+    let target = options.target();
+    let secret = target.secret.as_ref().map(|secret| secret.header.as_str());
+    finding::tell(&check::check(catalog, &metadata, &check::Wanted { address: target.address.as_ref(), secret }))
 }
 
 fn triggers(options: &Triggers, catalog: &Catalog) -> anyhow::Result<ExitCode> {
     let needs = needs::of(catalog, &options.database, !options.all_columns);
     let target = options.target();
-    if let Address::Variable(name) = &target.address
+    if let Some(Address::Variable(name)) = &target.address
         && needs.triggers.windows(2).any(|pair| pair[0].source != pair[1].source)
     {
         let message = format!(
@@ -132,10 +153,7 @@ fn triggers(options: &Triggers, catalog: &Catalog) -> anyhow::Result<ExitCode> {
 
 impl Triggers {
     fn target(&self) -> Target {
-        let address = match (&self.url, &self.url_env) {
-            (Some(base), _) => Address::Base(base.clone()),
-            (None, name) => Address::Variable(name.clone().unwrap_or_default()),
-        };
+        let address = self.url.clone().map(Address::Base).or_else(|| self.url_env.clone().map(Address::Variable));
         let secret = Secret { header: self.secret_header.clone(), variable: self.secret_env.clone() };
         Target { address, secret: (!self.no_secret).then_some(secret) }
     }
@@ -143,7 +161,7 @@ impl Triggers {
 
 /// That Hasura in a container means itself by `localhost`.
 fn remark(target: &Target) -> Option<String> {
-    let Address::Base(base) = &target.address else { return None };
+    let Some(Address::Base(base)) = &target.address else { return None };
     let host = base.split_once("://")?.1;
     let is_local = ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| host.starts_with(local));
     is_local.then(|| {

@@ -16,7 +16,8 @@ const TIMEOUT: u64 = 15;
 /// Where Herald is for Hasura, and what it wants to be shown.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
-    pub(super) address: Address,
+    /// Said wherever triggers are written.
+    pub(super) address: Option<Address>,
     pub(super) secret: Option<Secret>,
 }
 
@@ -39,12 +40,12 @@ pub(super) struct Secret {
 
 impl Target {
     /// The URL for changes of a database, as an entry of a trigger.
-    fn webhook(&self, source: &str) -> (&'static str, Document) {
-        match &self.address {
+    fn webhook(&self, source: &str) -> Option<(&'static str, Document)> {
+        Some(match self.address.as_ref()? {
             Address::Base(base) if source == DEFAULT_SOURCE => ("webhook", Document::Text(format!("{base}/hasura"))),
             Address::Base(base) => ("webhook", Document::Text(format!("{base}/hasura/{source}"))),
             Address::Variable(name) => ("webhook_from_env", name.as_str().into()),
-        }
+        })
     }
 
     fn headers(&self) -> Option<(&'static str, Document)> {
@@ -82,7 +83,7 @@ fn entry(trigger: &Trigger, target: &Target) -> Document {
     let mut definition = vec![("enable_manual", Document::Bool(trigger.manual))];
     definition.extend(operations(trigger));
     let mut entry = vec![("name", trigger.name.as_str().into()), ("definition", Document::Map(definition)), retries()];
-    entry.push(target.webhook(&trigger.source));
+    entry.extend(target.webhook(&trigger.source));
     entry.extend(target.headers());
     Document::Map(entry)
 }
@@ -100,7 +101,7 @@ fn command(trigger: &Trigger, target: &Target, replace: bool) -> Document {
         vec![("name", trigger.name.as_str().into()), ("source", trigger.source.as_str().into()), ("table", table)];
     arguments.extend(operations(trigger));
     arguments.extend([("enable_manual", Document::Bool(trigger.manual)), retries()]);
-    arguments.push(target.webhook(&trigger.source));
+    arguments.extend(target.webhook(&trigger.source));
     arguments.extend(target.headers());
     arguments.push(("replace", Document::Bool(replace)));
     Document::Map(vec![("type", "pg_create_event_trigger".into()), ("args", Document::Map(arguments))])

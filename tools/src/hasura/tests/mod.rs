@@ -1,5 +1,7 @@
 //! What is written for a catalog.
 
+mod check;
+
 use catalog::{Catalog, Sources, json_of_yaml};
 use job_runner::Registry;
 use serde_json::Value;
@@ -29,7 +31,7 @@ fn shop() -> Catalog {
 
 fn target() -> Target {
     let secret = Secret { header: "x-herald-secret".into(), variable: "HERALD_SECRET".into() };
-    Target { address: Address::Base("http://herald:8080".into()), secret: Some(secret) }
+    Target { address: Some(Address::Base("http://herald:8080".into())), secret: Some(secret) }
 }
 
 fn of(catalog: &Catalog) -> Needs {
@@ -80,7 +82,7 @@ fn what_an_update_is_told_of_can_be_everything() {
     let needs = needs::of(&shop(), "default", false);
     let text = folder(&needs.triggers, &target());
     assert_eq!(text.matches("update:\n        columns: \"*\"").count(), 2, "{text}");
-    let plain = Target { address: Address::Variable("HOOK".into()), secret: None };
+    let plain = Target { address: Some(Address::Variable("HOOK".into())), secret: None };
     let text = folder(&needs.triggers[1..], &plain);
     assert!(text.contains("webhook_from_env: HOOK") && !text.contains("headers"), "{text}");
 }
