@@ -93,7 +93,7 @@ impl Health {
 /// file, the environment or the defaults.
 #[derive(Debug, Clone, Default, Args)]
 pub struct BusOptions {
-    /// The bus: embedded, or kafka [default: embedded]
+    /// The bus: embedded, or kafka [default: embedded; kafka with --brokers]
     #[arg(long, value_name = "KIND")]
     pub bus: Option<String>,
     /// Kafka's brokers to begin with, as in a:9092,b:9092
@@ -125,6 +125,10 @@ pub struct HealthOptions {
 pub fn layers(options: &BusOptions) -> Result<Layers, Usage> {
     let layers = Layers::new(DEFAULTS).file(options.config.as_deref());
     let mut layers = layers.process_env().map_err(|error| Usage(error.to_string()))?;
+    // Whoever names brokers means them.
+    if options.brokers.is_some() && options.bus.is_none() {
+        layers = layers.flag("--brokers", "bus.kind", "kafka");
+    }
     for (flag, key, value) in [
         ("--bus", "bus.kind", &options.bus),
         ("--brokers", "bus.kafka.brokers", &options.brokers),

@@ -207,6 +207,18 @@ fn brokers_are_a_text_or_a_list_and_must_be_named() {
 }
 
 #[test]
+fn whoever_names_brokers_means_kafka() {
+    let kind = |bus: Option<&str>, brokers: Option<&str>| {
+        let options =
+            BusOptions { bus: bus.map(str::to_owned), brokers: brokers.map(str::to_owned), ..BusOptions::default() };
+        Config::load(layers(&options).expect("layers")).expect("settings").bus.kind
+    };
+    assert_eq!(kind(None, Some("a:9092")), Kind::Kafka);
+    assert_eq!(kind(Some("embedded"), Some("a:9092")), Kind::Embedded);
+    assert_eq!(kind(None, None), Kind::Embedded);
+}
+
+#[test]
 fn properties_are_passed_through_however_they_are_written() {
     let told = with(
         "[bus.kafka.properties]\n\"security.protocol\" = \"SASL_SSL\"\nsasl.mechanism = \"PLAIN\"\n\

@@ -72,7 +72,7 @@ fn configure(role: Role, options: &BusOptions, change: impl FnOnce(Layers) -> La
     if config.bus.kind == Kind::Embedded {
         return Err(Usage(format!(
             "the embedded bus is for one process: `herald dev <folder>` runs every stage in it; for `herald {}` in a \
-             process of its own give --bus kafka --brokers host:9092",
+             process of its own give --brokers host:9092",
             role.name
         )));
     }
@@ -257,6 +257,6 @@ mod tests {
     fn a_role_on_the_embedded_bus_is_refused_with_what_to_do() {
         let role = Role { name: "detector", topics: &[], needs_catalog: true };
         let error = configure(role, &BusOptions::default(), |layers| layers).expect_err("a refusal").to_string();
-        assert!(error.contains("`herald dev <folder>`") && error.contains("--bus kafka"), "{error}");
+        assert!(error.contains("`herald dev <folder>`") && error.contains("--brokers"), "{error}");
     }
 }

@@ -56,8 +56,7 @@ async fn look(options: &Options) -> Result<Vec<Finding>, exit::Usage> {
         Err(finding) => return Ok(vec![finding]),
     };
     let mut found = stages(&config);
-    // Whoever names brokers means them.
-    if config.bus.kind == Kind::Embedded && options.bus.brokers.is_none() {
+    if config.bus.kind == Kind::Embedded {
         let told = config.embedded();
         found.extend(embedded::check(&told));
         let folder = running::Folder { holder: embedded::holder(&told), is_named: options.data.is_some() };

@@ -67,7 +67,7 @@ async fn apply(options: Apply) -> anyhow::Result<ExitCode> {
     let mut config = Config::load(settings::layers(&options.bus)?)?;
     if config.bus.kind == Kind::Embedded {
         let message = "on the embedded bus `herald dev <folder>` applies its folder by itself, at the start and whenever a \
-                       file changes: there is nothing to do; for Kafka give --bus kafka --brokers host:9092";
+                       file changes: there is nothing to do; for Kafka give --brokers host:9092";
         return Err(Usage(message.to_owned()).into());
     }
     Usage::catalog(&options.folder)?;
