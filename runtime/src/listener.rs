@@ -70,8 +70,10 @@ impl Default for Listen {
 pub enum ListenError {
     /// Everybody could come in, and nobody said that they may.
     #[error(
-        "`{setting}.address` is {address}, which others can reach, and `{setting}.auth` is not set; set a secret, or \
-         write `auth = \"none\"` if everybody may come in"
+        "`{setting}.address` is {address}, which others can reach, and `{setting}.auth` is not set; set a secret, in the \
+         variable {} or as `auth` below [{setting}] in the file of --config, or write `auth = \"none\"` there if everybody may \
+         come in",
+        variable(setting)
     )]
     Open {
         /// The path of the listener's settings.
@@ -80,7 +82,10 @@ pub enum ListenError {
         address: SocketAddr,
     },
     /// The address cannot be listened on.
-    #[error("cannot listen on {address} (`{setting}.address`): {source}; stop what uses it, or choose another")]
+    #[error(
+        "cannot listen on {address} (`{setting}.address`): {source}; stop what uses it, or choose another{}",
+        remark(*address)
+    )]
     Bind {
         /// The path of the listener's settings.
         setting: &'static str,
@@ -89,6 +94,16 @@ pub enum ListenError {
         /// Why.
         source: io::Error,
     },
+}
+
+/// The variable of a listener's secret.
+fn variable(setting: &str) -> String {
+    format!("HERALD__{}__AUTH", setting.replace('.', "__").to_ascii_uppercase())
+}
+
+/// Who else is often there.
+fn remark(address: SocketAddr) -> &'static str {
+    if address.port() == 8080 { " (8080 is Hasura's own port, too)" } else { "" }
 }
 
 impl Listen {

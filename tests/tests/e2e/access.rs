@@ -53,7 +53,8 @@ async fn beyond_loopback_nobody_listens_without_a_secret() {
     for (flag, setting) in [("--listen", "ingest.listen"), ("--api", "api.listen")] {
         let ended = Herald::build().event("thing.made", &noted("things")).flag(flag, "0.0.0.0:0").refused().await;
         assert_eq!(ended.code, Some(2), "{}", ended.printed);
-        for part in [setting, "0.0.0.0:0", "auth = \"none\""] {
+        let variable = format!("HERALD__{}__AUTH", setting.replace('.', "__").to_uppercase());
+        for part in [setting, "0.0.0.0:0", "auth = \"none\"", &variable] {
             assert!(ended.printed.contains(part), "{part:?} is not in {}", ended.printed);
         }
     }

@@ -61,7 +61,7 @@ async fn every_command_of_the_page_that_is_for_herald_runs() {
             "send" => {
                 let told = [&told[..], &["--secret", SECRET]].concat();
                 let output = herald.cli(&told).await.expect(0);
-                output.has(&["🔔 Detected 1 event from UPDATE public.orders   correlation ", "⭐ order.paid"]);
+                output.has(&["🔔 Detected 1 event from UPDATE public.orders\n   correlation ", "⭐ order.paid"]);
                 output.has(&["✅ send-receipt  A receipt for order 1 went to ada@example.com"]);
                 sent =
                     output.stdout.split_once("correlation ").unwrap().1.split_whitespace().next().unwrap().to_owned();
@@ -141,5 +141,8 @@ fn what_cannot_be_used_is_told_with_what_to_write() {
 fn the_image_is_built_with_the_compiler_of_the_workspace() {
     let toolchain = text("rust-toolchain.toml");
     let version = toolchain.lines().find_map(|line| line.strip_prefix("channel = ")).unwrap().trim_matches('"');
-    assert!(text("examples/hasura/Dockerfile").contains(&format!("FROM rust:{version}-")), "{version}");
+    let image = text("examples/hasura/Dockerfile");
+    for line in [format!("FROM rust:{version}-"), format!("RUSTUP_TOOLCHAIN={version}\n")] {
+        assert!(image.contains(&line), "{line}");
+    }
 }
