@@ -2,6 +2,7 @@
 
 mod absence;
 mod bounds;
+mod changes;
 mod conformance;
 mod errors;
 mod explanations;

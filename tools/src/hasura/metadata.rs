@@ -106,9 +106,9 @@ impl Document {
         }
     }
 
-    /// A part of it, which may stand in a file of its own: `!include public_orders.yaml`, as a text.
+    /// A part of it, which may stand in a file of its own: `!include public_orders.yaml`, as a text or as a tag.
     fn part(&self, value: Value) -> Result<Self, Usage> {
-        match value.as_str().and_then(|text| text.strip_prefix("!include ")) {
+        match value.as_str().map(|text| text.strip_prefix("!include ").unwrap_or(text)) {
             Some(path) => Self::read(self.file.with_file_name("").join(path.trim())),
             None => Ok(Self { file: self.file.clone(), value }),
         }

@@ -36,7 +36,9 @@ fn metadata(tables: &[&str]) -> Metadata {
     let mut list = String::new();
     for (number, text) in tables.iter().enumerate() {
         write(root.path(), &[(&format!("{home}/{number}.yaml"), text)]);
-        list.push_str(&format!("- \"!include {number}.yaml\"\n"));
+        let include =
+            if number % 2 == 0 { format!("\"!include {number}.yaml\"") } else { format!("!include {number}.yaml") };
+        list.push_str(&format!("- {include}\n"));
     }
     write(root.path(), &[("metadata/databases/databases.yaml", DATABASES), (&format!("{home}/tables.yaml"), &list)]);
     let of_project = metadata::read(root.path()).expect("it reads");
