@@ -83,8 +83,13 @@ pub fn error(text: &str) {
 /// A text from elsewhere as it may stand on a terminal: control characters, which could move the cursor or hide what
 /// follows, become blanks, and white space around it goes.
 pub fn clean(text: &str) -> String {
-    let shown: String = text.trim().chars().map(|c| if c.is_control() || is_bidi(c) { ' ' } else { c }).collect();
-    shown.trim().to_owned()
+    defused(text.trim()).trim_start().to_owned()
+}
+
+/// The same, with the white space before it as it is: of a line whose indentation says something.
+pub fn defused(line: &str) -> String {
+    let shown: String = line.chars().map(|c| if c.is_control() || is_bidi(c) { ' ' } else { c }).collect();
+    shown.trim_end().to_owned()
 }
 
 /// Characters that change the direction of the text after them.

@@ -13,14 +13,14 @@ use contracts::{
 };
 use serde_json::{Value, value::RawValue};
 
-use crate::print::{BOLD, DIM, RED, clean, cut};
+use crate::print::{BOLD, DIM, RED, clean, cut, defused};
 
 /// The longest message, result or error on a line, in characters.
 const LONGEST: usize = 200;
-/// How many reasons, missing jobs and lines of stderr are shown before the rest is counted.
+/// How many reasons, missing jobs and lines of each stream are shown before the rest is counted.
 const REASONS: usize = 20;
 const MISSING: usize = 5;
-const STDERR: usize = 5;
+const WROTE: usize = 5;
 
 /// The whole summary, without a line feed at the end.
 pub fn summary(summary: &Summary) -> String {
@@ -202,7 +202,7 @@ fn event(event: &Event, out: &mut Vec<String>) {
         let (sign, said) = job(one);
         out.push(format!("      {sign} {}{said}", one.job));
         if one.outcome == Some(Outcome::Failure) {
-            stderr(one, out);
+            wrote(one, out);
         }
     }
 }
@@ -238,14 +238,21 @@ pub fn job(job: &Job) -> (&'static str, String) {
     (sign, said)
 }
 
-/// The end of what the job wrote to stderr, unless its error says it already.
-fn stderr(job: &Job, out: &mut Vec<String>) {
+/// The ends of what the job wrote to stdout and to stderr, unless its error says it already.
+fn wrote(job: &Job, out: &mut Vec<String>) {
     let error = job.error.as_deref().unwrap_or_default();
-    let lines: Vec<_> = job.stderr.iter().flat_map(|text| text.lines()).map(clean).collect();
-    let told = |line: &String| line.is_empty() || error.contains(line.as_str());
-    for line in lines.iter().skip(lines.len().saturating_sub(STDERR)).filter(|line| !told(line)) {
-        out.push(format!("         {DIM}│ {}{DIM:#}", cut(line, LONGEST)));
+    let told = |line: &str| line.is_empty() || error.contains(line);
+    for stream in [&job.stdout, &job.stderr] {
+        let lines: Vec<_> = stream.iter().flat_map(|text| text.lines()).map(defused).collect();
+        for line in lines.iter().skip(lines.len().saturating_sub(WROTE)).filter(|line| !told(line.trim())) {
+            out.push(format!("         {DIM}│ {}{DIM:#}", cut(line, LONGEST)));
+        }
     }
+}
+
+/// A line that a job writes, with the job's name before it.
+pub fn output(job: &str, line: &str) -> String {
+    format!("{DIM}{job} │{DIM:#} {}", cut(&defused(line), LONGEST))
 }
 
 /// A result in short: the `message` of an object, a text as it is, anything else as JSON.

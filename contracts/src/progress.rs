@@ -237,6 +237,9 @@ pub struct JobStep {
     /// The end of what the job wrote to stderr.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr: Option<String>,
+    /// The end of what a job that failed wrote to stdout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<String>,
 }
 
 /// What a progress record says.
@@ -385,6 +388,7 @@ mod tests {
                 result: Some(RawValue::from_string(r#"{"price":1.10}"#.into()).expect("JSON")),
                 error: None,
                 stderr: None,
+                stdout: None,
             }),
             Fact::Unknown("later".into(), RawValue::from_string(r#"{"n":1.00}"#.into()).expect("JSON")),
         ];

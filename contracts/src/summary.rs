@@ -77,6 +77,9 @@ pub struct Job {
     /// The end of what the job wrote to stderr.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr: Option<String>,
+    /// The end of what a job that failed wrote to stdout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<String>,
 }
 
 /// One event of an invocation.

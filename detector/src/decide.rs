@@ -45,6 +45,8 @@ pub struct Decision {
     pub(crate) seen: Option<Entry>,
     /// The first event that failed, for the log.
     pub(crate) failed: Option<FailedEvent>,
+    /// Why the record was refused, as a label and a sentence, for the log.
+    pub(crate) refused: Option<(&'static str, String)>,
 }
 
 /// A raw record that is known to be one.
@@ -66,9 +68,11 @@ impl Decider<'_> {
             Ok(headers) => headers,
             Err(error) => {
                 decision.counts.refused = 1;
+                let (reason, detail) = ("malformed-headers", measure::detail(&error.to_string()));
+                decision.refused = Some((reason, detail.clone()));
                 decision.outputs.push(publish::rejected(Refusal {
-                    reason: "malformed-headers",
-                    detail: measure::detail(&error.to_string()),
+                    reason,
+                    detail,
                     source: "unknown",
                     at: record.published,
                     occurrence: None,
@@ -247,6 +251,7 @@ fn repeat(input: &Input<'_>, origin: Origin, first: First, decision: &mut Decisi
 fn refuse(input: &Input<'_>, origin: Origin, reason: &'static str, detail: &str, decision: &mut Decision) {
     decision.counts.refused = 1;
     let detail = measure::detail(detail);
+    decision.refused = Some((reason, detail.clone()));
     decision.outputs.push(input.rejected(reason, detail.clone(), None));
     let fact = Fact::Refused(Refused { origin, reason: reason.into(), detail });
     decision.outputs.push(publish::progress(input.occurrence.clone(), fact));

@@ -28,6 +28,9 @@ mod seen;
 mod service;
 mod why;
 
+/// The target of the log's lines about changes that are refused, or of which an event fails.
+pub const FAILED: &str = "detector::failed";
+
 pub use config::Config;
 pub use decide::{Decider, Decision};
 pub use error::Error;

@@ -7,6 +7,7 @@ use contracts::{headers, progress::FailedEvent, topics};
 use jiff::Timestamp;
 
 use crate::{
+    FAILED,
     decide::Decider,
     handle::Counts,
     note::Memo,
@@ -15,6 +16,9 @@ use crate::{
 
 /// How many ids a record of `seen` lists at most, so that it fits the bus.
 const MAX_IDS: usize = 50_000;
+
+/// Of how many changes that are decided together it is said that they failed or were refused; the rest is counted.
+const SAID: u64 = 20;
 
 pub(crate) struct Partition {
     at: TopicPartition,
@@ -79,7 +83,7 @@ impl Partition {
     /// Decides about what waits, in order, for the next commit, until that has so many bytes or more. The clock says when,
     /// which decides nothing.
     pub(crate) fn decide(&mut self, decider: &Decider<'_>, room: usize, now: Timestamp) -> Counts {
-        let mut counts = Counts::default();
+        let (mut counts, mut troubles) = (Counts::default(), 0);
         self.seen.written(now);
         self.catalog = self.catalog.max(decider.number);
         if self.outputs.is_empty() {
@@ -98,12 +102,25 @@ impl Partition {
             counts.refused += decision.counts.refused;
             counts.failed += decision.counts.failed;
             counts.reused += decision.counts.reused;
-            if let Some(failed) = decision.failed.filter(|_| counts.failed == decision.counts.failed) {
-                self.say_failed(&record, &failed);
+            if let Some(failed) = decision.failed {
+                troubles += 1;
+                if troubles <= SAID {
+                    self.say_failed(&record, &failed, decision.counts.failed - 1);
+                }
+            }
+            // What came under the id of another is told by itself.
+            if let Some((reason, detail)) = decision.refused.filter(|_| decision.counts.reused == 0) {
+                troubles += 1;
+                if troubles <= SAID {
+                    self.say_refused(&record, reason, &detail);
+                }
             }
             if decision.counts.reused > 0 && counts.reused == 1 {
                 self.say_reused(&record);
             }
+        }
+        if let Some(changes) = troubles.checked_sub(SAID).filter(|more| *more > 0) {
+            tracing::warn!(target: FAILED, partition = %self.at, changes, "more changes have failed events or are refused");
         }
         self.say_cut();
         counts
@@ -135,15 +152,27 @@ impl Partition {
         Some(Share { partition: self.at.clone(), generation: self.generation, outputs, position })
     }
 
-    /// The first of those that are decided together: what fails for a row fails for many.
-    fn say_failed(&self, record: &Record, failed: &FailedEvent) {
+    fn say_failed(&self, record: &Record, failed: &FailedEvent, others: u64) {
         tracing::warn!(
+            target: FAILED,
             raw = %format_args!("{}/{}", self.at.partition.0, record.offset),
             correlation.id = record.headers.text(headers::CORRELATION).unwrap_or_default(),
             event.name = %failed.event,
             stage = failed.stage,
             error = &failed.error[..failed.error.floor_char_boundary(500)],
+            others,
             "an event failed: its rule cannot be evaluated for this change"
+        );
+    }
+
+    fn say_refused(&self, record: &Record, reason: &str, detail: &str) {
+        tracing::warn!(
+            target: FAILED,
+            raw = %format_args!("{}/{}", self.at.partition.0, record.offset),
+            correlation.id = record.headers.text(headers::CORRELATION).unwrap_or_default(),
+            reason,
+            error = &detail[..detail.floor_char_boundary(500)],
+            "a change was refused after it had been accepted"
         );
     }
 

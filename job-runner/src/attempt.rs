@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    FAILED,
     core::Launch,
     kind::{Failure, Held, Outcome, Run},
     line,
@@ -40,8 +41,12 @@ pub(crate) async fn run(plan: Arc<Plan>, launch: Launch, stop: CancellationToken
 /// Says once in the log that a run has failed, and why.
 pub(crate) fn say_failed(plan: &Plan, event: &EventHeaders, number: u32, failure: &Failure) {
     tracing::warn!(
-        job.name = plan.group.full_name(), job.attempt = number, event.id = %event.id,
-        correlation.id = %event.correlation, error = &*line::cut(&failure.error), "a job failed"
+        target: FAILED,
+        {
+            job.name = plan.group.full_name(), job.attempt = number, event.id = %event.id,
+            correlation.id = %event.correlation, error = &*line::cut(&failure.error)
+        },
+        "a job failed"
     );
 }
 
@@ -78,9 +83,9 @@ async fn limited(plan: &Plan, launch: Launch, stop: CancellationToken) -> Ended 
         () = time_is_up(plan.timeout, &held) => {
             cancelled.cancel();
             let late = timeout(LINGER, running).await;
-            let stderr = late.ok().and_then(Result::err).and_then(|failure| failure.stderr);
-            let failure = Failure::new(format!("timed out after {}", runtime::config::Duration(plan.timeout)));
-            Ended::Done(Err(failure.with_stderr(stderr.unwrap_or_default())))
+            let wrote = late.ok().and_then(Result::err).unwrap_or_else(|| Failure::new(""));
+            let error = format!("timed out after {}", runtime::config::Duration(plan.timeout));
+            Ended::Done(Err(Failure { error, ..wrote }))
         }
     }
 }

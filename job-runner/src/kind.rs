@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The most bytes that a result may have as JSON; a larger one is cut, and says so.
 pub const MAX_RESULT: usize = 64 * 1024;
-/// The most bytes of an error's text, and of the end of stderr.
+/// The most bytes of an error's text, and of the ends of stderr and stdout.
 pub const MAX_TEXT: usize = 4 * 1024;
 /// How much of a result that is too large is kept.
 const KEPT: usize = 8 * 1024;
@@ -163,20 +163,32 @@ pub struct Failure {
     pub error: String,
     /// The end of what it wrote to stderr.
     pub stderr: Option<String>,
+    /// The end of what it wrote to stdout.
+    pub stdout: Option<String>,
 }
 
 impl Failure {
-    /// A failure with nothing on stderr.
+    /// A failure that wrote nothing.
     pub fn new(error: impl Into<String>) -> Self {
-        Self { error: bounded(error.into()), stderr: None }
+        Self { error: bounded(error.into()), stderr: None, stdout: None }
     }
 
     /// The same failure with the end of stderr, unless there is none.
     #[must_use]
     pub fn with_stderr(self, stderr: String) -> Self {
-        let stderr = tail(&stderr, MAX_TEXT);
-        Self { stderr: (!stderr.is_empty()).then(|| stderr.to_owned()), ..self }
+        Self { stderr: ending(&stderr), ..self }
     }
+
+    /// The same failure with the end of stdout, unless there is none.
+    #[must_use]
+    pub fn with_stdout(self, stdout: String) -> Self {
+        Self { stdout: ending(&stdout), ..self }
+    }
+}
+
+/// The end of a text, unless it is empty.
+fn ending(text: &str) -> Option<String> {
+    Some(tail(text, MAX_TEXT)).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 /// The text, cut to [`MAX_TEXT`] bytes; what is cut says so.

@@ -38,12 +38,17 @@ mod service;
 mod steps;
 mod view;
 
+/// The target of the log's lines about runs that fail.
+pub const FAILED: &str = "job_runner::failed";
+/// The target of the log's lines about what the end of the process waits for.
+pub const ENDING: &str = "job_runner::ending";
+
 pub use config::Config;
 pub use error::{Error, GroupError};
 pub use handle::{Board, GroupState, GroupStatus, Handle};
 pub use kind::{Answer, Failure, Inline, Kind, MAX_RESULT, MAX_TEXT, Outcome, Run};
 pub use ledger::NoteError;
-pub use registry::Registry;
+pub use registry::{Hears, Registry};
 pub use service::{Deps, Service};
 pub use view::{CatalogView, JobSpec};
 

@@ -12,6 +12,9 @@ use crate::{
     kinds::{Command, Log, Simulate},
 };
 
+/// Hears each line that a program writes, with the full name of its job. It must take no time.
+pub type Hears = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
 /// Kinds of jobs by name. Register what is yours before the service is made; it is what the catalog is checked against.
 #[derive(Clone, Default)]
 pub struct Registry {
@@ -33,8 +36,13 @@ impl Registry {
 
     /// The kinds that Herald brings: `command`, `log`, `simulate`.
     pub fn standard(config: &Config) -> Self {
+        Self::heard(config, None)
+    }
+
+    /// The same, and whoever hears what programs write, if anybody does.
+    pub fn heard(config: &Config, hears: Option<Hears>) -> Self {
         let mut out = Self::empty();
-        out.register("command", Arc::new(Command::new(&config.folder, &config.environment)));
+        out.register("command", Arc::new(Command::new(&config.folder, &config.environment).heard(hears)));
         out.register("log", Arc::new(Log));
         out.register("simulate", Arc::new(Simulate));
         out

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    OUTAGE,
+    ENDING, OUTAGE,
     attempt::panicked,
     config::Config,
     error::{Error, GroupError, Remedy},
@@ -143,7 +143,10 @@ impl Service {
         let runs = running.iter().map(|status| status.in_flight).sum::<usize>();
         let (jobs, names) = (running.len(), names.join(", "));
         let grace = self.config.grace;
-        tracing::info!(runs, jobs, names, %grace, "waiting for what runs, then it is cancelled and its attempts are given back");
+        tracing::info!(
+            target: ENDING, runs, jobs, names, %grace,
+            "waiting for what runs, then it is cancelled and the next start takes it up again"
+        );
     }
 }
 

@@ -13,7 +13,7 @@ use contracts::{
 };
 use jiff::Timestamp;
 
-use crate::kind::{Answer, Outcome, bounded, head};
+use crate::kind::{Answer, Failure, Outcome, bounded, head};
 
 /// Which attempt of which run a step is about.
 #[derive(Clone, Copy)]
@@ -33,23 +33,13 @@ impl<'a> Attempt<'a> {
 
     /// It is about to run.
     pub(crate) fn started(self) -> Outgoing {
-        self.step(AttemptState::Started, None, Ok(None), None)
+        self.step(AttemptState::Started, None, Ok(None), [None, None])
     }
 
     /// The process died under it, and a further attempt follows.
     pub(crate) fn interrupted(self) -> Outgoing {
         let error = "the process ended while this attempt was under way; another follows".to_owned();
-        self.step(AttemptState::Interrupted, Some(self.started), Err(error), None)
-    }
-
-    /// The process died under it, and no further attempt is left.
-    pub(crate) fn exhausted(self, attempts: u32) -> Outgoing {
-        let error = format!(
-            "the process ended while attempt {} was under way, and all {attempts} attempts are spent; \
-             does this job kill its process?",
-            self.number
-        );
-        self.step(AttemptState::Failed, Some(self.started), Err(error), None)
+        self.step(AttemptState::Interrupted, Some(self.started), Err(error), [None, None])
     }
 
     /// It has ended, and the run with it.
@@ -57,10 +47,11 @@ impl<'a> Attempt<'a> {
         match outcome {
             Ok(answer) => {
                 let result = answer.result.and_then(|result| Answer::raw(result).result);
-                self.step(AttemptState::Succeeded, Some(ended), Ok(result), None)
+                self.step(AttemptState::Succeeded, Some(ended), Ok(result), [None, None])
             }
             Err(failure) => {
-                self.step(AttemptState::Failed, Some(ended), Err(bounded(failure.error)), failure.stderr.map(bounded))
+                let wrote = [failure.stderr.map(bounded), failure.stdout.map(bounded)];
+                self.step(AttemptState::Failed, Some(ended), Err(bounded(failure.error)), wrote)
             }
         }
     }
@@ -70,7 +61,7 @@ impl<'a> Attempt<'a> {
         state: AttemptState,
         ended: Option<Timestamp>,
         answer: Result<Option<Box<serde_json::value::RawValue>>, String>,
-        stderr: Option<String>,
+        [stderr, stdout]: [Option<String>; 2],
     ) -> Outgoing {
         let (result, error) = match answer {
             Ok(result) => (result, None),
@@ -96,11 +87,20 @@ impl<'a> Attempt<'a> {
                 result,
                 error,
                 stderr,
+                stdout,
             }),
         };
         let key = Bytes::copy_from_slice(event.correlation.as_str().as_bytes());
         Outgoing::new(Topic::progress(), key, progress.encode())
     }
+}
+
+/// The process died under the last attempt of a run.
+pub(crate) fn exhausted(attempts: u32, number: u32) -> Failure {
+    Failure::new(format!(
+        "the process ended while attempt {number} was under way, and all {attempts} attempts are spent; does this job \
+         kill its process?"
+    ))
 }
 
 /// How many bytes of what a strange record says of its source are kept.
@@ -137,7 +137,6 @@ pub(crate) mod tests {
     };
 
     use super::*;
-    use crate::kind::Failure;
 
     /// An event of that name, detected in the raw record of that number, stamped `job`.
     pub(crate) fn event(name: &str, number: u64) -> EventHeaders {
@@ -167,7 +166,7 @@ pub(crate) mod tests {
         let event = event("move.new", 4);
         let job: JobName = "job".parse().expect("a name");
         let now = "2026-01-02T03:04:06Z".parse().expect("a time");
-        let failure = Failure::new("no").with_stderr("oops\n".into());
+        let failure = Failure::new("no").with_stderr("oops\n".into()).with_stdout("first\n".into());
         let out = Attempt::new(&event, &job, 2, event.time).ended(Err(failure), now);
         assert_eq!((out.topic.as_str(), out.key.as_deref()), ("progress", Some(b"c-4".as_slice())));
         let progress = Progress::decode(&out.value.expect("a value")).expect("progress");
@@ -175,6 +174,7 @@ pub(crate) mod tests {
         let Fact::Job(step) = progress.fact else { panic!("a step") };
         assert_eq!((step.attempt, step.state, step.ended), (2, AttemptState::Failed, Some(now)));
         assert_eq!((step.error.as_deref(), step.stderr.as_deref()), (Some("no"), Some("oops\n")));
+        assert_eq!(step.stdout.as_deref(), Some("first\n"));
         assert_eq!(step.run, JobRunId::derived(event.id, &job));
     }
 }

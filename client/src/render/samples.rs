@@ -76,6 +76,7 @@ pub(crate) fn job_of(name: &str, state: State, outcome: Option<Outcome>) -> Job 
         result: None,
         error: None,
         stderr: None,
+        stdout: None,
     }
 }
 
@@ -122,6 +123,7 @@ pub(crate) fn two_events() -> Summary {
     let mut failed = job_of("rerun-ar", State::Complete, Some(Outcome::Failure));
     failed.error = Some("exit status 3: no move 13107".into());
     failed.stderr = Some("no move 13107\n".into());
+    failed.stdout = Some("looking for 13107\n  in 3 rows\n".into());
     let cancel = event_of("move.cancel.pending", vec![slowly(succeeded("job-1", "Job 1 complete!"))]);
     let log = succeeded("publish-event-log", "Wrote event log for move.pickup.successful");
     let pickup = event_of("move.pickup.successful", vec![slowly(succeeded("job-1", "Job 1 complete!")), log, failed]);

@@ -22,6 +22,8 @@ pub(super) struct Banner {
     pub(super) webhook: SocketAddr,
     pub(super) api: SocketAddr,
     pub(super) config: Config,
+    /// How many invocations of before are not finished.
+    pub(super) unfinished: u64,
     pub(super) catalogs: Catalogs,
     pub(super) check: Check,
     pub(super) speaker: Speaker,
@@ -68,7 +70,15 @@ impl Banner {
         let _ = writeln!(out, "   API       http://{}", self.api);
         let _ = writeln!(out, "   data      {}", self.config.data.display());
         let folder = &self.config.job_runner.folder;
-        let _ = writeln!(out, "   catalog   {}, version {}\n", folder.display(), followed.number);
+        let _ = writeln!(out, "   catalog   {}, version {}", folder.display(), followed.number);
+        match self.unfinished {
+            0 => {}
+            1 => out.push_str("   goes on   1 invocation that was not finished\n"),
+            more => {
+                let _ = writeln!(out, "   goes on   {more} invocations that were not finished");
+            }
+        }
+        out.push('\n');
         let events = followed.catalog.events();
         let rows: Vec<[String; 4]> = events.iter().take(SHOWN).map(row).collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

@@ -13,7 +13,7 @@ use results::{Changes, Handle, store::Page};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::pace::Pace;
+use super::{outputs::Outputs, pace::Pace};
 
 /// How often it is looked what is still under way.
 const LOOK: Duration = Duration::from_millis(250);
@@ -26,14 +26,20 @@ pub(super) struct Blocks {
     changes: Changes,
     explains: Arc<dyn Explains>,
     speaker: Speaker,
+    outputs: Option<Outputs>,
     pace: Pace,
 }
 
 impl Blocks {
     /// Of everything that changes from now on.
-    pub(super) fn new(handle: Handle, explains: Arc<dyn Explains>, speaker: Speaker) -> Self {
+    pub(super) fn new(
+        handle: Handle,
+        explains: Arc<dyn Explains>,
+        speaker: Speaker,
+        outputs: Option<Outputs>,
+    ) -> Self {
         let changes = handle.changes();
-        Self { handle, changes, explains, speaker, pace: Pace::new(Instant::now()) }
+        Self { handle, changes, explains, speaker, outputs, pace: Pace::new(Instant::now()) }
     }
 
     /// Shows them until the shutdown, which comes after that of the results.
@@ -68,6 +74,9 @@ impl Blocks {
         }
         if let Some(line) = self.pace.counted(Instant::now()) {
             self.speaker.show(&line);
+        }
+        if let Some(outputs) = &self.outputs {
+            outputs.say_more();
         }
     }
 

@@ -6,6 +6,7 @@ mod data;
 mod dead;
 mod files;
 mod links;
+mod outputs;
 mod pace;
 mod watch;
 
@@ -29,7 +30,7 @@ use runtime::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::blocks::Blocks;
+use self::{blocks::Blocks, outputs::Outputs};
 use crate::role;
 use crate::stages::{Catalogs, Explainer, Gate, Stages};
 use catalog_log::{Publisher, Writers};
@@ -62,6 +63,9 @@ pub(crate) struct Options {
     /// The same as --print log
     #[arg(long, short, conflicts_with = "print")]
     pub(crate) quiet: bool,
+    /// Where blocks are printed, print none of what the jobs' programs write
+    #[arg(long)]
+    pub(crate) no_output: bool,
 }
 
 /// What is printed of each webhook.
@@ -108,6 +112,12 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     runtime.block_on(serve(config, options, speaker))
 }
 
+/// What is logged on the terminal that has blocks: what they do not say.
+fn beside_blocks() -> String {
+    let (ending, failed) = (job_runner::ENDING, [job_runner::FAILED, detector::FAILED]);
+    format!("warn,runtime::signals=info,{ending}=info,{}=off,{}=off", failed[0], failed[1])
+}
+
 fn configure(options: &Options) -> anyhow::Result<Config> {
     let mut layers = settings::layers(&BusOptions { config: options.config.clone(), ..BusOptions::default() })?;
     if let Some(address) = options.listen {
@@ -120,6 +130,10 @@ fn configure(options: &Options) -> anyhow::Result<Config> {
         layers = layers.flag("--data", "data", data.display().to_string());
     }
     let mut config = Config::load(layers)?;
+    let is_default = config.telemetry.filter == telemetry::Config::default().filter;
+    if is_default && options.blocks() && io::stderr().is_terminal() {
+        config.telemetry.filter = beside_blocks();
+    }
     if config.bus.kind == Kind::Kafka {
         return Err(role::instead_of_dev().into());
     }
@@ -136,7 +150,8 @@ fn configure(options: &Options) -> anyhow::Result<Config> {
 
 async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
-    let registry = job_runner::Registry::standard(&config.job_runner);
+    let outputs = (options.blocks() && !options.no_output).then(|| Outputs::new(speaker.clone()));
+    let registry = job_runner::Registry::heard(&config.job_runner, outputs.as_ref().map(Outputs::hears));
     let commands = registry.clone();
     stop_on_signals(stop.clone(), move || commands.kill()).context("cannot listen for signals")?;
     let embedded = Arc::new(Embedded::open(&config.embedded())?);
@@ -150,7 +165,7 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
     let catalogs = Catalogs::new();
     let explainer = Arc::new(Explainer::new(bus.clone(), registry.clone(), catalogs.clone()));
     let outcomes = results.handle().explained_by(explainer.clone());
-    let blocks = options.blocks().then(|| Blocks::new(outcomes.clone(), explainer, speaker.clone()));
+    let blocks = options.blocks().then(|| Blocks::new(outcomes.clone(), explainer, speaker.clone(), outputs));
     let deps = ingest::Deps { bus: bus.clone(), outcomes: Some(Arc::new(outcomes.clone())) };
     let mut ingest = ingest::Service::new(config.ingest.clone(), deps)?;
     let webhook = ingest.bind().await?;
@@ -178,7 +193,9 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
         create_topics: true,
     };
     let schemas_url = schemas_url(&config, api_address);
-    let banner = banner::Banner { webhook, api: api_address, config, catalogs, check, speaker };
+    // What the store cannot tell now is no reason not to start.
+    let unfinished = outcomes.ask(|reader| reader.totals()).await.map_or(0, |totals| totals.open);
+    let banner = banner::Banner { webhook, api: api_address, config, unfinished, catalogs, check, speaker };
 
     let open = embedded.clone();
     let mut supervisor = Supervisor::new(health.clone());

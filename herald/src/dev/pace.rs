@@ -19,6 +19,40 @@ const OPEN: usize = 1000;
 /// How many blocks that were shown are remembered.
 const SHOWN: usize = 4000;
 
+/// How many lines of what jobs write are shown in a second; more are counted.
+const LINES_A_SECOND: u32 = 200;
+
+/// How many lines of what jobs write were shown in this second, and how many were not.
+#[derive(Default)]
+pub(super) struct Lines {
+    second: Option<Instant>,
+    in_second: u32,
+    more: u64,
+}
+
+impl Lines {
+    /// Whether a line may be shown now.
+    pub(super) fn may_show(&mut self, now: Instant) -> bool {
+        if self.second.is_none_or(|second| now - second >= Duration::from_secs(1)) {
+            (self.second, self.in_second) = (Some(now), 0);
+        }
+        let may = self.in_second < LINES_A_SECOND;
+        self.in_second += u32::from(may);
+        self.more += u64::from(!may);
+        may
+    }
+
+    /// What is said of those that were not shown, once their second is over.
+    pub(super) fn counted(&mut self, now: Instant) -> Option<String> {
+        let is_over = self.second.is_some_and(|second| now - second >= Duration::from_secs(1));
+        if self.more == 0 || !is_over {
+            return None;
+        }
+        let more = std::mem::take(&mut self.more);
+        Some(format!("… and jobs wrote {more} more lines: no more than {LINES_A_SECOND} are shown in a second"))
+    }
+}
+
 /// What was shown, what is under way, and what may still be shown in this second.
 pub(super) struct Pace {
     second: Instant,
@@ -166,6 +200,18 @@ mod tests {
         pace.change(&change("slow", false, false), after(begin, 1100));
         assert!(pace.slow(after(begin, 5000)).is_empty(), "it was told");
         assert!(pace.change(&change("slow", true, true), after(begin, 6000)));
+    }
+
+    #[test]
+    fn a_flood_of_lines_is_counted_and_the_next_second_begins_anew() {
+        let begin = Instant::now();
+        let mut lines = Lines::default();
+        assert_eq!((0..500).filter(|_| lines.may_show(begin)).count(), 200);
+        assert_eq!(lines.counted(after(begin, 999)), None);
+        let said = lines.counted(after(begin, 1000)).expect("a line");
+        assert!(said.contains("300 more lines"), "{said}");
+        assert!(lines.may_show(after(begin, 1000)));
+        assert_eq!(lines.counted(after(begin, 3000)), None);
     }
 
     #[test]

@@ -323,7 +323,9 @@ impl Door<'_> {
         if begun.attempts >= self.plan.attempts {
             let last = Attempt::new(&event, &self.plan.name, begun.attempts, self.now);
             self.counts.add(false);
-            return self.finish(&record, last.exhausted(self.plan.attempts));
+            let failure = steps::exhausted(self.plan.attempts, begun.attempts);
+            say_failed(self.plan, &event, begun.attempts, &failure);
+            return self.finish(&record, last.ended(Err(failure), self.now));
         }
         match self.plan.kind.inline() {
             Some(inline) => self.run_inline(inline, &record, event, begun),

@@ -35,9 +35,9 @@ fn shorten(output: &mut Outgoing, refusal: Refusal) -> Result<(), Refusal> {
     let Fact::Job(step) = &mut progress.fact else { return Err(refusal) };
     let told = format!("left out: {refusal}");
     let had_result = step.result.take().is_some();
-    let had_stderr = step.stderr.take().is_some();
+    let had_output = step.stderr.take().is_some() | step.stdout.take().is_some();
     let had_error = step.error.as_ref().is_some_and(|error| error.len() > told.len());
-    if !had_result && !had_stderr && !had_error {
+    if !had_result && !had_output && !had_error {
         return Err(refusal);
     }
     tracing::warn!(job.name = %step.job, run.id = %step.run, %refusal, "the result of a run is left out");
@@ -45,7 +45,7 @@ fn shorten(output: &mut Outgoing, refusal: Refusal) -> Result<(), Refusal> {
         let note = serde_json::json!({ "cut": true, "begins": told });
         step.result = serde_json::value::to_raw_value(&note).ok();
     }
-    if had_error || had_stderr {
+    if had_error || had_output {
         step.error = Some(told);
     }
     output.value = Some(progress.encode().into());

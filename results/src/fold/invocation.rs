@@ -138,6 +138,8 @@ pub(super) struct Step {
     pub(super) error: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) stderr: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stdout: Option<String>,
 }
 
 impl Invocation {
@@ -265,10 +267,11 @@ impl Run {
     }
 
     fn stepped(&mut self, print: u64, told: JobStep) {
-        let JobStep { event_id, event, job, run: _, attempt, state, started, ended, result, error, stderr } = told;
+        let JobStep { event_id, event, job, run: _, attempt, state, started, ended, result, error, stderr, stdout } =
+            told;
         let job = self.event(event_id, event).job(job);
         if job.step.as_ref().is_none_or(|have| (have.attempt, have.state, have.print) < (attempt, state, print)) {
-            job.step = Some(Step { print, attempt, state, started, ended, result, error, stderr });
+            job.step = Some(Step { print, attempt, state, started, ended, result, error, stderr, stdout });
         }
     }
 

@@ -86,6 +86,7 @@ fn step(n: u64, event: &str, job: &str, attempt: u32, state: AttemptState) -> To
         result: done.then(|| RawValue::from_string(format!("{{\"n\":{n}.00}}")).expect("JSON")),
         error: None,
         stderr: None,
+        stdout: None,
     };
     told(occurrence(n), Fact::Job(step))
 }

@@ -200,5 +200,6 @@ fn view_job(event: &EventRun, job: &JobRun) -> summary::Job {
         result: step.and_then(|step| step.result.clone()),
         error: step.and_then(|step| step.error.clone()),
         stderr: step.and_then(|step| step.stderr.clone()),
+        stdout: step.and_then(|step| step.stdout.clone()),
     }
 }

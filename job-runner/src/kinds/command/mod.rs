@@ -25,7 +25,10 @@ use self::{
     result_file::{ResultFile, Results},
 };
 use super::{is_template, map, text};
-use crate::kind::{Answer, Failure, Kind, Outcome, Run};
+use crate::{
+    kind::{Answer, Failure, Kind, Outcome, Run},
+    registry::Hears,
+};
 
 /// The variables of Herald's own environment that every program gets, beside those that begin with `LC_`.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"];
@@ -37,6 +40,7 @@ pub(crate) struct Command {
     environment: Vec<String>,
     results: Results,
     running: Running,
+    hears: Option<Hears>,
 }
 
 /// What is to be run.
@@ -56,7 +60,13 @@ impl Command {
             environment: environment.to_vec(),
             results: Results::default(),
             running: Running::default(),
+            hears: None,
         }
+    }
+
+    /// The same, heard by that.
+    pub(crate) fn heard(self, hears: Option<Hears>) -> Self {
+        Self { hears, ..self }
     }
 
     fn prepare(&self, run: &Run, result: Option<&Path>) -> Result<Program, Failure> {
@@ -107,15 +117,18 @@ impl Kind for Command {
         Box::pin(async move {
             let file = self.results.file();
             let program = self.prepare(&run, file.as_ref().map(ResultFile::path))?;
-            let ended = process::run(program, &self.running, &run).await?;
-            let stderr = ended.stderr.text();
+            let ended = process::run(program, &self.running, &run, self.hears.as_ref()).await?;
+            let (stderr, stdout) = (ended.stderr.text(), ended.stdout.text());
             // Many a program complains on stdout.
-            let said = if stderr.trim().is_empty() { ended.stdout.text() } else { stderr };
-            if let Some(complaint) = process::complaint(ended.status, &said) {
-                return Err(Failure::new(complaint).with_stderr(said));
+            let said = if stderr.trim().is_empty() { &stdout } else { &stderr };
+            if let Some(complaint) = process::complaint(ended.status, said) {
+                return Err(Failure::new(complaint).with_stderr(stderr).with_stdout(stdout));
             }
             let written = match file {
-                Some(file) => file.read().await.map_err(|error| Failure::new(error).with_stderr(said))?,
+                Some(file) => {
+                    let wrote = |error| Failure::new(error).with_stderr(stderr).with_stdout(stdout);
+                    file.read().await.map_err(wrote)?
+                }
                 None => None,
             };
             Ok(written.or_else(|| ended.stdout.result()).map_or_else(Answer::nothing, Answer::raw))

@@ -3,7 +3,7 @@
 
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::kind::MAX_TEXT;
+use crate::{kind::MAX_TEXT, registry::Hears};
 
 /// The longest text that is looked at; a longer one is no JSON document.
 pub(super) const MAX_JSON: usize = 1024 * 1024;
@@ -25,6 +25,43 @@ impl Tail {
         let cut =
             if self.0.len() < MAX_TEXT { 0 } else { self.0.iter().take_while(|byte| **byte & 0xc0 == 0x80).count() };
         String::from_utf8_lossy(&self.0[cut..]).into_owned()
+    }
+}
+
+/// What a program writes, line by line, for whoever hears it.
+pub(super) struct Lines<'h> {
+    hears: Option<&'h Hears>,
+    job: &'h str,
+    line: Vec<u8>,
+}
+
+impl<'h> Lines<'h> {
+    pub(super) fn new(hears: Option<&'h Hears>, job: &'h str) -> Self {
+        Self { hears, job, line: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if self.hears.is_none() {
+            return;
+        }
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            // A line that is too long is heard by its beginning.
+            let room = MAX_TEXT - self.line.len();
+            self.line.extend_from_slice(&part[..part.len().min(room)]);
+            if part.ends_with(b"\n") {
+                self.end();
+            }
+        }
+    }
+
+    /// What was written last may have no end of a line.
+    pub(super) fn end(&mut self) {
+        if let Some(hears) = self.hears
+            && !self.line.is_empty()
+        {
+            hears(self.job, String::from_utf8_lossy(&self.line).trim_end());
+            self.line.clear();
+        }
     }
 }
 
@@ -155,6 +192,8 @@ fn could_be_json(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     fn result(chunks: &[&str]) -> Option<String> {
@@ -192,6 +231,25 @@ mod tests {
         let flood = format!("{}end", "é".repeat(MAX_TEXT));
         let text: String = serde_json::from_str(&result(&[&flood, "x"]).expect("text")).expect("a string");
         assert!(text.len() <= MAX_TEXT && text.starts_with('é') && text.ends_with("endx"), "{text}");
+    }
+
+    #[test]
+    fn lines_are_heard_whole_and_a_long_one_by_its_beginning() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let to = heard.clone();
+        let hears: Hears = Arc::new(move |job, line| to.lock().expect("a lock").push(format!("{job}: {line}")));
+        let mut lines = Lines::new(Some(&hears), "move.new.job");
+        for bytes in ["  on", "e\n\ntwo\r\nthr", "ee"] {
+            lines.push(bytes.as_bytes());
+        }
+        lines.end();
+        assert_eq!(
+            *heard.lock().expect("a lock"),
+            ["move.new.job:   one", "move.new.job: ", "move.new.job: two", "move.new.job: three"]
+        );
+        (0..9).for_each(|_| lines.push(&[b'x'; 1000]));
+        lines.push(b"\n");
+        assert_eq!(heard.lock().expect("a lock").last().map(String::len), Some("move.new.job: ".len() + MAX_TEXT));
     }
 
     #[test]

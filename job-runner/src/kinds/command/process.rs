@@ -21,8 +21,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::output::{Stdout, Tail};
-use crate::kind::{Failure, Run, bounded};
+use super::output::{Lines, Stdout, Tail};
+use crate::{
+    kind::{Failure, Run, bounded},
+    registry::Hears,
+};
 
 /// How long what a program left behind may go on holding its pipes, once it has ended itself.
 const LINGER: Duration = Duration::from_millis(500);
@@ -164,7 +167,13 @@ impl Program {
 }
 
 /// Runs a program to its end, or kills it and everything in its process group when cancelled or dropped.
-pub(super) async fn run(mut program: Program, running: &Running, run: &Run) -> Result<Ended, Failure> {
+/// What it writes is heard line by line by whoever `hears`.
+pub(super) async fn run(
+    mut program: Program,
+    running: &Running,
+    run: &Run,
+    hears: Option<&Hears>,
+) -> Result<Ended, Failure> {
     let command = &mut program.command;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let mut child = program.start(run).await?;
@@ -172,12 +181,19 @@ pub(super) async fn run(mut program: Program, running: &Running, run: &Run) -> R
     let (input, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let mut group = Group::new(child, running);
     let (mut stdout, mut stderr) = (Stdout::default(), Tail::default());
+    let [mut lines, mut errors] = [(); 2].map(|()| Lines::new(hears, run.group.full_name()));
     let status = {
         let pipes = async {
             tokio::join!(
                 feed(input, &stdin),
-                drain(out, |bytes| stdout.push(bytes)),
-                drain(err, |bytes| stderr.push(bytes))
+                drain(out, |bytes| {
+                    stdout.push(bytes);
+                    lines.push(bytes);
+                }),
+                drain(err, |bytes| {
+                    stderr.push(bytes);
+                    errors.push(bytes);
+                })
             );
         };
         let mut pipes = pin!(pipes.fuse());
@@ -195,6 +211,8 @@ pub(super) async fn run(mut program: Program, running: &Running, run: &Run) -> R
         }
         status
     };
+    lines.end();
+    errors.end();
     let status = status.map_err(|error| Failure::new(format!("lost track of `{name}`: {error}")))?;
     Ok(Ended { status, stdout, stderr })
 }

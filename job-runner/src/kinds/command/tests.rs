@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -183,7 +183,23 @@ async fn a_program_that_cannot_be_started_is_named_with_what_to_do() {
 async fn what_a_program_complains_of_on_stdout_is_kept_if_it_says_nothing_on_stderr() {
     let failure = shell("echo first; echo no such move; exit 3").await.expect_err("a failure");
     assert_eq!(failure.error, "exit status 3: no such move");
-    assert_eq!(failure.stderr.as_deref(), Some("first\nno such move\n"));
+    assert_eq!((failure.stdout.as_deref(), failure.stderr), (Some("first\nno such move\n"), None));
+}
+
+#[tokio::test]
+async fn both_streams_of_a_failure_are_kept_and_heard_by_whoever_listens() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let to = heard.clone();
+    let hears: Hears = Arc::new(move |job, line| to.lock().expect("a lock").push(format!("{job}: {line}")));
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = json!(["sh", "-c", "echo step one; echo oops >&2; exit 3"]);
+    let commands = Command::new(folder.path(), &[]).heard(Some(hears));
+    let failure = commands.run(run_of(options, "{}")).await.expect_err("a failure");
+    assert_eq!((failure.stdout.as_deref(), failure.stderr.as_deref()), (Some("step one\n"), Some("oops\n")));
+    let mut heard = heard.lock().expect("a lock").clone();
+    heard.sort();
+    let [oops, step] = &heard[..] else { panic!("{heard:?}") };
+    assert!(oops.ends_with(": oops") && step.ends_with(": step one"), "{heard:?}");
 }
 
 #[test]

@@ -90,6 +90,7 @@ pub(crate) fn step(occurrence: &Occurrence, job: &str, attempt: u32, state: Atte
         result: ended.map(|_| RawValue::from_string(r#"{"status":200,"price":1.10}"#.into()).expect("JSON")),
         error: None,
         stderr: None,
+        stdout: None,
     };
     Progress { occurrence: occurrence.clone(), fact: Fact::Job(body) }
 }
