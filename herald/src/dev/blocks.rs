@@ -32,12 +32,7 @@ pub(super) struct Blocks {
 
 impl Blocks {
     /// Of everything that changes from now on.
-    pub(super) fn new(
-        handle: Handle,
-        explains: Arc<dyn Explains>,
-        speaker: Speaker,
-        outputs: Option<Outputs>,
-    ) -> Self {
+    pub(super) fn new(handle: Handle, explains: Arc<dyn Explains>, speaker: Speaker, outputs: Option<Outputs>) -> Self {
         let changes = handle.changes();
         Self { handle, changes, explains, speaker, outputs, pace: Pace::new(Instant::now()) }
     }
