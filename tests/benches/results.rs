@@ -58,6 +58,7 @@ fn facts(number: u64) -> [Progress; 2] {
         result: None,
         error: None,
         stderr: None,
+        stdout: None,
     };
     [Fact::Detected(detected), Fact::Job(step)].map(|fact| Progress { occurrence: occurrence.clone(), fact })
 }

@@ -50,6 +50,9 @@ async fn a_loop_ends_at_depth_16_with_a_rejection() {
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0].origin.as_ref().unwrap().depth, 17);
     assert!(refused[0].rejected.as_ref().unwrap().contains("17 cascades deep"), "{:?}", refused[0].rejected);
+    let log = herald.stderr();
+    let is_told = |line: &str| line.contains("a change was refused") && line.contains("17 cascades deep");
+    assert_eq!(log.lines().filter(|line| is_told(line)).count(), 1, "{log}");
     let list: serde_json::Value = herald.get("/v1/rejected").await.json();
     let one = &list["rejected"][0];
     assert_eq!((&one["stage"], &one["reason"]), (&"detector".into(), &"depth".into()), "{list}");

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use contracts::summary::{Outcome, State};
+use contracts::summary::{Outcome, State, Summary};
 use serde_json::json;
 use tests::{Herald, body, process_exists};
 
@@ -121,6 +121,7 @@ async fn a_job_that_kills_herald_ends_as_a_failure_after_its_attempts_instead_of
     let kill = job(&summary, "kill");
     assert_eq!((kill.outcome, kill.attempts), (Some(Outcome::Failure), 2));
     assert!(kill.error.as_ref().unwrap().contains("all 2 attempts are spent"), "{:?}", kill.error);
+    assert!(logged(&herald, "a job failed", &summary).contains("all 2 attempts are spent"));
     let attempts = herald.marks("attempts");
     assert_eq!(attempts.len(), 2, "{attempts:?}");
     assert!(attempts[0].starts_with("1 ") && attempts[1].starts_with("2 "), "{attempts:?}");
@@ -128,11 +129,20 @@ async fn a_job_that_kills_herald_ends_as_a_failure_after_its_attempts_instead_of
     assert_eq!(herald.run(body::insert("b", "others", json!({ "id": 1 }))).await.counters.succeeded, 1);
 }
 
+/// The one line of the log with that message about a correlation.
+fn logged(herald: &Herald, message: &str, summary: &Summary) -> String {
+    let log = herald.stderr();
+    let id = summary.correlation.as_str();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains(message) && line.contains(id)).collect();
+    assert_eq!(lines.len(), 1, "{message} of {id}:\n{log}");
+    lines[0].to_owned()
+}
+
 #[tokio::test]
 async fn what_fails_is_told_with_its_reason() {
     let failing = "from: { table: things, operations: [insert] }\ndata: { id: new.id, twice: new.id + \"x\" }\nsample: { id: 1 }\n\
         jobs:\n  - id: note\n    log: {}\n";
-    let odd = with_jobs("others", &shell("odd", "echo 'one line' >&2; echo 'why not' >&2; exit 7", ""));
+    let odd = with_jobs("others", &shell("odd", "echo '{\"step\": 1}'; echo 'one line' >&2; echo 'why not' >&2; exit 7", ""));
     let herald = Herald::build().event("thing.made", failing).event("other.made", &odd).start().await;
 
     let summary = herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;
@@ -140,6 +150,7 @@ async fn what_fails_is_told_with_its_reason() {
     assert_eq!((failed.event.to_string().as_str(), failed.stage.as_str()), ("thing.made", "data"));
     assert_eq!((summary.outcome, summary.counters.errors), (Some(Outcome::Failure), 1));
     herald.cli(&["show", summary.correlation.as_str()]).await.expect(0).has(&["❌ thing.made  `data` failed: "]);
+    assert!(logged(&herald, "an event failed", &summary).contains("thing.made"));
     let list: serde_json::Value = herald.get("/v1/rejected").await.json();
     assert_eq!(list["rejected"][0]["event"], "thing.made", "{list}");
 
@@ -147,4 +158,6 @@ async fn what_fails_is_told_with_its_reason() {
     let odd = job(&summary, "odd");
     assert_eq!(odd.error.as_deref(), Some("exit status 7: why not"));
     assert_eq!((odd.attempts, odd.stderr.as_deref()), (1, Some("one line\nwhy not\n")));
+    assert_eq!(odd.stdout.as_deref(), Some("{\"step\": 1}\n"));
+    assert!(logged(&herald, "a job failed", &summary).contains("exit status 7: why not"));
 }
