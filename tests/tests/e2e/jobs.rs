@@ -142,7 +142,8 @@ fn logged(herald: &Herald, message: &str, summary: &Summary) -> String {
 async fn what_fails_is_told_with_its_reason() {
     let failing = "from: { table: things, operations: [insert] }\ndata: { id: new.id, twice: new.id + \"x\" }\nsample: { id: 1 }\n\
         jobs:\n  - id: note\n    log: {}\n";
-    let odd = with_jobs("others", &shell("odd", "echo '{\"step\": 1}'; echo 'one line' >&2; echo 'why not' >&2; exit 7", ""));
+    let odd =
+        with_jobs("others", &shell("odd", "echo '{\"step\": 1}'; echo 'one line' >&2; echo 'why not' >&2; exit 7", ""));
     let herald = Herald::build().event("thing.made", failing).event("other.made", &odd).start().await;
 
     let summary = herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;
