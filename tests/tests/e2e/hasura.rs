@@ -75,6 +75,13 @@ async fn every_command_of_the_page_that_is_for_herald_runs() {
         }
     }
     assert_eq!((written, shown), (4, 1));
+    let all = pages.map(text).concat();
+    let routes: Vec<&str> =
+        all.split("http://127.0.0.1:8081").skip(1).filter_map(|rest| rest.split(['`', '\n']).next()).collect();
+    for route in &routes {
+        herald.get(route).await.expect(200);
+    }
+    assert_eq!(routes.len(), 2, "{routes:?}");
 }
 
 #[tokio::test]
