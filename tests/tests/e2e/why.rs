@@ -67,6 +67,15 @@ async fn the_same_id_with_another_change_is_not_run_and_everybody_says_so() {
     assert_eq!(summary.invocations[0].reused, 1, "the wait was for what had come before");
     assert_eq!(summary.invocations[0].reused_at.len(), 1);
     assert_eq!((summary.counters.events, summary.counters.jobs), (1, 1));
+    // Under another correlation each is told what became of itself, whichever came first.
+    let elsewhere = async |body: String| -> Summary {
+        let request = Request::post("/hasura?wait=60s", body).header("x-correlation-id", "elsewhere");
+        herald.hook(request).await.expect(200).json()
+    };
+    let refused = elsewhere(another.clone()).await.invocations.remove(0);
+    assert!(refused.rejected.is_some_and(|why| why.starts_with("id-reused: ")) && refused.duplicate_of.is_none());
+    let known = elsewhere(body::insert("a", "things", json!({ "id": 1 })).to_string()).await.invocations.remove(0);
+    assert_eq!((known.rejected, known.duplicate_of, known.reused), (None, Some(first.invocations[0].raw), 1));
     let file = herald.catalog().join("another.json").display().to_string();
     std::fs::write(&file, another).unwrap();
     let sent = herald.tool(&["send", &file, "--same-id", "--wait"]).output().await;
