@@ -25,8 +25,8 @@ use self::{
 use crate::{
     closed::Closed,
     cluster::Cluster,
-    flight::Fault,
     publish::BATCH,
+    reports::Fault,
     shared::Shared,
     transaction::{Failure, Positions, Transactor},
 };

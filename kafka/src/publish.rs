@@ -20,8 +20,8 @@ use crate::{
     client::{Client, OpenError, QUESTION, configured, retire},
     cluster::{Cluster, blocking, unavailable},
     codec::{self, Names},
-    flight::{Fault, Flight, Tower},
     reach::Reach,
+    reports::{Fault, Reporter, Reports},
     verdict::{self, Verdict},
 };
 use bus::{Error, Outgoing, Partition, PublishError, Refusal, Spot, check_sizes};
@@ -30,7 +30,7 @@ use kafka_config::Config;
 /// The most that may wait for the brokers; beyond it publications are refused at once instead of late.
 const QUEUE_KIB: usize = 64 * 1024;
 
-type Producing = ThreadedProducer<Tower>;
+type Producing = ThreadedProducer<Reporter>;
 
 /// Publishes.
 pub(crate) struct Publisher {
@@ -76,15 +76,15 @@ impl Publisher {
         let places = self.places(&batch).await?;
         loop {
             let current = self.producer.get();
-            let flight = Flight::new(batch.len());
-            let refused = self.give(&current.producer, &flight, &batch, &places);
-            if tokio::time::timeout(self.config.delivery_timeout, flight.landed()).await.is_err() {
+            let reports = Reports::new(batch.len());
+            let refused = self.give(&current.producer, &reports, &batch, &places);
+            if tokio::time::timeout(self.config.delivery_timeout, reports.settled()).await.is_err() {
                 let reason = "the brokers did not acknowledge in time";
                 self.outage.begin(reason);
                 self.replace(&current, current.batch).await;
                 return Err(PublishError::Unavailable(reason.to_owned()));
             }
-            let faults = match (refused, flight.outcome()) {
+            let faults = match (refused, reports.outcome()) {
                 (None, Ok(spots)) => {
                     self.outage.over();
                     return Ok(spots);
@@ -127,7 +127,7 @@ impl Publisher {
     fn give(
         &self,
         producer: &Producing,
-        flight: &Arc<Flight>,
+        reports: &Arc<Reports>,
         batch: &[Outgoing],
         places: &[Partition],
     ) -> Option<Fault> {
@@ -138,8 +138,8 @@ impl Publisher {
                 topic = self.names.outer(record.topic.as_str());
                 last = Some(&record.topic);
             }
-            if let Err((error, _)) = producer.send(codec::outgoing(&topic, *place, record, flight.passenger(index))) {
-                flight.refused();
+            if let Err((error, _)) = producer.send(codec::outgoing(&topic, *place, record, reports.expect_one(index))) {
+                reports.refused();
                 return Some(Fault { record: index, error });
             }
         }
@@ -246,12 +246,12 @@ fn producer(config: &Config, outage: &Arc<Outage>, batch: usize) -> Result<Produ
         ("request.timeout.ms", (config.delivery_timeout / 2).max(Duration::from_millis(500)).as_millis().to_string()),
     ];
     let outage = Arc::downgrade(outage);
-    let tower = Tower::new(move || {
+    let reporter = Reporter::new(move || {
         if let Some(outage) = outage.upgrade() {
             outage.begin("none of the brokers can be reached");
         }
     });
-    configured(config, &preferred, &required).create_with_context(tower)
+    configured(config, &preferred, &required).create_with_context(reporter)
 }
 
 /// The most bytes of a batch: below the 1 MiB that brokers take by default, with what the protocol puts around it.

@@ -19,8 +19,8 @@ use self::sending::{Sending, Sent};
 use crate::{
     client::{UNUSABLE, configured},
     codec::{self, Names},
-    flight::{Fault, Flight, Tower},
     publish::batch_size,
+    reports::{Fault, Reporter, Reports},
     verdict::{self, Verdict, code},
 };
 use bus::{Outgoing, Partition};
@@ -54,7 +54,7 @@ pub(crate) struct Positions {
 
 /// A transactional producer.
 pub(crate) struct Transactor {
-    producer: Arc<ThreadedProducer<Tower>>,
+    producer: Arc<ThreadedProducer<Reporter>>,
     sending: Sending,
     names: Names,
     timeout: Duration,
@@ -85,8 +85,9 @@ impl Transactor {
             ("acks", "all".to_owned()),
             ("batch.size", batch_size(config, batch)),
         ];
-        let tower = Tower::new(|| {});
-        let producer: ThreadedProducer<Tower> = configured(config, &preferred, &required).create_with_context(tower)?;
+        let reporter = Reporter::new(|| {});
+        let producer: ThreadedProducer<Reporter> =
+            configured(config, &preferred, &required).create_with_context(reporter)?;
         producer.init_transactions(Duration::from_secs(10))?;
         let producer = Arc::new(producer);
         let sending = Sending::start(producer.clone());
@@ -140,16 +141,16 @@ impl Transactor {
     }
 
     fn write(&self, begun: Instant, outputs: &[(Cow<'_, Outgoing>, Partition)]) -> Result<(), Failure> {
-        let flight = Flight::new(0);
-        let refused = self.give(begun, &flight, outputs);
+        let reports = Reports::new(0);
+        let refused = self.give(begun, &reports, outputs);
         // Drained by waiting for the reports: a flush would wait in steps of 100 ms. An abort with records under way hangs.
-        let landed = flight.wait(self.timeout * 2);
-        let mut faults = flight.outcome().err().unwrap_or_default();
+        let settled = reports.wait(self.timeout * 2);
+        let mut faults = reports.outcome().err().unwrap_or_default();
         faults.extend(refused);
-        if landed && faults.is_empty() {
+        if settled && faults.is_empty() {
             return Ok(());
         }
-        if !landed {
+        if !settled {
             self.producer.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
         }
         let explained = self.explained(faults);
@@ -177,7 +178,12 @@ impl Transactor {
         Failure::Outputs(faults)
     }
 
-    fn give(&self, begun: Instant, flight: &Arc<Flight>, outputs: &[(Cow<'_, Outgoing>, Partition)]) -> Option<Fault> {
+    fn give(
+        &self,
+        begun: Instant,
+        reports: &Arc<Reports>,
+        outputs: &[(Cow<'_, Outgoing>, Partition)],
+    ) -> Option<Fault> {
         let mut topic = (None, String::new());
         for (at, (record, place)) in outputs.iter().enumerate() {
             if topic.0 != Some(&record.topic) {
@@ -185,11 +191,11 @@ impl Transactor {
             }
             loop {
                 let Err((error, _)) =
-                    self.producer.send(codec::outgoing(&topic.1, *place, record, flight.passenger(at)))
+                    self.producer.send(codec::outgoing(&topic.1, *place, record, reports.expect_one(at)))
                 else {
                     break;
                 };
-                flight.refused();
+                reports.refused();
                 match code(&error) {
                     RDKafkaErrorCode::QueueFull if begun.elapsed() <= self.timeout => {
                         std::thread::sleep(Duration::from_millis(1));

@@ -9,8 +9,8 @@ use super::{
     request::{Attempt, Request},
 };
 use crate::{
-    flight::Fault,
     publish::can_shrink,
+    reports::Fault,
     transaction::{Failure, Transactor},
     verdict::{self, Verdict, code},
 };

@@ -12,7 +12,7 @@ use bus::{
 };
 
 use super::{Work, request::Request};
-use crate::{flight::Fault, publish::place};
+use crate::{publish::place, reports::Fault};
 
 /// See the module.
 pub(super) struct Outputs<'r> {

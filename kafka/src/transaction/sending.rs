@@ -15,7 +15,7 @@ use rdkafka::{
 };
 
 use super::{CALL, Positions, retriable};
-use crate::flight::Tower;
+use crate::reports::Reporter;
 
 /// What became of the positions of all members.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    pub(super) fn start(producer: Arc<ThreadedProducer<Tower>>) -> Self {
+    pub(super) fn start(producer: Arc<ThreadedProducer<Reporter>>) -> Self {
         let (orders, inbox) = mpsc::channel();
         let work = move || inbox.into_iter().for_each(|order: Order| send(&producer, order));
         // Without the thread the channel is closed, which is told as a call that does not return.
@@ -70,7 +70,7 @@ impl Sending {
     }
 }
 
-fn send(producer: &ThreadedProducer<Tower>, order: Order) {
+fn send(producer: &ThreadedProducer<Reporter>, order: Order) {
     for member in order.positions {
         let answer = loop {
             match producer.send_offsets_to_transaction(&member.list, &member.group, CALL) {

@@ -1,4 +1,4 @@
-//! What producers tell of the records they were given: a *flight* is a batch of records that is under way.
+//! The delivery reports of a batch of records that a producer was given.
 
 use std::{
     sync::{
@@ -40,12 +40,12 @@ impl Fault {
     }
 }
 
-/// A batch under way: how much of it is, where the rest stands, and what failed.
+/// The delivery reports of one batch: how many are awaited, where the delivered stand, and what failed.
 #[derive(Debug)]
-pub(crate) struct Flight {
-    under_way: AtomicUsize,
+pub(crate) struct Reports {
+    in_flight: AtomicUsize,
     state: Mutex<State>,
-    landed: Condvar,
+    settled: Condvar,
     done: Notify,
 }
 
@@ -55,62 +55,62 @@ struct State {
     failed: Vec<Fault>,
 }
 
-/// One record of a flight.
-pub(crate) struct Passenger {
-    flight: Arc<Flight>,
+/// The report of one record that is in flight: librdkafka's opaque.
+pub(crate) struct Report {
+    reports: Arc<Reports>,
     index: usize,
 }
 
-impl Flight {
+impl Reports {
     /// One of any number of records; of the first `records` it is told where they stand.
     pub(crate) fn new(records: usize) -> Arc<Self> {
         let state = State { spots: vec![None; records], failed: Vec::new() };
         Arc::new(Self {
-            under_way: AtomicUsize::new(0),
+            in_flight: AtomicUsize::new(0),
             state: Mutex::new(state),
-            landed: Condvar::new(),
+            settled: Condvar::new(),
             done: Notify::new(),
         })
     }
 
     /// A record that is given to the producer now.
-    pub(crate) fn passenger(self: &Arc<Self>, index: usize) -> Box<Passenger> {
-        self.under_way.fetch_add(1, Ordering::AcqRel);
-        Box::new(Passenger { flight: self.clone(), index })
+    pub(crate) fn expect_one(self: &Arc<Self>, index: usize) -> Box<Report> {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        Box::new(Report { reports: self.clone(), index })
     }
 
-    /// That the producer did not take one, and gave back the passenger.
+    /// That the producer did not take one, and gave back the report.
     pub(crate) fn refused(&self) {
-        self.land();
+        self.settle();
     }
 
     fn failed(&self, record: usize, error: &KafkaError) {
         lock(&self.state).failed.push(Fault { record, error: error.clone() });
     }
 
-    fn land(&self) {
-        if self.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+    fn settle(&self) {
+        if self.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
             // Who is about to wait has not looked yet, or hears of it.
             drop(lock(&self.state));
-            self.landed.notify_all();
+            self.settled.notify_all();
             self.done.notify_one();
         }
     }
 
-    fn is_landed(&self) -> bool {
-        self.under_way.load(Ordering::Acquire) == 0
+    fn is_settled(&self) -> bool {
+        self.in_flight.load(Ordering::Acquire) == 0
     }
 
-    /// Blocks until nothing is under way; false if that takes too long.
+    /// Blocks until nothing is in flight; false if that takes too long.
     pub(crate) fn wait(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let mut state = lock(&self.state);
-        while !self.is_landed() {
+        while !self.is_settled() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
-            state = match self.landed.wait_timeout(state, left) {
+            state = match self.settled.wait_timeout(state, left) {
                 Ok((state, _)) => state,
                 Err(poisoned) => poisoned.into_inner().0,
             };
@@ -118,9 +118,9 @@ impl Flight {
         true
     }
 
-    /// Waits until nothing is under way.
-    pub(crate) async fn landed(&self) {
-        while !self.is_landed() {
+    /// Waits until nothing is in flight.
+    pub(crate) async fn settled(&self) {
+        while !self.is_settled() {
             self.done.notified().await;
         }
     }
@@ -135,13 +135,13 @@ impl Flight {
     }
 }
 
-/// Leads what a producer tells to its flights.
-pub(crate) struct Tower {
+/// The producer's context: hands each delivery report to its batch, and tells of outages.
+pub(crate) struct Reporter {
     away: Box<dyn Fn() + Send + Sync>,
     shaken: Shaken,
 }
 
-impl Tower {
+impl Reporter {
     /// `away` is called when no broker can be reached.
     pub(crate) fn new(away: impl Fn() + Send + Sync + 'static) -> Self {
         Self { away: Box::new(away), shaken: Shaken::default() }
@@ -153,7 +153,7 @@ impl Tower {
     }
 }
 
-impl ClientContext for Tower {
+impl ClientContext for Reporter {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
         self.shaken.listen(facility);
         client::log(facility, message);
@@ -168,21 +168,21 @@ impl ClientContext for Tower {
     }
 }
 
-impl ProducerContext for Tower {
-    type DeliveryOpaque = Box<Passenger>;
+impl ProducerContext for Reporter {
+    type DeliveryOpaque = Box<Report>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, passenger: Box<Passenger>) {
-        let Passenger { flight, index } = *passenger;
+    fn delivery(&self, result: &DeliveryResult<'_>, report: Box<Report>) {
+        let Report { reports, index } = *report;
         match result {
             Ok(message) => {
                 let partition = Partition(message.partition().cast_unsigned());
                 let spot = Spot { partition, offset: codec::offset(message.offset()) };
-                if let Some(place) = lock(&flight.state).spots.get_mut(index) {
+                if let Some(place) = lock(&reports.state).spots.get_mut(index) {
                     *place = Some(spot);
                 }
             }
-            Err((error, _)) => flight.failed(index, error),
+            Err((error, _)) => reports.failed(index, error),
         }
-        flight.land();
+        reports.settle();
     }
 }
