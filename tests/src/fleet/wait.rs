@@ -54,7 +54,9 @@ impl Fleet {
             if let Some(found) = look().await {
                 return found;
             }
-            assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}\n{}", self.story());
+            if begun.elapsed() >= PATIENCE {
+                panic!("waited in vain for {what}\n{}{}", self.story(), self.standing().await);
+            }
             if let Some(dead) = self.dead() {
                 panic!("{dead} died while {what} was awaited\n{}", self.story());
             }
@@ -62,13 +64,33 @@ impl Fleet {
         }
     }
 
-    /// Adds a line to the history.
+    /// How far each group is, as the API tells now.
+    async fn standing(&self) -> String {
+        let mut out = "--- how they stand\n".to_owned();
+        let api = |(role, instance): &(Role, String)| self.printed_address(*role, instance, "API");
+        for address in self.running().iter().filter_map(api) {
+            for path in ["/readyz", "/v1/status", "/v1/invocations?limit=3"] {
+                let told = match client::send(address, &Request::get(path)).await {
+                    Ok(answer) => answer.text().to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                let _ = writeln!(out, "  {path}: {told}");
+            }
+        }
+        out
+    }
+
+    /// Adds a line to the history, unless it is the last one again.
     pub(crate) fn note(&self, line: &str) {
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let line: String = line.chars().take(2000).collect();
+        if history.back() == Some(&line) {
+            return;
+        }
         if history.len() == HISTORY {
             history.pop_front();
         }
-        history.push_back(line.chars().take(2000).collect());
+        history.push_back(line);
     }
 
     /// What was printed and asked, for whoever must find out why.
