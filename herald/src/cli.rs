@@ -30,6 +30,12 @@ pub(crate) enum Command {
     JobRunner(role::job_runner::Options),
     /// Gather results and serve the API, and nothing else: one role, on Kafka
     Results(role::results::Options),
+    /// Say what is wrong with a catalog's folder
+    Check(tools::folder::check::Options),
+    /// Run the tests that stand beside the rules
+    Test(tools::folder::rules::Options),
+    /// Say which events a change would be, and why not the others, without a server
+    Detect(tools::folder::detect::Options),
     /// Put a catalog on the bus
     Catalog(tools::kafka::catalog::Options),
     /// Show what is to be done about Kafka's topics, do it, or print who may use them
@@ -66,6 +72,9 @@ impl Command {
             Self::Detector(options) => role::detector::run(options),
             Self::JobRunner(options) => role::job_runner::run(options),
             Self::Results(options) => role::results::run(options),
+            Self::Check(options) => tools::folder::check::run(&options),
+            Self::Test(options) => tools::folder::rules::run(&options),
+            Self::Detect(options) => tools::folder::detect::run(&options),
             Self::Catalog(options) => block_on(tools::kafka::catalog::run(options)),
             Self::Topics(options) => block_on(tools::kafka::topics::run(options)),
             Self::Groups(options) => block_on(tools::groups::run(options)),

@@ -3,6 +3,7 @@
 pub mod config;
 pub mod doctor;
 mod finding;
+pub mod folder;
 pub mod groups;
 pub mod hasura;
 #[cfg_attr(not(feature = "kafka"), path = "without_kafka.rs")]

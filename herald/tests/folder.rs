@@ -1,0 +1,95 @@
+//! The commands that need a catalog's folder and nothing else.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+const MOVES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/moves");
+
+/// The exit code, and what it says on stdout and stderr.
+fn herald(arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } =
+        Command::new(env!("CARGO_BIN_EXE_herald")).args(arguments).output().expect("it runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (status.code().expect("an exit code"), text(stdout), text(stderr))
+}
+
+/// A catalog of one event.
+fn catalog(event: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("events/order.shipped.yaml");
+    std::fs::create_dir_all(file.parent().expect("its folder")).expect("a folder");
+    std::fs::write(&file, event).expect("written");
+    (folder, file)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+const SHIPPED: &str = r#"from: { table: orders, operations: [update] }
+when: became("status", "shipped") || new.urgent == true
+sample: { id: 1 }
+data: { id: new.id }
+tests:
+  - name: it is shipped
+    change: { op: update, old: { id: 1, status: new }, new: { id: 1, status: shipped } }
+    expect: { id: 1 }
+"#;
+
+#[test]
+fn check_finds_what_is_wrong_in_every_form_and_ends_with_1_only_for_errors() {
+    let (code, stdout, _) = herald(&["check", MOVES]);
+    assert_eq!((code, stdout.as_str()), (0, "✅ no errors, no warnings\n"));
+    let (folder, _) = catalog(&SHIPPED.replace("new.id }", "nwe.id }"));
+    let path = text(folder.path());
+    let (code, stdout, _) = herald(&["check", path]);
+    assert!(code == 1 && stdout.contains("events/order.shipped.yaml:4:13"), "{code}: {stdout}");
+    assert!(stdout.ends_with("❌ 1 error, no warnings\n"), "{stdout}");
+    let (code, json, _) = herald(&["check", path, "--format", "json"]);
+    assert!(code == 1 && json.contains(r#""errors": 1"#) && json.contains(r#""line": 4"#), "{code}: {json}");
+    let (code, sarif, _) = herald(&["check", path, "--format", "sarif"]);
+    assert!(code == 1 && sarif.contains(r#""startLine": 4"#), "{code}: {sarif}");
+    let (code, github, _) = herald(&["check", path, "--format", "github"]);
+    assert!(code == 1 && github.starts_with("::error file=events/order.shipped.yaml,line=4,"), "{code}: {github}");
+    let (folder, _) = catalog(&SHIPPED.replace("sample: { id: 1 }\n", ""));
+    assert_eq!(herald(&["check", text(folder.path())]).0, 1, "an event has a sample");
+    let (code, _, stderr) = herald(&["check", "no/such/folder"]);
+    assert!(code == 2 && stderr.contains("no/such/folder is no folder"), "{code}: {stderr}");
+}
+
+#[test]
+fn the_tests_beside_the_rules_are_run_and_say_what_came_instead() {
+    let (code, stdout, _) = herald(&["test", MOVES]);
+    assert!(code == 0 && stdout.ends_with(" tests, 0 failed\n"), "{code}: {stdout}");
+    let (folder, _) = catalog(&SHIPPED.replace("expect: { id: 1 }", "expect: none"));
+    let (code, stdout, _) = herald(&["test", text(folder.path())]);
+    assert!(code == 1 && stdout.contains("it is shipped  events/order.shipped.yaml:6"), "{code}: {stdout}");
+    assert!(stdout.contains(r#"detected with {"id":1}"#) && stdout.ends_with("❌ 1 test, 1 failed\n"), "{stdout}");
+    let (code, stdout, _) = herald(&["test", text(folder.path()), "another"]);
+    assert_eq!((code, stdout.as_str()), (0, "✅ no tests, 0 failed\n"));
+}
+
+#[test]
+fn detect_says_what_a_change_would_be_and_which_clause_decided() {
+    let (folder, _) = catalog(SHIPPED);
+    let path = text(folder.path());
+    let change =
+        |new| ["detect", path, "--table", "orders", "--op", "update", "--old", r#"{"status":"new"}"#, "--new", new];
+    let (code, stdout, _) = herald(&change(r#"{"id":1.10,"status":"shipped"}"#));
+    assert!(
+        code == 0 && stdout.starts_with("✓ order.shipped ") && stdout.contains(r#"{"id":1.10}"#),
+        "{code}: {stdout}"
+    );
+    let (code, stdout, _) = herald(&change(r#"{"id":1,"status":"shiped","urgent":false}"#));
+    assert!(code == 0 && stdout.starts_with("✗ order.shipped "), "{code}: {stdout}");
+    assert!(stdout.contains(r#"became("status", "shipped")"#) && stdout.contains("new.urgent == true"), "{stdout}");
+    let (code, json, _) = herald(&[&change(r#"{"id":1,"status":"shipped"}"#)[..], &["--json"]].concat());
+    let found: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((code, &found["detected"][0]["event"]), (0, &"order.shipped".into()));
+    let (code, _, stderr) = herald(&["detect", path, "no/such/file"]);
+    assert!(code == 2 && stderr.contains("cannot read no/such/file"), "{code}: {stderr}");
+    let (code, _, stderr) = herald(&change("[1]"));
+    assert!(code == 2 && stderr.contains("a row is a JSON object"), "{code}: {stderr}");
+}

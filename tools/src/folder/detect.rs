@@ -1,0 +1,291 @@
+//! `herald detect`: which events a change would be, and why it would not be the others, without a server.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{self, Read as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use catalog::{Catalog, Change, ChangeParts, Event, Verdict, Whys};
+use clap::Args;
+use client::{
+    exit::{self, Usage},
+    print::{self, BOLD, DIM, RED, clean},
+};
+use contracts::{
+    hasura,
+    why::{Explanation, NotDetected},
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::usable;
+
+/// What `herald detect` is told.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The catalog: a folder with `events/` and, where wanted, `jobs/`
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    /// What Hasura sends, as a file, or - for standard input
+    #[arg(value_name = "PAYLOAD", required_unless_present = "table", conflicts_with_all = ["table", "op", "old", "new"])]
+    payload: Option<PathBuf>,
+    /// Instead of a payload: the table that changes, `orders` or `shop.orders`
+    #[arg(long, value_name = "TABLE", requires = "op")]
+    table: Option<String>,
+    /// What happens to the row: insert, update, delete or manual
+    #[arg(long, value_name = "OPERATION", value_parser = ["insert", "update", "delete", "manual"])]
+    op: Option<String>,
+    /// The row before, as JSON
+    #[arg(long, value_name = "JSON", value_parser = row)]
+    old: Option<Value>,
+    /// The row after, as JSON
+    #[arg(long, value_name = "JSON", value_parser = row)]
+    new: Option<Value>,
+    /// Who sends it, as in /hasura/{source}
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    source: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn row(text: &str) -> Result<Value, String> {
+    match hasura::parse(text.as_bytes()) {
+        Ok(row @ Value::Object(_)) => Ok(row),
+        Ok(_) => Err("a row is a JSON object, as in {\"id\": 1}".to_owned()),
+        Err(error) => Err(format!("it is no JSON: {error}")),
+    }
+}
+
+/// Does it: 0 if it could be decided, whatever was detected; 1 if an event fails, or the catalog has errors.
+///
+/// # Errors
+/// The folder or the payload cannot be read, or stdout cannot be written.
+pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let body = options.body()?;
+    let Some(catalog) = usable(&options.folder)? else { return Ok(ExitCode::from(exit::NO)) };
+    let body = hasura::unwrap(&body);
+    let parts = ChangeParts { body, source: &options.source, received: Timestamp::now() };
+    let change = Change::new(parts).map_err(|error| Usage(format!("it is no change of a table: {error}")))?;
+    let found = Found::new(&catalog, &change);
+    if options.json {
+        print::line(&serde_json::to_string_pretty(&found.document())?)?;
+    } else {
+        print::line(found.text(&catalog).trim_end())?;
+    }
+    Ok(if found.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::NO) })
+}
+
+impl Options {
+    /// What Hasura would send.
+    fn body(&self) -> anyhow::Result<Value> {
+        let Some(path) = &self.payload else { return Ok(self.change()) };
+        let is_stdin = path.as_os_str() == "-";
+        let shown = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+        let mut bytes = Vec::new();
+        let read = if is_stdin {
+            io::stdin().lock().read_to_end(&mut bytes).map(drop)
+        } else {
+            fs::read(path).map(|read| bytes = read)
+        };
+        read.map_err(|error| Usage(format!("cannot read {shown}: {error}")))?;
+        hasura::parse(&bytes).map_err(|error| Usage(format!("{shown} is no JSON: {error}")).into())
+    }
+
+    fn change(&self) -> Value {
+        let table = self.table.as_deref().unwrap_or_default();
+        let (schema, name) = table.split_once('.').unwrap_or(("public", table));
+        json!({
+            "table": { "schema": schema, "name": name },
+            "event": {
+                "op": self.op.as_deref().unwrap_or_default().to_uppercase(),
+                "data": { "old": self.old, "new": self.new },
+                "session_variables": null,
+            },
+        })
+    }
+}
+
+/// An event that happens.
+struct Detected<'c> {
+    event: &'c Event,
+    data: Value,
+    key: Option<String>,
+}
+
+/// An event that cannot be decided, or whose data or key cannot be made.
+struct Failed<'c> {
+    event: &'c Event,
+    stage: &'static str,
+    error: String,
+}
+
+/// What comes of a change.
+struct Found<'c> {
+    detected: Vec<Detected<'c>>,
+    failed: Vec<Failed<'c>>,
+    why: Whys,
+}
+
+impl<'c> Found<'c> {
+    fn new(catalog: &'c Catalog, change: &'c Change<'_>) -> Self {
+        let (mut detected, mut failed) = (Vec::new(), Vec::new());
+        for event in catalog.candidates(change.source(), change.schema(), change.table(), change.operation()) {
+            match event.evaluate(change) {
+                Verdict::Detected { data, key } => detected.push(Detected { event, data, key }),
+                Verdict::Failed { stage, error } | Verdict::TooLarge { stage, error } => {
+                    failed.push(Failed { event, stage: stage.as_str(), error });
+                }
+                Verdict::NotDetected(_) => {}
+            }
+        }
+        Self { detected, failed, why: catalog.why_not(change) }
+    }
+
+    fn document(&self) -> Value {
+        let detected = self.detected.iter().map(|it| {
+            let jobs: Vec<_> = it.event.stamp().iter().map(ToString::to_string).collect();
+            json!({ "event": it.event.name(), "data": it.data, "key": it.key, "jobs": jobs })
+        });
+        let failed =
+            self.failed.iter().map(|it| json!({ "event": it.event.name(), "stage": it.stage, "error": it.error }));
+        json!({
+            "detected": detected.collect::<Vec<_>>(),
+            "failed": failed.collect::<Vec<_>>(),
+            "undetected": self.why.events,
+            "undetectedMore": self.why.more,
+            "because": self.why.nothing,
+        })
+    }
+
+    fn text(&self, catalog: &Catalog) -> String {
+        let mut out = String::new();
+        for Detected { event, data, key } in &self.detected {
+            head(&mut out, "✓", event, "from");
+            for (name, value) in [("key", key.clone()), ("data", Some(data.to_string()))] {
+                if let Some(value) = value {
+                    let _ = writeln!(out, "    {DIM}{name:<5}{DIM:#} {}", clean(&value));
+                }
+            }
+            let jobs: Vec<_> = event.stamp().iter().map(ToString::to_string).collect();
+            let jobs = if jobs.is_empty() { "none".to_owned() } else { jobs.join(", ") };
+            let _ = writeln!(out, "    {DIM}jobs {DIM:#} {jobs}");
+        }
+        for Failed { event, stage, error } in &self.failed {
+            head(&mut out, "❌", event, stage);
+            let _ = writeln!(out, "    `{stage}` fails: {RED}{}{RED:#}", clean(error));
+        }
+        if let Some(nothing) = &self.why.nothing {
+            let _ = writeln!(out, "✗ {}", clean(nothing));
+        }
+        for NotDetected { event, because, explanation } in &self.why.events {
+            if let Some(event) = catalog.event(event) {
+                head(&mut out, "✗", event, if explanation.is_some() { "when" } else { "from" });
+            }
+            match explanation {
+                Some(explanation) => tree(&mut out, explanation),
+                None => drop(writeln!(out, "    {}", clean(because))),
+            }
+        }
+        if self.why.more > 0 {
+            let _ = writeln!(out, "and {} more not detected", self.why.more);
+        }
+        out
+    }
+}
+
+/// The event's name, and where in its file it is decided.
+fn head(out: &mut String, sign: &str, event: &Event, key: &str) {
+    let place = event.place(key);
+    let line = if place.line > 0 { format!(":{}", place.line) } else { String::new() };
+    let name = event.name().to_string();
+    let _ = writeln!(
+        out,
+        "{sign} {BOLD}{name}{BOLD:#}{:pad$}  {DIM}{}{line}{DIM:#}",
+        "",
+        place.file,
+        pad = 40_usize.saturating_sub(name.len())
+    );
+}
+
+/// The part of a condition that decided, with the values that it saw.
+fn tree(out: &mut String, why: &Explanation) {
+    if let Some(because) = &why.because {
+        let _ = writeln!(out, "    {}", clean(because));
+    } else if why.any_of {
+        why.parts.iter().for_each(|part| tree(out, part));
+    } else {
+        let _ = writeln!(out, "    {} → {}", clean(&why.text), clean(why.value.as_deref().unwrap_or("none")));
+        let mut seen = Vec::new();
+        why.parts.iter().for_each(|part| values(&mut seen, part));
+        if !seen.is_empty() {
+            let _ = writeln!(out, "      {}", seen.join(", "));
+        }
+    }
+}
+
+fn values(out: &mut Vec<String>, part: &Explanation) {
+    out.push(match (&part.because, &part.value) {
+        (Some(because), _) => clean(because),
+        (None, value) => format!("{} = {}", clean(&part.text), clean(value.as_deref().unwrap_or("none"))),
+    });
+    part.parts.iter().for_each(|part| values(out, part));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(payload: &str) -> (Value, String) {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/moves");
+        let catalog = usable(root.as_ref()).expect("a folder").expect("a catalog");
+        let body = fs::read(format!("{root}/payloads/{payload}.json")).expect("a payload");
+        let body = hasura::parse(&body).expect("JSON");
+        let parts = ChangeParts { body: hasura::unwrap(&body), source: "default", received: Timestamp::UNIX_EPOCH };
+        let change = Change::new(parts).expect("a change");
+        let found = Found::new(&catalog, &change);
+        (found.document(), anstream::adapter::strip_str(&found.text(&catalog)).to_string())
+    }
+
+    #[test]
+    fn what_is_detected_is_shown_with_data_and_jobs_and_the_rest_with_the_clause_that_decided() {
+        let (document, text) = found("pickup-successful");
+        let names = |of: &str| -> Vec<String> {
+            document[of].as_array().into_iter().flatten().map(|it| it["event"].to_string()).collect()
+        };
+        assert_eq!(names("detected"), [r#""move.cancel.pending""#, r#""move.pickup.successful""#]);
+        assert_eq!(names("undetected").len(), text.lines().filter(|line| line.starts_with('✗')).count());
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn of_clauses_each_of_which_would_do_all_are_shown() {
+        let clause = |text: &str, value: &str| Explanation {
+            text: text.into(),
+            value: Some("false".into()),
+            parts: vec![Explanation {
+                text: format!("new.{text}"),
+                value: Some(value.into()),
+                ..Explanation::default()
+            }],
+            ..Explanation::default()
+        };
+        let why = Explanation {
+            any_of: true,
+            parts: vec![clause("a", "1"), clause("b", "\u{1b}[2J")],
+            ..Explanation::default()
+        };
+        let mut out = String::new();
+        tree(&mut out, &why);
+        assert_eq!(out, "    a → false\n      new.a = 1\n    b → false\n      new.b = [2J\n");
+    }
+
+    #[test]
+    fn a_row_is_an_object() {
+        assert!(row("[1]").is_err_and(|error| error.contains("object")));
+        assert_eq!(row("{\"id\": 1.10}").expect("a row").to_string(), "{\"id\":1.10}");
+    }
+}
