@@ -24,12 +24,25 @@ mod report;
 mod request;
 mod samples;
 
-use std::{net::ToSocketAddrs as _, path::PathBuf, process::ExitCode, rc::Rc, time::Duration};
+use std::{
+    net::ToSocketAddrs as _,
+    path::PathBuf,
+    process::ExitCode,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::Args;
 use contracts::duration::parse_or_seconds;
-use tokio::{task::LocalSet, time::Instant};
+use runtime::signals::stop_on_signals;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{runtime::Runtime, task::LocalSet, time::Instant};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use client::{
@@ -40,6 +53,9 @@ use client::{
 };
 use load::Rate;
 use request::Shape;
+
+/// The exit code where a signal ended the measurement, as shells have it for Ctrl-C.
+const STOPPED: u8 = 130;
 
 /// What `herald bench` is told.
 #[derive(Debug, Clone, Args)]
@@ -99,14 +115,19 @@ pub fn run(mut options: Options) -> anyhow::Result<ExitCode> {
         print::line(&folder.display().to_string())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let child = if options.dev { Some(child::Child::start(&mut options)?) } else { None };
+    // One thread: the load generator must leave the machine to what it measures.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let stop = CancellationToken::new();
+    let child = if options.dev { Some(start_child(&mut options, &runtime, &stop)?) } else { None };
     for base in [&options.webhook.url, &options.api.api] {
         refuse_strangers(base, options.i_own_this_host)?;
     }
     options.pid = child.as_ref().map(child::Child::pid).or(options.pid);
-    // One thread: the load generator must leave the machine to what it measures.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let measured = LocalSet::new().block_on(&runtime, measure(Rc::new(options.clone())));
+    let measuring = stop.run_until_cancelled(measure(Rc::new(options.clone())));
+    let Some(measured) = LocalSet::new().block_on(&runtime, measuring) else {
+        print::note("told to stop before the end, so there is no report");
+        return Ok(ExitCode::from(STOPPED));
+    };
     let report = match (measured, child) {
         (Err(error), Some(child)) => return Err(error.context(child.last_words())),
         (measured, Some(child)) => {
@@ -117,6 +138,23 @@ pub fn run(mut options: Options) -> anyhow::Result<ExitCode> {
     };
     print::line(&if options.json { report.json()? } else { report.text() })?;
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(exit::NO) })
+}
+
+/// Starts a Herald that ends with this process: whoever stops the measurement stops that, too.
+fn start_child(options: &mut Options, runtime: &Runtime, stop: &CancellationToken) -> anyhow::Result<child::Child> {
+    let _within = runtime.enter();
+    let pid = Arc::new(AtomicI32::new(0));
+    let own = pid.clone();
+    let kill = move || {
+        if let Some(pid) = Pid::from_raw(own.load(Ordering::Relaxed)) {
+            // It may have ended by itself.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    };
+    stop_on_signals(stop.clone(), kill).context("cannot listen for signals")?;
+    let child = child::Child::start(options)?;
+    pid.store(i32::try_from(child.pid()).unwrap_or_default(), Ordering::Relaxed);
+    Ok(child)
 }
 
 /// A load generator is a weapon: it goes to this machine, unless its user says otherwise.

@@ -3,7 +3,13 @@
 use std::{
     fs::OpenOptions,
     process::{Command, Output, Stdio},
+    time::{Duration, Instant},
 };
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+/// How long it is waited for a process that starts.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn herald(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_herald"));
@@ -91,6 +97,28 @@ fn a_wait_whose_time_stands_apart_is_told_how_it_is_written() {
         let (code, stderr) = ended(herald(arguments));
         assert!(code == Some(2) && stderr.contains("--wait=5s"), "{arguments:?} ends with {code:?}: {stderr}");
     }
+}
+
+#[test]
+fn a_benchmark_that_is_stopped_leaves_neither_its_herald_nor_its_folder() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let mut command = herald(&["bench", "--dev", "--duration", "5m", "--rate", "1"]);
+    command.env("TMPDIR", temporary.path()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut bench = command.spawn().expect("it runs");
+    let within = || std::fs::read_dir(temporary.path()).expect("a folder").flatten().map(|entry| entry.path()).next();
+    let lock = || std::fs::read_to_string(within()?.join("data/bus.lock")).ok()?.trim().parse::<i32>().ok();
+    let begun = Instant::now();
+    let own = loop {
+        match lock() {
+            Some(own) => break Pid::from_raw(own).expect("a process"),
+            None => assert!(begun.elapsed() < PATIENCE, "it does not start its Herald"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    kill_process(Pid::from_child(&bench), Signal::TERM).expect("it runs");
+    assert_eq!(bench.wait().expect("it ends").code(), Some(130));
+    assert!(test_kill_process(own).is_err(), "its Herald runs on");
+    assert_eq!(within(), None);
 }
 
 #[test]
