@@ -64,12 +64,19 @@ pub struct Explanation {
     /// Whether one of the parts would have been enough, each of which is a condition.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub any_of: bool,
+    /// A text of the condition that what it saw differs from by no more than a slip, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meant: Option<String>,
 }
 
 impl Explanation {
     /// No more than a sentence.
     pub fn only(because: impl Into<String>) -> Self {
         Self { because: Some(because.into()), ..Self::default() }
+    }
+
+    fn write_meant(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.meant.iter().try_for_each(|meant| write!(f, "; did you mean {meant}?"))
     }
 
     /// `new.a = 5`, and what that was made of.
@@ -89,7 +96,8 @@ impl Explanation {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(because) = &self.because {
-            return f.write_str(because);
+            f.write_str(because)?;
+            return self.write_meant(f);
         }
         if self.any_of {
             return self.parts.iter().enumerate().try_for_each(|(index, part)| {
@@ -102,7 +110,8 @@ impl fmt::Display for Explanation {
             f.write_str(if index > 0 { ", " } else { " (" })?;
             part.write_value(f)?;
         }
-        f.write_str(if self.parts.is_empty() { "" } else { ")" })
+        f.write_str(if self.parts.is_empty() { "" } else { ")" })?;
+        self.write_meant(f)
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     eval::Evaluator,
     functions::Function,
     node::{Kind, Literal, Node, Operator, Var},
+    suggest::closest,
     value::{List, Map, Value},
 };
 
@@ -95,7 +96,7 @@ impl<'a, 'e> Explainer<'a, 'e> {
     }
 
     fn said(&self, span: Span, value: Option<String>, because: Option<String>, parts: Vec<Explanation>) -> Explanation {
-        self.effort.said(Explanation { text: self.text(span), value, because, parts, any_of: false })
+        self.effort.said(Explanation { text: self.text(span), value, because, parts, ..Explanation::default() })
     }
 
     fn without_value(&self, stop: &Stop) -> String {
@@ -133,10 +134,47 @@ impl<'a, 'e> Explainer<'a, 'e> {
                 Explanation { any_of: true, ..self.said(node.span, no(), None, parts) }
             }
             Kind::Call(Function::Changed, arguments) => self.because(node, self.not_changed(&arguments[0])),
-            Kind::Call(Function::Became, arguments) => self.because(node, self.not_became(node, arguments)),
-            Kind::Call(Function::Was, arguments) => self.because(node, self.was_not(node, arguments)),
+            Kind::Call(Function::Became, arguments) => {
+                let meant = self.meant(self.columns(&arguments[0]).2.and_then(Json::as_str), &arguments[1]);
+                Explanation { meant, ..self.because(node, self.not_became(node, arguments)) }
+            }
+            Kind::Call(Function::Was, arguments) => {
+                let meant = self.meant(self.columns(&arguments[0]).1.and_then(Json::as_str), &arguments[1]);
+                Explanation { meant, ..self.because(node, self.was_not(node, arguments)) }
+            }
+            Kind::Equal { negated: false, sides } => {
+                let meant = self.meant_of(&sides[0], &sides[1]).or_else(|| self.meant_of(&sides[1], &sides[0]));
+                Explanation { meant, ..self.seen(node) }
+            }
+            Kind::In(sides) => Explanation { meant: self.meant_of(&sides[0], &sides[1]), ..self.seen(node) },
             Kind::Literal(_) => self.because(node, format!("{} never holds", self.text(node.span))),
             _ => self.seen(node),
+        }
+    }
+
+    /// A text that is wanted, and that another one differs from by no more than a slip.
+    fn meant(&self, found: Option<&str>, wanted: &'a Node) -> Option<String> {
+        let text = |node: &'a Node| match &node.kind {
+            Kind::Literal(Literal::String(text)) => Some(&**text),
+            _ => None,
+        };
+        let (found, wanted): (&str, Vec<&str>) = match &wanted.kind {
+            Kind::List(items) => (found?, items.iter().filter_map(text).collect()),
+            _ => (found?, text(wanted).into_iter().collect()),
+        };
+        closest(found, wanted).filter(|meant| *meant != found).map(show)
+    }
+
+    fn meant_of(&self, found: &'a Node, wanted: &'a Node) -> Option<String> {
+        if !path(found) {
+            return None;
+        }
+        let evaluator = Evaluator::new(&self.bindings);
+        let value = evaluator.eval(found).ok();
+        self.effort.evaluated(&evaluator);
+        match value? {
+            Value::String(found) => self.meant(Some(&found), wanted),
+            _ => None,
         }
     }
 

@@ -85,6 +85,7 @@ fn detect_says_what_a_change_would_be_and_which_clause_decided() {
     let (code, stdout, _) = herald(&change(r#"{"id":1,"status":"shiped","urgent":false}"#));
     assert!(code == 0 && stdout.starts_with("✗ order.shipped "), "{code}: {stdout}");
     assert!(stdout.contains(r#"became("status", "shipped")"#) && stdout.contains("new.urgent == true"), "{stdout}");
+    assert!(stdout.contains(r#"did you mean "shipped"?"#), "{stdout}");
     let (code, json, _) = herald(&[&change(r#"{"id":1,"status":"shipped"}"#)[..], &["--json"]].concat());
     let found: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!((code, &found["detected"][0]["event"]), (0, &"order.shipped".into()));

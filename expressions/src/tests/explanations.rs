@@ -36,6 +36,23 @@ fn the_part_that_was_false_is_named_with_its_values() {
         ("changed(\"tags\")", "the old row has no column tags"),
         ("!(new.price == 3)", "!(new.price == 3) is false (new.price = 3)"),
         ("\"z\" in new.tags", "\"z\" in new.tags is false (new.tags = [\"a\"])"),
+        (
+            "became(\"status\", \"enroute\")",
+            "became(\"status\", \"enroute\"): status changed to \"en route\"; did you mean \"enroute\"?",
+        ),
+        (
+            "became(\"status\", [\"done\", \"En Route\"])",
+            "became(\"status\", [\"done\", \"En Route\"]): status changed to \"en route\"; did you mean \"En Route\"?",
+        ),
+        ("was(\"status\", \"ned\")", "was(\"status\", \"ned\"): status was \"new\"; did you mean \"ned\"?"),
+        (
+            "new.status == \"en_route\"",
+            "new.status == \"en_route\" is false (new.status = \"en route\"); did you mean \"en_route\"?",
+        ),
+        (
+            "new.status in [\"enroute\", \"lost\"]",
+            "new.status in [\"enroute\", \"lost\"] is false (new.status = \"en route\"); did you mean \"enroute\"?",
+        ),
         ("op == \"INSERT\"", "op == \"INSERT\" is false (op = \"UPDATE\")"),
         ("new.price / 0 == 1", "new.price / 0: division by zero"),
         ("new.tags.exists(t,\n  t == \"q\")", "new.tags.exists(t, t == \"q\") is false (new.tags = [\"a\"])"),

@@ -225,6 +225,9 @@ fn tree(out: &mut String, why: &Explanation) {
             let _ = writeln!(out, "      {}", seen.join(", "));
         }
     }
+    if let Some(meant) = &why.meant {
+        let _ = writeln!(out, "      did you mean {}?", clean(meant));
+    }
 }
 
 fn values(out: &mut Vec<String>, part: &Explanation) {
