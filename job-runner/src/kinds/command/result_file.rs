@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -28,6 +28,8 @@ const DRAFT: &str = "herald-draft-";
 pub(super) struct Results {
     folder: Mutex<Option<Folder>>,
     next: AtomicU64,
+    /// Whether it was said that there can be no folder.
+    said: AtomicBool,
 }
 
 /// Their folder, which only its user may look into. It goes with this.
@@ -52,11 +54,16 @@ impl Results {
             match Folder::make(&temporary) {
                 Ok(made) => {
                     *folder = Some(made);
+                    self.said.store(false, Relaxed);
                     // There may be many others, of other programs too.
                     std::thread::spawn(move || sweep(&temporary));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "no folder for results can be made, so that commands get no HERALD_RESULT");
+                    if !self.said.swap(true, Relaxed) {
+                        let folder = temporary.display();
+                        tracing::warn!(%error, %folder, "no folder for results can be made there, so that commands get no \
+                                       HERALD_RESULT; it is tried again for each, and TMPDIR names another place");
+                    }
                     return None;
                 }
             }
