@@ -8,7 +8,11 @@ mod queue;
 mod request;
 
 use std::{
-    sync::{Arc, atomic::AtomicU32, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 
@@ -25,12 +29,12 @@ use self::{
 use crate::{
     closed::Closed,
     cluster::Cluster,
-    publish::BATCH,
+    publish::{BATCH, place},
     reports::Fault,
     shared::Shared,
     transaction::{Failure, Positions, Transactor},
 };
-use bus::{Committed, Error, Share};
+use bus::{Committed, Error, Outgoing, Partition, Share, lines};
 use kafka_config::Config;
 
 /// How many members' positions one transaction carries at most: each takes two round trips, one after another, and all of
@@ -183,11 +187,19 @@ impl Work {
         aside
     }
 
+    /// Where an output goes; none while it cannot be learned how many partitions its topic has.
+    fn place(&self, output: &Outgoing) -> Option<Partition> {
+        let partitions = self.cluster.partitions(&output.topic)?;
+        Some(place(output, partitions, || self.keyless.fetch_add(1, Ordering::Relaxed)))
+    }
+
     fn attempt(&mut self, batch: &mut [Request]) -> Attempt {
         if !self.ready() {
             return Attempt::Again;
         }
-        let Some(outputs) = Outputs::of(batch, self) else { return Attempt::Again };
+        // With what is around the value it is smaller than a batch of records.
+        let most = lines::MOST.min(self.batch / 2);
+        let Some(outputs) = Outputs::of(batch, most, |output| self.place(output)) else { return Attempt::Again };
         let Some(transactor) = &self.transactor else { return Attempt::Again };
         let failure = match transactor.commit(&outputs.records, || positions(batch)) {
             Ok(()) => return Attempt::Done,

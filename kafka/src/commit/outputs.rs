@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     collections::{HashMap, hash_map::Entry},
-    sync::atomic::Ordering,
 };
 
 use bus::{
@@ -11,8 +10,8 @@ use bus::{
     lines::{self, Lines},
 };
 
-use super::{Work, request::Request};
-use crate::{publish::place, reports::Fault};
+use super::request::Request;
+use crate::reports::Fault;
 
 /// See the module.
 pub(super) struct Outputs<'r> {
@@ -23,16 +22,18 @@ pub(super) struct Outputs<'r> {
 }
 
 impl<'r> Outputs<'r> {
-    /// The outputs of these requests; none while it cannot be learned how many partitions a topic has.
-    pub(super) fn of(batch: &'r [Request], work: &Work) -> Option<Self> {
-        // With what is around the value it is smaller than a batch of records.
-        let most = lines::MOST.min(work.batch / 2);
+    /// The outputs of these requests, of which one record has at most so many bytes in its lines; none while the partition of one cannot
+    /// be learned.
+    pub(super) fn of(
+        batch: &'r [Request],
+        most: usize,
+        place: impl Fn(&Outgoing) -> Option<Partition>,
+    ) -> Option<Self> {
         let mut out = Self { records: Vec::new(), written: Vec::new() };
         let mut open: HashMap<(&Topic, Partition), (usize, Lines)> = HashMap::new();
         let mut closed: Vec<(usize, Lines)> = Vec::new();
         for output in batch.iter().flat_map(|request| &request.shares).flat_map(|share| &share.outputs) {
-            let partitions = work.cluster.partitions(&output.topic)?;
-            let at = place(output, partitions, || work.keyless.fetch_add(1, Ordering::Relaxed));
+            let at = place(output)?;
             let next = out.records.len();
             if !lines::are_in(&output.topic) {
                 out.push(output, at);
