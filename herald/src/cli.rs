@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Test(tools::folder::rules::Options),
     /// Say which events a change would be, and why not the others, without a server
     Detect(tools::folder::detect::Options),
+    /// Show the value of an expression, and what a condition lacks
+    Eval(tools::folder::eval::Options),
     /// Put a catalog on the bus
     Catalog(tools::kafka::catalog::Options),
     /// Show what is to be done about Kafka's topics, do it, or print who may use them
@@ -75,6 +77,7 @@ impl Command {
             Self::Check(options) => tools::folder::check::run(&options),
             Self::Test(options) => tools::folder::rules::run(&options),
             Self::Detect(options) => tools::folder::detect::run(&options),
+            Self::Eval(options) => tools::folder::eval::run(&options),
             Self::Catalog(options) => block_on(tools::kafka::catalog::run(options)),
             Self::Topics(options) => block_on(tools::kafka::topics::run(options)),
             Self::Groups(options) => block_on(tools::groups::run(options)),

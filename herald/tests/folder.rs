@@ -94,3 +94,29 @@ fn detect_says_what_a_change_would_be_and_which_clause_decided() {
     let (code, _, stderr) = herald(&change("[1]"));
     assert!(code == 2 && stderr.contains("a row is a JSON object"), "{code}: {stderr}");
 }
+
+#[test]
+fn eval_shows_a_value_or_why_a_condition_does_not_hold() {
+    let payload = format!("{MOVES}/payloads/pickup-successful.json");
+    for (arguments, code, told) in [
+        (&["1 + 2 * 3"][..], 0, "7\n"),
+        (&["new.n / 2", "--new", r#"{"n": 7}"#], 0, "3.5\n"),
+        (
+            &["op + \" \" + table.name", "--old", "{}", "--new", "{}", "--table", "shop.orders"],
+            0,
+            "\"UPDATE orders\"\n",
+        ),
+        (&["became(\"status\", \"pickup successful\")", &payload], 0, "true\n"),
+        (
+            &["new.status == \"shipped\"", "--new", r#"{"status": "Shipped"}"#],
+            1,
+            "false\n    new.status == \"shipped\" → false\n      new.status = \"Shipped\"\n      did you mean \"shipped\"?\n",
+        ),
+        (&["new.statsu", "--new", "{}"], 1, "no value: new.statsu is missing\n"),
+    ] {
+        let (found, stdout, stderr) = herald(&[&["eval"], arguments].concat());
+        assert_eq!((found, stdout.as_str(), stderr.as_str()), (code, told, ""), "{arguments:?}");
+    }
+    let (code, _, stderr) = herald(&["eval", "chnaged(\"a\")"]);
+    assert!(code == 2 && stderr.contains("| chnaged(\"a\")\n  | ^") && stderr.contains("changed"), "{code}: {stderr}");
+}

@@ -1,12 +1,6 @@
 //! `herald detect`: which events a change would be, and why it would not be the others, without a server.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    io::{self, Read as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
 use catalog::{Catalog, Change, ChangeParts, Event, Verdict, Whys};
 use clap::Args;
@@ -21,7 +15,7 @@ use contracts::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::usable;
+use super::{given::Given, usable};
 
 /// What `herald detect` is told.
 #[derive(Debug, Clone, Args)]
@@ -29,35 +23,11 @@ pub struct Options {
     /// The catalog: a folder with `events/` and, where wanted, `jobs/`
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
-    /// What Hasura sends, as a file, or - for standard input
-    #[arg(value_name = "PAYLOAD", required_unless_present = "table", conflicts_with_all = ["table", "op", "old", "new"])]
-    payload: Option<PathBuf>,
-    /// Instead of a payload: the table that changes, `orders` or `shop.orders`
-    #[arg(long, value_name = "TABLE", requires = "op")]
-    table: Option<String>,
-    /// What happens to the row: insert, update, delete or manual
-    #[arg(long, value_name = "OPERATION", value_parser = ["insert", "update", "delete", "manual"])]
-    op: Option<String>,
-    /// The row before, as JSON
-    #[arg(long, value_name = "JSON", value_parser = row)]
-    old: Option<Value>,
-    /// The row after, as JSON
-    #[arg(long, value_name = "JSON", value_parser = row)]
-    new: Option<Value>,
-    /// Who sends it, as in /hasura/{source}
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    source: String,
+    #[command(flatten)]
+    given: Given,
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-fn row(text: &str) -> Result<Value, String> {
-    match hasura::parse(text.as_bytes()) {
-        Ok(row @ Value::Object(_)) => Ok(row),
-        Ok(_) => Err("a row is a JSON object, as in {\"id\": 1}".to_owned()),
-        Err(error) => Err(format!("it is no JSON: {error}")),
-    }
 }
 
 /// Does it: 0 if it could be decided, whatever was detected; 1 if an event fails, or the catalog has errors.
@@ -65,10 +35,14 @@ fn row(text: &str) -> Result<Value, String> {
 /// # Errors
 /// The folder or the payload cannot be read, or stdout cannot be written.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let body = options.body()?;
+    if !options.given.is_change() {
+        let wanted = "give what Hasura sends, as a file, or a change: --table orders --old '{…}' --new '{…}'";
+        return Err(Usage(wanted.to_owned()).into());
+    }
+    let body = options.given.body()?;
     let Some(catalog) = usable(&options.folder)? else { return Ok(ExitCode::from(exit::NO)) };
     let body = hasura::unwrap(&body);
-    let parts = ChangeParts { body, source: &options.source, received: Timestamp::now() };
+    let parts = ChangeParts { body, source: &options.given.source, received: Timestamp::now() };
     let change = Change::new(parts).map_err(|error| Usage(format!("it is no change of a table: {error}")))?;
     let found = Found::new(&catalog, &change);
     if options.json {
@@ -77,36 +51,6 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         print::line(found.text(&catalog).trim_end())?;
     }
     Ok(if found.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::NO) })
-}
-
-impl Options {
-    /// What Hasura would send.
-    fn body(&self) -> anyhow::Result<Value> {
-        let Some(path) = &self.payload else { return Ok(self.change()) };
-        let is_stdin = path.as_os_str() == "-";
-        let shown = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
-        let mut bytes = Vec::new();
-        let read = if is_stdin {
-            io::stdin().lock().read_to_end(&mut bytes).map(drop)
-        } else {
-            fs::read(path).map(|read| bytes = read)
-        };
-        read.map_err(|error| Usage(format!("cannot read {shown}: {error}")))?;
-        hasura::parse(&bytes).map_err(|error| Usage(format!("{shown} is no JSON: {error}")).into())
-    }
-
-    fn change(&self) -> Value {
-        let table = self.table.as_deref().unwrap_or_default();
-        let (schema, name) = table.split_once('.').unwrap_or(("public", table));
-        json!({
-            "table": { "schema": schema, "name": name },
-            "event": {
-                "op": self.op.as_deref().unwrap_or_default().to_uppercase(),
-                "data": { "old": self.old, "new": self.new },
-                "session_variables": null,
-            },
-        })
-    }
 }
 
 /// An event that happens.
@@ -212,7 +156,7 @@ fn head(out: &mut String, sign: &str, event: &Event, key: &str) {
 }
 
 /// The part of a condition that decided, with the values that it saw.
-fn tree(out: &mut String, why: &Explanation) {
+pub(super) fn tree(out: &mut String, why: &Explanation) {
     if let Some(because) = &why.because {
         let _ = writeln!(out, "    {}", clean(because));
     } else if why.any_of {
@@ -245,7 +189,7 @@ mod tests {
     fn found(payload: &str) -> (Value, String) {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/moves");
         let catalog = usable(root.as_ref()).expect("a folder").expect("a catalog");
-        let body = fs::read(format!("{root}/payloads/{payload}.json")).expect("a payload");
+        let body = std::fs::read(format!("{root}/payloads/{payload}.json")).expect("a payload");
         let body = hasura::parse(&body).expect("JSON");
         let parts = ChangeParts { body: hasura::unwrap(&body), source: "default", received: Timestamp::UNIX_EPOCH };
         let change = Change::new(parts).expect("a change");
@@ -284,11 +228,5 @@ mod tests {
         let mut out = String::new();
         tree(&mut out, &why);
         assert_eq!(out, "    a → false\n      new.a = 1\n    b → false\n      new.b = [2J\n");
-    }
-
-    #[test]
-    fn a_row_is_an_object() {
-        assert!(row("[1]").is_err_and(|error| error.contains("object")));
-        assert_eq!(row("{\"id\": 1.10}").expect("a row").to_string(), "{\"id\":1.10}");
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod detect;
+pub mod eval;
+mod given;
 pub mod rules;
 
 use std::path::Path;
