@@ -13,6 +13,8 @@ pub(crate) enum Type {
     Bytes,
     Timestamp,
     Duration,
+    /// What a row, the data or a session has: a text, a number, a truth value, a list or an object, and nothing of CEL's own.
+    Json,
 }
 
 impl Type {
@@ -25,6 +27,7 @@ impl Type {
             Self::Bytes => "bytes",
             Self::Timestamp => "a timestamp",
             Self::Duration => "a duration",
+            Self::Json => "a value of a row",
         }
     }
 
@@ -36,7 +39,10 @@ impl Type {
 /// Two sides of an operation that have no order with one another, or cannot be computed with, whatever the rows hold.
 pub(crate) fn misfit(node: &Node) -> Option<(Type, Type)> {
     match &node.kind {
-        Kind::Compare(_, sides) => both(sides).filter(|(left, right)| left != right),
+        Kind::Compare(_, sides) => both(sides).filter(|(left, right)| match (left, right) {
+            (Type::Json, other) | (other, Type::Json) => other.is_of_time() || *other == Type::Bytes,
+            (left, right) => left != right,
+        }),
         // What is made of other types is for the evaluation to tell.
         Kind::Arithmetic(operator, sides) => both(sides)
             .filter(|(left, right)| left.is_of_time() || right.is_of_time())
@@ -48,6 +54,12 @@ pub(crate) fn misfit(node: &Node) -> Option<(Type, Type)> {
 /// What to write where a time or a span of it stands beside something else.
 pub(crate) fn advice(left: Type, right: Type) -> Option<&'static str> {
     match (left, right) {
+        (Type::Timestamp, Type::Json) | (Type::Json, Type::Timestamp) => {
+            Some("convert it: `timestamp(new.at)`, or `date(new.at, \"Europe/Berlin\")` where it has no zone")
+        }
+        (Type::Duration, Type::Json) | (Type::Json, Type::Duration) => {
+            Some("convert it: `duration(new.wait)`, `timestamp(new.at)`")
+        }
         (Type::Timestamp, Type::String) | (Type::String, Type::Timestamp) => Some(
             "convert the text: `timestamp(\"2024-01-31T12:00:00Z\")`, or `date(\"2024-01-31\", \"Europe/Berlin\")`",
         ),
@@ -74,6 +86,8 @@ fn of(node: &Node) -> Option<Type> {
         Kind::Var(Var::Op | Var::TableSchema | Var::TableName | Var::Source | Var::Trigger | Var::User | Var::Role) => {
             Some(Type::String)
         }
+        Kind::Select(inner, _) => is_json(inner).then_some(Type::Json),
+        Kind::Index(pair) => is_json(&pair[0]).then_some(Type::Json),
         Kind::Negate(inner) => of(inner).filter(|of| matches!(of, Type::Number | Type::Duration)),
         Kind::Arithmetic(operator, sides) => both(sides).and_then(|(left, right)| computed(*operator, left, right)),
         Kind::Not(_)
@@ -86,6 +100,18 @@ fn of(node: &Node) -> Option<Type> {
         | Kind::Matches(..) => Some(Type::Bool),
         Kind::Call(function, _) => of_call(*function),
         _ => None,
+    }
+}
+
+/// Whether all that is within it came as JSON.
+fn is_json(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Var(var) => {
+            matches!(var, Var::Old | Var::New | Var::Row | Var::Payload | Var::Session | Var::Data | Var::Event)
+        }
+        Kind::Select(inner, _) => is_json(inner),
+        Kind::Index(pair) => is_json(&pair[0]),
+        _ => false,
     }
 }
 

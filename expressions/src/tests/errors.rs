@@ -69,7 +69,12 @@ fn literals_that_cannot_be_right_are_refused() {
 #[test]
 fn conversions_of_literals_that_always_fail_are_told() {
     let utc = "timestamp(\"2024-01-31T12:00:00Z\")";
-    always_fails("new.t > timestamp(\"2024-01-02\")", "\"2024-01-02\"", "\"2024-01-02\" has no time zone", utc);
+    always_fails(
+        "timestamp(new.t) > timestamp(\"2024-01-02\")",
+        "\"2024-01-02\"",
+        "\"2024-01-02\" has no time zone",
+        utc,
+    );
     always_fails("timestamp('soon') > received", "'soon'", "\"soon\" is no timestamp", utc);
     always_fails("received > timestamp(true)", "true", "true is a bool, and a string is wanted", utc);
     always_fails(
@@ -105,12 +110,23 @@ fn operations_of_types_that_do_not_fit_are_told() {
         "duration(",
     );
     always_fails("received > duration(\"1h\")", "received", "no order with a duration", "received - timestamp(");
+    always_fails("new.at < received", "new", "a value of a row has no order with a timestamp", "timestamp(new.at)");
+    always_fails("new['at'].x > timestamp(new.t)", "new", "a value of a row has no order", "timestamp(new.at)");
+    always_fails(
+        "received - new.at > duration(\"1h\")",
+        "received",
+        "compute with a timestamp and a value of a row",
+        "convert",
+    );
+    always_fails_in(Scope::Job, "event.time < timestamp(data.t)", "event", "a value of a row", "convert");
     always_fails("size(new.l) > \"3\"", "size", "a number has no order with a string", "double()");
     always_fails("duration(new.t) * 2 > duration(\"1h\")", "duration", "compute with a duration and a number", "");
     for fine in [
         "received > timestamp(new.t) - duration(\"1h\")",
         "received - timestamp(new.t) > -duration(\"1h\")",
         "new.t > \"2024-01-02\" && new.n > 3 && op > \"A\" && user < \"b\"",
+        "new.n > 1 && new.n + 1 > old.n && new.t > 'a' && new.n < old.n && -new.n < 1",
+        "timestamp(new.t) > date(old.t, 'UTC') && {'a': received}.a > received",
         "dyn(received) > 1 || 1 == \"1\"",
         "coalesce(new.t, received) > 1",
     ] {
