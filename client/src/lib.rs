@@ -3,8 +3,9 @@
 
 pub mod address;
 pub mod exit;
+mod fold;
 pub mod http;
-mod live;
+pub mod live;
 pub mod page;
 mod payload;
 pub mod print;

@@ -14,7 +14,7 @@ use crate::{
 
 /// What has been told already. Of a long list, only the first page of invocations is followed.
 #[derive(Debug, Default)]
-pub(crate) struct News {
+pub struct News {
     invocations: HashSet<InvocationId>,
     events: HashSet<EventId>,
     ended: HashSet<JobRunId>,
@@ -22,7 +22,7 @@ pub(crate) struct News {
 
 impl News {
     /// The lines for whatever is new.
-    pub(crate) fn of(&mut self, summary: &Summary) -> Vec<String> {
+    pub fn of(&mut self, summary: &Summary) -> Vec<String> {
         let mut lines = Vec::new();
         for invocation in &summary.invocations {
             self.invocation(invocation, &mut lines);

@@ -155,7 +155,7 @@ async fn watch(
             Some(event) if event.kind == "summary" => {
                 let page = Page::read(api, event.data)?;
                 for line in news.iter_mut().flat_map(|news| news.of(&page.summary)) {
-                    print::line(&line)?;
+                    print::block(&line)?;
                 }
                 // A delivery is on no page, and an invocation may be on another one.
                 let is_open = awaited.raw.is_some() && page.summary.state == State::Complete;

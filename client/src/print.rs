@@ -1,10 +1,15 @@
 //! Writing to the terminal: colour where it can be seen, and a reader that went away is no panic.
 
-use std::io::{self, Write as _};
+use std::{
+    borrow::Cow,
+    io::{self, Write as _},
+};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
 use runtime::telemetry::{Flush, Sink};
+
+use crate::fold::fold;
 
 /// Event names and whatever else is looked for first.
 pub const BOLD: Style = Style::new().bold();
@@ -22,6 +27,22 @@ const UNWRITTEN: &str = "the answer cannot be written to stdout";
 pub fn line(text: &str) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).context(UNWRITTEN)
+}
+
+/// Writes what is made for people: on a terminal, lines that are too long for it are broken between words.
+///
+/// # Errors
+/// As of [`line()`].
+pub fn block(text: &str) -> anyhow::Result<()> {
+    line(&fitting(text))
+}
+
+/// The text as it fits the terminal that stdout is, if it is one.
+fn fitting(text: &str) -> Cow<'_, str> {
+    match rustix::termios::tcgetwinsize(io::stdout()) {
+        Ok(size) if size.ws_col > 0 => fold(text, usize::from(size.ws_col)).into(),
+        _ => text.into(),
+    }
 }
 
 /// Writes what the command line's own flags ask for: `--help` and `--version`.
@@ -52,11 +73,13 @@ impl Speaker {
         self.0.line(format!("{text}\n"));
     }
 
-    /// The same with colours, which go where they cannot be seen: stdout is no terminal, or `NO_COLOR` is set.
+    /// The same with colours, which go where they cannot be seen: stdout is no terminal, or `NO_COLOR` is set. On a terminal,
+    /// lines that are too long for it are broken between words.
     pub fn show(&self, text: &str) {
+        let text = fitting(text);
         match anstream::AutoStream::choice(&io::stdout()) {
-            anstream::ColorChoice::Never => self.line(&anstream::adapter::strip_str(text).to_string()),
-            _ => self.line(text),
+            anstream::ColorChoice::Never => self.line(&anstream::adapter::strip_str(&text).to_string()),
+            _ => self.line(&text),
         }
     }
 }

@@ -157,7 +157,7 @@ async fn wait(options: &Options, accepted: &Accepted) -> anyhow::Result<ExitCode
     if options.json {
         print::line(&last.json())?;
     } else {
-        print::line(&format!("\n{}", render::summary(&last.summary)))?;
+        print::block(&format!("\n{}", render::summary(&last.summary)))?;
     }
     Ok(verdict(&last.summary, Some(accepted), timeout))
 }

@@ -69,8 +69,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
 }
 
 fn show(options: &Options, page: &Page) -> anyhow::Result<()> {
-    print::line(&if options.json { page.json() } else { render::summary(&page.summary) })?;
-    Ok(())
+    if options.json { print::line(&page.json()) } else { print::block(&render::summary(&page.summary)) }
 }
 
 /// Every page as it comes; the totals only after the last.
@@ -80,7 +79,7 @@ async fn all(options: &Options, mut page: Page) -> anyhow::Result<()> {
         if options.json {
             show(options, &page)?;
         } else if next.is_some() {
-            print::line(&render::invocations(&page.summary))?;
+            print::block(&render::invocations(&page.summary))?;
         } else {
             show(options, &page)?;
         }

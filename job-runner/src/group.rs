@@ -188,7 +188,11 @@ impl Group<'_> {
             Happened::Stop => {}
             Happened::GraceOver => {
                 self.grace = None;
-                self.core.cancel_leaving();
+                let (runs, job) = (self.core.cancel_leaving(), self.core.plan().group.full_name());
+                if runs > 0 {
+                    let grace = self.context.config.grace;
+                    tracing::warn!(job.name = job, runs, %grace, "runs are cancelled, since the grace is over; the next start takes them up again");
+                }
             }
             Happened::Committed(committed) => {
                 self.commit = None;

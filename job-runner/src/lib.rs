@@ -40,8 +40,6 @@ mod view;
 
 /// The target of the log's lines about runs that fail.
 pub const FAILED: &str = "job_runner::failed";
-/// The target of the log's lines about what the end of the process waits for.
-pub const ENDING: &str = "job_runner::ending";
 
 pub use config::Config;
 pub use error::{Error, GroupError};

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ENDING, OUTAGE,
+    OUTAGE,
     attempt::panicked,
     config::Config,
     error::{Error, GroupError, Remedy},
@@ -144,7 +144,7 @@ impl Service {
         let (jobs, names) = (running.len(), names.join(", "));
         let grace = self.config.grace;
         tracing::info!(
-            target: ENDING, runs, jobs, names, %grace,
+            runs, jobs, names, %grace,
             "waiting for what runs, then it is cancelled and the next start takes it up again"
         );
     }

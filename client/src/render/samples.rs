@@ -219,3 +219,8 @@ pub(crate) fn cascade() -> Summary {
         invocation_of("3", Some(own), vec![event_of("move.changed", vec![job_of("log", State::Pending, None)])]);
     summary_of(vec![first, second, third])
 }
+
+/// Some of them as they are shown, with their colours.
+pub(crate) fn texts() -> Vec<String> {
+    [two_events(), under_way(), nothing_detected(), troubles(), cascade()].iter().map(super::summary).collect()
+}

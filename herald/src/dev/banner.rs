@@ -4,6 +4,7 @@ use std::{fmt::Write as _, net::SocketAddr, path::Path, time::Duration};
 
 use catalog::{Catalog, Change, ChangeParts, Event, Report, Tables, Verdict};
 use contracts::hasura;
+use results::Handle;
 use runtime::health::Check;
 
 use crate::stages::{Catalogs, Followed};
@@ -22,8 +23,7 @@ pub(super) struct Banner {
     pub(super) webhook: SocketAddr,
     pub(super) api: SocketAddr,
     pub(super) config: Config,
-    /// How many invocations of before are not finished.
-    pub(super) unfinished: u64,
+    pub(super) results: Handle,
     pub(super) catalogs: Catalogs,
     pub(super) check: Check,
     pub(super) speaker: Speaker,
@@ -44,7 +44,9 @@ impl Banner {
         }
         if first {
             let payload = self.best_payload(&followed).await;
-            self.speaker.line(&self.welcome(&followed, payload.as_deref()));
+            // What the store cannot tell now it tells whoever asks later.
+            let unfinished = self.results.ask(|reader| reader.totals()).await.map_or(0, |totals| totals.open);
+            self.speaker.line(&self.welcome(&followed, payload.as_deref(), unfinished));
         } else {
             let (events, jobs) = (followed.catalog.events().len(), followed.catalog.jobs().count());
             self.speaker.line(&format!("📖 Catalog version {number}: {events} events, {jobs} jobs"));
@@ -64,14 +66,14 @@ impl Banner {
         self.speaker.line(&format!("❌ The catalog has errors; {stays}"));
     }
 
-    fn welcome(&self, followed: &Followed, payload: Option<&str>) -> String {
+    fn welcome(&self, followed: &Followed, payload: Option<&str>, unfinished: u64) -> String {
         let mut out = String::from("\n🔔 Herald is listening\n\n");
         let _ = writeln!(out, "   webhook   http://{}/hasura", self.webhook);
         let _ = writeln!(out, "   API       http://{}", self.api);
         let _ = writeln!(out, "   data      {}", self.config.data.display());
         let folder = &self.config.job_runner.folder;
         let _ = writeln!(out, "   catalog   {}, version {}", folder.display(), followed.number);
-        match self.unfinished {
+        match unfinished {
             0 => {}
             1 => out.push_str("   goes on   1 invocation that was not finished\n"),
             more => {

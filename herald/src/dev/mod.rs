@@ -30,7 +30,7 @@ use runtime::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{blocks::Blocks, outputs::Outputs};
+use self::{blocks::{Blocks, Ending}, outputs::Outputs};
 use crate::role;
 use crate::stages::{Catalogs, Explainer, Gate, Stages};
 use catalog_log::{Publisher, Writers};
@@ -114,8 +114,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
 
 /// What is logged on the terminal that has blocks: what they do not say.
 fn beside_blocks() -> String {
-    let (ending, failed) = (job_runner::ENDING, [job_runner::FAILED, detector::FAILED]);
-    format!("warn,runtime::signals=info,{ending}=info,{}=off,{}=off", failed[0], failed[1])
+    format!("warn,{}=off,{}=off", job_runner::FAILED, detector::FAILED)
 }
 
 fn configure(options: &Options) -> anyhow::Result<Config> {
@@ -165,7 +164,9 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
     let catalogs = Catalogs::new();
     let explainer = Arc::new(Explainer::new(bus.clone(), registry.clone(), catalogs.clone()));
     let outcomes = results.handle().explained_by(explainer.clone());
-    let blocks = options.blocks().then(|| Blocks::new(outcomes.clone(), explainer, speaker.clone(), outputs));
+    let board = job_runner::Board::default();
+    let ending = Ending { stop: stop.clone(), board: board.clone(), grace: config.job_runner.grace.get() };
+    let blocks = options.blocks().then(|| Blocks::new(outcomes.clone(), explainer, speaker.clone(), outputs, ending));
     let deps = ingest::Deps { bus: bus.clone(), outcomes: Some(Arc::new(outcomes.clone())) };
     let mut ingest = ingest::Service::new(config.ingest.clone(), deps)?;
     let webhook = ingest.bind().await?;
@@ -181,7 +182,7 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
         registry,
         catalogs: catalogs.clone(),
         gate,
-        board: job_runner::Board::default(),
+        board,
         is_final: |_| false,
     };
     let idle = (bus.clone(), jobs, catalogs.clone());
@@ -193,9 +194,8 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
         create_topics: true,
     };
     let schemas_url = schemas_url(&config, api_address);
-    // What the store cannot tell now is no reason not to start.
-    let unfinished = outcomes.ask(|reader| reader.totals()).await.map_or(0, |totals| totals.open);
-    let banner = banner::Banner { webhook, api: api_address, config, unfinished, catalogs, check, speaker };
+    let banner =
+        banner::Banner { webhook, api: api_address, config, results: outcomes.clone(), catalogs, check, speaker };
 
     let open = embedded.clone();
     let mut supervisor = Supervisor::new(health.clone());

@@ -62,6 +62,8 @@ pub(super) struct Pace {
     failed: u64,
     /// Since when something is under way; none once that was said.
     open: HashMap<CorrelationId, Option<Instant>>,
+    /// Of those of which it was said: what has changed since.
+    moved: HashSet<CorrelationId>,
     shown: HashSet<u64>,
     order: VecDeque<u64>,
 }
@@ -74,6 +76,7 @@ impl Pace {
             more: 0,
             failed: 0,
             open: HashMap::new(),
+            moved: HashSet::new(),
             shown: HashSet::new(),
             order: VecDeque::new(),
         }
@@ -82,12 +85,20 @@ impl Pace {
     /// Takes in a change; true if the correlation is to be shown now, since it is complete.
     pub(super) fn change(&mut self, change: &Change, now: Instant) -> bool {
         if !change.complete {
-            if self.open.len() < OPEN {
-                self.open.entry(change.correlation.clone()).or_insert(Some(now));
+            match self.open.get(&change.correlation) {
+                Some(Some(_)) => {}
+                Some(None) => {
+                    self.moved.insert(change.correlation.clone());
+                }
+                None if self.open.len() < OPEN => {
+                    self.open.insert(change.correlation.clone(), Some(now));
+                }
+                None => {}
             }
             return false;
         }
         self.open.remove(&change.correlation);
+        self.moved.remove(&change.correlation);
         let shows = self.may_show(now);
         if !shows {
             self.more += 1;
@@ -101,10 +112,22 @@ impl Pace {
         self.more += changes;
         // Some of them may have been the end of what is thought to be under way.
         self.open.clear();
+        self.moved.clear();
+    }
+
+    /// The correlations under way of which there is news since it was said what they wait for.
+    pub(super) fn moved(&mut self, now: Instant) -> Vec<CorrelationId> {
+        self.turn(now);
+        let room = A_SECOND.saturating_sub(self.in_second) as usize;
+        let moved: Vec<_> = self.moved.iter().take(room).cloned().collect();
+        self.moved.retain(|correlation| !moved.contains(correlation));
+        self.in_second += moved.len() as u32;
+        moved
     }
 
     /// The correlations that have been under way for so long that it is said what they wait for; each is told once.
     pub(super) fn slow(&mut self, now: Instant) -> Vec<CorrelationId> {
+        self.turn(now);
         let mut slow = Vec::new();
         let is_slow = |since: &Option<Instant>| since.is_some_and(|since| now - since >= PATIENCE);
         let mut room = A_SECOND.saturating_sub(self.in_second);
@@ -197,8 +220,11 @@ mod tests {
         assert!(pace.slow(after(begin, 900)).is_empty());
         let slow = pace.slow(after(begin, 1000));
         assert_eq!(slow.iter().map(CorrelationId::as_str).collect::<Vec<_>>(), ["slow"]);
+        assert!(pace.moved(after(begin, 1050)).is_empty());
         pace.change(&change("slow", false, false), after(begin, 1100));
         assert!(pace.slow(after(begin, 5000)).is_empty(), "it was told");
+        assert_eq!(pace.moved(after(begin, 5000)).len(), 1, "there is news of it");
+        assert!(pace.moved(after(begin, 5000)).is_empty());
         assert!(pace.change(&change("slow", true, true), after(begin, 6000)));
     }
 

@@ -218,14 +218,16 @@ impl Core {
         self.release_idle();
     }
 
-    /// The grace of those that leave is over: what still runs is cancelled.
-    pub(crate) fn cancel_leaving(&mut self) {
+    /// The grace of those that leave is over: what still runs is cancelled. Tells how many that are.
+    pub(crate) fn cancel_leaving(&mut self) -> usize {
+        let before = self.effects.len();
         for (key, running) in &self.running {
             let part = self.parts.get(&running.item.partition);
             if part.is_some_and(|part| part.phase == Phase::Leaving) {
                 self.effects.push(Effect::Cancel(*key));
             }
         }
+        self.effects.len() - before
     }
 
     /// A partition is no longer ours: all memory of it goes, and what runs of it is cancelled.

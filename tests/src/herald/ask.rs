@@ -134,7 +134,7 @@ impl Herald {
     }
 
     /// What was printed and asked, for whoever must find out why.
-    pub(super) fn story(&self) -> String {
+    pub fn story(&self) -> String {
         self.fleet.story()
     }
 }

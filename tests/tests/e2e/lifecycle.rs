@@ -52,7 +52,13 @@ async fn a_job_that_does_not_finish_in_the_grace_period_gets_its_attempt_back() 
         running(&herald, &accepted.correlation_id, "slow").await;
         let took = herald.sigterm().await;
         assert!(took < Duration::from_secs(10), "{took:?}");
+        let story = herald.story();
+        assert!(story.contains("runs are cancelled, since the grace is over"), "{story}");
         herald.start().await;
+        if herald.engine() == &Engine::Embedded {
+            let said = herald.stdout();
+            assert!(said.contains("goes on   1 invocation that was not finished"), "{said}");
+        }
     }
     herald.mark("go");
     let summary = herald.complete(&accepted.correlation_id, 1).await;

@@ -33,11 +33,18 @@ pub(super) struct Lines<'h> {
     hears: Option<&'h Hears>,
     job: &'h str,
     line: Vec<u8>,
+    /// Of stdout: a line that may be JSON, until another comes. What it ends with is its result, and told as that.
+    held: Option<Vec<u8>>,
+    is_stdout: bool,
 }
 
 impl<'h> Lines<'h> {
-    pub(super) fn new(hears: Option<&'h Hears>, job: &'h str) -> Self {
-        Self { hears, job, line: Vec::new() }
+    pub(super) fn of_stdout(hears: Option<&'h Hears>, job: &'h str) -> Self {
+        Self { is_stdout: true, ..Self::of_stderr(hears, job) }
+    }
+
+    pub(super) fn of_stderr(hears: Option<&'h Hears>, job: &'h str) -> Self {
+        Self { hears, job, line: Vec::new(), held: None, is_stdout: false }
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
@@ -49,18 +56,37 @@ impl<'h> Lines<'h> {
             let room = MAX_TEXT - self.line.len();
             self.line.extend_from_slice(&part[..part.len().min(room)]);
             if part.ends_with(b"\n") {
-                self.end();
+                self.end_line();
             }
         }
     }
 
     /// What was written last may have no end of a line.
-    pub(super) fn end(&mut self) {
-        if let Some(hears) = self.hears
-            && !self.line.is_empty()
-        {
-            hears(self.job, String::from_utf8_lossy(&self.line).trim_end());
-            self.line.clear();
+    pub(super) fn end(mut self) {
+        if !self.line.is_empty() {
+            self.end_line();
+        }
+        let is_json = |line: &Vec<u8>| serde_json::from_slice::<&RawValue>(line).is_ok();
+        if let Some(line) = self.held.take().filter(|line| !is_json(line)) {
+            self.tell(&line);
+        }
+    }
+
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        if let Some(held) = self.held.take() {
+            self.tell(&held);
+        }
+        if self.is_stdout && could_be_json(line.trim_ascii()) {
+            self.held = Some(line);
+        } else {
+            self.tell(&line);
+        }
+    }
+
+    fn tell(&self, line: &[u8]) {
+        if let Some(hears) = self.hears {
+            hears(self.job, String::from_utf8_lossy(line).trim_end());
         }
     }
 }
@@ -238,18 +264,21 @@ mod tests {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let to = heard.clone();
         let hears: Hears = Arc::new(move |job, line| to.lock().expect("a lock").push(format!("{job}: {line}")));
-        let mut lines = Lines::new(Some(&hears), "move.new.job");
-        for bytes in ["  on", "e\n\ntwo\r\nthr", "ee"] {
+        let mut lines = Lines::of_stdout(Some(&hears), "j");
+        for bytes in ["  on", "e\n\ntwo\r\nthr", "ee\n{\"a\":1}\n[x\n{\"result\":", "true}\n"] {
             lines.push(bytes.as_bytes());
         }
         lines.end();
-        assert_eq!(
-            *heard.lock().expect("a lock"),
-            ["move.new.job:   one", "move.new.job: ", "move.new.job: two", "move.new.job: three"]
-        );
+        let expected = ["j:   one", "j: ", "j: two", "j: three", "j: {\"a\":1}", "j: [x"];
+        assert_eq!(*heard.lock().expect("a lock"), expected, "the result is told as that");
+        let mut lines = Lines::of_stderr(Some(&hears), "j");
+        lines.push(b"{}");
+        lines.end();
+        assert_eq!(heard.lock().expect("a lock").last().map(String::as_str), Some("j: {}"));
+        let mut lines = Lines::of_stderr(Some(&hears), "j");
         (0..9).for_each(|_| lines.push(&[b'x'; 1000]));
         lines.push(b"\n");
-        assert_eq!(heard.lock().expect("a lock").last().map(String::len), Some("move.new.job: ".len() + MAX_TEXT));
+        assert_eq!(heard.lock().expect("a lock").last().map(String::len), Some("j: ".len() + MAX_TEXT));
     }
 
     #[test]

@@ -181,7 +181,8 @@ pub(super) async fn run(
     let (input, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let mut group = Group::new(child, running);
     let (mut stdout, mut stderr) = (Stdout::default(), Tail::default());
-    let [mut lines, mut errors] = [(); 2].map(|()| Lines::new(hears, run.group.full_name()));
+    let (mut lines, mut errors) =
+        (Lines::of_stdout(hears, run.group.full_name()), Lines::of_stderr(hears, run.group.full_name()));
     let status = {
         let pipes = async {
             tokio::join!(
