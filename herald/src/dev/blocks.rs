@@ -48,9 +48,24 @@ pub(super) struct Ending {
 
 impl Blocks {
     /// Of everything that changes from now on.
-    pub(super) fn new(handle: Handle, explains: Arc<dyn Explains>, speaker: Speaker, outputs: Option<Outputs>, ending: Ending) -> Self {
+    pub(super) fn new(
+        handle: Handle,
+        explains: Arc<dyn Explains>,
+        speaker: Speaker,
+        outputs: Option<Outputs>,
+        ending: Ending,
+    ) -> Self {
         let changes = handle.changes();
-        Self { handle, changes, explains, speaker, outputs, pace: Pace::new(Instant::now()), news: HashMap::new(), ending }
+        Self {
+            handle,
+            changes,
+            explains,
+            speaker,
+            outputs,
+            pace: Pace::new(Instant::now()),
+            news: HashMap::new(),
+            ending,
+        }
     }
 
     /// Shows them until the shutdown, which comes after that of the results.

@@ -30,7 +30,10 @@ use runtime::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{blocks::{Blocks, Ending}, outputs::Outputs};
+use self::{
+    blocks::{Blocks, Ending},
+    outputs::Outputs,
+};
 use crate::role;
 use crate::stages::{Catalogs, Explainer, Gate, Stages};
 use catalog_log::{Publisher, Writers};
