@@ -92,12 +92,16 @@ impl Blocks {
                         }
                     }
                     Err(missed) => {
-                        self.pace.missed(missed);
+                        self.pace.missed(missed, Instant::now());
                         self.news.clear();
                     }
                 },
                 () = shutdown.cancelled() => break,
             }
+        }
+        // What was only counted until now is said at once.
+        if let Some(line) = self.pace.counted(Instant::now() + Duration::from_secs(1)) {
+            self.speaker.show(&line);
         }
         Ok(())
     }

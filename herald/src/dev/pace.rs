@@ -57,9 +57,12 @@ impl Lines {
 pub(super) struct Pace {
     second: Instant,
     in_second: u32,
-    /// Counted instead of shown: all, and those of which something failed.
+    /// Counted instead of shown, and since when: all, and those of which something failed.
+    since: Option<Instant>,
     more: u64,
     failed: u64,
+    /// Changes that came too fast to be looked at.
+    missed: u64,
     /// Since when something is under way; none once that was said.
     open: HashMap<CorrelationId, Option<Instant>>,
     /// Of those of which it was said: what has changed since.
@@ -73,8 +76,10 @@ impl Pace {
         Self {
             second: now,
             in_second: 0,
+            since: None,
             more: 0,
             failed: 0,
+            missed: 0,
             open: HashMap::new(),
             moved: HashSet::new(),
             shown: HashSet::new(),
@@ -101,6 +106,7 @@ impl Pace {
         self.moved.remove(&change.correlation);
         let shows = self.may_show(now);
         if !shows {
+            self.since.get_or_insert(now);
             self.more += 1;
             self.failed += u64::from(change.failed);
         }
@@ -108,8 +114,9 @@ impl Pace {
     }
 
     /// So many changes were missed.
-    pub(super) fn missed(&mut self, changes: u64) {
-        self.more += changes;
+    pub(super) fn missed(&mut self, changes: u64, now: Instant) {
+        self.since.get_or_insert(now);
+        self.missed += changes;
         // Some of them may have been the end of what is thought to be under way.
         self.open.clear();
         self.moved.clear();
@@ -141,16 +148,14 @@ impl Pace {
         slow
     }
 
-    /// What is said of those that were only counted, once their second is over.
+    /// What is said of those that were only counted, once a second.
     pub(super) fn counted(&mut self, now: Instant) -> Option<String> {
-        self.turn(now);
-        if self.more == 0 || self.in_second > 0 {
-            return None;
-        }
-        let (more, failed) = (std::mem::take(&mut self.more), std::mem::take(&mut self.failed));
+        self.since.take_if(|since| now - *since >= Duration::from_secs(1))?;
+        let [more, failed, missed] = [&mut self.more, &mut self.failed, &mut self.missed].map(std::mem::take);
         let webhooks = if more == 1 { "webhook" } else { "webhooks" };
         let failed = if failed > 0 { format!(", {failed} of them with a failure") } else { String::new() };
-        Some(format!("… and {more} more {webhooks}{failed}: no more than {A_SECOND} are shown in a second"))
+        let missed = if missed > 0 { format!(" (and {missed} changes of others, not counted)") } else { String::new() };
+        Some(format!("… and {more} more {webhooks}{failed}{missed}: no more than {A_SECOND} are shown in a second"))
     }
 
     /// Whether a block has not been shown yet; from now on it has.
@@ -207,6 +212,13 @@ mod tests {
         assert!(said.starts_with("… and 30 more webhooks, 1 of them with a failure:"), "{said}");
         assert_eq!(pace.counted(after(begin, 2000)), None, "it is said once");
         assert!(pace.change(&change("c-50", true, false), after(begin, 2000)));
+        let mut pace = Pace::new(begin);
+        let mut said = 0;
+        for millis in 0..10_000 {
+            pace.change(&change("c", true, false), after(begin, millis));
+            said += u64::from(pace.counted(after(begin, millis)).is_some());
+        }
+        assert!(said >= 9, "it is said while they come: {said}");
     }
 
     #[test]
