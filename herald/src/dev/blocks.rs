@@ -103,7 +103,20 @@ impl Blocks {
         if let Some(line) = self.pace.counted(Instant::now() + Duration::from_secs(1)) {
             self.speaker.show(&line);
         }
+        self.say_unfinished().await;
         Ok(())
+    }
+
+    /// Says what the next start goes on with. The results have gathered what was told last.
+    async fn say_unfinished(&self) {
+        let totals = timeout(PATIENCE, self.handle.ask(|reader| reader.totals())).await;
+        match totals.map(|totals| totals.map_or(0, |totals| totals.open)) {
+            Ok(0) | Err(_) => {}
+            Ok(1) => self.speaker.show("⏸ 1 invocation is not finished; the next start goes on with it"),
+            Ok(open) => {
+                self.speaker.show(&format!("⏸ {open} invocations are not finished; the next start goes on with them"));
+            }
+        }
     }
 
     async fn look(&mut self) {

@@ -13,7 +13,7 @@ use contracts::topics::{COMPLETED, PROGRESS};
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
@@ -32,6 +32,9 @@ use crate::{
 const TICK: Duration = Duration::from_secs(1);
 /// How many bytes of announcements wait in memory to be published; more wait in the outbox.
 const ANNOUNCED: usize = 16 * 1024 * 1024;
+/// How long the last progress is read for when the stage ends, and how long the next of it is waited for.
+const CATCH_UP: Duration = Duration::from_secs(1);
+const LAST_WORD: Duration = Duration::from_millis(50);
 /// How long the last announcements may take when the stage ends; what is left stays in the outbox.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -157,7 +160,21 @@ impl Stage {
                 _ = tick.tick() => self.tick()?,
             }
         }
+        self.catch_up(shutdown).await?;
         self.end().await
+    }
+
+    /// Reads what the stages before told last, which have ended by now: their last progress is on the bus, and on its way.
+    async fn catch_up(&mut self, shutdown: &CancellationToken) -> Result<(), Error> {
+        let until = Instant::now() + CATCH_UP;
+        while !self.gathered.is_full() && Instant::now() < until {
+            match timeout(LAST_WORD, self.member.next()).await {
+                Ok(Ok(delivery)) => self.take(delivery, shutdown).await?,
+                // What cannot be read now is read by whoever comes next.
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        Ok(())
     }
 
     /// Hands the writer what is to be done next, if it is idle and there is anything.
@@ -330,7 +347,7 @@ impl Stage {
         self.settle().await?;
         // What is published in time leaves the outbox; the rest is published by whoever opens the store next.
         self.announced = None;
-        if tokio::time::timeout(FAREWELL, &mut self.publisher).await.is_err() {
+        if timeout(FAREWELL, &mut self.publisher).await.is_err() {
             tracing::warn!("summaries are left in the outbox: the bus did not take them in time");
         }
         self.maintenance.flush();

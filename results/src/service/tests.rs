@@ -146,6 +146,21 @@ async fn what_is_told_is_gathered_announced_and_advised() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn what_was_told_just_before_the_end_is_gathered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bus = embedded(folder.path());
+    let running = start(&bus, config(folder.path())).await;
+    publish(&bus, &done("first", 1)).await;
+    running.complete("first", 2).await;
+    let handle = running.handle.clone();
+    // On the one thread of this test hardly anything is read between the two.
+    publish(&bus, &done("last", 2)).await;
+    running.stop().await;
+    let last = handle.summary("last".parse().expect("an id"), Page::default()).await.expect("read");
+    assert_eq!(last.expect("it is known").state, State::Complete);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_ends_when_its_invocation_is_known_and_all_is_complete() {
     let folder = tempfile::tempdir().expect("a folder");
