@@ -191,7 +191,10 @@ impl Group<'_> {
                 let (runs, job) = (self.core.cancel_leaving(), self.core.plan().group.full_name());
                 if runs > 0 {
                     let grace = self.context.config.grace;
-                    tracing::warn!(job.name = job, runs, %grace, "runs are cancelled, since the grace is over; the next start takes them up again");
+                    tracing::warn!(
+                        job.name = job, runs, %grace,
+                        "runs are cancelled, since the grace is over; the next start takes them up again"
+                    );
                 }
             }
             Happened::Committed(committed) => {
