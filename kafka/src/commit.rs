@@ -42,6 +42,10 @@ use kafka_config::Config;
 const MEMBERS: usize = 32;
 /// Who commits, in what is said of those who reach no broker.
 const WHO: &str = "committing";
+/// How often within [`RELAPSE`] a producer may be fenced. Of two processes that fence each other one ends; so this is more than
+/// a consumer may ([`crate::task`]), whose groups are the same: else one could end by its producer while the other does by its consumer.
+const FENCED: usize = 3;
+const RELAPSE: Duration = Duration::from_secs(60);
 /// How many outputs are not freed in passing.
 const MANY: usize = 1000;
 
@@ -59,7 +63,7 @@ impl Committer {
             cluster,
             runtime,
             transactor: None,
-            replaced: None,
+            fenced: Vec::new(),
             stopped: None,
             keyless: AtomicU32::new(0),
             batch: config.layout.smallest_record().min(BATCH),
@@ -100,8 +104,8 @@ struct Work {
     cluster: Arc<Cluster>,
     runtime: tokio::runtime::Handle,
     transactor: Option<Transactor>,
-    /// When a producer was last replaced although its transaction was young.
-    replaced: Option<Instant>,
+    /// When a producer was replaced although its transaction was young.
+    fenced: Vec<Instant>,
     /// Why nothing is committed any more.
     stopped: Option<String>,
     keyless: AtomicU32,
@@ -245,17 +249,17 @@ impl Work {
         }
     }
 
-    /// A producer that has met an outage may have been fenced by what it asked for itself, and any by a broker that moved, once; twice
-    /// in a row it is another process.
+    /// A producer that has met an outage may have been fenced by what it asked for itself, and any by a broker that moved, once; many
+    /// times in a row it is another process.
     fn fenced(&mut self, reason: &str) {
         let shaken = self.transactor.take().is_some_and(|transactor| transactor.is_shaken());
         if shaken {
             tracing::info!("brokers were away, and ended what was being written; it is made again by itself");
             return;
         }
-        let again = self.replaced.is_some_and(|at| at.elapsed() < Duration::from_secs(60));
-        self.replaced = Some(Instant::now());
-        if again {
+        self.fenced.retain(|at| at.elapsed() < RELAPSE);
+        self.fenced.push(Instant::now());
+        if self.fenced.len() > FENCED {
             let instance = &self.config.instance;
             let role = &self.config.role;
             self.stopped = Some(format!(
