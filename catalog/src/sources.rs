@@ -106,7 +106,7 @@ fn walk(root: &Path, relative: String, above: &mut Vec<PathBuf>, files: &mut Vec
         Ok(_) if !is_yaml(&relative) => files.push((relative, "").into()),
         Ok(_) => files.push(read_source(relative, &path)),
         // It went meanwhile, unless it is a link to nothing: that may stand for a whole folder.
-        Err(_) if fs::symlink_metadata(&path).is_err() => {}
+        Err(_) if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) => {}
         Err(error) => {
             let target = fs::read_link(&path).map(|target| format!(", and is a link to {}", target.display()));
             files.push(unreadable(relative, format!("it cannot be read: {error}{}", target.unwrap_or_default())));

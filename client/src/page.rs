@@ -83,7 +83,7 @@ pub async fn get(api: &Api, correlation: &CorrelationId, cursor: Option<&str>) -
 pub async fn known(api: &Api, correlation: &CorrelationId) -> anyhow::Result<Option<Page>> {
     match get(api, correlation, None).await {
         Ok(page) => Ok(Some(page)),
-        Err(error) if may_come(&error, false) && error.to_string().contains("nothing is known of") => Ok(None),
+        Err(error) if may_come(&error, false) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -129,10 +129,12 @@ pub async fn follow(api: &Api, awaited: &Awaited<'_>, telling: bool) -> anyhow::
     }
 }
 
-/// Whether asking again may help: nothing is known of it *yet*, or a connection that had been there broke.
+/// Whether asking again may help: the API knows nothing of it *yet*, or a connection that had been there broke. A 404 that says
+/// something else is another server's.
 fn may_come(error: &anyhow::Error, reached: bool) -> bool {
-    let error = error.downcast_ref::<Error>();
-    error.is_some_and(|error| error.status() == Some(404) || (reached && error.is_unreachable()))
+    let Some(error) = error.downcast_ref::<Error>() else { return false };
+    let is_unknown = error.status() == Some(404) && error.to_string().contains("nothing is known of");
+    is_unknown || (reached && error.is_unreachable())
 }
 
 /// Reads one stream to its end; true when the answer is there or time is up.

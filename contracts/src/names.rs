@@ -13,6 +13,17 @@ pub const MAX_EVENT_NAME: usize = 180;
 /// The longest name of a job or of a shared job definition, in characters.
 pub const MAX_JOB_NAME: usize = 40;
 
+/// The longest name of a source, in characters.
+pub const MAX_SOURCE: usize = 64;
+/// What the name of a source is made of, for messages.
+pub const SOURCE: &str = "1 to 64 letters, digits, `.`, `_` or `-`";
+
+/// Whether a text is the name of a source: who sends, as in `/hasura/{source}`.
+pub fn is_source(text: &str) -> bool {
+    (1..=MAX_SOURCE).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
 /// Why a text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use contracts::{duration::NoDuration, wait};
+use contracts::{
+    duration::NoDuration,
+    names::{MAX_SOURCE, SOURCE, is_source},
+    wait,
+};
 use hyper::{
     HeaderMap, Method, StatusCode, Uri,
     header::{self, HeaderName, HeaderValue},
@@ -12,8 +16,6 @@ use runtime::{config::Secrets, problem::Problem};
 
 /// The source of plain `/hasura`.
 const DEFAULT_SOURCE: &str = "default";
-/// The longest name of a source, in characters.
-const MAX_SOURCE: usize = 64;
 
 /// The secret is missing or wrong, which the answer does not tell apart. The body stays unread, so the connection ends.
 ///
@@ -43,13 +45,8 @@ pub(crate) fn source_of(uri: &Uri) -> Result<&str, Problem> {
 fn not_found() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
-        "webhooks come in at `/hasura` and `/hasura/{source}`, where a source is 1 to 64 letters, digits, `.`, `_` or `-`",
+        format!("webhooks come in at `/hasura` and `/hasura/{{source}}`, where a source is {SOURCE}"),
     )
-}
-
-fn is_source(text: &str) -> bool {
-    (1..=MAX_SOURCE).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 /// Whether the method and what the head says of the body can be taken.

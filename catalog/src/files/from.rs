@@ -1,6 +1,9 @@
 //! `from`: which changes an event looks at.
 
-use contracts::hasura::Op;
+use contracts::{
+    hasura::Op,
+    names::{SOURCE, is_source},
+};
 use expressions::closest;
 
 use crate::{
@@ -25,6 +28,10 @@ pub(super) fn selector(file: &mut File<'_>, node: &Yaml) -> Option<Selector> {
     };
     let mut text = |key: &str| get(key).and_then(|node| file.text_of(key, node)).map(str::to_owned);
     let (source, trigger) = (text("source"), text("trigger"));
+    if let Some(node) = get("source").filter(|_| source.as_deref().is_some_and(|name| !is_source(name))) {
+        let message = "no webhook has a source of that name, so nothing is ever detected".to_owned();
+        file.warning(Rule::AlwaysFails, node.start, message, &format!("a source is {SOURCE}"));
+    }
     let Some(table) = get("table") else {
         let help = "add `table: name`; all tables are spelt `table: \"*\"`";
         file.error(Rule::Shape, node.start, "`from` names no table".into(), Some(help.into()));

@@ -8,7 +8,8 @@ use tokio::{
 use super::*;
 use crate::render::samples;
 
-const MISSING: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+const MISSING: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 23\r\n\r\nnothing is known of c-1";
+const NO_API: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 19\r\n\r\nwebhooks come in at";
 
 /// A stream of those summaries, which then breaks off or ends.
 fn stream(summaries: &[&Summary], end: &str) -> String {
@@ -54,6 +55,15 @@ async fn a_correlation_is_followed_over_a_late_start_and_a_broken_stream() {
     assert!(asked[0].starts_with("GET /v1/correlations/c-1?until=complete&wait="), "{asked:?}");
     assert!(asked[0].contains(&format!("&invocation={invocation} ")), "{asked:?}");
     assert_eq!(asked.len(), 3);
+}
+
+#[tokio::test]
+async fn another_server_is_not_waited_for() {
+    let (api, asked) = api(vec![NO_API.to_owned()]).await;
+    let correlation = samples::two_events().correlation;
+    let error = follow(&api, &awaited(&correlation, None), false).await.expect_err("no API answers there");
+    assert!(error.to_string().contains("webhooks come in at"), "{error}");
+    assert_eq!(asked.await.expect("the API ends").len(), 1);
 }
 
 #[tokio::test]

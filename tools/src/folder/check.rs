@@ -1,6 +1,9 @@
 //! `herald check`: everything that can be known of a catalog's folder without running it.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use catalog::{Problem, Report, Rule, Severity};
 use clap::{Args, ValueEnum};
@@ -43,8 +46,10 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     match options.format {
         Format::Text => text(&report)?,
         Format::Json => print::line(&serde_json::to_string_pretty(&document(&report))?)?,
-        Format::Sarif => print::line(&serde_json::to_string_pretty(&sarif(&report))?)?,
-        Format::Github => report.problems.iter().try_for_each(|problem| print::line(&github(problem)))?,
+        Format::Sarif => print::line(&serde_json::to_string_pretty(&sarif(&options.folder, &report))?)?,
+        Format::Github => {
+            report.problems.iter().try_for_each(|problem| print::line(&github(&options.folder, problem)))?;
+        }
     }
     Ok(if report.has_errors() { ExitCode::from(exit::NO) } else { ExitCode::SUCCESS })
 }
@@ -57,7 +62,7 @@ fn text(report: &Report) -> anyhow::Result<()> {
     print::line(&format!("{sign} {errors}, {warnings}"))
 }
 
-fn document(report: &Report) -> Value {
+pub(super) fn document(report: &Report) -> Value {
     json!({
         "errors": report.count(Severity::Error),
         "warnings": report.count(Severity::Warning),
@@ -86,11 +91,11 @@ fn message(problem: &Problem) -> String {
 }
 
 /// The log file of one run, as code scanning takes it: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/>.
-fn sarif(report: &Report) -> Value {
+fn sarif(folder: &Path, report: &Report) -> Value {
     let result = |problem: &Problem| {
         let place = &problem.place;
         let region = (place.line > 0).then(|| json!({ "startLine": place.line, "startColumn": place.column }));
-        let mut location = json!({ "artifactLocation": { "uri": place.file } });
+        let mut location = json!({ "artifactLocation": { "uri": uri(&path(folder, problem)) } });
         if let Some(region) = region {
             location["region"] = region;
         }
@@ -111,13 +116,31 @@ fn sarif(report: &Report) -> Value {
     })
 }
 
+/// The file from where the command runs, as whoever reads it there knows it.
+fn path(folder: &Path, problem: &Problem) -> String {
+    let path = folder.join(&problem.place.file);
+    path.strip_prefix(".").unwrap_or(&path).display().to_string()
+}
+
+/// A path as a reference of RFC 3986: what is none of its characters is encoded.
+fn uri(path: &str) -> String {
+    path.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
+}
+
 /// A workflow command, in which the ends of lines and what parts its members are escaped.
-fn github(problem: &Problem) -> String {
+fn github(folder: &Path, problem: &Problem) -> String {
     let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
     let place = &problem.place;
     let at = if place.line > 0 { format!(",line={},col={}", place.line, place.column) } else { String::new() };
-    format!("::{} file={}{at}::{}", level(problem), property(&place.file), data(&message(problem)))
+    format!("::{} file={}{at}::{}", level(problem), property(&path(folder, problem)), data(&message(problem)))
 }
 
 #[cfg(test)]
@@ -140,17 +163,19 @@ mod tests {
     #[test]
     fn an_annotation_keeps_its_line_whatever_the_message() {
         assert_eq!(
-            github(&problem(3)),
-            "::error file=events/a%2Cb.yaml,line=3,col=7::50%25 of it%0Acan never hold (help: leave it out)"
+            github("./my/cat".as_ref(), &problem(3)),
+            "::error file=my/cat/events/a%2Cb.yaml,line=3,col=7::50%25 of it%0Acan never hold (help: leave it out)"
         );
-        assert_eq!(github(&problem(0)).split("::").nth(1), Some("error file=events/a%2Cb.yaml"));
+        assert_eq!(github(".".as_ref(), &problem(0)).split("::").nth(1), Some("error file=events/a%2Cb.yaml"));
     }
 
     #[test]
     fn a_problem_of_a_whole_file_has_no_region() {
-        let log = sarif(&Report { problems: vec![problem(3), problem(0)] });
+        let log = sarif("a b".as_ref(), &Report { problems: vec![problem(3), problem(0)] });
         let results = &log["runs"][0]["results"];
         assert_eq!(results[0]["ruleId"], "never-holds");
+        let file = &results[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+        assert_eq!(file, "a%20b/events/a%2Cb.yaml");
         assert_eq!(results[0]["locations"][0]["physicalLocation"]["region"]["startLine"], 3);
         assert!(results[1]["locations"][0]["physicalLocation"].get("region").is_none());
     }

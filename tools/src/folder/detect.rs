@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
-use catalog::{Catalog, Change, ChangeParts, Event, Verdict, Whys};
+use catalog::{Catalog, Change, ChangeParts, Event, Outcome, Verdict, Whys};
 use clap::Args;
 use client::{
     exit::{self, Usage},
@@ -15,7 +15,7 @@ use contracts::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{given::Given, usable};
+use super::{check, compile, given::Given, useless};
 
 /// What `herald detect` is told.
 #[derive(Debug, Clone, Args)]
@@ -40,7 +40,15 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         return Err(Usage(wanted.to_owned()).into());
     }
     let body = options.given.body()?;
-    let Some(catalog) = usable(&options.folder)? else { return Ok(ExitCode::from(exit::NO)) };
+    let Outcome { catalog, report } = compile(&options.folder)?;
+    let Some(catalog) = catalog else {
+        if options.json {
+            print::line(&serde_json::to_string_pretty(&check::document(&report))?)?;
+        } else {
+            useless(&report)?;
+        }
+        return Ok(ExitCode::from(exit::NO));
+    };
     let body = hasura::unwrap(&body);
     let parts = ChangeParts { body, source: &options.given.source, received: Timestamp::now() };
     let change = Change::new(parts).map_err(|error| Usage(format!("it is no change of a table: {error}")))?;
@@ -188,7 +196,7 @@ mod tests {
 
     fn found(payload: &str) -> (Value, String) {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/moves");
-        let catalog = usable(root.as_ref()).expect("a folder").expect("a catalog");
+        let catalog = compile(root.as_ref()).expect("a folder").catalog.expect("a catalog");
         let body = std::fs::read(format!("{root}/payloads/{payload}.json")).expect("a payload");
         let body = hasura::parse(&body).expect("JSON");
         let parts = ChangeParts { body: hasura::unwrap(&body), source: "default", received: Timestamp::UNIX_EPOCH };

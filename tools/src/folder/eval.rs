@@ -19,7 +19,7 @@ use super::{detect, given::Given};
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// An expression, as in `when` and `data`
-    #[arg(value_name = "EXPRESSION")]
+    #[arg(value_name = "EXPRESSION", allow_hyphen_values = true)]
     expression: String,
     #[command(flatten)]
     given: Given,

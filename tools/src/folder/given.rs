@@ -30,7 +30,7 @@ pub(super) struct Given {
     #[arg(long, value_name = "JSON", value_parser = row)]
     new: Option<Value>,
     /// Who sends it, as in /hasura/{source}
-    #[arg(long, value_name = "NAME", default_value = "default")]
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = client::send::source)]
     pub(super) source: String,
 }
 

@@ -45,8 +45,12 @@ fn count(count: usize, what: &str) -> String {
 fn usable(folder: &Path) -> anyhow::Result<Option<Catalog>> {
     let Outcome { catalog, report } = compile(folder)?;
     if catalog.is_none() {
-        tell(&report)?;
-        print::line(&format!("❌ The catalog has {}", count(report.count(Severity::Error), "error")))?;
+        useless(&report)?;
     }
     Ok(catalog)
+}
+
+fn useless(report: &Report) -> anyhow::Result<()> {
+    tell(report)?;
+    print::line(&format!("❌ The catalog has {}", count(report.count(Severity::Error), "error")))
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use catalog::{Catalog, Event, RuleTest};
 use clap::Args;
 use client::{
-    exit,
+    exit::{self, Usage},
     print::{self, BOLD, DIM, RED},
 };
 
@@ -44,6 +44,9 @@ struct Ran<'c> {
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let Some(catalog) = usable(&options.folder)? else { return Ok(ExitCode::from(exit::NO)) };
     let ran = all(&catalog, options.name.as_deref().unwrap_or_default());
+    if let Some(name) = options.name.as_ref().filter(|_| ran.passed + ran.failures.len() + ran.untested.len() == 0) {
+        return Err(Usage(format!("no event of the catalog has `{name}` in its name")).into());
+    }
     for Failure { event, test, why } in &ran.failures {
         let name = event.name();
         print::line(&format!("❌ {BOLD}{name}{BOLD:#}: {}  {DIM}{}:{}{DIM:#}", test.name, event.file(), test.line))?;

@@ -62,7 +62,7 @@ struct Triggers {
     #[arg(long, value_enum, default_value_t = Format::Folder)]
     format: Format,
     /// The database, as Hasura calls it, of the events that name no source
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_SOURCE)]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_SOURCE, value_parser = client::send::source)]
     database: String,
     /// The variable of Hasura's environment that holds the webhook's secret
     #[arg(long, value_name = "NAME", default_value = "HERALD_SECRET")]
