@@ -204,19 +204,20 @@ impl Work {
         // With what is around the value it is smaller than a batch of records.
         let most = lines::MOST.min(self.batch / 2);
         let Some(outputs) = Outputs::of(batch, most, |output| self.place(output)) else { return Attempt::Again };
-        let Some(transactor) = &self.transactor else { return Attempt::Again };
+        let Some(mut transactor) = self.transactor.take() else { return Attempt::Again };
         let failure = match transactor.commit(&outputs.records, || positions(batch)) {
-            Ok(()) => return Attempt::Done,
+            Ok(()) => {
+                self.transactor = Some(transactor);
+                return Attempt::Done;
+            }
             Err(Failure::Outputs(faults)) => {
                 let was_written = !faults.iter().all(Fault::is_innocent);
-                match attributed(transactor, &outputs.records, faults) {
+                match attributed(&mut transactor, &outputs.records, faults) {
                     Ok(faults) => {
                         let faults = outputs.given(&faults);
-                        if was_written {
-                            // The numbers of its records have a gap now, which costs the next transaction half a second; a
-                            // producer anew costs less.
-                            self.transactor = None;
-                        }
+                        // Where one was written the numbers of its records have a gap now, which costs the next transaction
+                        // half a second; a producer anew costs less.
+                        self.transactor = Some(transactor).filter(|it| !was_written && !it.is_spent());
                         return self.blame(batch, faults);
                     }
                     Err(failure) => failure,
@@ -225,6 +226,7 @@ impl Work {
             Err(failure) => failure,
         };
         drop(outputs);
+        self.transactor = Some(transactor).filter(|it| !it.is_spent());
         match failure {
             Failure::Outputs(_) => Attempt::Again,
             Failure::Aborted(reason) => {

@@ -58,6 +58,10 @@ pub(crate) struct Transactor {
     sending: Sending,
     names: Names,
     timeout: Duration,
+    /// What it was made of, for its successor.
+    made_of: (Config, usize),
+    /// Whether its producer is done for, although what became of its last transaction is known.
+    spent: bool,
 }
 
 /// How a process's transactions are called: the same after a restart, so that it ends what its predecessor left open.
@@ -91,13 +95,14 @@ impl Transactor {
         producer.init_transactions(Duration::from_secs(10))?;
         let producer = Arc::new(producer);
         let sending = Sending::start(producer.clone());
-        Ok(Self { producer, sending, names: Names::new(&config.prefix), timeout })
+        let (names, made_of) = (Names::new(&config.prefix), (config.clone(), batch));
+        Ok(Self { producer, sending, names, timeout, made_of, spent: false })
     }
 
     /// Writes outputs and positions as one. `positions` is asked for when all outputs are written, just before it is needed; it
     /// tells none when one of the shares is no longer ours.
     pub(crate) fn commit(
-        &self,
+        &mut self,
         outputs: &[(Cow<'_, Outgoing>, Partition)],
         positions: impl FnOnce() -> Option<Vec<Positions>>,
     ) -> Result<(), Failure> {
@@ -119,8 +124,12 @@ impl Transactor {
 
     /// Which of these the broker does not let into a transaction, without writing any: it tells that something is forbidden, but
     /// not what. Halves them until each of the guilty stands alone.
-    pub(crate) fn guilty(&self, outputs: &[(Cow<'_, Outgoing>, Partition)]) -> Result<Vec<Fault>, Failure> {
+    pub(crate) fn guilty(&mut self, outputs: &[(Cow<'_, Outgoing>, Partition)]) -> Result<Vec<Fault>, Failure> {
         let begun = Instant::now();
+        if self.spent {
+            let (config, batch) = &self.made_of;
+            *self = Self::start(config, *batch).map_err(|error| Failure::Broken(error.to_string()))?;
+        }
         self.producer.begin_transaction().map_err(|error| self.judge(begun, error))?;
         let found = match self.write(begun, outputs) {
             Ok(()) => {
@@ -140,7 +149,7 @@ impl Transactor {
         Ok(found)
     }
 
-    fn write(&self, begun: Instant, outputs: &[(Cow<'_, Outgoing>, Partition)]) -> Result<(), Failure> {
+    fn write(&mut self, begun: Instant, outputs: &[(Cow<'_, Outgoing>, Partition)]) -> Result<(), Failure> {
         let reports = Reports::new(0);
         let refused = self.give(begun, &reports, outputs);
         // Drained by waiting for the reports: a flush would wait in steps of 100 ms. An abort with records under way hangs.
@@ -154,7 +163,7 @@ impl Transactor {
             self.producer.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
         }
         let explained = self.explained(faults);
-        self.abort(begun)?;
+        self.give_up(begun)?;
         Err(explained)
     }
 
@@ -251,11 +260,31 @@ impl Transactor {
         }
     }
 
+    /// Aborts a transaction of which nothing was written. Where the broker let none of its partitions in, it has not begun there,
+    /// which librdkafka takes for an error that ends the producer; nothing counts all the same.
+    fn give_up(&mut self, begun: Instant) -> Result<(), Failure> {
+        let Err(error) = self.aborted(begun) else { return Ok(()) };
+        if code(&error) != RDKafkaErrorCode::InvalidTransactionalState {
+            return Err(self.judge(begun, error));
+        }
+        self.spent = true;
+        Ok(())
+    }
+
+    /// Whether another one must take its place before the next transaction.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spent
+    }
+
     fn abort(&self, begun: Instant) -> Result<(), Failure> {
+        self.aborted(begun).map_err(|error| self.judge(begun, error))
+    }
+
+    fn aborted(&self, begun: Instant) -> Result<(), KafkaError> {
         loop {
             let Err(error) = self.producer.abort_transaction(CALL) else { return Ok(()) };
             if !retriable(&error) || self.is_stuck(begun) {
-                return Err(self.judge(begun, error));
+                return Err(error);
             }
         }
     }

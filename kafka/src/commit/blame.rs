@@ -83,7 +83,7 @@ fn locate(batch: &[Request], mut output: usize) -> Option<(usize, usize, usize)>
 
 /// The faults, with somebody to blame: where the broker told of none, the topics are tried one by one.
 pub(super) fn attributed(
-    transactor: &Transactor,
+    transactor: &mut Transactor,
     outputs: &[(Cow<'_, Outgoing>, Partition)],
     faults: Vec<Fault>,
 ) -> Result<Vec<Fault>, Failure> {

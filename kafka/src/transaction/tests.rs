@@ -43,7 +43,7 @@ fn placed(records: &[Outgoing]) -> Vec<(Cow<'_, Outgoing>, Partition)> {
 }
 
 /// Commits; once a record was not written, the numbers of those behind it have a gap, which the next transaction ends with.
-fn committed(mock: &Mock, transactor: &Transactor, records: &[Outgoing]) {
+fn committed(mock: &Mock, transactor: &mut Transactor, records: &[Outgoing]) {
     for _ in 0..3 {
         match transactor.commit(&placed(records), || Some(vec![group(mock)])) {
             Ok(()) => return,
@@ -56,7 +56,7 @@ fn committed(mock: &Mock, transactor: &Transactor, records: &[Outgoing]) {
 
 #[test]
 fn what_a_broker_never_takes_is_told_by_its_record_and_the_next_transaction_is_committed() {
-    let (mock, transactor) = mock();
+    let (mock, mut transactor) = mock();
     let one = outgoing(&["bad"]);
     for (error, expected) in [
         (RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RefusalCode::TooLarge),
@@ -69,13 +69,13 @@ fn what_a_broker_never_takes_is_told_by_its_record_and_the_next_transaction_is_c
         let Failure::Outputs(faults) = failure else { panic!("{failure:?}") };
         let [Fault { record: 0, error: told }] = &faults[..] else { panic!("{faults:?}") };
         assert_eq!(verdict::of_record(code(told)), Verdict::Never(expected), "{error:?} was told as {told:?}");
-        committed(&mock, &transactor, &one);
+        committed(&mock, &mut transactor, &one);
     }
 }
 
 #[test]
 fn what_may_not_be_added_to_a_transaction_is_found_alone() {
-    let (mock, transactor) = mock();
+    let (mock, mut transactor) = mock();
     let two = outgoing(&["good", "bad"]);
     let forbidden = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     mock.request_errors(RDKafkaApiKey::AddPartitionsToTxn, &[forbidden]);
@@ -89,12 +89,31 @@ fn what_may_not_be_added_to_a_transaction_is_found_alone() {
     let guilty = transactor.guilty(&placed(&two)).expect("the producer lives");
     let [Fault { record: 1, error }] = &guilty[..] else { panic!("{guilty:?}") };
     assert_eq!(verdict::of_record(code(error)), Verdict::Never(RefusalCode::Forbidden));
-    committed(&mock, &transactor, &two);
+    committed(&mock, &mut transactor, &two);
+}
+
+#[test]
+fn a_producer_of_whose_transaction_the_broker_let_nothing_in_is_replaced_and_the_guilty_are_found() {
+    let (mock, mut transactor) = mock();
+    let one = outgoing(&["bad"]);
+    let forbidden = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    mock.request_errors(RDKafkaApiKey::AddPartitionsToTxn, &[forbidden]);
+    // What a real broker says to the end of a transaction that it has never heard of.
+    mock.request_errors(RDKafkaApiKey::EndTxn, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TXN_STATE]);
+    let failure = transactor.commit(&placed(&one), || Some(vec![group(&mock)])).expect_err("refused");
+    assert!(matches!(failure, Failure::Outputs(_)), "{failure:?}");
+    assert!(transactor.is_spent());
+    mock.request_errors(RDKafkaApiKey::AddPartitionsToTxn, &[forbidden]);
+    let guilty = transactor.guilty(&placed(&one)).expect("its successor lives");
+    let [Fault { record: 0, error }] = &guilty[..] else { panic!("{guilty:?}") };
+    assert_eq!(verdict::of_record(code(error)), Verdict::Never(RefusalCode::Forbidden));
+    assert!(!transactor.is_spent());
+    committed(&mock, &mut transactor, &one);
 }
 
 #[test]
 fn positions_that_are_not_taken_are_told_by_their_member() {
-    let (mock, transactor) = mock();
+    let (mock, mut transactor) = mock();
     for (error, expected) in [
         (RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE, Verdict::Never(RefusalCode::Position)),
         (RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, Verdict::Never(RefusalCode::Position)),
@@ -107,6 +126,6 @@ fn positions_that_are_not_taken_are_told_by_their_member() {
         let failure = transactor.commit(&placed(&one), positions).expect_err("refused");
         let Failure::Position(1, told) = failure else { panic!("{failure:?}") };
         assert_eq!(verdict::of_position(code(&told)), expected, "{error:?} was told as {told:?}");
-        committed(&mock, &transactor, &one);
+        committed(&mock, &mut transactor, &one);
     }
 }
