@@ -23,6 +23,7 @@ use crate::{
     client::{Client, OpenError, QUESTION, Quiet, UNUSABLE, configured, reading, strict},
     codec::{self, Names},
     reach::Reach,
+    watermarks::extent,
 };
 use bus::{Error, GroupInfo, Offset, Start, Topic, TopicPartition};
 use kafka_config::Config;
@@ -371,25 +372,6 @@ fn known(observer: &BaseConsumer<Quiet>, names: &Names, last: &Known) -> Result<
         }
     }
     Ok(Arc::new(known))
-}
-
-/// Where a partition begins and ends for a client; for one that reads committed, the end is the last stable offset.
-pub(crate) fn extent(
-    client: &BaseConsumer<impl rdkafka::consumer::ConsumerContext>,
-    name: &str,
-    at: &TopicPartition,
-) -> Result<(Offset, Offset), Error> {
-    match client.fetch_watermarks(name, at.partition.0.cast_signed(), QUESTION) {
-        Ok((begin, end)) => Ok((codec::offset(begin), codec::offset(end))),
-        Err(error) => Err(match error.rdkafka_error_code() {
-            Some(
-                RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::UnknownTopic
-                | RDKafkaErrorCode::UnknownPartition,
-            ) => Error::UnknownTopic(at.topic.clone()),
-            _ => unavailable(&error),
-        }),
-    }
 }
 
 /// Adds a partition with an offset to a list.

@@ -34,6 +34,7 @@ mod transaction;
 mod verdict;
 mod vigil;
 mod watch;
+mod watermarks;
 
 use std::{
     collections::{BTreeMap, HashMap},

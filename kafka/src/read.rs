@@ -17,8 +17,9 @@ use tokio::sync::Semaphore;
 
 use crate::{
     client::{Quiet, configured, reading, retire, strict},
-    cluster::{Cluster, add, blocking, extent, lock, unavailable},
+    cluster::{Cluster, add, blocking, lock, unavailable},
     codec::{self, Names},
+    watermarks::extent,
 };
 use bus::{Error, Offset, Record, TopicPartition};
 use kafka_config::Config;

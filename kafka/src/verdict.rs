@@ -68,6 +68,14 @@ pub(crate) fn is_fenced(code: Code) -> bool {
     matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
 }
 
+/// Whether a partition's leader is being elected, as that of a topic that was created a moment ago, or has just moved.
+pub(crate) fn is_leaderless(code: Code) -> bool {
+    matches!(
+        code,
+        Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownLeaderEpoch | Code::FencedLeaderEpoch
+    )
+}
+
 /// The code of an error, wherever librdkafka put it.
 pub(crate) fn code(error: &KafkaError) -> Code {
     match error {
