@@ -15,7 +15,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-use crate::cluster::lock;
+use crate::threads::lock;
 use bus::MAX_RECORD;
 use kafka_config::Config;
 

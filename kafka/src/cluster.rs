@@ -6,7 +6,7 @@ mod topics;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -23,6 +23,8 @@ use crate::{
     client::{Client, OpenError, QUESTION, Quiet, UNUSABLE, configured, reading, strict},
     codec::{self, Names},
     reach::Reach,
+    threads::{blocking, lock},
+    verdict::unavailable,
     watermarks::extent,
 };
 use bus::{Error, GroupInfo, Offset, Start, Topic, TopicPartition};
@@ -74,18 +76,6 @@ impl GroupMember {
         let instance = rest.and_then(|rest| rest.split_once('.')).map(|(_, instance)| instance.to_owned());
         Self { instance, client_id: client_id.to_owned(), host: host.trim_start_matches('/').to_owned() }
     }
-}
-
-/// A lock that is only ever held for moments; a panic elsewhere leaves plain data behind.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Runs what blocks where blocking is allowed.
-pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::Stopped(format!("a question to Kafka ended: {error}")))
 }
 
 impl Cluster {
@@ -383,9 +373,4 @@ pub(crate) fn add(
 ) -> Result<(), Error> {
     let name = names.outer(at.topic.as_str());
     list.add_partition_offset(&name, at.partition.0.cast_signed(), offset).map_err(|error| unavailable(&error))
-}
-
-/// A cluster that cannot be reached, or refuses.
-pub(crate) fn unavailable(error: &KafkaError) -> Error {
-    Error::Unavailable(error.to_string())
 }

@@ -15,10 +15,10 @@ use tokio::sync::Notify;
 
 use crate::{
     client::{configured, reading, strict},
-    cluster::unavailable,
     codec::Names,
     context::Rebalances,
     slots::Slot,
+    verdict::unavailable,
 };
 use bus::{Error, Topic};
 use kafka_config::Config;

@@ -18,8 +18,10 @@ use rdkafka::{
 
 use crate::{
     client::{self, Shaken},
-    cluster::{add, lock, unavailable},
+    cluster::add,
     codec::{self, Names},
+    threads::lock,
+    verdict::unavailable,
 };
 use bus::{Error, Offset, TopicPartition};
 

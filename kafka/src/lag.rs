@@ -17,9 +17,11 @@ use tokio::sync::Semaphore;
 
 use crate::{
     client::{Client, QUESTION, Quiet, configured, reading, strict},
-    cluster::{Cluster, add, blocking, lock, unavailable},
+    cluster::{Cluster, add},
     codec::{self, Names},
     read::Readers,
+    threads::{blocking, lock},
+    verdict::unavailable,
     watch::Watch,
 };
 use bus::{Error, Lag, Offset, TopicPartition};

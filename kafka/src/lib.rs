@@ -30,6 +30,7 @@ mod shared;
 mod slots;
 mod starts;
 mod task;
+mod threads;
 mod transaction;
 mod verdict;
 mod vigil;
@@ -46,9 +47,10 @@ use contracts::outcomes::BoxFuture;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use client::OpenError;
-pub use cluster::{GroupMember, blocking, lock};
+pub use cluster::GroupMember;
 pub use kafka_config::{Config, layout};
 pub use reach::Reach;
+pub use threads::{blocking, lock};
 
 use crate::{
     cluster::Cluster, commit::Committer, lag::Lags, member::KafkaMember, process::Process, publish::Publisher,

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::cluster::lock;
+use crate::threads::lock;
 use bus::{Delivery, Error, Generation, Record, TopicPartition};
 
 /// How many records one delivery carries at most: a vector of a few kilobytes, whose memory is at hand.

@@ -12,11 +12,13 @@ use rdkafka::{
 };
 
 use crate::{
-    cluster::{Cluster, add, blocking, unavailable},
+    cluster::{Cluster, add},
     codec::{self, Names},
     context::Rebalances,
     partitions::Fetched,
     shared::Shared,
+    threads::blocking,
+    verdict::unavailable,
 };
 use bus::{Begin, Error, Note, Position, Start, TopicPartition};
 

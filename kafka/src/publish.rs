@@ -18,10 +18,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     client::{Client, OpenError, QUESTION, configured, retire},
-    cluster::{Cluster, blocking, unavailable},
+    cluster::Cluster,
     codec::{self, Names},
     reach::Reach,
     reports::{Fault, Reporter, Reports},
+    threads::blocking,
+    verdict::unavailable,
     verdict::{self, Verdict},
 };
 use bus::{Error, Outgoing, Partition, PublishError, Refusal, Spot, check_sizes};

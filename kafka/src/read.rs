@@ -17,8 +17,10 @@ use tokio::sync::Semaphore;
 
 use crate::{
     client::{Quiet, configured, reading, retire, strict},
-    cluster::{Cluster, add, blocking, lock, unavailable},
+    cluster::{Cluster, add},
     codec::{self, Names},
+    threads::{blocking, lock},
+    verdict::unavailable,
     watermarks::extent,
 };
 use bus::{Error, Offset, Record, TopicPartition};

@@ -19,8 +19,8 @@ use tokio::sync::Notify;
 
 use crate::{
     client::{self, Shaken},
-    cluster::lock,
     codec,
+    threads::lock,
     verdict::{self, Verdict},
 };
 use bus::{Partition, Spot};

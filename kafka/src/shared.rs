@@ -10,13 +10,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     client::Client,
-    cluster::lock,
     codec::{self, Names},
     consume,
     context::Rebalances,
     outbox::Outbox,
     partitions::Partitions,
     starts::Starts,
+    threads::lock,
     transaction::Positions,
 };
 use bus::{Generation, Offset, Share, Subscription, TopicPartition};

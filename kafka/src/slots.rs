@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use crate::cluster::lock;
+use crate::threads::lock;
 
 /// The numbers in use, by group.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use bus::{Refusal, RefusalCode, Topic};
+use bus::{Error, Refusal, RefusalCode, Topic};
 
 /// Who must act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,11 @@ pub(crate) fn is_leaderless(code: Code) -> bool {
         code,
         Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownLeaderEpoch | Code::FencedLeaderEpoch
     )
+}
+
+/// A cluster that cannot be reached, or refuses.
+pub(crate) fn unavailable(error: &KafkaError) -> Error {
+    Error::Unavailable(error.to_string())
 }
 
 /// The code of an error, wherever librdkafka put it.

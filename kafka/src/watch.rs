@@ -10,7 +10,8 @@ use std::{
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::{Cluster, lock};
+use crate::cluster::Cluster;
+use crate::threads::lock;
 use bus::{Offset, TopicPartition};
 
 /// How soon the ends are asked for again while somebody waits: at first, and when nothing has happened for a while.

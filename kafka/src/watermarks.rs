@@ -7,7 +7,11 @@ use rdkafka::{
     error::RDKafkaErrorCode as Code,
 };
 
-use crate::{client::QUESTION, cluster::unavailable, codec, verdict};
+use crate::{
+    client::QUESTION,
+    codec,
+    verdict::{self, unavailable},
+};
 use bus::{Error, Offset, TopicPartition};
 
 /// The low and the high watermark of a partition for a client; for one that reads committed, the end is the last stable offset.

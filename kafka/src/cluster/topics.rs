@@ -10,7 +10,8 @@ use rdkafka::{
     error::RDKafkaErrorCode,
 };
 
-use super::{Cluster, Known, lock, options, unavailable};
+use super::{Cluster, Known, options};
+use crate::{threads::lock, verdict::unavailable};
 use bus::{Error, Topic, TopicInfo, TopicSpec};
 
 /// How many topics are created by one request: a controller takes at most 10,000 partitions.

@@ -11,7 +11,7 @@ use rdkafka::consumer::Consumer as _;
 use super::Task;
 use crate::{
     astray::Places,
-    cluster::lock,
+    threads::lock,
     vigil::{ANSWER, Asked},
 };
 

@@ -20,7 +20,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::{
     astray::{Astray, Places},
-    cluster::{Cluster, Known, add, blocking, lock},
+    cluster::{Cluster, Known, add},
     codec,
     commit::Committer,
     consume,
@@ -28,6 +28,7 @@ use crate::{
     process::Process,
     shared::{Command, Shared},
     slots::Slot,
+    threads::{blocking, lock},
     vigil::{Asked, Vigil},
 };
 use bus::{Generation, Offset, Subscription, Topic, TopicPartition};

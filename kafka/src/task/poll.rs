@@ -11,11 +11,11 @@ use rdkafka::{
 
 use super::Task;
 use crate::{
-    cluster::lock,
     codec,
     context::{Event, Rebalances},
     outbox::DELIVERY_RECORDS,
     partitions::Partitions,
+    threads::lock,
 };
 use bus::{Error, Record, TopicPartition};
 

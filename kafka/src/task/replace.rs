@@ -6,9 +6,9 @@ use rdkafka::{consumer::Consumer as _, error::KafkaError};
 
 use super::{Astray, Task, Vigil};
 use crate::{
-    cluster::{blocking, lock},
     consume,
     partitions::Partitions,
+    threads::{blocking, lock},
 };
 use bus::{Error, Topic};
 
