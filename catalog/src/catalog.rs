@@ -10,6 +10,7 @@ use expressions::Columns;
 use serde_json::Value;
 
 use crate::{
+    described::{Described, DescribedTables},
     detector::{Tables, place},
     event::Event,
     files,
@@ -51,6 +52,7 @@ pub struct Catalog {
     retired: BTreeMap<GroupName, Job>,
     by_table: HashMap<String, HashMap<String, ByOperation>>,
     all_tables: ByOperation,
+    described: DescribedTables,
     /// What conditions, data and keys can look at.
     columns: Columns,
 }
@@ -65,13 +67,14 @@ impl Catalog {
     pub fn compile(sources: &Sources, kinds: &dyn Kinds) -> Outcome {
         let Outcome { catalog, mut report } = files::compile(sources, kinds);
         report.promote(Rule::AlwaysFails);
+        report.promote(Rule::Column);
         Outcome { catalog: catalog.filter(|_| !report.has_errors()), report }
     }
 
-    pub(crate) fn new(mut events: Vec<Event>, jobs: Vec<Job>) -> Self {
+    pub(crate) fn new(mut events: Vec<Event>, jobs: Vec<Job>, described: DescribedTables) -> Self {
         events.sort_by(|a, b| a.name().cmp(b.name()));
         let jobs = jobs.into_iter().map(|job| (job.group().clone(), job)).collect();
-        let mut catalog = Self { events, jobs, ..Self::default() };
+        let mut catalog = Self { events, jobs, described, ..Self::default() };
         catalog.index();
         catalog
     }
@@ -131,16 +134,28 @@ impl Catalog {
         })
     }
 
-    /// Parses a body as far as its events can look at it: columns that no condition, data or key names are left out. Returns
-    /// it with its [`print`](hasura::print()), which is of all of it.
+    /// Parses a source's body as far as its events can look at it: columns that no condition, data or key names are left out, and
+    /// those of described tables are read by their type. Returns it with its [`print`](hasura::print()), which is of all of it.
     ///
     /// # Errors
     /// The body is no JSON.
-    pub fn parse(&self, body: &[u8]) -> Result<(Value, u32), serde_json::Error> {
-        match &self.columns {
-            Columns::Any => hasura::parse(body).map(|value| (value, hasura::print(body))),
-            columns @ Columns::Named { .. } => hasura::parse_partly(body, &|row, name| columns.has(row, name)),
-        }
+    pub fn parse(&self, body: &[u8], source: &str) -> Result<(Value, u32), serde_json::Error> {
+        let (mut value, print) = match &self.columns {
+            Columns::Any => hasura::parse(body).map(|value| (value, hasura::print(body)))?,
+            columns @ Columns::Named { .. } => hasura::parse_partly(body, &|row, name| columns.has(row, name))?,
+        };
+        self.read(&mut value, source);
+        Ok((value, print))
+    }
+
+    /// Reads the columns of described tables by their type, in a body of a source that is parsed already.
+    pub fn read(&self, body: &mut Value, source: &str) {
+        self.described.read(body, source);
+    }
+
+    /// The tables whose columns are known, in no order.
+    pub fn described(&self) -> impl Iterator<Item = &Described> {
+        self.described.all()
     }
 
     /// One event.

@@ -8,6 +8,7 @@
 //! So an evaluation can be repeated, by a replay or by someone who asks why, and gives the same answer.
 
 mod catalog;
+mod described;
 mod detector;
 mod event;
 mod files;
@@ -23,13 +24,14 @@ mod yaml;
 
 pub use catalog::{Catalog, Kinds, NameTaken, Outcome};
 pub use contracts::hasura::{Change, ChangeError, ChangeParts, Op as Operation};
+pub use described::Described;
 pub use detector::{DEFAULT_OPERATIONS, Detection, Detector, Mismatch, OPERATIONS, Selector, Table, Tables};
 pub use event::{Event, ListedJob, MAX_DATA, MAX_KEY, Reason, Stage, Verdict};
 pub use glance::Glance;
 pub use job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Order};
 pub use report::{Place, Problem, Report, Rule, Severity};
 pub use rule_test::{Expectation, RuleTest, TestChange};
-pub use sources::{MAX_FILE, ReadError, Source, Sources};
+pub use sources::{FOLDERS, MAX_FILE, ReadError, Source, Sources};
 pub use template::{JobContext, Part, RenderError, Template};
 pub use why::Whys;
 pub use yaml::json_of as json_of_yaml;

@@ -30,6 +30,11 @@ pub enum Rule {
     NeverHolds,
     /// A part of an expression fails for every change: an error of who writes it, a warning in a catalog that is on the bus.
     AlwaysFails,
+    /// A column, or a value of one, that no row of a described table has: an error of who writes it, a warning in a catalog that is
+    /// on the bus.
+    Column,
+    /// A table that is not described, where others are.
+    Table,
     /// A job's options are wrong.
     Job,
     /// The sample is missing or refused by the schema: an error of `check`, a warning in `dev`.

@@ -10,6 +10,8 @@ use std::{
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
+/// The folders of a catalog.
+pub const FOLDERS: [&str; 3] = ["events", "jobs", "tables"];
 /// How large a file of a catalog may be, in bytes.
 pub const MAX_FILE: u64 = 1024 * 1024;
 
@@ -70,7 +72,7 @@ impl Sources {
         self.files.iter().find(|file| file.path == path).map(|file| file.text.as_str())
     }
 
-    /// Reads `events/` and `jobs/` of a folder; a folder without either is an empty catalog. A link is what it leads to.
+    /// Reads `events/`, `jobs/` and `tables/` of a folder; a folder without any is an empty catalog. A link is what it leads to.
     ///
     /// # Errors
     /// There is no such folder.
@@ -82,7 +84,7 @@ impl Sources {
         let home = fs::canonicalize(folder).map_err(failed)?;
         let mut above: Vec<PathBuf> = home.ancestors().map(Path::to_owned).collect();
         let mut files = Vec::new();
-        for part in ["events", "jobs"] {
+        for part in FOLDERS {
             match fs::metadata(folder.join(part)) {
                 Ok(found) if !found.is_dir() => {
                     files.push(unreadable(part.to_owned(), "it is no folder, and one is wanted here".to_owned()));

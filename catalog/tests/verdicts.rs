@@ -15,7 +15,7 @@ fn verdict(file: &str, body: &Value) -> Verdict {
     let event = &catalog.events()[0];
     let verdict = event.evaluate(&change(body, "default"));
     // What was not read decides nothing.
-    let (partly, _) = catalog.parse(body.to_string().as_bytes()).expect("JSON");
+    let (partly, _) = catalog.parse(body.to_string().as_bytes(), "default").expect("JSON");
     assert_eq!(event.evaluate(&change(&partly, "default")), verdict);
     assert_eq!(event.why_not(&change(&partly, "default")), event.why_not(&change(body, "default")));
     verdict

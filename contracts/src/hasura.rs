@@ -183,6 +183,15 @@ pub fn unwrap(body: &Value) -> &Value {
     }
 }
 
+/// The same, to be changed.
+pub fn unwrap_mut(body: &mut Value) -> &mut Value {
+    let is_wrapped = !std::ptr::eq(unwrap(body), body);
+    match is_wrapped {
+        true => body.get_mut("payload").expect("what is unwrapped is its payload"),
+        false => body,
+    }
+}
+
 /// Parses a recognised body whole, byte order mark and all. Names of session variables become lower-case, as Hasura
 /// itself sends them.
 ///

@@ -84,7 +84,7 @@ impl Decider<'_> {
         };
         let occurrence = origin::occurrence(&headers, raw);
         let input = Input { record, headers, occurrence };
-        let body = self.catalog.parse(record.value());
+        let body = self.catalog.parse(record.value(), &input.headers.source);
         let print = body.as_ref().map_or(0, |(_, print)| *print);
         let duplicate = self.recognise(&input, print, seen, &mut decision);
         match body {

@@ -26,7 +26,7 @@ pub fn why(catalog: &Catalog, number: u64, record: &Record) -> Why {
         Kind::Named => return only("it is no change of a table, but a publication by name"),
         Kind::Unknown(kind) => return only(&format!("this herald knows no records of the kind `{kind}`")),
     }
-    let Ok((body, _)) = catalog.parse(record.value()) else { return only("the body is no JSON") };
+    let Ok((body, _)) = catalog.parse(record.value(), &headers.source) else { return only("the body is no JSON") };
     let parts = ChangeParts { body: hasura::unwrap(&body), source: &headers.source, received: headers.received };
     match Change::new(parts) {
         Err(error) => only(&error.to_string()),

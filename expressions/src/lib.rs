@@ -18,6 +18,7 @@ mod compare;
 mod context;
 mod convert;
 mod demands;
+mod described;
 mod error;
 mod eval;
 mod explain;
@@ -52,6 +53,7 @@ use serde_json::Value as Json;
 pub use budget::{NoRoom, Room};
 pub use columns::Columns;
 pub use context::Bindings;
+pub use described::{Column, ColumnType, Rows};
 pub use error::{CompileError, Stop};
 pub use explain::Effort;
 pub use node::Scope;
@@ -126,6 +128,12 @@ impl Expression {
     /// What in it fails for every change, in the order of the text. It can be evaluated all the same.
     pub fn mistakes(&self) -> Vec<CompileError> {
         mistakes::of(&self.root, &self.source)
+    }
+
+    /// What in it cannot be meant where the rows have these columns, in the order of the text; `is_condition` where it is to be
+    /// true or false.
+    pub fn misuses(&self, rows: &Rows, is_condition: bool) -> Vec<CompileError> {
+        described::misuses(&self.root, &self.source, rows, is_condition)
     }
 
     /// Whether its value is a list or a map, as far as can be seen; a row counts as the map that it almost always is.

@@ -21,7 +21,7 @@ fn main() {
     });
     let catalog = common::ten_rules();
     group.bench_function("partly", |bencher| {
-        bencher.iter(|| catalog.parse(black_box(&body)).is_ok());
+        bencher.iter(|| catalog.parse(black_box(&body), "default").is_ok());
     });
     group.finish();
     criterion.final_summary();

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, str::FromStr, sync::Arc};
 
-use expressions::{CompileError, Expression, Scope, closest, comment};
+use expressions::{CompileError, Expression, Rows, Scope, closest, comment};
 
 use crate::{
     report::{Place, Problem, Rule, Severity},
@@ -38,11 +38,13 @@ impl Problems {
 pub(super) struct File<'f> {
     source: &'f Source,
     problems: &'f mut Problems,
+    /// The rows that its expressions see, where their columns are known.
+    pub(super) rows: Option<Rows>,
 }
 
 impl<'f> File<'f> {
     pub(super) fn new(source: &'f Source, problems: &'f mut Problems) -> Self {
-        Self { source, problems }
+        Self { source, problems, rows: None }
     }
 
     pub(super) fn path(&self) -> Arc<str> {
@@ -59,11 +61,15 @@ impl<'f> File<'f> {
         self.source.text.strip_prefix('\u{feff}').unwrap_or(&self.source.text)
     }
 
+    /// The file's own name without its ending.
+    pub(super) fn stem(&self) -> &'f str {
+        let file = self.source.path.rsplit('/').next().unwrap_or_default();
+        file.strip_suffix(".yaml").or_else(|| file.strip_suffix(".yml")).unwrap_or(file)
+    }
+
     /// The name that the file's own name says, if it is one.
     pub(super) fn name<N: FromStr<Err: Display>>(&mut self, help: &str) -> Option<N> {
-        let file = self.source.path.rsplit('/').next().unwrap_or_default();
-        let stem = file.strip_suffix(".yaml").or_else(|| file.strip_suffix(".yml")).unwrap_or(file);
-        match stem.parse() {
+        match self.stem().parse() {
             Ok(name) => Some(name),
             Err(error) => {
                 let message = format!("the file's name is no name: {error}");
@@ -148,6 +154,11 @@ impl<'f> File<'f> {
         self.problems.push(Problem { severity, rule, place, message, help, text });
     }
 
+    /// What no row of a described table has: see [`Rule::Column`].
+    pub(super) fn column(&mut self, offset: usize, message: String, help: String) {
+        self.warning(Rule::Column, offset, message, &help);
+    }
+
     /// A value of the wrong shape.
     pub(super) fn wrong_shape(&mut self, key: &str, node: &Yaml, wanted: &str) {
         let message = format!("`{key}` is {}, and {wanted} is wanted", node.kind());
@@ -202,6 +213,7 @@ impl<'f> File<'f> {
             Ok(_) if self.is_swallowed_by_a_comment(node, text, *style) => None,
             Ok(expression) => {
                 self.mistakes(node, text, *style, expression.mistakes());
+                self.misuses(node, (text, *style), &expression, key == "when");
                 Some(expression)
             }
             Err(errors) => {
@@ -233,6 +245,15 @@ impl<'f> File<'f> {
         for mistake in mistakes {
             let offset = offset_in_file(self.text(), (node.start, style), text, mistake.offset);
             self.add(Severity::Warning, Rule::AlwaysFails, Some(offset), mistake.message, mistake.help);
+        }
+    }
+
+    /// What cannot be meant of the columns that there are.
+    fn misuses(&mut self, node: &Yaml, (text, style): (&str, Style), expression: &Expression, is_condition: bool) {
+        let misuses = self.rows.as_ref().map(|rows| expression.misuses(rows, is_condition));
+        for misuse in misuses.unwrap_or_default() {
+            let offset = offset_in_file(self.text(), (node.start, style), text, misuse.offset);
+            self.column(offset, misuse.message, misuse.help.unwrap_or_default());
         }
     }
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::{
     catalog::Kinds,
+    described::DescribedTables,
     event::{Detect, Event, ListedJob},
     job::Job,
     report::Rule,
@@ -28,13 +29,14 @@ pub(super) fn event(
     name: EventRef,
     definitions: &BTreeMap<JobName, Job>,
     kinds: &dyn Kinds,
+    described: &DescribedTables,
 ) -> Option<(Event, Vec<Job>)> {
     let root = file.read()?;
     file.known_keys(&root, keys::EVENT);
     let entries = root.entries().unwrap_or_default();
     let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
 
-    let detect = detect(file, get("from"), get("when"), get("data"));
+    let detect = detect(file, described, get("from"), [get("when"), get("data")]);
     let mut event = Event::new(name, detect, file.path());
     event.places = entries.iter().map(|entry| (entry.key.clone(), file.position(entry.start))).collect();
     event.description = get("description").and_then(|node| file.text_of("description", node)).map(str::to_owned);
@@ -53,16 +55,24 @@ pub(super) fn event(
             event.reserved.insert((*key).to_owned(), node.to_json());
         }
     }
-    event.tests = get("tests").map(|node| tests_key::tests(file, node)).unwrap_or_default();
+    let rows = tests_key::Rows { described, selector: event.selector() };
+    event.tests = get("tests").map(|node| tests_key::tests(file, node, &rows)).unwrap_or_default();
     let inline = get("jobs").map(|node| jobs(file, &mut event, node, definitions, kinds)).unwrap_or_default();
     event.stamp = event.jobs.iter().map(|job| job.name.clone()).collect();
     Some((event, inline))
 }
 
-fn detect(file: &mut File<'_>, from: Option<&Yaml>, when: Option<&Yaml>, data: Option<&Yaml>) -> Detect {
+fn detect(
+    file: &mut File<'_>,
+    described: &DescribedTables,
+    from: Option<&Yaml>,
+    [when, data]: [Option<&Yaml>; 2],
+) -> Detect {
+    let selector = from.map(|from| from::selector(file, from));
+    file.rows = selector.iter().flatten().next().and_then(|selector| described.rows(selector));
     let when = when.and_then(|node| Some((node.start, file.expression("when", node, Scope::Change)?)));
     let data = data.filter(|node| !node.is_null()).and_then(|node| data::data(file, node));
-    let Some(from) = from else {
+    let Some(selector) = selector else {
         if let Some((offset, _)) = &when {
             let help = "add `from: { table: … }`, or leave `when` out";
             let message = "an event without `from` is only published by name, and has no condition";
@@ -70,7 +80,7 @@ fn detect(file: &mut File<'_>, from: Option<&Yaml>, when: Option<&Yaml>, data: O
         }
         return Detect::Named;
     };
-    let Some(selector) = from::selector(file, from) else { return Detect::Named };
+    let Some(selector) = selector else { return Detect::Named };
     if let Some((offset, when)) = &when {
         check_holds(file, *offset, when, &selector.operations);
     }

@@ -19,6 +19,10 @@ pub(super) const EVENT: &[&str] = &[
 pub(super) const RESERVED: &[&str] = &["deprecated", "personal", "emitter"];
 /// Of `from`.
 pub(super) const FROM: &[&str] = &["table", "operations", "source", "trigger"];
+/// Of a table's file.
+pub(super) const TABLE: &[&str] = &["description", "source", "columns"];
+/// Of a column of a table.
+pub(super) const COLUMN: &[&str] = &["type", "nullable", "values", "description"];
 /// Of a test.
 pub(super) const TEST: &[&str] = &["name", "change", "expect"];
 /// Of a test's change.

@@ -7,7 +7,9 @@ mod from;
 mod job_file;
 mod keys;
 mod options;
+mod rows;
 mod rules;
+mod table_file;
 mod tests_key;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +18,7 @@ use contracts::names::{EventRef, GroupName, JobName};
 
 use crate::{
     catalog::{Catalog, Kinds, Outcome},
+    described::DescribedTables,
     event::Event,
     job::Job,
     report::{Place, Problem, Report, Rule, Severity},
@@ -33,15 +36,16 @@ pub(crate) fn compile(sources: &Sources, kinds: &dyn Kinds) -> Outcome {
         problems.push(whole(&source.path, Rule::File, Severity::Error, why));
     }
     let definitions = definitions(sources, kinds, &mut problems);
-    let (events, inline) = events(sources, kinds, &definitions, &mut problems);
-    rules::check(&events, &definitions, &mut problems);
+    let described = described(sources, &mut problems);
+    let (events, inline) = events(sources, kinds, (&definitions, &described), &mut problems);
+    rules::check(&events, &definitions, &described, &mut problems);
     if events.is_empty() && !problems.has_errors() {
         problems.push(whole("events", Rule::Empty, Severity::Warning, "the folder has no events yet"));
     }
     let jobs = listed(definitions, &events).into_iter().chain(inline).collect();
     let mut report = Report { problems: problems.into_vec() };
     report.sort();
-    let catalog = (!report.has_errors()).then(|| Catalog::new(events, jobs));
+    let catalog = (!report.has_errors()).then(|| Catalog::new(events, jobs, described));
     Outcome { catalog, report }
 }
 
@@ -68,11 +72,25 @@ fn definitions(sources: &Sources, kinds: &dyn Kinds, problems: &mut Problems) ->
     found
 }
 
+/// The tables of `tables/` and folders below, whose columns are known.
+fn described(sources: &Sources, problems: &mut Problems) -> DescribedTables {
+    let mut tables = DescribedTables::default();
+    for source in yaml_files(sources, "tables/", problems) {
+        let mut file = File::new(source, problems);
+        let Some(table) = table_file::table(&mut file) else { continue };
+        if let Err(other) = tables.add(table) {
+            let message = format!("{other} describes that table already");
+            file.whole_file(Rule::Name, format!("{message}; tables of one name are of different sources: `source: shop`"));
+        }
+    }
+    tables
+}
+
 /// The events of `events/` and folders below, and the jobs they have inline.
 fn events(
     sources: &Sources,
     kinds: &dyn Kinds,
-    definitions: &BTreeMap<JobName, Job>,
+    (definitions, described): (&BTreeMap<JobName, Job>, &DescribedTables),
     problems: &mut Problems,
 ) -> (Vec<Event>, Vec<Job>) {
     let (mut events, mut jobs) = (Vec::new(), Vec::new());
@@ -84,7 +102,7 @@ fn events(
             file.whole_file(Rule::Name, format!("the event {name} is in {other} already"));
             continue;
         }
-        if let Some((event, inline)) = event_file::event(&mut file, name, definitions, kinds) {
+        if let Some((event, inline)) = event_file::event(&mut file, name, definitions, kinds, described) {
             events.push(event);
             jobs.extend(inline);
         }

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::names::JobName;
+use expressions::closest;
 
 use crate::{
-    detector::Selector,
+    described::DescribedTables,
+    detector::{Selector, Tables},
     event::Event,
     job::Job,
     report::{Place, Problem, Rule, Severity},
@@ -14,8 +16,14 @@ use crate::{
 use super::context::Problems;
 
 /// Checks events against each other and against the jobs.
-pub(super) fn check(events: &[Event], definitions: &BTreeMap<JobName, Job>, problems: &mut Problems) {
+pub(super) fn check(
+    events: &[Event],
+    definitions: &BTreeMap<JobName, Job>,
+    described: &DescribedTables,
+    problems: &mut Problems,
+) {
     twins(events, problems);
+    misnamed(events, described, problems);
     // What an event wanted to list is only known when every event could be read.
     if !problems.has_errors() {
         unused(events, definitions, problems);
@@ -38,6 +46,22 @@ fn twins(events: &[Event], problems: &mut Problems) {
         {
             let message = format!("the event {} has the same tables, operations and condition", other.name());
             problems.push(warning(event.place("from"), Rule::Twin, message));
+        }
+    }
+}
+
+/// A table that is not described, and that one which is differs from by no more than a slip.
+fn misnamed(events: &[Event], described: &DescribedTables, problems: &mut Problems) {
+    let known: BTreeSet<String> = described.all().map(|described| described.table().to_string()).collect();
+    let mut looked_at = BTreeMap::new();
+    for event in events {
+        let Some(Selector { tables: Tables::These(tables), .. }) = event.selector() else { continue };
+        for table in tables.iter().filter(|table| !described.has(table)) {
+            let closest = || closest(&table.to_string(), known.iter().map(String::as_str));
+            let Some(meant) = *looked_at.entry(table).or_insert_with(closest) else { continue };
+            let message = format!("{table} is not described");
+            let help = format!("did you mean {meant}? A table of that name is described in tables/{table}.yaml");
+            problems.push(Problem { help: Some(help), ..warning(event.place("from"), Rule::Table, message) });
         }
     }
 }

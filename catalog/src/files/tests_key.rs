@@ -5,17 +5,38 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    detector::Table,
+    described::{Described, DescribedTables},
+    detector::{Selector, Table, Tables},
     report::Rule,
     rule_test::{Expectation, RuleTest, TestChange},
     yaml::{Content, Yaml},
 };
 
-use super::{context::File, keys};
+use super::{context::File, keys, rows};
 
-pub(super) fn tests(file: &mut File<'_>, node: &Yaml) -> Vec<RuleTest> {
+/// What is known of the rows that a test may have.
+pub(super) struct Rows<'r> {
+    pub(super) described: &'r DescribedTables,
+    /// That of the event.
+    pub(super) selector: Option<&'r Selector>,
+}
+
+impl<'r> Rows<'r> {
+    /// The description of a test's table, where it has one.
+    fn of(&self, table: Option<&Table>, source: Option<&str>) -> Option<&'r Described> {
+        let first = || match &self.selector?.tables {
+            Tables::These(tables) => tables.first(),
+            Tables::All => None,
+        };
+        let Table { schema, name } = table.or_else(first)?;
+        let of_event = || self.selector?.source.as_deref();
+        self.described.of(schema, name, source.or_else(of_event).unwrap_or("default"))
+    }
+}
+
+pub(super) fn tests(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Vec<RuleTest> {
     match &node.content {
-        Content::List(items) => items.iter().filter_map(|item| test(file, item)).collect(),
+        Content::List(items) => items.iter().filter_map(|item| test(file, item, rows)).collect(),
         _ => {
             file.wrong_shape("tests", node, "a list");
             Vec::new()
@@ -23,7 +44,7 @@ pub(super) fn tests(file: &mut File<'_>, node: &Yaml) -> Vec<RuleTest> {
     }
 }
 
-fn test(file: &mut File<'_>, node: &Yaml) -> Option<RuleTest> {
+fn test(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<RuleTest> {
     let Some(entries) = node.entries() else {
         file.wrong_shape("tests", node, "a map of `name`, `change` and `expect`");
         return None;
@@ -39,7 +60,7 @@ fn test(file: &mut File<'_>, node: &Yaml) -> Option<RuleTest> {
     let (name, expected) = (get("name")?, get("expect")?);
     Some(RuleTest {
         name: file.text_of("name", name)?.to_owned(),
-        change: change(file, get("change")?)?,
+        change: change(file, get("change")?, rows)?,
         expect: expectation(file, expected)?,
         line: file.position(node.start).0,
     })
@@ -62,7 +83,7 @@ fn expectation(file: &mut File<'_>, node: &Yaml) -> Option<Expectation> {
     }
 }
 
-fn change(file: &mut File<'_>, node: &Yaml) -> Option<TestChange> {
+fn change(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<TestChange> {
     let Some(entries) = node.entries() else {
         file.wrong_shape("change", node, "a map, `{ op: update, old: …, new: … }`,");
         return None;
@@ -95,11 +116,22 @@ fn change(file: &mut File<'_>, node: &Yaml) -> Option<TestChange> {
         if table.is_none() {
             file.error(Rule::Shape, node.start, format!("{text:?} is no table's name"), None);
         }
-        table.map(|table| table.to_string())
+        table
     });
+    let described = rows.of(table.as_ref(), source.as_deref());
+    let mut row = |key: &str| {
+        let mut row = json(key);
+        if let Some((described, node)) = described.zip(get(key)) {
+            rows::check(file, node, described);
+            described.read(&mut row);
+        }
+        row
+    };
+    let (old, new) = (row("old"), row("new"));
+    let table = table.map(|table| table.to_string());
     let session = match json("session") {
         Value::Object(map) => Some(map.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect()),
         _ => None,
     };
-    Some(TestChange { operation, old: json("old"), new: json("new"), session, table, trigger, source, received })
+    Some(TestChange { operation, old, new, session, table, trigger, source, received })
 }

@@ -4,6 +4,7 @@ mod absence;
 mod bounds;
 mod changes;
 mod conformance;
+mod described;
 mod errors;
 mod explanations;
 mod functions;

@@ -166,7 +166,7 @@ fn best_payload(folder: &Path, catalog: &Catalog) -> Option<String> {
 }
 
 fn detected(body: &[u8], catalog: &Catalog) -> usize {
-    let Ok(body) = hasura::parse(body) else { return 0 };
+    let Ok((body, _)) = catalog.parse(body, "default") else { return 0 };
     let parts = ChangeParts { body: hasura::unwrap(&body), source: "default", received: jiff::Timestamp::UNIX_EPOCH };
     let Ok(change) = Change::new(parts) else { return 0 };
     let candidates = catalog.candidates("default", change.schema(), change.table(), change.operation());

@@ -1,4 +1,4 @@
-//! Tells when files of a catalog change: what lies in `events/` and `jobs/` or is linked there, and nothing beside them. The
+//! Tells when files of a catalog change: what lies in its folders or is linked there, and nothing beside them. The
 //! log and the results are often in the same folder, and change all the time.
 
 use std::{
@@ -14,10 +14,9 @@ use tokio::{
 };
 
 use super::links::Links;
+use catalog::FOLDERS;
 use catalog_log::aside;
 
-/// The folders that a catalog is read from.
-const PARTS: [&str; 2] = ["events", "jobs"];
 /// How long the files must be left alone: an editor writes one in several steps.
 const QUIET: Duration = Duration::from_millis(150);
 /// How long that is waited for.
@@ -91,13 +90,13 @@ impl Files {
         }
         // Looked for before the files are read: what changes from now on is told.
         let folder = self.folder.clone();
-        self.links = aside("links", move || Links::find(&folder, &PARTS)).await.ok();
+        self.links = aside("links", move || Links::find(&folder, &FOLDERS)).await.ok();
     }
 
     fn try_watch(&mut self) -> notify::Result<()> {
         // Of the folder itself only that a part comes or goes.
         self.watcher.watch(&self.folder, RecursiveMode::NonRecursive)?;
-        for part in PARTS.map(|part| self.folder.join(part)) {
+        for part in FOLDERS.map(|part| self.folder.join(part)) {
             match self.watcher.watch(&part, RecursiveMode::Recursive) {
                 Err(error) if is_gone(&error) => {}
                 watched => watched?,
@@ -132,7 +131,7 @@ fn listen(folder: &Path, tell: &mpsc::Sender<()>) -> impl FnMut(notify::Result<E
 /// Whether an event is about files that are read.
 fn concerns(folder: &Path, event: &Event) -> bool {
     let is_ours = |path: &PathBuf| match path.strip_prefix(folder) {
-        Ok(below) => below.components().next().is_none_or(|first| PARTS.iter().any(|part| first.as_os_str() == *part)),
+        Ok(below) => below.components().next().is_none_or(|first| FOLDERS.iter().any(|part| first.as_os_str() == *part)),
         // The system knows it by another name.
         Err(_) => true,
     };

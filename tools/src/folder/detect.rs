@@ -39,7 +39,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         let wanted = "give what Hasura sends, as a file, or a change: --table orders --old '{…}' --new '{…}'";
         return Err(Usage(wanted.to_owned()).into());
     }
-    let body = options.given.body()?;
+    let mut body = options.given.body()?;
     let Outcome { catalog, report } = compile(&options.folder)?;
     let Some(catalog) = catalog else {
         if options.json {
@@ -49,6 +49,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::from(exit::NO));
     };
+    catalog.read(&mut body, &options.given.source);
     let body = hasura::unwrap(&body);
     let parts = ChangeParts { body, source: &options.given.source, received: Timestamp::now() };
     let change = Change::new(parts).map_err(|error| Usage(format!("it is no change of a table: {error}")))?;
