@@ -123,12 +123,7 @@ pub(crate) fn read_as(written: &str) -> Result<ColumnType, &'static str> {
 }
 
 impl Described {
-    pub(crate) fn new(
-        table: Table,
-        source: Option<String>,
-        columns: BTreeMap<String, Column>,
-        file: Arc<str>,
-    ) -> Self {
+    pub(crate) fn new(table: Table, source: Option<String>, columns: BTreeMap<String, Column>, file: Arc<str>) -> Self {
         let is_number = |(name, column): (&String, &Column)| (column.read == ColumnType::Number).then(|| name.clone());
         let numbers = columns.iter().filter_map(is_number).collect();
         Self { table, source, columns, file, numbers }

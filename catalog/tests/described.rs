@@ -21,7 +21,9 @@ columns:
 /// Place, message and help of each problem of an event beside the described table.
 fn said(event: &str) -> Vec<String> {
     let found = problems_of(&[("events/a.yaml", event), ORDERS]).into_iter();
-    found.map(|it| format!("{}:{} {}; {}", it.place.line, it.place.column, it.message, it.help.unwrap_or_default())).collect()
+    found
+        .map(|it| format!("{}:{} {}; {}", it.place.line, it.place.column, it.message, it.help.unwrap_or_default()))
+        .collect()
 }
 
 #[test]
@@ -123,15 +125,19 @@ fn a_table_is_described_once_for_each_source() {
         problems_of(&all).len()
     };
     assert_eq!(problems(", source: shop", &[ORDERS, shop]), 0);
-    assert_eq!(problems(", source: other", &[ORDERS, shop]), 1, "what no file is about is described by the one without source");
+    assert_eq!(
+        problems(", source: other", &[ORDERS, shop]),
+        1,
+        "what no file is about is described by the one without source"
+    );
     assert_eq!(problems("", &[ORDERS, shop]), 0, "it may be either");
     assert_eq!(problems("", &[shop]), 0, "it may be of another source");
     assert_eq!(problems(", source: shop", &[shop, ("tables/public.orders.yml", shop.1)]), 1, "twice");
     let catalog = catalog(&[shop]);
-    assert_eq!(catalog.described().map(|it| (it.table().to_string(), it.source())).collect::<Vec<_>>(), [(
-        "public.orders".to_owned(),
-        Some("shop")
-    )]);
+    assert_eq!(
+        catalog.described().map(|it| (it.table().to_string(), it.source())).collect::<Vec<_>>(),
+        [("public.orders".to_owned(), Some("shop"))]
+    );
 }
 
 #[test]
@@ -149,7 +155,10 @@ fn a_tables_file_is_checked() {
         ("columns: { x: bolean }\n", "1:15 the type `bolean` is not known"),
         ("columns: { x: { type: boolean, nulable: true } }\n", "1:32 the key `nulable` is unknown"),
         ("columns: { x: { nullable: true } }\n", "1:12 the column `x` has no type"),
-        ("columns: { x: { type: jsonb, nullable: maybe } }\n", "1:40 `nullable` is a single value, and true or false is wanted"),
+        (
+            "columns: { x: { type: jsonb, nullable: maybe } }\n",
+            "1:40 `nullable` is a single value, and true or false is wanted",
+        ),
         ("columns: { x: { type: integer, values: [a] } }\n", "1:40 only a column of texts has `values`"),
         ("columns: { x: { type: custom, values: [] } }\n", "1:39 `values` lists none"),
         ("columns: { x: { type: custom, values: [1] } }\n", "1:40 a value is a text"),
@@ -189,4 +198,30 @@ fn descriptions_travel_with_the_catalog_and_a_stricter_reader_goes_on() {
     assert!(Catalog::compile(&Sources::new(bad), &TestKinds).catalog.is_none());
     assert!(record(&bad).compile(&TestKinds).catalog.is_some());
     assert!(compile(&bad).report.has_errors());
+}
+
+#[test]
+fn the_page_about_described_tables_is_right() {
+    let page = include_str!("../../docs/catalog.md");
+    let block = |begin: &str| {
+        let at = page.find(begin).unwrap_or_else(|| panic!("{begin} is in the page"));
+        page[at..].split("```").next().expect("it ends")
+    };
+    let table = block("# tables/public.orders.yaml\n");
+    let event = "from: { table: orders }\nwhen: |\n  became(\"status\", \"shiped\")\nsample: {}\n";
+    let report = |event: &str| {
+        compile(&[("events/order.shipped.yaml", event), ("tables/public.orders.yaml", table)]).report.to_string()
+    };
+    assert_eq!(report(event).trim_end(), block("error: `status` is never \"shiped\"").trim_end());
+    for (expression, part) in [
+        ("new.express == true", "no truth values"),
+        ("new.express && true", "no truth values"),
+        ("new.total == \"5\"", "without quotes"),
+        ("new.note == 5", "\"5\""),
+    ] {
+        assert!(page.contains(expression.trim_end_matches("true")), "{expression}");
+        let event = format!("from: {{ table: orders }}\nwhen: {expression}\nsample: {{}}\n");
+        let said = report(&event);
+        assert!(said.contains(part), "{said}");
+    }
 }

@@ -80,7 +80,10 @@ fn described(sources: &Sources, problems: &mut Problems) -> DescribedTables {
         let Some(table) = table_file::table(&mut file) else { continue };
         if let Err(other) = tables.add(table) {
             let message = format!("{other} describes that table already");
-            file.whole_file(Rule::Name, format!("{message}; tables of one name are of different sources: `source: shop`"));
+            file.whole_file(
+                Rule::Name,
+                format!("{message}; tables of one name are of different sources: `source: shop`"),
+            );
         }
     }
     tables

@@ -19,7 +19,10 @@ pub(super) fn table(file: &mut File<'_>) -> Option<Described> {
     let stem = file.stem().to_owned();
     let Some(table) = Table::parse(&stem) else {
         let message = format!("{stem:?} is no table's name");
-        file.whole_file(Rule::Name, format!("{message}; a table's file is named after the table, `public.orders.yaml`"));
+        file.whole_file(
+            Rule::Name,
+            format!("{message}; a table's file is named after the table, `public.orders.yaml`"),
+        );
         return None;
     };
     let root = file.read()?;

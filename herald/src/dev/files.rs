@@ -131,7 +131,9 @@ fn listen(folder: &Path, tell: &mpsc::Sender<()>) -> impl FnMut(notify::Result<E
 /// Whether an event is about files that are read.
 fn concerns(folder: &Path, event: &Event) -> bool {
     let is_ours = |path: &PathBuf| match path.strip_prefix(folder) {
-        Ok(below) => below.components().next().is_none_or(|first| FOLDERS.iter().any(|part| first.as_os_str() == *part)),
+        Ok(below) => {
+            below.components().next().is_none_or(|first| FOLDERS.iter().any(|part| first.as_os_str() == *part))
+        }
         // The system knows it by another name.
         Err(_) => true,
     };

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::symlink};
 use serde_json::json;
 use tests::{Engine, Herald, body};
 
-use crate::support::{events, names, noted, shell, until, with_jobs};
+use crate::support::{events, job, names, noted, result, shell, until, with_jobs};
 
 /// What is said of the catalog that goes on counting, when files cannot be used: by `dev`, or by `catalog apply`.
 fn stays(herald: &Herald, counting: Option<u64>) -> &'static str {
@@ -42,6 +42,27 @@ async fn files_with_an_error_change_nothing_and_say_where_and_why() {
     assert_eq!(names(&summary), ["thing.made"], "what was valid goes on counting");
     herald.apply("events/thing.made.yaml", &noted("things")).await;
     assert_eq!(names(&herald.run(body::insert("b", "others", json!({ "id": 1 }))).await), ["other.made"]);
+}
+
+#[tokio::test]
+async fn a_table_that_is_described_meanwhile_is_read_by_its_types_and_travels_with_the_catalog() {
+    let event = "from: { table: things }\nwhen: new.price > 1000\ndata: { price: new.price }\nsample: { price: 1 }\n\
+                 jobs:\n  - id: note\n    log: { message: \"${data.price + 1}\" }\n";
+    let mut herald = Herald::build().event("thing.dear", event).start().await;
+    let sent = |id: &str| body::insert(id, "things", json!({ "id": 1, "price": "1000.50" }));
+    let before = herald.run(sent("a")).await;
+    assert_eq!((before.counters.errors, before.counters.events), (1, 0), "a text has no order with a number");
+    herald.apply("tables/public.things.yaml", "columns: { id: bigint, price: numeric }\n").await;
+    assert_eq!(result(job(&herald.run(sent("b")).await, "note")), r#"{"message":"1001.5"}"#);
+    herald.edit(&[("events/thing.dear.yaml", &event.replace("new.price >", "new.prise >"))]).await;
+    let said = herald.complaint().await;
+    assert!(said.contains("no column `prise`") && said.contains("did you mean `price`?"), "{said}");
+    herald.restart().await;
+    assert_eq!(
+        result(job(&herald.run(sent("c")).await, "note")),
+        r#"{"message":"1001.5"}"#,
+        "what is on the bus goes on"
+    );
 }
 
 #[tokio::test]
