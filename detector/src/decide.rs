@@ -17,7 +17,7 @@ use crate::{
     found::{Found, WHEN_FAILED},
     handle::Counts,
     measure::{self, TooLarge},
-    origin,
+    origin::{self, Subject},
     publish::{self, Refusal},
     seen::{Entry, First, Seen},
 };
@@ -155,6 +155,7 @@ impl Decider<'_> {
 
     fn detect(&self, input: &Input<'_>, origin: Origin, change: &Change<'_>, decision: &mut Decision) {
         let mut found = Found::new(origin, self.number);
+        let subject = Subject::of(change);
         let mut glance = Glance::new(change);
         for event in self.catalog.candidates(change.source(), change.schema(), change.table(), change.operation()) {
             if glance.rules_out(event) {
@@ -173,7 +174,7 @@ impl Decider<'_> {
                     found.failed(event, reason, stage.as_str().to_owned(), &error);
                     continue;
                 }
-                Some(Verdict::Detected { data, key }) => self.event(input, change, event, &data, key),
+                Some(Verdict::Detected { data, key }) => self.event(input, &subject, event, &data, key),
                 Some(Verdict::TooLarge { stage, error }) => Err(TooLarge { stage: stage.as_str().to_owned(), error }),
                 None => Err(measure::beyond_all()),
             };
@@ -188,7 +189,7 @@ impl Decider<'_> {
     fn event(
         &self,
         input: &Input<'_>,
-        change: &Change<'_>,
+        subject: &Subject<'_>,
         event: &Event,
         data: &Value,
         key: Option<String>,
@@ -207,8 +208,8 @@ impl Decider<'_> {
             dataschema: Some(format!("{}/v1/schemas/{}/{}", self.config.schemas_url, name.name, name.version)),
             correlation: headers.correlation.clone(),
             causation: headers.invocation,
-            user: change.user().map(str::to_owned),
-            organisation: change.organisation().map(str::to_owned),
+            user: subject.user.map(str::to_owned),
+            organisation: subject.organisation.map(str::to_owned),
             traceparent: headers.traceparent.clone(),
             jobs: event.stamp().to_vec(),
             catalog: self.number,

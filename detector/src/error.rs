@@ -1,6 +1,6 @@
 //! What stops the detector.
 
-use crate::seen::SeenError;
+use crate::memory::SideError;
 
 /// The detector cannot go on; it may be started again.
 #[derive(Debug, thiserror::Error)]
@@ -12,12 +12,12 @@ pub enum Error {
     #[error("the detector cannot go on: {0}")]
     Refused(#[from] bus::Refusal),
     /// The recent ids of a partition cannot be rebuilt.
-    #[error("the recent ids of {partition} cannot be rebuilt: {source}")]
+    #[error("the recent ids of {partition} cannot be rebuilt from `seen`: {source}")]
     Memory {
         /// Which.
         partition: bus::TopicPartition,
         /// Why.
-        source: SeenError,
+        source: SideError,
     },
     /// The side topic has no partition for the recent ids of one of `raw`.
     #[error(

@@ -19,6 +19,7 @@ mod error;
 mod found;
 mod handle;
 mod measure;
+mod memory;
 mod note;
 mod origin;
 mod partition;
@@ -36,7 +37,8 @@ pub use decide::{Decider, Decision};
 pub use error::Error;
 pub use handle::{Counts, Handle};
 pub use measure::MAX_OUTPUTS;
-pub use seen::{First, Seen, SeenError};
+pub use memory::SideError;
+pub use seen::{First, Seen};
 pub use service::{CatalogView, Deps, GROUP, Service};
 pub use why::why;
 

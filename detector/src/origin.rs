@@ -49,3 +49,15 @@ pub(crate) fn of_scheduled(headers: &RawHeaders, body: &Value) -> Origin {
     let name = hasura::unwrap(body).get("name").and_then(Value::as_str);
     Origin { trigger: name.map(measure::name_of), ..bare(headers) }
 }
+
+/// On whose behalf an event happened, whatever it was recognised in: what its headers say of that.
+pub(crate) struct Subject<'a> {
+    pub(crate) user: Option<&'a str>,
+    pub(crate) organisation: Option<&'a str>,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) fn of(change: &'a Change<'_>) -> Self {
+        Self { user: change.user(), organisation: change.organisation() }
+    }
+}

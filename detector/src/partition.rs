@@ -3,31 +3,23 @@
 use std::collections::VecDeque;
 
 use bus::{Assignment, Generation, Offset, Outgoing, Position, Record, Share, TopicPartition};
-use contracts::{headers, progress::FailedEvent, topics};
+use contracts::{headers, progress::FailedEvent};
 use jiff::Timestamp;
 
-use crate::{
-    FAILED,
-    decide::Decider,
-    handle::Counts,
-    note::Memo,
-    seen::{self, Entry, Seen},
-};
-
-/// How many ids a record of `seen` lists at most, so that it fits the bus.
-const MAX_IDS: usize = 50_000;
+use crate::{FAILED, decide::Decider, handle::Counts, memory::Memory, note::Memo, seen::Seen};
 
 /// Of how many changes that are decided together it is said that they failed or were refused; the rest is counted.
 const SAID: u64 = 20;
 
-pub(crate) struct Partition {
+pub(crate) struct Partition<M: Memory> {
     at: TopicPartition,
     generation: Generation,
-    seen: Seen,
+    memory: M,
     outputs: Vec<Outgoing>,
     /// How many there were last time: room for so many is made at once.
     before: usize,
-    ids: Vec<Entry>,
+    /// What the memory was given since the last commit.
+    entries: Vec<M::Entry>,
     next: Option<Offset>,
     /// The newest catalog that has decided here.
     catalog: u64,
@@ -37,17 +29,17 @@ pub(crate) struct Partition {
     cut_said: bool,
 }
 
-impl Partition {
+impl<M: Memory> Partition<M> {
     /// An assigned partition with its memory.
-    pub(crate) fn new(assignment: &Assignment, seen: Seen, memo: Memo) -> Self {
+    pub(crate) fn new(assignment: &Assignment, memory: M, memo: Memo) -> Self {
         let (at, generation, catalog) = (assignment.partition.clone(), assignment.generation, memo.catalog);
         Self {
             at,
             generation,
-            seen,
+            memory,
             outputs: vec![],
             before: 0,
-            ids: vec![],
+            entries: vec![],
             next: None,
             catalog,
             bytes: 0,
@@ -80,21 +72,58 @@ impl Partition {
         self.waiting.clear();
     }
 
+    /// How many bytes wait for the next commit.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether nothing waits for the next commit.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.next.is_none()
+    }
+
+    /// What waits, as a share; none if nothing does.
+    pub(crate) fn share(&mut self) -> Option<Share> {
+        let next = self.next.take()?;
+        let mut outputs = std::mem::take(&mut self.outputs);
+        self.before = outputs.len() + 1;
+        for value in M::encode(&self.entries) {
+            let side = Outgoing::new(M::SIDE, "", value).to_partition(self.at.partition);
+            outputs.push(Outgoing { key: None, ..side });
+        }
+        self.entries.clear();
+        self.bytes = 0;
+        let note = Memo { catalog: self.catalog, since: self.memory.since() }.write();
+        let position = Position { next, note };
+        Some(Share { partition: self.at.clone(), generation: self.generation, outputs, position })
+    }
+
+    /// Takes back a share that was not committed, in front of what waits.
+    pub(crate) fn put_back(&mut self, share: Share) {
+        let mut outputs = share.outputs;
+        self.bytes += outputs.iter().map(Outgoing::size).sum::<usize>();
+        outputs.append(&mut self.outputs);
+        self.outputs = outputs;
+        self.next.get_or_insert(share.position.next);
+    }
+}
+
+impl Partition<Seen> {
     /// Decides about what waits, in order, for the next commit, until that has so many bytes or more. The clock says when,
     /// which decides nothing.
     pub(crate) fn decide(&mut self, decider: &Decider<'_>, room: usize, now: Timestamp) -> Counts {
         let (mut counts, mut troubles) = (Counts::default(), 0);
-        self.seen.written(now);
+        self.memory.written(now);
         self.catalog = self.catalog.max(decider.number);
         if self.outputs.is_empty() {
             self.outputs.reserve(self.before);
         }
         while self.bytes < room {
             let Some(record) = self.waiting.pop_front() else { break };
-            let decision = decider.decide(&record, &mut self.seen);
+            let decision = decider.decide(&record, &mut self.memory);
             self.bytes += decision.outputs.iter().map(Outgoing::size).sum::<usize>();
             self.outputs.extend(decision.outputs);
-            self.ids.extend(decision.seen);
+            self.entries.extend(decision.seen);
             self.next = Some(record.offset.next());
             counts.records += decision.counts.records;
             counts.events += decision.counts.events;
@@ -124,32 +153,6 @@ impl Partition {
         }
         self.say_cut();
         counts
-    }
-
-    /// How many bytes wait for the next commit.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Whether nothing waits for the next commit.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.next.is_none()
-    }
-
-    /// What waits, as a share; none if nothing does.
-    pub(crate) fn share(&mut self) -> Option<Share> {
-        let next = self.next.take()?;
-        let mut outputs = std::mem::take(&mut self.outputs);
-        self.before = outputs.len() + 1;
-        for ids in self.ids.chunks(MAX_IDS) {
-            let side = Outgoing::new(topics::SEEN, "", seen::encode(ids)).to_partition(self.at.partition);
-            outputs.push(Outgoing { key: None, ..side });
-        }
-        self.ids.clear();
-        self.bytes = 0;
-        let note = Memo { catalog: self.catalog, since: self.seen.since() }.write();
-        let position = Position { next, note };
-        Some(Share { partition: self.at.clone(), generation: self.generation, outputs, position })
     }
 
     fn say_failed(&self, record: &Record, failed: &FailedEvent, others: u64) {
@@ -188,24 +191,15 @@ impl Partition {
         );
     }
 
-    /// Takes back a share that was not committed, in front of what waits.
-    pub(crate) fn put_back(&mut self, share: Share) {
-        let mut outputs = share.outputs;
-        self.bytes += outputs.iter().map(Outgoing::size).sum::<usize>();
-        outputs.append(&mut self.outputs);
-        self.outputs = outputs;
-        self.next.get_or_insert(share.position.next);
-    }
-
     fn say_cut(&mut self) {
-        if let Some(age) = self.seen.cut()
+        if let Some(age) = self.memory.cut()
             && !self.cut_said
         {
             self.cut_said = true;
             tracing::warn!(
                 partition = %self.at,
                 window.seconds = age.as_secs(),
-                ids = self.seen.len(),
+                ids = self.memory.len(),
                 "more ids arrive than are remembered, so that duplicates are recognised for a shorter time; raise `detector.ids`"
             );
         }

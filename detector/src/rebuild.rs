@@ -10,14 +10,7 @@ use contracts::{raw::RawHeaders, topics};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 
-use crate::{
-    OUTAGE,
-    config::Config,
-    error::Error,
-    note::Memo,
-    partition::Partition,
-    seen::{self, Seen, SeenError},
-};
+use crate::{OUTAGE, config::Config, error::Error, memory::Memory, note::Memo, partition::Partition, seen::Seen};
 
 /// How many partitions are rebuilt side by side, so that their reads stay within a few megabytes.
 const AT_ONCE: usize = 8;
@@ -39,32 +32,37 @@ impl Rebuilder {
     }
 
     /// The partition with its memory, and where it is to be opened.
-    pub(crate) async fn run(self, assignment: Assignment) -> Result<(Partition, Offset), Error> {
+    pub(crate) async fn run(self, assignment: Assignment) -> Result<(Partition<Seen>, Offset), Error> {
         let _turn = self.turns.acquire().await.expect("invariant: the semaphore is never closed");
         let at = &assignment.partition;
         let start = assignment.position.next;
         let memo = Memo::read(&assignment.position.note);
-        let seen = self.memory(at, start, memo).await?;
+        let mut seen = Seen::new(self.config.window.get(), self.config.ids);
+        self.remember(&mut seen, at, start, memo).await?;
         tracing::debug!(partition = %at, ids = seen.len(), "recent ids rebuilt");
         Ok((Partition::new(&assignment, seen, memo), start))
     }
 
-    async fn memory(&self, at: &TopicPartition, start: Offset, memo: Memo) -> Result<Seen, Error> {
-        let failed = |source: SeenError| Error::Memory { partition: at.clone(), source };
-        let side = TopicPartition { topic: topics::SEEN.into(), partition: at.partition };
+    async fn remember<M: Memory>(
+        &self,
+        memory: &mut M,
+        at: &TopicPartition,
+        start: Offset,
+        memo: Memo,
+    ) -> Result<(), Error> {
+        let side = TopicPartition { topic: M::SIDE.into(), partition: at.partition };
         let from = self.from(at, start, memo).await?;
         let mut replay = match Replay::of(&*self.bus, &OUTAGE, &side, Start::Time(from)).await {
             Err(BusError::UnknownTopic(_)) => return Err(self.no_side(at).await?),
             replay => replay?,
         };
-        let mut seen = Seen::new(self.config.window.get(), self.config.ids);
         while let Some(records) = replay.next().await? {
             for record in records {
-                seen.written(record.published);
-                seen::decode(record.value()).map_err(failed)?.for_each(|entry| seen.remember(entry));
+                memory.written(record.published);
+                memory.fold(record.value()).map_err(|source| Error::Memory { partition: at.clone(), source })?;
             }
         }
-        Ok(seen)
+        Ok(())
     }
 
     /// From when on the side topic is to be read: what the next record may repeat was written at most a window before it.

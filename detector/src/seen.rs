@@ -5,90 +5,22 @@
 //!
 //! An id names its record: a record is no duplicate of itself or of a later one, so that a replay decides the same.
 
+mod entry;
+
 use std::collections::VecDeque;
 
-use contracts::ids::{CorrelationId, InvocationId};
+use contracts::topics;
 use hashbrown::HashTable;
 use jiff::Timestamp;
 
+use crate::memory::{Memory, SideError};
+pub(crate) use entry::Entry;
+use entry::{decode, encode, seconds};
+
+/// How many ids a record of the side topic lists at most, so that it fits the bus.
+const MAX_IDS: usize = 50_000;
 /// How many ids a chunk holds.
 const CHUNK: usize = 4096;
-const VERSION: u8 = 2;
-/// Bytes of an id in the side topic.
-const WIRE: usize = 36;
-/// The version before, whose ids have no hash of their bodies, and the bytes of one.
-const WITHOUT_BODY: (u8, usize) = (1, 32);
-
-/// A record of the side topic cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum SeenError {
-    /// It has another version than the one written here.
-    #[error("a record of `seen` has version {0}; this herald reads up to {VERSION}")]
-    Version(u8),
-    /// It is cut.
-    #[error("a record of `seen` is cut")]
-    Cut,
-    /// The bus refused.
-    #[error(transparent)]
-    Bus(#[from] bus::Error),
-}
-
-/// One id, where it was first seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(Rust, packed(4))]
-pub(crate) struct Entry {
-    id: u128,
-    offset: u64,
-    /// Seconds since 1970: enough until 2106.
-    received: u32,
-    /// A hash of the correlation: enough to tell another one.
-    correlation: u32,
-    /// A hash of what the body says ([`contracts::hasura::print`]); 0 where it is not known.
-    body: u32,
-}
-
-impl Entry {
-    pub(crate) fn new(id: InvocationId, offset: u64, received: Timestamp, correlation: &CorrelationId) -> Self {
-        Self { id: id.0.as_u128(), offset, received: seconds(received), correlation: hash(correlation), body: 0 }
-    }
-
-    pub(crate) fn with_body(self, body: u32) -> Self {
-        Self { body, ..self }
-    }
-
-    fn put(&self, out: &mut Vec<u8>) {
-        let Self { id, offset, received, correlation, body } = *self;
-        out.extend_from_slice(&id.to_le_bytes());
-        out.extend_from_slice(&offset.to_le_bytes());
-        out.extend_from_slice(&received.to_le_bytes());
-        out.extend_from_slice(&correlation.to_le_bytes());
-        out.extend_from_slice(&body.to_le_bytes());
-    }
-
-    /// Reads 36 bytes, or 32 of the version before.
-    fn get(from: &[u8]) -> Self {
-        let part = |range: std::ops::Range<usize>| -> u128 {
-            from.get(range).unwrap_or_default().iter().rev().fold(0, |number, byte| number << 8 | u128::from(*byte))
-        };
-        Self {
-            id: part(0..16),
-            offset: part(16..24) as u64,
-            received: part(24..28) as u32,
-            correlation: part(28..32) as u32,
-            body: part(32..36) as u32,
-        }
-    }
-}
-
-/// Seconds since 1970; the nearest there is for a time before, or after 2106.
-fn seconds(time: Timestamp) -> u32 {
-    time.as_second().clamp(0, u32::MAX.into()) as u32
-}
-
-/// FNV-1a; stored, so it never changes.
-fn hash(correlation: &CorrelationId) -> u32 {
-    correlation.as_str().bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
-}
 
 /// Where an invocation was first seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,16 +87,6 @@ impl Seen {
     /// The age at which the last id was forgotten before the window was over, if the count ever cut it.
     pub fn cut(&self) -> Option<std::time::Duration> {
         self.cut.map(|seconds| std::time::Duration::from_secs(seconds.into()))
-    }
-
-    /// What is remembered from now on is written to the side topic at this time, or a little later.
-    pub(crate) fn written(&mut self, at: Timestamp) {
-        self.written = seconds(at);
-    }
-
-    /// Since when the side topic has to be read to remember the same, in seconds since 1970; none if nothing is remembered.
-    pub(crate) fn since(&self) -> Option<u32> {
-        self.chunks.iter().map(|chunk| chunk.since).min()
     }
 
     /// Where the invocation of this record was first seen, if it is a duplicate; else it is remembered, and returned to
@@ -246,42 +168,36 @@ impl Seen {
     }
 }
 
-/// The value of a side record: the ids of one commit.
-pub(crate) fn encode(entries: &[Entry]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(1 + entries.len() * WIRE);
-    out.push(VERSION);
-    entries.iter().for_each(|entry| entry.put(&mut out));
-    out
-}
+impl Memory for Seen {
+    type Entry = Entry;
+    const SIDE: &'static str = topics::SEEN;
 
-/// Reads what [`encode`] wrote, in this version or the one before.
-pub(crate) fn decode(value: &[u8]) -> Result<impl Iterator<Item = Entry> + '_, SeenError> {
-    let (version, rest) = value.split_first().ok_or(SeenError::Cut)?;
-    let size = match *version {
-        VERSION => WIRE,
-        version if version == WITHOUT_BODY.0 => WITHOUT_BODY.1,
-        other => return Err(SeenError::Version(other)),
-    };
-    let entries = rest.chunks_exact(size);
-    if !entries.remainder().is_empty() {
-        return Err(SeenError::Cut);
+    fn written(&mut self, at: Timestamp) {
+        self.written = seconds(at);
     }
-    Ok(entries.map(Entry::get))
+
+    fn since(&self) -> Option<u32> {
+        self.chunks.iter().map(|chunk| chunk.since).min()
+    }
+
+    fn encode(entries: &[Entry]) -> Vec<Vec<u8>> {
+        entries.chunks(MAX_IDS).map(encode).collect()
+    }
+
+    fn fold(&mut self, value: &[u8]) -> Result<(), SideError> {
+        decode(value)?.for_each(|entry| self.remember(entry));
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::{collections::HashMap, time::Duration};
 
+    use contracts::ids::InvocationId;
     use proptest::prelude::*;
 
-    use super::*;
-
-    fn entry(id: u64, offset: u64, received: i64) -> Entry {
-        let correlation = "c".parse().expect("an id");
-        let received = Timestamp::from_second(1_700_000_000 + received).expect("a time");
-        Entry::new(InvocationId::derived("s", &id.to_string()), offset, received, &correlation)
-    }
+    use super::{entry::tests::entry, *};
 
     #[test]
     fn a_later_record_of_the_same_id_is_a_duplicate_within_the_window() {
@@ -317,16 +233,6 @@ mod tests {
             let found = seen.first(entry(1, 6, 0).with_body(again)).map_err(|first| first.reused);
             assert_eq!(found, Err(reused), "{first} {again}");
         }
-    }
-
-    #[test]
-    fn what_the_version_before_wrote_is_read() {
-        let entries = [entry(1, 5, 0), entry(2, 6, 1)];
-        let mut old = vec![1];
-        encode(&entries)[1..].chunks_exact(WIRE).for_each(|entry| old.extend_from_slice(&entry[..32]));
-        assert_eq!(decode(&old).expect("version 1").collect::<Vec<_>>(), entries);
-        assert!(decode(&old[..old.len() - 4]).is_err());
-        assert!(matches!(decode(&[3]).map(|_| ()), Err(SeenError::Version(3))));
     }
 
     #[test]
@@ -396,17 +302,6 @@ mod tests {
                     order.push((id, offset, time));
                 }
                 prop_assert_eq!(seen.len(), order.len());
-            }
-        }
-
-        #[test]
-        fn the_side_record_reads_as_it_was_written(ids in prop::collection::vec((any::<u64>(), any::<u64>(), 0..1_000_000i64), 0..50)) {
-            let entries: Vec<Entry> =
-                ids.into_iter().map(|(id, offset, at)| entry(id, offset, at).with_body(id as u32)).collect();
-            let encoded = encode(&entries);
-            prop_assert_eq!(decode(&encoded).expect("whole").collect::<Vec<_>>(), entries.clone());
-            if !entries.is_empty() {
-                prop_assert!(decode(&encoded[..encoded.len() - 1]).is_err());
             }
         }
     }

@@ -23,6 +23,7 @@ use crate::{
     handle::{Counters, Handle},
     partition::Partition,
     rebuild::Rebuilder,
+    seen::Seen,
 };
 
 /// The detector's consumer group.
@@ -57,7 +58,7 @@ pub struct Service {
 /// What is known of the partitions of one membership.
 struct Partitions {
     /// Rebuilt: what is read of these is decided.
-    open: HashMap<TopicPartition, Partition>,
+    open: HashMap<TopicPartition, Partition<Seen>>,
     /// Rebuilt, and to be opened from there once there is a catalog, and one that is new enough.
     closed: Vec<(TopicPartition, Offset)>,
     /// Assigned, and not rebuilt yet.
@@ -70,7 +71,7 @@ struct Partitions {
     rebuilds: JoinSet<Rebuilt>,
 }
 
-type Rebuilt = Result<(TopicPartition, Partition, Offset), Error>;
+type Rebuilt = Result<(TopicPartition, Partition<Seen>, Offset), Error>;
 type Commit<'m> = BoxFuture<'m, Result<Committed, bus::Error>>;
 
 impl Service {
