@@ -41,7 +41,7 @@ pub(crate) struct Publisher {
     cluster: Arc<Cluster>,
     /// Replaced when it fails for good, when its batches prove too large, and whenever a record of it is not delivered in time.
     producer: Client<Current>,
-    outage: Arc<Outage>,
+    breaker: Arc<Breaker>,
     keyless: AtomicU32,
 }
 
@@ -52,9 +52,9 @@ struct Current {
     batch: usize,
 }
 
-/// Whether the brokers are away: then one publication at a time finds out whether they are back, and others are refused at
-/// once.
-struct Outage {
+/// A circuit breaker: while the brokers are away one publication at a time finds out whether they are back (half-open), and
+/// others are refused at once.
+struct Breaker {
     reach: Reach,
     probe: Semaphore,
 }
@@ -64,17 +64,17 @@ const WHO: &str = "publishing";
 
 impl Publisher {
     pub(crate) fn open(config: &Config, cluster: Arc<Cluster>) -> Result<Self, OpenError> {
-        let outage = Arc::new(Outage { reach: cluster.reach().clone(), probe: Semaphore::new(1) });
+        let breaker = Arc::new(Breaker { reach: cluster.reach().clone(), probe: Semaphore::new(1) });
         let batch = config.layout.smallest_record().min(BATCH);
-        let producer = producer(config, &outage, batch).map_err(OpenError::of)?;
+        let producer = producer(config, &breaker, batch).map_err(OpenError::of)?;
         let producer = Client::new(Current { producer, batch });
         let names = Names::new(&config.prefix);
-        Ok(Self { config: config.clone(), names, cluster, producer, outage, keyless: AtomicU32::new(0) })
+        Ok(Self { config: config.clone(), names, cluster, producer, breaker, keyless: AtomicU32::new(0) })
     }
 
     pub(crate) async fn publish(&self, batch: Vec<Outgoing>) -> Result<Vec<Spot>, PublishError> {
         check_sizes(&batch)?;
-        let _probe = self.outage.enter()?;
+        let _probe = self.breaker.enter()?;
         let places = self.places(&batch).await?;
         loop {
             let current = self.producer.get();
@@ -82,13 +82,13 @@ impl Publisher {
             let refused = self.give(&current.producer, &reports, &batch, &places);
             if tokio::time::timeout(self.config.delivery_timeout, reports.settled()).await.is_err() {
                 let reason = "the brokers did not acknowledge in time";
-                self.outage.begin(reason);
+                self.breaker.begin(reason);
                 self.replace(&current, current.batch).await;
                 return Err(PublishError::Unavailable(reason.to_owned()));
             }
             let faults = match (refused, reports.outcome()) {
                 (None, Ok(spots)) => {
-                    self.outage.over();
+                    self.breaker.over();
                     return Ok(spots);
                 }
                 (Some(fault), _) => vec![fault],
@@ -194,8 +194,8 @@ impl Publisher {
         if !Arc::ptr_eq(&self.producer.get(), failed) {
             return true;
         }
-        let (config, outage) = (self.config.clone(), self.outage.clone());
-        let new = blocking(move || producer(&config, &outage, batch).map_err(|error| unavailable(&error))).await;
+        let (config, breaker) = (self.config.clone(), self.breaker.clone());
+        let new = blocking(move || producer(&config, &breaker, batch).map_err(|error| unavailable(&error))).await;
         // Others may have done it meanwhile.
         if !Arc::ptr_eq(&self.producer.get(), failed) {
             return true;
@@ -234,7 +234,7 @@ impl Drop for Publisher {
 
 /// Records have no timeout of librdkafka's: where one runs out, it numbers all others anew, and those that were sent and not
 /// acknowledged would be written again as if they were new ones. So it is the producer that is given up.
-fn producer(config: &Config, outage: &Arc<Outage>, batch: usize) -> Result<Producing, KafkaError> {
+fn producer(config: &Config, breaker: &Arc<Breaker>, batch: usize) -> Result<Producing, KafkaError> {
     let preferred = [
         ("linger.ms", "1".to_owned()),
         ("queue.buffering.max.kbytes", QUEUE_KIB.to_string()),
@@ -247,10 +247,10 @@ fn producer(config: &Config, outage: &Arc<Outage>, batch: usize) -> Result<Produ
         ("message.timeout.ms", "0".to_owned()),
         ("request.timeout.ms", (config.delivery_timeout / 2).max(Duration::from_millis(500)).as_millis().to_string()),
     ];
-    let outage = Arc::downgrade(outage);
+    let breaker = Arc::downgrade(breaker);
     let reporter = Reporter::new(move || {
-        if let Some(outage) = outage.upgrade() {
-            outage.begin("none of the brokers can be reached");
+        if let Some(breaker) = breaker.upgrade() {
+            breaker.begin("none of the brokers can be reached");
         }
     });
     configured(config, &preferred, &required).create_with_context(reporter)
@@ -282,7 +282,7 @@ pub(crate) fn place(record: &Outgoing, partitions: u32, any: impl FnOnce() -> u3
     })
 }
 
-impl Outage {
+impl Breaker {
     /// Lets a publication through, or not; while the brokers are away it is the probe.
     fn enter(&self) -> Result<Option<SemaphorePermit<'_>>, PublishError> {
         let Some(reason) = self.reach.why(WHO) else { return Ok(None) };

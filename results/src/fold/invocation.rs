@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Distinct, Moment, Told};
+use super::{Distinct, Line, Moment};
 
 /// The reason of a refusal that is about this delivery alone, and not about the invocation.
 pub(super) const ID_REUSED: &str = "id-reused";
@@ -144,8 +144,8 @@ pub(super) struct Step {
 
 impl Invocation {
     /// The state after the first fact of an invocation.
-    pub fn first(told: Told) -> Self {
-        let occurrence = &told.progress.occurrence;
+    pub fn first(line: Line) -> Self {
+        let occurrence = &line.progress.occurrence;
         let at = Moment::from(occurrence);
         let mut new = Self {
             known: Known::Waiting { at, origin: None },
@@ -156,13 +156,13 @@ impl Invocation {
             ended: None,
             overdue: false,
         };
-        new.apply(told);
+        new.apply(line);
         new
     }
 
     /// Takes in a fact of this invocation and correlation; answers whether it was not known before.
-    pub fn apply(&mut self, told: Told) -> bool {
-        let Told { progress, print } = told;
+    pub fn apply(&mut self, line: Line) -> bool {
+        let Line { progress, print } = line;
         if !self.facts.add(print) {
             return false;
         }
@@ -196,12 +196,12 @@ impl Invocation {
         self.overdue = true;
     }
 
-    fn waits(&mut self, at: Moment, told: Option<(u64, Origin)>) {
+    fn waits(&mut self, at: Moment, from: Option<(u64, Origin)>) {
         let Known::Waiting { at: have, origin } = &mut self.known else { return };
         if at < *have {
-            (*have, *origin) = (at, told);
-        } else if at == *have && told.as_ref().map(|told| told.0) > origin.as_ref().map(|told| told.0) {
-            *origin = told;
+            (*have, *origin) = (at, from);
+        } else if at == *have && from.as_ref().map(|from| from.0) > origin.as_ref().map(|have| have.0) {
+            *origin = from;
         }
     }
 
@@ -266,9 +266,9 @@ impl Run {
         self.decided(Decision { print, origin, verdict });
     }
 
-    fn stepped(&mut self, print: u64, told: JobStep) {
+    fn stepped(&mut self, print: u64, step: JobStep) {
         let JobStep { event_id, event, job, run: _, attempt, state, started, ended, result, error, stderr, stdout } =
-            told;
+            step;
         let job = self.event(event_id, event).job(job);
         if job.step.as_ref().is_none_or(|have| (have.attempt, have.state, have.print) < (attempt, state, print)) {
             job.step = Some(Step { print, attempt, state, started, ended, result, error, stderr, stdout });

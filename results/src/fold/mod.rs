@@ -23,16 +23,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A fact and what tells it apart from others.
+/// A line of a record of `progress`: a fact, and a fingerprint that tells it apart from others.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct Line {
     /// The fact.
     pub progress: Progress,
     /// A hash of its bytes: the same fact told again has the same.
     pub print: u64,
 }
 
-impl Told {
+impl Line {
     /// Reads a line of a record of `progress`.
     ///
     /// # Errors

@@ -42,15 +42,15 @@ fn origin() -> Origin {
     }
 }
 
-fn told(occurrence: Occurrence, fact: Fact) -> Told {
-    Told::read(&Progress { occurrence, fact }.encode()).expect("a progress record")
+fn line(occurrence: Occurrence, fact: Fact) -> Line {
+    Line::read(&Progress { occurrence, fact }.encode()).expect("a progress record")
 }
 
 fn event_id(name: &str) -> EventId {
     EventId::derived(InvocationId::derived("default", "1"), &name.parse().expect("a name"))
 }
 
-fn detected(n: u64, catalog: u64, events: &[(&str, &[&str])]) -> Told {
+fn detected(n: u64, catalog: u64, events: &[(&str, &[&str])]) -> Line {
     let events = events
         .iter()
         .map(|(name, jobs)| DetectedEvent {
@@ -68,10 +68,10 @@ fn detected(n: u64, catalog: u64, events: &[(&str, &[&str])]) -> Told {
         failed_more: 0,
         failed: Vec::new(),
     };
-    told(occurrence(n), Fact::Detected(detected))
+    line(occurrence(n), Fact::Detected(detected))
 }
 
-fn step(n: u64, event: &str, job: &str, attempt: u32, state: AttemptState) -> Told {
+fn step(n: u64, event: &str, job: &str, attempt: u32, state: AttemptState) -> Line {
     let (id, name) = (event_id(event), job.parse().expect("a name"));
     let done = matches!(state, AttemptState::Succeeded | AttemptState::Failed | AttemptState::Skipped);
     let step = JobStep {
@@ -88,20 +88,20 @@ fn step(n: u64, event: &str, job: &str, attempt: u32, state: AttemptState) -> To
         stderr: None,
         stdout: None,
     };
-    told(occurrence(n), Fact::Job(step))
+    line(occurrence(n), Fact::Job(step))
 }
 
-fn duplicate(n: u64, of: u64, elsewhere: bool) -> Told {
+fn duplicate(n: u64, of: u64, elsewhere: bool) -> Line {
     let of = Place { partition: 0, offset: of };
-    told(occurrence(n), Fact::Duplicate(Duplicate { origin: origin(), of, elsewhere, reused: false }))
+    line(occurrence(n), Fact::Duplicate(Duplicate { origin: origin(), of, elsewhere, reused: false }))
 }
 
-fn reused(n: u64) -> Told {
+fn reused(n: u64) -> Line {
     let detail = "raw record 0/2 came under the id".into();
-    told(occurrence(n), Fact::Refused(Refused { origin: origin(), reason: "id-reused".into(), detail }))
+    line(occurrence(n), Fact::Refused(Refused { origin: origin(), reason: "id-reused".into(), detail }))
 }
 
-fn fold(facts: impl IntoIterator<Item = Told>) -> Invocation {
+fn fold(facts: impl IntoIterator<Item = Line>) -> Invocation {
     let mut facts = facts.into_iter();
     let mut state = Invocation::first(facts.next().expect("a fact"));
     for fact in facts {
@@ -172,7 +172,7 @@ fn a_duplicate_under_another_correlation_completes_at_once() {
 #[test]
 fn another_change_under_the_same_id_hides_neither_the_first_delivered_again_nor_what_runs() {
     for facts in [[reused(5), duplicate(6, 2, true)], [reused(6), duplicate(5, 2, true)]] {
-        let [came, _] = facts.clone().map(|told| told.progress.occurrence.raw);
+        let [came, _] = facts.clone().map(|line| line.progress.occurrence.raw);
         let view = shown(&fold(facts));
         assert_eq!((view.outcome, view.rejected), (Some(Outcome::Success), None));
         assert_eq!((view.duplicate_of.map(|place| place.offset), view.repeated), (Some(2), 1));
@@ -207,7 +207,7 @@ fn a_redrive_reopens_and_a_higher_attempt_counts() {
 #[test]
 fn refusals_and_failed_events_are_errors_and_unknown_kinds_are_counted() {
     let refused = Refused { origin: origin(), reason: "depth".into(), detail: "17 cascades deep".into() };
-    let view = shown(&fold([told(occurrence(1), Fact::Refused(refused))]));
+    let view = shown(&fold([line(occurrence(1), Fact::Refused(refused))]));
     assert_eq!((view.state, view.outcome), (State::Complete, Some(Outcome::Failure)));
     assert_eq!(view.rejected.as_deref(), Some("depth: 17 cascades deep"));
 
@@ -221,11 +221,11 @@ fn refusals_and_failed_events_are_errors_and_unknown_kinds_are_counted() {
         failed_more: 0,
         failed: vec![failed],
     };
-    let part = fold([told(occurrence(1), Fact::Detected(detected))]).part();
+    let part = fold([line(occurrence(1), Fact::Detected(detected))]).part();
     assert_eq!((part.counters.errors, part.outcome()), (1, Some(Outcome::Failure)));
 
     let unknown = Fact::Unknown("later".into(), RawValue::from_string("{}".into()).expect("JSON"));
-    let part = fold([told(occurrence(1), unknown)]).part();
+    let part = fold([line(occurrence(1), unknown)]).part();
     assert_eq!((part.facts, part.state), (1, State::Pending));
 }
 
@@ -234,7 +234,7 @@ fn everything(state: &Invocation) -> (String, Part) {
     (serde_json::to_string(&shown(state)).expect("JSON"), state.part())
 }
 
-fn any_fact() -> impl Strategy<Value = Told> {
+fn any_fact() -> impl Strategy<Value = Line> {
     let names = prop_oneof![Just("move.new"), Just("move.done")];
     let jobs = prop_oneof![Just("a"), Just("b")];
     let states = prop_oneof![
@@ -254,17 +254,17 @@ fn any_fact() -> impl Strategy<Value = Told> {
         1 => (0..4_u64).prop_map(reused),
         1 => (0..4_u64).prop_map(|n| {
             let refused = Refused { origin: origin(), reason: "depth".into(), detail: n.to_string() };
-            told(occurrence(n), Fact::Refused(refused))
+            line(occurrence(n), Fact::Refused(refused))
         }),
         1 => (0..4_u64, 0..3_u64).prop_map(|(n, body)| {
             let body = RawValue::from_string(body.to_string()).expect("JSON");
-            told(occurrence(n), Fact::Unknown("later".into(), body))
+            line(occurrence(n), Fact::Unknown("later".into(), body))
         }),
     ]
 }
 
 /// Facts, and the same in another order with some of them repeated.
-fn shuffled() -> impl Strategy<Value = (Vec<Told>, Vec<Told>)> {
+fn shuffled() -> impl Strategy<Value = (Vec<Line>, Vec<Line>)> {
     prop::collection::vec(any_fact(), 1..14).prop_flat_map(|facts| {
         let repeated = prop::collection::vec(0..facts.len(), 0..8);
         (Just(facts), repeated).prop_flat_map(|(facts, repeated)| {
@@ -275,11 +275,11 @@ fn shuffled() -> impl Strategy<Value = (Vec<Told>, Vec<Told>)> {
     })
 }
 
-fn under(told: &Told, correlation: u8) -> Told {
-    let mut progress = told.progress.clone();
+fn under(line: &Line, correlation: u8) -> Line {
+    let mut progress = line.progress.clone();
     progress.occurrence.correlation = format!("c-{correlation}").parse::<CorrelationId>().expect("an id");
     progress.occurrence.invocation = InvocationId::derived("default", &format!("{}", correlation / 2));
-    Told::read(&progress.encode()).expect("a progress record")
+    Line::read(&progress.encode()).expect("a progress record")
 }
 
 proptest! {

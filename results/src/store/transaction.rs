@@ -13,7 +13,7 @@ use super::{
     writer::{Applied, Read},
 };
 use crate::{
-    fold::{Invocation, Part, Tally, Told},
+    fold::{Invocation, Line, Part, Tally},
     watch::Change,
 };
 
@@ -103,21 +103,21 @@ impl<'a> Transaction<'a> {
     }
 
     /// Folds one fact.
-    pub(super) fn fold(&mut self, told: Told) -> Result<(), StoreError> {
-        let occurrence = &told.progress.occurrence;
+    pub(super) fn fold(&mut self, line: Line) -> Result<(), StoreError> {
+        let occurrence = &line.progress.occurrence;
         let key = (occurrence.correlation.clone(), occurrence.invocation);
         if !self.memory.rows.contains_key(&key) {
             self.load(&key)?;
         }
         match self.memory.rows.get_mut(&key) {
             Some(row) => {
-                if row.state.apply(told) {
+                if row.state.apply(line) {
                     self.mark(key);
                 }
                 Ok(())
             }
             None => {
-                let state = Invocation::first(told);
+                let state = Invocation::first(line);
                 self.create(key, state)
             }
         }

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use super::{
     Announced, Durable, Reader, StoreError, Waiting, file, memory::Memory, outbox, reader, transaction::Transaction,
 };
-use crate::{fold::Told, watch::Change};
+use crate::{fold::Line, watch::Change};
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -131,8 +131,8 @@ impl Writer {
             }
             for record in &batch.records {
                 for line in progress::lines(record.value()) {
-                    match Told::read(line) {
-                        Ok(told) => transaction.fold(told)?,
+                    match Line::read(line) {
+                        Ok(line) => transaction.fold(line)?,
                         Err(error) => transaction.unreadable(record, &error.to_string())?,
                     }
                 }
