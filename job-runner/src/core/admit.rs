@@ -69,7 +69,7 @@ enum Block {
 impl Core {
     /// Whether more should be read. Where not, a commit is under way that changes it.
     pub(crate) fn wants_more(&self) -> bool {
-        self.flight.is_none() || !self.outputs.is_full()
+        self.commit.is_none() || !self.outputs.is_full()
     }
 
     /// Records arrived. What there is no room for is left in the log, and read again when there is.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use bus::{Record, Topic};
+use bus::{Committed, Record, Topic};
 use bytes::Bytes;
 use proptest::prelude::*;
 

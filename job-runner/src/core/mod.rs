@@ -7,8 +7,8 @@
 mod admit;
 #[cfg(test)]
 mod bounds;
+mod commit;
 mod part;
-mod refused;
 mod reread;
 #[cfg(test)]
 mod tests;
@@ -18,9 +18,10 @@ use std::{
     sync::Arc,
 };
 
-use bus::{Assignment, Committed, Generation, Offset, Share, TopicPartition};
+use bus::{Assignment, Generation, Offset, TopicPartition};
+use commit::Commit;
 use jiff::Timestamp;
-use part::{Flight, Halt, Part, Phase, Running};
+use part::{Halt, Part, Phase, Running};
 pub(crate) use reread::Reading;
 
 use crate::{
@@ -106,7 +107,7 @@ pub(crate) struct Core {
     next_run: u64,
     /// Outputs that wait for the next commit.
     outputs: admit::Pending,
-    flight: Option<Flight>,
+    commit: Option<Commit>,
     /// Attempts whose start was refused with something else of its share, and is in the next commit.
     starting: Vec<RunKey>,
     effects: Vec<Effect>,
@@ -134,7 +135,7 @@ impl Core {
             running: HashMap::new(),
             next_run: 0,
             outputs: admit::Pending::default(),
-            flight: None,
+            commit: None,
             starting: Vec::new(),
             effects: Vec::new(),
             counts: Counts::default(),
@@ -253,126 +254,6 @@ impl Core {
         }
     }
 
-    /// The next commit, unless one is under way or there is nothing to commit. Starts what may start.
-    pub(crate) fn gather(&mut self, now: Timestamp) -> Option<Vec<Share>> {
-        if self.flight.is_some() {
-            return None;
-        }
-        let mut flight = Flight { starting: std::mem::take(&mut self.starting), ..Flight::default() };
-        while self.running.len() < self.plan.concurrency {
-            let Some(item) = self.queue.pop() else { break };
-            flight.starting.push(self.start(item, now));
-        }
-        let mut shares = Vec::new();
-        for partition in self.dirty.drain(..) {
-            // It may be gone, or be another one by now that has nothing to commit, or said twice.
-            let Some(part) = self.parts.get_mut(&partition).filter(|part| part.dirty) else { continue };
-            part.dirty = false;
-            part.flies = true;
-            flight.shares.push((partition.clone(), part.generation));
-            shares.push(Share {
-                partition,
-                generation: part.generation,
-                outputs: std::mem::take(&mut part.outputs),
-                position: part.ledger.position(),
-            });
-        }
-        if shares.is_empty() {
-            self.starting = flight.starting;
-            return None;
-        }
-        self.outputs = admit::Pending::default();
-        self.flight = Some(flight);
-        Some(shares)
-    }
-
-    fn start(&mut self, item: Item, now: Timestamp) -> RunKey {
-        let part = self.parts.get_mut(&item.partition).expect("invariant: what waits is of partitions that are ours");
-        let attempt = part.ledger.start(item.offset);
-        let told = Attempt::new(&item.event, &self.plan.name, attempt, now);
-        if item.begun.attempts > 0 && !item.begun.told {
-            part.outputs.push(Attempt { number: item.begun.attempts, ..told }.interrupted());
-        }
-        part.outputs.push(told.started());
-        part.running += 1;
-        part.touch(&item.partition, &mut self.dirty);
-        let key = RunKey(self.next_run);
-        self.next_run += 1;
-        self.running.insert(key, Running { item, attempt, started: now });
-        key
-    }
-
-    /// The commit is done: what it started is launched. What the bus will never take as it is goes into
-    /// the next commit without what was refused; where that cannot be, the partition is given up, and the first refusal told.
-    pub(crate) fn committed(&mut self, committed: Committed) -> Result<(), GroupError> {
-        let Some(flight) = self.flight.take() else { return Ok(()) };
-        for (gone, generation) in committed.left_out.into_iter().chain(committed.lost) {
-            if self.part(&gone, generation).is_some() {
-                self.lose(&gone);
-            }
-        }
-        for (partition, generation) in &flight.shares {
-            if let Some(part) = self.part(partition, *generation) {
-                part.flies = false;
-            }
-        }
-        let mut refusal = Ok(());
-        let mut again = HashSet::new();
-        for refused in committed.refused {
-            let (partition, generation) = refused.share.assigned();
-            let mended = refused::mend(refused);
-            let Some(part) = self.parts.get_mut(&partition).filter(|part| part.generation == generation) else {
-                continue;
-            };
-            match mended {
-                Ok(mut outputs) => {
-                    outputs.iter().for_each(|output| self.outputs.add(output));
-                    outputs.append(&mut part.outputs);
-                    part.outputs = outputs;
-                    part.touch(&partition, &mut self.dirty);
-                    again.insert((partition, generation));
-                }
-                Err(error) => {
-                    self.lose(&partition);
-                    refusal = refusal.and(Err(GroupError::Refused(error)));
-                }
-            }
-        }
-        for key in flight.starting {
-            let item = self.running.get(&key).map(|running| &running.item);
-            if item.is_some_and(|item| again.contains(&(item.partition.clone(), item.generation))) {
-                self.starting.push(key);
-            } else {
-                self.launch(key);
-            }
-        }
-        self.release_idle();
-        refusal
-    }
-
-    /// The commit ended in an error. What became of it is unknown, so that its partitions are given up, and whoever is
-    /// assigned them next finds out.
-    pub(crate) fn commit_failed(&mut self) {
-        let Some(flight) = self.flight.take() else { return };
-        for (partition, generation) in flight.shares {
-            if self.part(&partition, generation).is_some() {
-                self.lose(&partition);
-            }
-        }
-        flight.starting.into_iter().for_each(|key| self.launch(key));
-        self.release_idle();
-    }
-
-    fn launch(&mut self, key: RunKey) {
-        let Some(running) = self.running.get(&key) else { return };
-        let (item, attempt, running_since) = (running.item.clone(), running.attempt, running.started);
-        match self.part(&item.partition, item.generation).map(|part| part.phase) {
-            Some(Phase::Open) => self.effects.push(Effect::Launch(Launch { key, item, attempt })),
-            // Its partition goes: it never ran, so that its attempt is given back.
-            _ => self.settle(key, Ended::GivenBack, running_since),
-        }
-    }
-
     /// An attempt has ended.
     pub(crate) fn ended(&mut self, key: RunKey, ended: Ended, now: Timestamp) {
         self.settle(key, ended, now);
@@ -406,7 +287,7 @@ impl Core {
 
     /// Releases partitions that leave and of which nothing is left to do.
     fn release_idle(&mut self) {
-        let is_idle = |part: &Part| part.running == 0 && !part.dirty && !part.flies;
+        let is_idle = |part: &Part| part.running == 0 && !part.dirty && !part.committing;
         let leaving = self.leaving.iter();
         let idle: Vec<TopicPartition> =
             leaving.filter(|partition| self.parts.get(*partition).is_some_and(is_idle)).cloned().collect();

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use bus::{Generation, Offset, Outgoing, Record, TopicPartition};
 use jiff::Timestamp;
 
-use super::RunKey;
 use crate::{
     ledger::Ledger,
     queue::{Item, OrderKey},
@@ -47,7 +46,7 @@ pub(super) struct Part {
     pub(super) outputs: Vec<Outgoing>,
     pub(super) dirty: bool,
     /// A share of it is in the commit under way.
-    pub(super) flies: bool,
+    pub(super) committing: bool,
 }
 
 impl Part {
@@ -65,7 +64,7 @@ impl Part {
             running: 0,
             outputs: Vec::new(),
             dirty: false,
-            flies: false,
+            committing: false,
         }
     }
 
@@ -106,12 +105,4 @@ pub(super) struct Running {
     pub(super) item: Item,
     pub(super) attempt: u32,
     pub(super) started: Timestamp,
-}
-
-/// A commit under way.
-#[derive(Default)]
-pub(super) struct Flight {
-    /// The assignments whose shares it carries.
-    pub(super) shares: Vec<(TopicPartition, Generation)>,
-    pub(super) starting: Vec<RunKey>,
 }

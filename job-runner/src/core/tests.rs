@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Note, Position, Record, Refusal, RefusalCode, RefusedShare, Topic};
+use bus::{Committed, Note, Position, Record, Refusal, RefusalCode, RefusedShare, Share, Topic};
 use catalog::{Kinds as _, Order, Template};
 use contracts::names::{GroupName, JobName};
 use serde_json::{Value, json};
