@@ -100,16 +100,16 @@ fn advice_can_be_followed() {
         format!("{}; {}", found[0].message, found[0].help.as_deref().unwrap_or_default())
     };
     for (when, part) in [
-        ("lower(new.x) == \"a\"", "lowerAscii"),
-        ("new.x.toLowerCase() == \"a\"", "lowerAscii"),
-        ("new.x.length() > 1", "size(new.x)"),
+        ("LOWER(new.x) == \"a\"", "`lower`"),
+        ("new.x.toLowerCase() == \"a\"", "lower(new.name)"),
+        ("new.x.length() > 1", "size(new.tags)"),
         ("new.x < now()", "`received`"),
         ("\"${new.id}\" == new.x || ${new.id} == 1", "leave out `${`"),
         ("(new.a ?? \"x\") == \"x\"", "coalesce"),
-        ("changed(\"a\", \"b\")", "changed(\"column\")"),
-        ("became(\"a\")", "became(\"column\", value)"),
+        ("changed(\"a\", \"b\")", "changedAny("),
+        ("became(\"a\")", "became(\"status\", \"shipped\")"),
         ("session.x-hasura-role == \"a\"", "session[\"x-hasura-role\"]"),
-        ("new.x in (\"a\", \"b\")", "`new.x in [\"a\", \"b\"]`"),
+        ("new.x in (\"a\", \"b\")", "`new.status in [\"paid\", \"shipped\"]`"),
         ("new.x not in [1]", "!"),
         ("new.x is null", "== null"),
     ] {

@@ -8,6 +8,7 @@ pub(crate) fn call<'a>(function: Function, arguments: &Arguments<'_, 'a>) -> Res
         Function::Int => convert::int(arguments),
         Function::Uint => convert::uint(arguments),
         Function::Double => convert::double(arguments),
+        Function::Num => convert::num(arguments),
         Function::String => convert::string(arguments),
         Function::Bool => convert::bool(arguments),
         Function::Bytes => convert::bytes(arguments),

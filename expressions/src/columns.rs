@@ -5,6 +5,7 @@ use hashbrown::HashSet;
 
 use crate::{
     functions::Function,
+    get,
     node::{Kind, Literal, Node, Var},
 };
 
@@ -58,6 +59,15 @@ pub(crate) fn collect(node: &Node, into: &mut Columns) {
         }
         Kind::Index(pair) if !pair[0].rows().is_empty() => named(pair[0].rows(), &pair[1], into),
         Kind::Call(Function::Changed | Function::Became, arguments) => call(&[Row::Old, Row::New], arguments, into),
+        Kind::Call(Function::Get, arguments) if !arguments[0].rows().is_empty() => {
+            match &arguments[1].kind {
+                Kind::Literal(Literal::String(path)) => {
+                    get::names(path).take(1).for_each(|column| into.add(arguments[0].rows(), column));
+                }
+                _ => *into = Columns::Any,
+            }
+            collect(&arguments[2], into);
+        }
         Kind::Call(Function::Was, arguments) => call(&[Row::Old], arguments, into),
         _ => node.children().into_iter().for_each(|child| collect(child, into)),
     }
@@ -102,6 +112,10 @@ mod tests {
             ("changed('a') && was('b', new.c) && became('d', old.e)", "a b d e", "a c d"),
             ("new.a.exists(x, x == old.b)", "b", "a"),
             ("new.a in [new.b, {'k': new.c}] ? new.d : coalesce(new.e, 1)", "", "a b c d e"),
+            ("changedAny('a', 'b')", "a b", "a b"),
+            ("get(new, 'a.b.0', old.c) == get(old, 'd', null)", "c d", "a"),
+            ("get(row['a'], 'b', 1) == 1", "a", "a"),
+            ("num(new.a) > 1 && lower(new.b) == json(old.c)", "c", "a b"),
             ("new.name.matches('x') && timestamp(new.at).getHours('UTC') > 1", "", "at name"),
         ] {
             let names = |text: &str| text.split_whitespace().map(str::to_owned).collect();
@@ -113,6 +127,9 @@ mod tests {
     fn what_could_be_any_is_all() {
         for expression in [
             "new == old",
+            "get(new, op, 1) == 1",
+            "changedAny('a', op)",
+            "json(new) == ''",
             "new[op] == 1",
             "changed(op)",
             "size(row) > 1",

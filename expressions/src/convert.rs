@@ -12,7 +12,7 @@ use crate::{
     budget::{Budget, Room},
     error::{Span, Stop},
     number::{self, Number},
-    value::{List, Map, Value},
+    value::{List, Map, Text, Value},
 };
 
 /// `int`: truncates a number toward zero, reads a string of digits, counts a timestamp's seconds since 1970.
@@ -59,6 +59,21 @@ pub(crate) fn double<'a>(arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, Sto
         }
         _ => Err(arguments.wrong(0, "a number or a string")),
     }
+}
+
+/// `num`: a number as it is; a string as the number it writes, with its digits.
+pub(crate) fn num<'a>(arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, Stop> {
+    match arguments.value(0) {
+        // Out of the data almost always: then it need not be read before it is compared.
+        Value::String(Text::Borrowed(text)) if is_json_number(text) => Ok(Value::Number(Number::Written(text))),
+        Value::Bool(_) => Err(arguments.failed("a bool is no number; write `new.paid ? 1 : 0`")),
+        _ => double(arguments),
+    }
+}
+
+/// Whether a text is a number by JSON's grammar.
+fn is_json_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) && text.parse::<JsonNumber>().is_ok()
 }
 
 /// `bool`: a bool, or one of CEL's ways to write one.

@@ -1,6 +1,6 @@
 //! Terms of one condition that exclude one another, as far as that is cheap to prove: by what each demands of one column.
 
-use std::cmp::Ordering;
+use std::{borrow::Cow, cmp::Ordering};
 
 use crate::{
     compare::{equal_scalars, order},
@@ -10,8 +10,8 @@ use crate::{
     value::Value,
 };
 
-/// The row, the column's name, and the way to what is within it.
-type Path<'n> = Vec<&'n str>;
+/// The row, the column's name, and the way to what is within it, or made of it.
+type Path<'n> = Vec<Cow<'n, str>>;
 
 /// What a column has to be for a term to hold.
 enum Demand<'n> {
@@ -55,12 +55,12 @@ fn demands(term: &Node) -> Vec<(Path<'_>, Demand<'_>)> {
         Kind::Call(function @ (Function::Was | Function::Became), arguments) => match arguments.as_slice() {
             [Node { kind: Kind::Literal(Literal::String(name)), .. }, value] => {
                 let Some(value) = Value::written(value) else { return Vec::new() };
-                let is = |row| (vec![row, name.as_str()], Demand::OneOf(vec![value.clone()]));
+                let is = |row: &'static str| (vec![row.into(), name.into()], Demand::OneOf(vec![value.clone()]));
                 if *function == Function::Was {
                     return vec![is("old")];
                 }
                 // What became a value was another before.
-                vec![is("new"), (vec!["old", name], Demand::NoneOf(value.clone()))]
+                vec![is("new"), (vec!["old".into(), name.into()], Demand::NoneOf(value.clone()))]
             }
             _ => Vec::new(),
         },
@@ -79,21 +79,31 @@ fn beside_literal(sides: &[Node; 2]) -> Option<(Path<'_>, Value<'_>, bool)> {
     path(column).map(|path| (path, value, is_turned))
 }
 
-fn path(node: &Node) -> Option<Path<'_>> {
-    let within = |inner, name| {
+fn path<'n>(node: &'n Node) -> Option<Path<'n>> {
+    let within = |inner, name: Cow<'n, str>| {
         let mut path = path(inner)?;
         path.push(name);
         Some(path)
     };
     match &node.kind {
-        Kind::Var(Var::Old) => Some(vec!["old"]),
-        Kind::Var(Var::New) => Some(vec!["new"]),
-        Kind::Var(Var::Row) => Some(vec!["row"]),
-        Kind::Select(inner, name) => within(inner, name.as_str()),
+        Kind::Var(Var::Old) => Some(vec!["old".into()]),
+        Kind::Var(Var::New) => Some(vec!["new".into()]),
+        Kind::Var(Var::Row) => Some(vec!["row".into()]),
+        Kind::Select(inner, name) => within(inner, name.into()),
         Kind::Index(pair) => match pair.as_ref() {
-            [inner, Node { kind: Kind::Literal(Literal::String(name)), .. }] => within(inner, name),
+            [inner, Node { kind: Kind::Literal(Literal::String(name)), .. }] => within(inner, name.into()),
             _ => None,
         },
+        // The same function of the same is the same value.
+        Kind::Call(function, arguments) if !function.is_about_changes() => {
+            let (of, others) = arguments.split_first()?;
+            let others = others.iter().map(|other| match &other.kind {
+                Kind::Literal(literal) => Some(literal),
+                _ => None,
+            });
+            let others = others.collect::<Option<Vec<_>>>()?;
+            within(of, format!("{function:?}{others:?}").into())
+        }
         _ => None,
     }
 }

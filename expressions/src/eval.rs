@@ -8,7 +8,7 @@ use crate::{
     context::{Bindings, Context},
     error::{Span, Stop},
     functions::Function,
-    macros,
+    get, json_text, macros,
     node::{Kind, Literal, Node, Operator, Relation, Var},
     strings, time,
     value::{List, Map, Text, Value},
@@ -96,9 +96,7 @@ impl<'a> Evaluator<'a> {
             }
             Kind::Arithmetic(operator, pair) => self.arithmetic(*operator, pair, node.span),
             Kind::Macro(parts) => macros::run(self, parts),
-            Kind::Call(function, arguments)
-                if !matches!(function, Function::Changed | Function::Was | Function::Became) =>
-            {
+            Kind::Call(function, arguments) if !function.is_about_changes() => {
                 self.call(*function, arguments, node.span)
             }
             _ => self.truth(node).map(Value::Bool),
@@ -228,7 +226,7 @@ impl<'a> Evaluator<'a> {
         let order = compare::order(&left, &right).ok_or_else(|| {
             let hint = match (&left, &right) {
                 (Value::String(_), Value::Number(_)) | (Value::Number(_), Value::String(_)) => {
-                    "; convert the text with double()"
+                    "; convert the text with num()"
                 }
                 (Value::String(_), Value::Timestamp(_)) | (Value::Timestamp(_), Value::String(_)) => {
                     "; convert the text with timestamp() or date()"
@@ -300,7 +298,12 @@ impl<'a> Evaluator<'a> {
     fn call(&self, function: Function, nodes: &'a [Node], span: Span) -> Result<Value<'a>, Stop> {
         match function {
             Function::Coalesce => self.coalesce(nodes),
+            Function::Get => get::get(self, nodes, span),
             Function::Dyn => self.eval(&nodes[0]),
+            Function::Json => {
+                let text = json_text::of(&self.context.budget, &self.eval(&nodes[0])?, span)?;
+                Ok(Value::text(text))
+            }
             Function::Type => Ok(Value::Type(self.eval(&nodes[0])?.type_name())),
             _ => {
                 let values = nodes.iter().map(|node| self.present(node)).collect::<Result<_, _>>()?;

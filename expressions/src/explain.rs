@@ -18,6 +18,7 @@ use crate::{
     functions::Function,
     node::{Kind, Literal, Node, Operator, Var},
     suggest::closest,
+    types,
     value::{List, Map, Value},
 };
 
@@ -166,7 +167,7 @@ impl<'a, 'e> Explainer<'a, 'e> {
     }
 
     fn meant_of(&self, found: &'a Node, wanted: &'a Node) -> Option<String> {
-        if !path(found) {
+        if !path(found) && (!is_step(found) || within_macro(found)) {
             return None;
         }
         let evaluator = Evaluator::new(&self.bindings);
@@ -240,12 +241,12 @@ impl<'a, 'e> Explainer<'a, 'e> {
         (name, old, new)
     }
 
-    /// The paths and quotients that a part is made of, with their values, each once.
+    /// The paths that a part is made of, and what was computed of them, with their values, each once.
     fn values(&self, node: &'a Node, found: &mut Vec<Explanation>) {
         if found.len() >= SHOWN_VALUES || self.effort.is_spent() {
             return;
         }
-        let is_quotient = matches!(node.kind, Kind::Arithmetic(Operator::Divide, _)) && !within_macro(node);
+        let is_step = is_step(node) && !within_macro(node);
         let is_path = match &node.kind {
             Kind::Select(..) | Kind::Index(..) => path(node),
             Kind::Var(var) => !matches!(var, Var::Old | Var::New | Var::Row | Var::Payload | Var::Session),
@@ -253,10 +254,10 @@ impl<'a, 'e> Explainer<'a, 'e> {
         };
         let mut parts = Vec::new();
         if !is_path {
-            let into = if is_quotient { &mut parts } else { &mut *found };
+            let into = if is_step { &mut parts } else { &mut *found };
             node.children().into_iter().for_each(|child| self.values(child, into));
         }
-        if is_path || is_quotient {
+        if is_path || is_step {
             let evaluator = Evaluator::new(&self.bindings);
             let (value, because) = match evaluator.eval(node) {
                 Ok(value) => (Some(show_value(&value)), None),
@@ -290,6 +291,22 @@ fn path(node: &Node) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether the value of a part is shown on the way to its condition's: a quotient, what is computed with times, and what a
+/// function makes.
+fn is_step(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Arithmetic(Operator::Divide, _) => true,
+        Kind::Arithmetic(..) => types::is_of_time(node) && looks_at_change(node),
+        Kind::Call(function, _) => !function.is_about_changes() && !types::is_condition(node) && looks_at_change(node),
+        _ => false,
+    }
+}
+
+/// Whether a part depends on more than what is written in it.
+fn looks_at_change(node: &Node) -> bool {
+    matches!(node.kind, Kind::Var(_)) || node.children().into_iter().any(looks_at_change)
 }
 
 /// Whether a part looks at a variable of a macro, which has a value only within.

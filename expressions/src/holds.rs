@@ -45,6 +45,7 @@ fn possible(node: &Node, operation: Op) -> Possible {
         }
         Kind::Call(Function::Changed | Function::Became, _) if operation != Op::Update => NEVER,
         Kind::Call(Function::Was, _) if !operation.has_old() => NEVER,
+        Kind::Has(inner, _) if absent(inner, operation) || is_no_row(inner, operation) => NEVER,
         // A column of a row that this operation does not have is absent, and so is what is computed from it.
         Kind::Compare(_, sides) if sides.iter().any(|side| absent(side, operation)) => {
             Possible { holds: false, fails: false }
@@ -55,6 +56,7 @@ fn possible(node: &Node, operation: Op) -> Possible {
             }
             _ => ANYTHING,
         },
+        _ if absent(node, operation) => Possible { holds: false, fails: false },
         _ => ANYTHING,
     }
 }
@@ -66,12 +68,25 @@ fn lost(side: &Node, other: &Node, operation: Op) -> bool {
 
 fn absent(node: &Node, operation: Op) -> bool {
     match &node.kind {
-        Kind::Select(inner, _) => match inner.kind {
-            Kind::Var(Var::Old) => !operation.has_old(),
-            Kind::Var(Var::New) => operation == Op::Delete,
-            _ => absent(inner, operation),
-        },
+        Kind::Select(inner, _) => is_no_row(inner, operation) || absent(inner, operation),
+        Kind::Index(pair) => is_no_row(&pair[0], operation) || pair.iter().any(|part| absent(part, operation)),
+        Kind::Matches(inner, _) => is_no_row(inner, operation) || absent(inner, operation),
+        Kind::Negate(inner) => absent(inner, operation),
         Kind::Arithmetic(_, sides) => sides.iter().any(|side| absent(side, operation)),
+        // What has a value where an argument has none.
+        Kind::Call(Function::Coalesce | Function::Get, _) => false,
+        Kind::Call(function, arguments) => {
+            !function.is_about_changes() && arguments.iter().any(|argument| absent(argument, operation))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a node is the variable of a row that this operation does not have.
+fn is_no_row(node: &Node, operation: Op) -> bool {
+    match node.kind {
+        Kind::Var(Var::Old) => !operation.has_old(),
+        Kind::Var(Var::New) => operation == Op::Delete,
         _ => false,
     }
 }
@@ -79,7 +94,7 @@ fn absent(node: &Node, operation: Op) -> bool {
 fn depends_only_on_operation(node: &Node) -> bool {
     match &node.kind {
         Kind::Var(var) => *var == Var::Op,
-        Kind::Call(Function::Changed | Function::Was | Function::Became, _) => false,
+        Kind::Call(function, _) if function.is_about_changes() => false,
         _ => node.children().into_iter().all(depends_only_on_operation),
     }
 }

@@ -9,6 +9,7 @@
 //!
 //! A value that is not there is neither false nor an error: see [`Stop::Absent`].
 
+mod advice;
 mod arguments;
 mod budget;
 mod calls;
@@ -23,7 +24,9 @@ mod error;
 mod eval;
 mod explain;
 mod functions;
+mod get;
 mod holds;
+mod json_text;
 mod literal;
 mod macros;
 mod mistakes;

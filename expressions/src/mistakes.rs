@@ -1,4 +1,4 @@
-//! Parts of an expression that fail for every change: conversions of literals, and types that do not fit. Such an expression can
+//! Parts of an expression that fail for every change, or never hold: conversions of literals, and types that do not fit. Such an expression can
 //! be evaluated all the same; whoever writes it is told before.
 
 use crate::{
@@ -7,8 +7,8 @@ use crate::{
     context::{Bindings, Context},
     error::{CompileError, Stop},
     functions::{FUNCTIONS, Function},
-    node::{Kind, Node},
-    types,
+    node::{Kind, Literal, Node},
+    types::{self, Type},
     value::Value,
 };
 
@@ -20,11 +20,23 @@ pub(crate) fn of(root: &Node, source: &str) -> Vec<CompileError> {
 }
 
 fn look(node: &Node, source: &str, found: &mut Vec<CompileError>) {
-    let here = match &node.kind {
-        Kind::Call(function, arguments) => conversion(*function, arguments, source),
-        _ => misfit(node),
-    };
-    found.extend(here);
+    match &node.kind {
+        Kind::Call(function, arguments) if function.is_about_changes() => found.extend(column(arguments)),
+        Kind::Call(function, arguments) => found.extend(conversion(*function, arguments, source)),
+        Kind::And(terms) | Kind::Or(terms) => {
+            let is_or = matches!(node.kind, Kind::Or(_));
+            found.extend(terms.iter().filter_map(|term| no_condition(term, is_or)).take(1));
+        }
+        Kind::Not(inner) => found.extend(no_condition(inner, false)),
+        Kind::If(parts) => found.extend(no_condition(&parts[0], false)),
+        Kind::Equal { sides, .. } => found.extend(unequal(&sides[0], &sides[1], source)),
+        Kind::In(sides) => {
+            if let Kind::List(items) = &sides[1].kind {
+                found.extend(items.iter().filter_map(|item| unequal(&sides[0], item, source)).take(1));
+            }
+        }
+        _ => found.extend(misfit(node)),
+    }
     node.children().into_iter().for_each(|child| look(child, source, found));
 }
 
@@ -38,6 +50,68 @@ fn misfit(node: &Node) -> Option<CompileError> {
     Some(CompileError::new(node.span.start as usize, message, types::advice(left, right)))
 }
 
+/// What is a value of another type where something is to be true or false.
+fn no_condition(node: &Node, is_or: bool) -> Option<CompileError> {
+    let of = types::of(node).filter(|of| !matches!(of, Type::Bool | Type::Json))?;
+    let help = match of {
+        Type::String if is_or => {
+            "texts are joined with `+`; for a value that may be missing write `coalesce(new.carrier, \"unknown\")`"
+        }
+        Type::String => "compare it: `new.name != \"\"`",
+        Type::Number => "compare it: `new.total != 0`",
+        _ => "compare it: `received > timestamp(new.created_at)`",
+    };
+    Some(CompileError::new(node.span.start as usize, format!("{} is no condition", of.kind()), Some(help)))
+}
+
+/// Two values that are never equal, since they are of different types.
+fn unequal(left: &Node, right: &Node, source: &str) -> Option<CompileError> {
+    if let Some(error) = other_case(left, right, source).or_else(|| other_case(right, left, source)) {
+        return Some(error);
+    }
+    let (one, other) = types::of(left).zip(types::of(right))?;
+    if !types::never_equal(one, other) {
+        return None;
+    }
+    let help = match (&left.kind, one, other) {
+        (Kind::Not(_), ..) => Some("`!` binds more strongly: write `!(new.status in [\"paid\"])`, `!(new.total == 1)`"),
+        (_, Type::Number, Type::String) | (_, Type::String, Type::Number) => {
+            Some("write both as numbers, `num(new.total) == 1`, or both as texts, `string(new.id) == \"1\"`")
+        }
+        _ => types::advice(one, other),
+    };
+    let message = format!("{} is never equal to {}", one.kind(), other.kind());
+    Some(CompileError::new(left.span.start as usize, message, help))
+}
+
+/// A text that was made lower-case is compared with one that is not.
+fn other_case(made: &Node, text: &Node, source: &str) -> Option<CompileError> {
+    let Kind::Call(function, _) = &made.kind else { return None };
+    let Kind::Literal(Literal::String(text_of)) = &text.kind else { return None };
+    let cased = match function {
+        Function::Lower | Function::LowerAscii => text_of.to_lowercase(),
+        Function::Upper | Function::UpperAscii => text_of.to_uppercase(),
+        _ => return None,
+    };
+    if cased == *text_of || matches!(function, Function::LowerAscii | Function::UpperAscii) && !text_of.is_ascii() {
+        return None;
+    }
+    let message = format!("{} is never {}", made.span.of(source), text.span.of(source));
+    Some(CompileError::new(text.span.start as usize, message, Some(&format!("write {cased:?}"))))
+}
+
+/// The name of a column with a dot in it: almost always that of a row before it, or of something within JSON behind it.
+fn column(arguments: &[Node]) -> Option<CompileError> {
+    let Kind::Literal(Literal::String(name)) = &arguments.first()?.kind else { return None };
+    let (first, rest) = name.split_once('.')?;
+    let help = match first {
+        "new" | "old" | "row" => format!("write the name of the column alone: `changed(\"{rest}\")`"),
+        _ => format!("within JSON values are compared: `get(old, \"{name}\", null) != get(new, \"{name}\", null)`"),
+    };
+    let message = format!("no column is called {name:?}");
+    Some(CompileError::new(arguments[0].span.start as usize, message, Some(&help)))
+}
+
 /// A conversion of literals fails for every change or for none.
 fn conversion(function: Function, arguments: &[Node], source: &str) -> Option<CompileError> {
     let help = match function {
@@ -46,7 +120,7 @@ fn conversion(function: Function, arguments: &[Node], source: &str) -> Option<Co
         ),
         Function::Date => Some("write `date(\"2024-01-31\", \"Europe/Berlin\")`"),
         Function::Duration => Some("its units are h, m, s, ms, us and ns, and a day is `24h`"),
-        Function::Int | Function::Uint | Function::Double | Function::Bool => None,
+        Function::Int | Function::Uint | Function::Double | Function::Num | Function::Bool => None,
         _ => return None,
     };
     let values = arguments.iter().map(Value::written).collect::<Option<Vec<_>>>()?;

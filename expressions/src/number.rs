@@ -179,6 +179,14 @@ fn integers(operator: Operator, a: i64, b: i64) -> Result<Option<i64>, String> {
     })
 }
 
+/// A quotient within the bounds; an error for a division by zero.
+pub(crate) fn quotient(a: &BigDecimal, b: &BigDecimal) -> Result<BigDecimal, String> {
+    if b.is_zero() {
+        return Err("division by zero".into());
+    }
+    bounded(divide(a, b))
+}
+
 /// The quotient, exactly where it ends soon enough; else rounded.
 fn divide(a: &BigDecimal, b: &BigDecimal) -> BigDecimal {
     let digits = |count| NonZeroU64::new(count).unwrap_or(NonZeroU64::MIN);

@@ -142,10 +142,17 @@ impl<'s> Parser<'s> {
     }
 
     fn choice(&mut self, start: u32, condition: Node) -> Parsed<Node> {
+        let first = self.at;
         let chosen = self.operation()?;
-        self.expect(":", "`:`")?;
+        self.expect(":", "`:`").map_err(|error| self.or_optional(first, error))?;
         let parts = [condition, chosen, self.expression()?];
         self.node(self.span(start), Kind::If(Box::new(parts)))
+    }
+
+    /// Of `new.a?.b` it is said that `?.` is no operator.
+    fn or_optional(&self, behind: usize, error: CompileError) -> CompileError {
+        let dot = self.tokens.get(behind).filter(|token| token.text(self.source) == ".");
+        dot.and_then(|dot| slips::sign(self.source, dot.start)).unwrap_or(error)
     }
 
     /// Operands and the operators between them. What stands before an operator waits until one comes that binds no
@@ -254,11 +261,15 @@ impl<'s> Parser<'s> {
         let Some(name) = self.name() else { return Err(self.unexpected(VALUE)) };
         let start = self.start();
         if is_reserved(name) {
-            let help = format!("a column of that name is written new[\"{name}\"]");
-            return Err(CompileError::new(start as usize, format!("`{name}` is a reserved word of CEL"), Some(&help)));
+            return Err(CompileError::new(
+                start as usize,
+                format!("`{name}` is a reserved word of CEL"),
+                Some(&slips::reserved(name)),
+            ));
         }
         if name.starts_with('`') {
-            let help = format!("a column of that name is written new.{name}");
+            let text = name.trim_matches('`');
+            let help = format!("a text has other quotes, `\"{text}\"`; a column is written `new[\"{text}\"]`");
             return Err(CompileError::new(start as usize, "a name in backticks stands behind a dot", Some(&help)));
         }
         self.at += 1;
@@ -368,7 +379,7 @@ impl<'s> Parser<'s> {
     fn call(&mut self, name: &str, name_at: u32, start: u32, target: Option<Node>) -> Parsed<Node> {
         let is_member = target.is_some();
         let arguments = self.arguments(target)?;
-        let kind = self.called(name, name_at, is_member, arguments);
+        let kind = self.called(name, name_at, is_member, arguments)?;
         self.node(self.span(start), kind)
     }
 

@@ -2,11 +2,13 @@
 //! any change comes.
 
 use crate::{
+    advice::{self, in_scope},
     error::{CompileError, Span},
     functions::{FUNCTIONS, Function, MACROS, Signature},
+    get,
     names::{OPERATIONS, TYPES, variable, variables},
     node::{Kind, Literal, Node, Scope, Var},
-    parse::Parser,
+    parse::{Parsed, Parser},
     strings,
     suggest::closest,
     time,
@@ -25,14 +27,16 @@ impl Parser<'_> {
         }
         let known = variables(self.scope).map(|(known, _)| known).chain(self.locals.iter().map(String::as_str));
         let before = &self.source[..span.start as usize];
-        let help = match closest(name, known) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None if self.scope == Scope::Job => "known here are `data` and `event`".to_owned(),
+        let help = match (advice::name(name, self.scope), closest(name, known)) {
+            (Some(advice), _) if self.scope != Scope::Job => advice,
+            (_, Some(known)) => format!("did you mean `{known}`?"),
+            _ if self.scope == Scope::Job => "known here are `data` and `event`".to_owned(),
+            _ if before.trim_end().ends_with("--") => "a comment begins with `//`".to_owned(),
             // `session.x-hasura-role` and `new.order-id` are read as differences.
-            None if before.trim_end().ends_with('-') => {
+            _ if before.trim_end().ends_with('-') => {
                 "a name with `-` is written in brackets: `new[\"order-id\"]`, `session[\"x-hasura-role\"]`".to_owned()
             }
-            None => {
+            _ => {
                 format!("a column is written `new.{name}` or `old.{name}`, a text in quotes of its own: `\"'{name}'\"`")
             }
         };
@@ -55,63 +59,112 @@ impl Parser<'_> {
     }
 
     /// What a call means.
-    pub(super) fn called(&mut self, name: &str, name_at: u32, is_member: bool, mut arguments: Vec<Node>) -> Kind {
+    pub(super) fn called(
+        &mut self,
+        name: &str,
+        name_at: u32,
+        is_member: bool,
+        mut arguments: Vec<Node>,
+    ) -> Parsed<Kind> {
         let function = match self.resolve(name, is_member, arguments.len()) {
             Ok(function) => function,
-            Err((message, help)) => return self.refuse(name_at, message, help.as_deref()),
+            // Of `Math.abs(x)` it is enough to say what is written for `Math`.
+            Err(_) if is_member && self.is_refused(&arguments[0]) => return Ok(Kind::Literal(Literal::Null)),
+            Err((message, help)) => return Ok(self.refuse(name_at, message, help.as_deref())),
         };
         self.check_arguments(function, &arguments);
-        match (function, arguments.get(1).map(|argument| &argument.kind)) {
-            (Function::Matches, Some(Kind::Literal(Literal::String(text)))) => {
+        Ok(match (function, arguments.as_mut_slice()) {
+            (Function::Matches, [_, Node { kind: Kind::Literal(Literal::String(text)), span, .. }]) => {
                 match strings::pattern(text, strings::PATTERN_SIZE) {
                     Ok(pattern) => Kind::Matches(Box::new(arguments.swap_remove(0)), pattern),
-                    Err(message) => self.refuse(arguments[1].span.start, message, None),
+                    Err(message) => self.refuse(span.start, message, None),
                 }
             }
+            (Function::ChangedAny, _) => self.any_changed(arguments)?,
+            (
+                Function::Get,
+                [
+                    Node { kind: Kind::Var(Var::Session), .. },
+                    Node { kind: Kind::Literal(Literal::String(name)), .. },
+                    _,
+                ],
+            ) => {
+                name.make_ascii_lowercase();
+                Kind::Call(function, arguments)
+            }
             _ => Kind::Call(function, arguments),
-        }
+        })
+    }
+
+    /// One of several columns has changed: what is said of each is joined by `||`.
+    fn any_changed(&mut self, columns: Vec<Node>) -> Parsed<Kind> {
+        let each = columns.into_iter().map(|column| {
+            let span = column.span;
+            self.node(span, Kind::Call(Function::Changed, vec![column]))
+        });
+        each.collect::<Parsed<_>>().map(Kind::Or)
+    }
+
+    /// Whether a node stands in for something that was refused.
+    fn is_refused(&self, node: &Node) -> bool {
+        self.errors.iter().any(|error| error.offset == node.span.start as usize)
     }
 
     pub(super) fn not_called_like_this(&mut self, name: &str, at: u32) -> Kind {
-        self.refuse(at, format!("`{name}` is not called like this"), Some(&macro_usage(name)))
+        self.refuse(at, format!("`{name}` is not called like this"), Some(&macro_usage(name, self.scope)))
     }
 
+    /// The function of this name, if it may be called like this; else what is said.
     fn resolve(&self, name: &str, member: bool, count: usize) -> Result<Function, (String, Option<String>)> {
         let Some(signature) = FUNCTIONS.iter().find(|signature| signature.name == name && self.offers(signature))
         else {
-            let known = FUNCTIONS.iter().filter(|known| self.offers(known)).map(|known| known.name);
             if MACROS.contains(&name) {
-                return Err((format!("`{name}` is not called like this"), Some(macro_usage(name))));
+                return Err((format!("`{name}` is not called like this"), Some(macro_usage(name, self.scope))));
             }
-            let help = match elsewhere(name) {
-                Some(help) => Some(help.to_owned()),
-                None => {
-                    closest(name, known.chain(MACROS.iter().copied())).map(|known| format!("did you mean `{known}`?"))
-                }
-            };
-            return Err((format!("there is no function `{name}`"), help));
+            return Err((format!("there is no function `{name}`"), self.meant_by(name)));
         };
         if !signature.allows(member) || !(signature.least..=signature.most).contains(&count) {
-            return Err((format!("`{name}` is not called like this"), Some(format!("write {}", signature.usage()))));
+            let usage = match signature.function {
+                Function::Changed if !member && count > 1 => "write `changedAny(\"city\", \"street\")`".to_owned(),
+                _ => signature.usage(self.scope),
+            };
+            return Err((format!("`{name}` is not called like this"), Some(usage)));
         }
         Ok(signature.function)
     }
 
+    /// What may be meant by the name of a function that there is not.
+    fn meant_by(&self, name: &str) -> Option<String> {
+        if FUNCTIONS.iter().any(|known| known.name == name) {
+            return Some(
+                "a job sees the event's `data`; what has changed is for the event's `when` and `data`".to_owned(),
+            );
+        }
+        let known = || {
+            FUNCTIONS.iter().filter(|known| self.offers(known)).map(|known| known.name).chain(MACROS.iter().copied())
+        };
+        let did_you_mean = |known: &str| format!("did you mean `{known}`?");
+        let same = known().find(|known| known.eq_ignore_ascii_case(name)).map(did_you_mean);
+        same.or_else(|| advice::function(name, self.scope)).or_else(|| closest(name, known()).map(did_you_mean))
+    }
+
     fn offers(&self, signature: &Signature) -> bool {
-        self.scope != Scope::Job || !matches!(signature.function, Function::Changed | Function::Was | Function::Became)
+        self.scope != Scope::Job || !signature.function.is_about_changes()
     }
 
     /// What can be known about literal arguments before any change comes.
     fn check_arguments(&mut self, function: Function, arguments: &[Node]) {
-        let zone_at = match function {
-            Function::Field(_) | Function::Date => 1,
-            Function::Changed | Function::Was | Function::Became => {
-                return self.check_column(&arguments[0]);
-            }
+        if function.is_about_changes() {
+            let columns = if function == Function::ChangedAny { arguments } else { &arguments[..1] };
+            columns.iter().for_each(|column| self.check_column(column));
+        }
+        let check = match function {
+            Function::Field(_) | Function::Date => |zone: &str| time::zone(zone).map(|_| ()),
+            Function::Get => get::check_path,
             _ => return,
         };
-        if let Some(Node { kind: Kind::Literal(Literal::String(zone)), span, .. }) = arguments.get(zone_at)
-            && let Err(message) = time::zone(zone)
+        if let Some(Node { kind: Kind::Literal(Literal::String(text)), span, .. }) = arguments.get(1)
+            && let Err(message) = check(text)
         {
             self.refuse(span.start, message, None);
         }
@@ -169,26 +222,13 @@ impl Parser<'_> {
     }
 }
 
-/// What functions of other languages are called here.
-fn elsewhere(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "lower" | "toLowerCase" | "toLower" | "lowercase" => "write `new.x.lowerAscii()`",
-        "upper" | "toUpperCase" | "toUpper" | "uppercase" => "write `new.x.upperAscii()`",
-        "length" | "len" | "count" => "write `size(new.x)`",
-        "now" | "today" | "current_timestamp" => "the only clock is `received`, when the change came",
-        "strip" => "write `new.x.trim()`",
-        "includes" => "write `new.x.contains(\"…\")`, or `\"…\" in new.list`",
-        "ifnull" | "IFNULL" | "nvl" | "COALESCE" => "write `coalesce(new.a, new.b)`",
-        _ => return None,
-    })
-}
-
-fn macro_usage(name: &str) -> String {
-    match name {
-        "has" => "write has(new.column)".to_owned(),
-        "map" => "write new.list.map(x, …)".to_owned(),
-        _ => format!("write new.list.{name}(x, x > 1)"),
-    }
+fn macro_usage(name: &str, scope: Scope) -> String {
+    let usage = match name {
+        "has" => "write `has(new.name)`".to_owned(),
+        "map" => "write `new.tags.map(x, lower(x))`".to_owned(),
+        _ => format!("write `new.tags.{name}(x, x != \"a\")`"),
+    };
+    in_scope(&usage, scope)
 }
 
 /// Names of session variables are the same in any case: `session["X-Hasura-Role"]` and `"X-Hasura-Role" in session`.

@@ -104,7 +104,7 @@ impl<'s> Scanner<'s> {
                 self.skip_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'/' | b' '));
                 if self.peek(0) != b'`' {
                     let message = "a name in backticks has letters, digits, `_`, `.`, `-`, `/` and spaces, and ends in a backtick";
-                    let help = Some("write any other column as new[\"name\"]".to_owned());
+                    let help = Some("write any other column as `new[\"name\"]`, and a text in other quotes: `\"a\" + string(new.id)`".to_owned());
                     return Err(CompileError { offset: start, message: message.into(), help });
                 }
                 self.at += 1;
@@ -197,7 +197,8 @@ impl<'s> Scanner<'s> {
 }
 
 fn unclosed(offset: usize) -> CompileError {
-    CompileError { offset, message: "the text has no closing quote".into(), help: None }
+    let help = "a quote within a text is written with the other ones around, `\"it's\"`";
+    CompileError::new(offset, "the text has no closing quote", Some(help))
 }
 
 impl Iterator for Scanner<'_> {

@@ -76,6 +76,8 @@ pub(crate) fn call<'a>(function: Function, arguments: &Arguments<'_, 'a>) -> Res
         Function::StartsWith => Value::Bool(text.starts_with(arguments.text(1)?)),
         Function::EndsWith => Value::Bool(text.ends_with(arguments.text(1)?)),
         Function::Matches => Value::Bool(matches(text, arguments)?),
+        Function::Lower => arguments.made(text.to_lowercase())?,
+        Function::Upper => arguments.made(text.to_uppercase())?,
         Function::LowerAscii => arguments.made(text.to_ascii_lowercase())?,
         Function::UpperAscii => arguments.made(text.to_ascii_uppercase())?,
         Function::Trim => arguments.made(text.trim())?,

@@ -1,8 +1,9 @@
 //! Timestamps and durations. There is no `now()`: the only clock is the record's, `received`.
 
+use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive};
 use jiff::{SignedDuration, Timestamp, civil, fmt::temporal::Pieces, tz::TimeZone};
 
-use crate::{arguments::Arguments, error::Stop, functions::Field, node::Operator, value::Value};
+use crate::{arguments::Arguments, error::Stop, functions::Field, node::Operator, number, value::Value};
 
 /// `timestamp`: a text with a zone or an offset, or seconds since 1970.
 pub(crate) fn timestamp<'a>(arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, Stop> {
@@ -201,6 +202,30 @@ pub(crate) fn arithmetic<'a>(operator: Operator, a: &Value<'_>, b: &Value<'_>) -
         (Operator::Subtract, Value::Duration(a), Value::Duration(b)) => {
             a.checked_sub(*b).map(Value::Duration).ok_or_else(beyond)
         }
+        (Operator::Multiply, Value::Duration(duration), Value::Number(number))
+        | (Operator::Multiply, Value::Number(number), Value::Duration(duration)) => number
+            .decimal()
+            .and_then(|times| of_nanoseconds(&(nanoseconds_of(*duration) * times)).ok_or_else(beyond))
+            .map(Value::Duration),
+        (Operator::Divide, Value::Duration(duration), Value::Number(number)) => number
+            .decimal()
+            .and_then(|parts| number::quotient(&nanoseconds_of(*duration), &parts))
+            .and_then(|part| of_nanoseconds(&part).ok_or_else(beyond))
+            .map(Value::Duration),
+        (Operator::Divide, Value::Duration(a), Value::Duration(b)) => {
+            number::quotient(&nanoseconds_of(*a), &nanoseconds_of(*b)).map(|times| Value::Number(times.into()))
+        }
         _ => return None,
     })
+}
+
+fn nanoseconds_of(duration: SignedDuration) -> BigDecimal {
+    duration.as_nanos().into()
+}
+
+/// The duration; what is finer than a nanosecond is cut.
+fn of_nanoseconds(nanoseconds: &BigDecimal) -> Option<SignedDuration> {
+    let whole = nanoseconds.with_scale_round(0, RoundingMode::Down).to_i128()?;
+    let seconds = i64::try_from(whole / 1_000_000_000).ok()?;
+    Some(SignedDuration::new(seconds, (whole % 1_000_000_000) as i32))
 }

@@ -39,15 +39,20 @@ impl Type {
 /// Two sides of an operation that have no order with one another, or cannot be computed with, whatever the rows hold.
 pub(crate) fn misfit(node: &Node) -> Option<(Type, Type)> {
     match &node.kind {
-        Kind::Compare(_, sides) => both(sides).filter(|(left, right)| match (left, right) {
-            (Type::Json, other) | (other, Type::Json) => other.is_of_time() || *other == Type::Bytes,
-            (left, right) => left != right,
-        }),
+        Kind::Compare(_, sides) => both(sides).filter(|(left, right)| never_equal(*left, *right)),
         // What is made of other types is for the evaluation to tell.
         Kind::Arithmetic(operator, sides) => both(sides)
             .filter(|(left, right)| left.is_of_time() || right.is_of_time())
             .filter(|(left, right)| computed(*operator, *left, *right).is_none()),
         _ => None,
+    }
+}
+
+/// Whether no value of one type is equal to one of the other.
+pub(crate) fn never_equal(left: Type, right: Type) -> bool {
+    match (left, right) {
+        (Type::Json, other) | (other, Type::Json) => other.is_of_time() || other == Type::Bytes,
+        (left, right) => left != right,
     }
 }
 
@@ -70,16 +75,26 @@ pub(crate) fn advice(left: Type, right: Type) -> Option<&'static str> {
         | (_, Type::Duration)
         | (Type::Timestamp, Type::Number)
         | (Type::Number, Type::Timestamp) => Some("a span of time is written `duration(\"1h30m\")`"),
-        (Type::Number, Type::String) | (Type::String, Type::Number) => Some("convert the text with double()"),
+        (Type::Number, Type::String) | (Type::String, Type::Number) => Some("convert the text: `num(new.total)`"),
         _ => None,
     }
+}
+
+/// Whether a node is a time or a span of it, where it has a value.
+pub(crate) fn is_of_time(node: &Node) -> bool {
+    of(node).is_some_and(Type::is_of_time)
+}
+
+/// Whether a node is true or false, where it has a value.
+pub(crate) fn is_condition(node: &Node) -> bool {
+    of(node) == Some(Type::Bool)
 }
 
 fn both(sides: &[Node; 2]) -> Option<(Type, Type)> {
     of(&sides[0]).zip(of(&sides[1]))
 }
 
-fn of(node: &Node) -> Option<Type> {
+pub(crate) fn of(node: &Node) -> Option<Type> {
     match &node.kind {
         Kind::Literal(literal) => of_literal(literal),
         Kind::Var(Var::Received) => Some(Type::Timestamp),
@@ -127,8 +142,13 @@ fn of_literal(literal: &Literal) -> Option<Type> {
 
 fn of_call(function: Function) -> Option<Type> {
     Some(match function {
-        Function::Size | Function::Int | Function::Uint | Function::Double | Function::Field(_) => Type::Number,
+        Function::Size | Function::Int | Function::Uint | Function::Double | Function::Num | Function::Field(_) => {
+            Type::Number
+        }
         Function::String
+        | Function::Json
+        | Function::Lower
+        | Function::Upper
         | Function::LowerAscii
         | Function::UpperAscii
         | Function::Trim
@@ -141,12 +161,13 @@ fn of_call(function: Function) -> Option<Type> {
         | Function::EndsWith
         | Function::Matches
         | Function::Changed
+        | Function::ChangedAny
         | Function::Was
         | Function::Became => Type::Bool,
         Function::Bytes => Type::Bytes,
         Function::Timestamp | Function::Date => Type::Timestamp,
         Function::Duration => Type::Duration,
-        Function::Coalesce | Function::Type | Function::Dyn | Function::Split => return None,
+        Function::Coalesce | Function::Get | Function::Type | Function::Dyn | Function::Split => return None,
     })
 }
 
@@ -157,7 +178,11 @@ fn computed(operator: Operator, left: Type, right: Type) -> Option<Type> {
         (Operator::Add | Operator::Subtract, Type::Timestamp, Type::Duration)
         | (Operator::Add, Type::Duration, Type::Timestamp) => Some(Type::Timestamp),
         (Operator::Subtract, Type::Timestamp, Type::Timestamp)
-        | (Operator::Add | Operator::Subtract, Type::Duration, Type::Duration) => Some(Type::Duration),
+        | (Operator::Add | Operator::Subtract, Type::Duration, Type::Duration)
+        | (Operator::Multiply, Type::Duration, Type::Number | Type::Json)
+        | (Operator::Multiply, Type::Number | Type::Json, Type::Duration)
+        | (Operator::Divide, Type::Duration, Type::Number | Type::Json) => Some(Type::Duration),
+        (Operator::Divide, Type::Duration, Type::Duration) => Some(Type::Number),
         _ => None,
     }
 }

@@ -13,6 +13,9 @@ fn an_evaluation_ends_when_its_steps_are_spent() {
     fails(&row, "new.l.map(a, new.l.map(b, new.l))", "more than 100000 steps");
     fails(&row, "new.l.all(a, new.s.contains(\"y\") || true)", "more than 100000 steps");
     fails(&row, "new.l.all(a, a in new.l)", "more than 100000 steps");
+    fails(&row, "new.l.all(a, new.l.all(b, get(new, 'x.y.z', 1) == 1))", "more than 100000 steps");
+    let many = json!({ "l": (0..1000).collect::<Vec<_>>(), "m": vec![json!(1); 5000] }).to_string();
+    fails(&many, "new.l.all(a, json(new.m) != '')", "more than 1");
     // Comparing is paid for by what is compared, however it is nested.
     let long = (0..30_000).map(|n| json!([[n]])).collect::<Vec<_>>();
     let deep =
@@ -36,6 +39,9 @@ fn texts_cannot_grow_without_limit() {
         "new.l.map(x, new.s).join(new.s)",
         "size(new.l.map(x, string(bytes(new.s))))",
         "size(new.l.map(x, new.s.substring(1)))",
+        "size(new.l.map(x, lower(new.s)))",
+        "size(new.l.map(x, json(new.s)))",
+        "size(new.l.map(x, json([new.s, new])))",
     ] {
         fails(&list(200), growing, "more than 1");
     }

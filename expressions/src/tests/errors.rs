@@ -40,8 +40,8 @@ fn unknown_names_are_refused_with_a_suggestion() {
     refused("table.nme == \"x\"", "table", "no `nme`", "table.name");
     refused("new.l.exist(x, x > 1)", "exist", "no function `exist`", "`exists`");
     refused("\"ü\" == \"ü\" && foo(1)", "foo", "no function `foo`", "");
-    refused("new.a.changed(\"a\")", "changed", "not called like this", "changed(\"column\")");
-    refused("became(\"a\")", "became", "not called like this", "became(\"column\", value)");
+    refused("new.a.changed(\"a\")", "changed", "not called like this", "changed(\"status\")");
+    refused("became(\"a\")", "became", "not called like this", "became(\"status\", \"shipped\")");
     refused("now() > received", "now", "no function `now`", "`received`");
 }
 
@@ -119,16 +119,22 @@ fn operations_of_types_that_do_not_fit_are_told() {
         "convert",
     );
     always_fails_in(Scope::Job, "event.time < timestamp(data.t)", "event", "a value of a row", "convert");
-    always_fails("size(new.l) > \"3\"", "size", "a number has no order with a string", "double()");
-    always_fails("duration(new.t) * 2 > duration(\"1h\")", "duration", "compute with a duration and a number", "");
+    always_fails("size(new.l) > \"3\"", "size", "a number has no order with a string", "num(new.total)");
+    always_fails(
+        "duration(new.t) * received > duration(\"1h\")",
+        "duration",
+        "compute with a duration and a timestamp",
+        "",
+    );
     for fine in [
         "received > timestamp(new.t) - duration(\"1h\")",
         "received - timestamp(new.t) > -duration(\"1h\")",
         "new.t > \"2024-01-02\" && new.n > 3 && op > \"A\" && user < \"b\"",
         "new.n > 1 && new.n + 1 > old.n && new.t > 'a' && new.n < old.n && -new.n < 1",
         "timestamp(new.t) > date(old.t, 'UTC') && {'a': received}.a > received",
-        "dyn(received) > 1 || 1 == \"1\"",
+        "dyn(received) > 1 || dyn(1) == \"1\"",
         "coalesce(new.t, received) > 1",
+        "duration(new.t) * 2 > duration(\"1h\") / new.n && 1.5 * duration(new.t) / duration(\"1m\") > 3",
     ] {
         assert_eq!(Expression::compile(fine, Scope::Change).expect(fine).mistakes(), [], "{fine}");
     }

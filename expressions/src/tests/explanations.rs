@@ -58,6 +58,25 @@ fn the_part_that_was_false_is_named_with_its_values() {
         ("new.tags.exists(t,\n  t == \"q\")", "new.tags.exists(t, t == \"q\") is false (new.tags = [\"a\"])"),
         ("false", "false never holds"),
         ("new.price / 2 > 3 && true", "new.price / 2 > 3 is false (new.price / 2 = 1.5, new.price = 3)"),
+        ("changedAny(\"price\", \"nope\")", "price did not change, and neither row has a column nope"),
+        (
+            "get(new, \"tags.1\", \"none\") == \"a\"",
+            "get(new, \"tags.1\", \"none\") == \"a\" is false (get(new, \"tags.1\", \"none\") = \"none\")",
+        ),
+        (
+            "upper(new.status) == \"ENROUTE\"",
+            "upper(new.status) == \"ENROUTE\" is false (upper(new.status) = \"EN ROUTE\", new.status = \"en route\"); did you mean \"ENROUTE\"?",
+        ),
+        ("num(\"4\") > new.price + 1", "num(\"4\") > new.price + 1 is false (new.price = 3)"),
+        (
+            "json(new.tags) == \"[]\"",
+            "json(new.tags) == \"[]\" is false (json(new.tags) = \"[\\\"a\\\"]\", new.tags = [\"a\"])",
+        ),
+        (
+            "received - timestamp(\"2024-05-06T07:00:00Z\") > duration(\"1h\")",
+            "received - timestamp(\"2024-05-06T07:00:00Z\") > duration(\"1h\") is false (received - timestamp(\"2024-05-06T07:00:00Z\") = \"489s\", received = \"2024-05-06T07:08:09Z\")",
+        ),
+        ("new.status.matches(\"^x\")", "new.status.matches(\"^x\") is false (new.status = \"en route\")"),
         ("7 / 2 > 3", "7 / 2 > 3 is false (7 / 2 = 3)"),
         ("new.tags.all(t, size(t) / 2 > 3)", "new.tags.all(t, size(t) / 2 > 3) is false (new.tags = [\"a\"])"),
     ] {

@@ -132,3 +132,124 @@ fn accessors_count_as_cel_counts() {
         ],
     );
 }
+
+const NESTED: &str = r#"{"amount": "12.50", "odd": " +07 ", "n": 3, "flag": true, "nothing": null, "name": "Käthe ÉCOLE",
+    "address": {"city": "Köln", "zip": null, "lines": ["a", {"b": 1.50}]}, "tags": ["x"], "at": "2024-05-05T07:08:09Z"}"#;
+
+#[test]
+fn a_path_leads_to_a_value_or_to_its_default() {
+    all(
+        NESTED,
+        &[
+            ("get(new, 'address.city', '?')", json!("Köln")),
+            ("get(new.address, 'city', '?')", json!("Köln")),
+            ("get(new, 'address.lines.1.b', 0)", serde_json::from_str("1.50").expect("a number")),
+            ("get(new, 'tags.0', '?')", json!("x")),
+            ("get(new, 'tags', [])", json!(["x"])),
+            ("get(new, 'address.lines.2', '?')", json!("?")),
+            ("get(new, 'address.lines.x', '?')", json!("?")),
+            ("get(new, 'address.lines.+1', '?')", json!("?")),
+            ("get(new, 'address.zip', '?')", json!("?")),
+            ("get(new, 'address.zip.x', '?')", json!("?")),
+            ("get(new, 'address.city.x', '?')", json!("?")),
+            ("get(new, 'nope.nope', null)", json!(null)),
+            ("get(new.nope, 'a', '?')", json!("?")),
+            ("get(new.nothing, 'a', '?')", json!("?")),
+            ("get(old, 'id', '?')", json!(1)),
+            ("get(session, 'X-Hasura-Role', '?')", json!("driver")),
+            ("get({'a': {'b': 2}}, 'a.b', 0)", json!(2)),
+            ("get(new, 'address.city', 1 / 0)", json!("Köln")),
+            (
+                "[1, 2].map(x, get(new, 'address.lines.' + string(x), x))",
+                serde_json::from_str(r#"[{"b": 1.50}, 2]"#).expect("JSON"),
+            ),
+        ],
+    );
+    fails(NESTED, "get(new, 'a.' + '.b', 0)", "is no path");
+    fails(NESTED, "get(new, 'nope', 1 / 0)", "division by zero");
+    fails(NESTED, "get(1 / 0, 'a', 0)", "division by zero");
+    fails(NESTED, "get(new, 1, 0)", "a path is a text");
+}
+
+#[test]
+fn a_number_is_read_out_of_a_text() {
+    let exact = |text: &str| serde_json::from_str(text).expect("a number");
+    all(
+        NESTED,
+        &[
+            ("num(new.amount)", exact("12.50")),
+            ("num(new.n)", exact("3")),
+            ("num(new.odd)", exact("7")),
+            ("num('1' + '.50')", exact("1.5")),
+            ("num(7) / 2", exact("3.5")),
+        ],
+    );
+    all_true(NESTED, &["num(new.amount) > 12.49 && num(new.amount) == 12.5", "num(new.amount) + new.n == 15.5"]);
+    fails(NESTED, "num(new.name)", "is no number");
+    fails(NESTED, "num('')", "is no number");
+    fails(NESTED, "num('NaN')", "is no number");
+    fails(NESTED, "num(new.flag)", "a bool is no number");
+    fails(NESTED, "num(new.tags)", "a list");
+    super::absent(NESTED, "num(new.nothing)", "new.nothing is null");
+}
+
+#[test]
+fn a_value_is_written_as_json() {
+    all(
+        NESTED,
+        &[
+            ("json(new.address)", json!(r#"{"city":"Köln","lines":["a",{"b":1.50}],"zip":null}"#)),
+            ("json(new.amount)", json!(r#""12.50""#)),
+            ("json(new.nothing)", json!("null")),
+            (
+                "json([1, 2.50, 'a\"b\\n', true, received, duration('90s')])",
+                json!(r#"[1,2.50,"a\"b\n",true,"2024-05-06T07:08:09Z","90s"]"#),
+            ),
+            ("json({'b': new.n, 'a': [new.tags], 1: null})", json!(r#"{"1":null,"a":[["x"]],"b":3}"#)),
+            ("json(1.0 / 4)", json!("0.25")),
+            ("'old: ' + json(old)", json!(r#"old: {"id":1,"price":3,"status":"en route"}"#)),
+        ],
+    );
+    super::absent(NESTED, "json(new.nope)", "new.nope is missing");
+    fails(NESTED, "json(b'a')", "bytes have no JSON");
+}
+
+#[test]
+fn letters_of_all_languages_have_two_cases() {
+    all(
+        NESTED,
+        &[
+            ("lower(new.name)", json!("käthe école")),
+            ("new.name.upper()", json!("KÄTHE ÉCOLE")),
+            ("upper('ß')", json!("SS")),
+        ],
+    );
+    fails(NESTED, "lower(new.n)", "a string is wanted");
+    super::absent(NESTED, "lower(new.nothing)", "new.nothing is null");
+}
+
+#[test]
+fn times_are_computed_with() {
+    all(
+        NESTED,
+        &[
+            ("received - timestamp(new.at)", json!("86400s")),
+            ("timestamp(new.at) + duration('36h')", json!("2024-05-06T19:08:09Z")),
+            ("duration('1m') * new.n", json!("180s")),
+            ("0.5 * duration('1m')", json!("30s")),
+            ("duration('1s') / 3", json!("0.333333333s")),
+            ("-duration('1s') / 3", json!("-0.333333333s")),
+            ("(received - timestamp(new.at)) / duration('1h')", json!(24)),
+            ("duration('90m') / duration('1h')", serde_json::from_str("1.5").expect("a number")),
+        ],
+    );
+    all_true(
+        NESTED,
+        &["received - timestamp(new.at) >= duration('24h')", "duration('24h') * 7 > received - timestamp(new.at)"],
+    );
+    fails(NESTED, "duration('1h') * 1e30", "beyond");
+    fails(NESTED, "duration('1h') / 0", "division by zero");
+    fails(NESTED, "duration('1h') / duration('0s')", "division by zero");
+    fails(NESTED, "duration('1h') * duration('1h')", "cannot compute");
+    fails(NESTED, "received * 2", "cannot compute");
+}

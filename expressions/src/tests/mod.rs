@@ -1,6 +1,7 @@
 //! What expressions mean, case by case.
 
 mod absence;
+mod advice;
 mod bounds;
 mod changes;
 mod conformance;

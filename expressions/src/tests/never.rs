@@ -10,7 +10,24 @@ fn literal() -> impl Strategy<Value = &'static str> {
 }
 
 fn column() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(&["new.a", "new['a']", "new.a", "old.a", "row.a", "new.a.b"][..])
+    prop::sample::select(
+        &[
+            "new.a",
+            "new['a']",
+            "new.a",
+            "old.a",
+            "row.a",
+            "new.a.b",
+            "lower(new.a)",
+            "num(old['a'])",
+            "get(new, 'a.b', 1)",
+            "get(old, 'a', 2)",
+            "coalesce(old.a, 1)",
+            "size(new.a)",
+            "json(old.a)",
+            "-old.a",
+        ][..],
+    )
 }
 
 fn term() -> impl Strategy<Value = String> {
@@ -23,6 +40,10 @@ fn term() -> impl Strategy<Value = String> {
         2 => literal().prop_map(|value| format!("became('a', {value})")),
         1 => Just("changed('a')".to_owned()),
         1 => Just("op == 'UPDATE'".to_owned()),
+        1 => Just("changedAny('a', 'b')".to_owned()),
+        1 => column().prop_filter("a selection", |column| !column.contains(['(', '[', '-'])).prop_map(|column| format!("has({column})")),
+        1 => column().prop_map(|column| format!("{column}.matches('1')")),
+        1 => column().prop_map(|column| format!("{column}.startsWith('1')")),
         1 => (term_of_two(), term_of_two()).prop_map(|(a, b)| format!("({a} || {b})")),
         1 => term_of_two().prop_map(|a| format!("!({a})")),
     ]
@@ -45,6 +66,11 @@ fn columns_values_and_ranges_exclude_one_another() {
         ("new.a > 5 && new.a == 5", true),
         ("new.a > 5 && new.a in [1, 'x']", true),
         ("new.a > 5 && new.a < 'x'", true),
+        ("lower(new.a) == 'x' && new.a.lower() == 'y'", true),
+        ("num(new.a) > 5 && num(new.a) < 5", true),
+        ("get(new, 'a.b', 0) == 1 && get(new, 'a.b', 0) == 2", true),
+        ("get(new, 'a.b', 0) == 1 && get(new, 'a.b', 1) == 2", false),
+        ("get(new, 'a.b', 0) == 1 && get(new, 'a.c', 0) == 2", false),
         ("new.a == 1 && new.a != 1", true),
         ("new.a >= 5 && new.a <= 5", false),
         ("new.a > 5 && new.a < 6", false),

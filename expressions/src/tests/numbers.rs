@@ -128,7 +128,7 @@ fn what_cannot_be_computed_is_a_failure() {
     fails(ROW, "7 % 1.5", "`%` is for whole numbers");
     fails(ROW, "new.i % new.z", "division by zero");
     fails(ROW, "new.i / 0", "division by zero");
-    fails(ROW, "new.text > 5", "convert the text with double()");
+    fails(ROW, "new.text > 5", "convert the text with num()");
     fails(ROW, "new.text + 1", "cannot compute");
 }
 
