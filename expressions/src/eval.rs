@@ -298,7 +298,7 @@ impl<'a> Evaluator<'a> {
     fn call(&self, function: Function, nodes: &'a [Node], span: Span) -> Result<Value<'a>, Stop> {
         match function {
             Function::Coalesce => self.coalesce(nodes),
-            Function::Get => get::get(self, nodes, span),
+            Function::Get => self.get(nodes, span),
             Function::Dyn => self.eval(&nodes[0]),
             Function::Json => {
                 let text = json_text::of(&self.context.budget, &self.eval(&nodes[0])?, span)?;
@@ -321,6 +321,26 @@ impl<'a> Evaluator<'a> {
             }
         }
         Ok(Value::Null)
+    }
+
+    /// What a path leads to; where that is null or not there, the default.
+    fn get(&self, nodes: &'a [Node], span: Span) -> Result<Value<'a>, Stop> {
+        let Value::String(path) = self.present(&nodes[1])? else {
+            return Err(Stop::failed(nodes[1].span, "a path is a text: names with dots between them, `address.city`"));
+        };
+        get::check_path(&path).map_err(|message| Stop::failed(nodes[1].span, message))?;
+        let mut found = match self.eval(&nodes[0]) {
+            Err(Stop::Absent(_)) => Value::Null,
+            from => from?,
+        };
+        for name in get::names(&path) {
+            self.context.budget.spend(1, span)?;
+            found = match get::within(&self.context.budget, &found, name, span)? {
+                Some(Value::Null) | None => return self.eval(&nodes[2]),
+                Some(value) => value,
+            };
+        }
+        Ok(found)
     }
 
     /// Both rows have the column, and its values differ.

@@ -1,7 +1,5 @@
 //! The functions that expressions may call: one table of names.
 
-use crate::{advice::in_scope, node::Scope};
-
 /// A function, resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Function {
@@ -86,8 +84,8 @@ pub(crate) struct Signature {
     pub(crate) least: usize,
     pub(crate) most: usize,
     pub(crate) function: Function,
-    /// A call that could be written, for a message.
-    example: &'static str,
+    /// A call, as it could be written where there are rows.
+    pub(crate) example: &'static str,
 }
 
 const fn global(name: &'static str, least: usize, most: usize, function: Function, example: &'static str) -> Signature {
@@ -165,10 +163,5 @@ impl Signature {
             Style::Member => member,
             Style::Global => !member,
         }
-    }
-
-    /// How to call it, for a message.
-    pub(crate) fn usage(&self, scope: Scope) -> String {
-        in_scope(&format!("write `{}`", self.example), scope)
     }
 }

@@ -126,7 +126,7 @@ impl Parser<'_> {
         if !signature.allows(member) || !(signature.least..=signature.most).contains(&count) {
             let usage = match signature.function {
                 Function::Changed if !member && count > 1 => "write `changedAny(\"city\", \"street\")`".to_owned(),
-                _ => signature.usage(self.scope),
+                _ => in_scope(&format!("write `{}`", signature.example), self.scope),
             };
             return Err((format!("`{name}` is not called like this"), Some(usage)));
         }

@@ -229,7 +229,7 @@ const ERRORS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Where we differ, with what we give: the reasons are in docs/catalog.md, by these words.
+/// Where we differ, with what we give: the reasons are in docs/language.md, by these words.
 const DIFFERENT: &[(&str, &[&str])] = &[
     (
         "one kind of number",
@@ -263,7 +263,7 @@ const DIFFERENT: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What CEL or its extensions have and we do not: the reasons are in docs/catalog.md, too.
+/// What CEL or its extensions have and we do not: the reasons are in docs/language.md, too.
 const REFUSED: &[(&str, &[&str])] = &[
     ("messages", &["TestAllTypes{single_int64: 1}", "google.protobuf.Duration{seconds: 1}"]),
     ("optional values", &["{'a': 1}.?a", "{'a': 1}[?'a']", "[?1]"]),
@@ -298,9 +298,9 @@ fn what_the_specification_requires_holds() {
 
 #[test]
 fn where_we_differ_is_documented() {
-    let docs = include_str!("../../../docs/catalog.md");
-    let (_, differences) = docs.split_once("### Where it differs from CEL").expect("the chapter");
-    let (differences, _) = differences.split_once("\n### ").expect("the next chapter");
+    let docs = include_str!("../../../docs/language.md");
+    let (_, differences) = docs.split_once("## Where it differs from CEL").expect("the chapter");
+    let (differences, _) = differences.split_once("\n## ").expect("the next chapter");
     for (reason, conditions) in DIFFERENT {
         assert!(differences.contains(reason), "{reason} is not among the differences of the docs");
         for condition in *conditions {

@@ -12,6 +12,7 @@ mod functions;
 mod never;
 mod numbers;
 mod operators;
+mod page;
 mod parse;
 
 use contracts::hasura::{Change, ChangeParts, parse_partly};
