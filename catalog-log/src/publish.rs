@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use bus::{Bus, Offset, Outgoing, Start, TopicInfo, TopicPartition, TopicSpec};
 use bytes::Bytes;
 use catalog::{
-    Catalog, Kinds, Outcome, ReadError, Report, Sources,
+    Catalog, Changes, Kinds, Outcome, ReadError, Report, Rule, Sources,
     wire::{CatalogRecord, KEEP_RETIRED, Plan, plan_next},
 };
 use contracts::{names::GroupName, outcomes::BoxFuture, topics};
@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::{
     aside::aside,
     log::{Entry, Live, Log, Newest},
+    standing::{Standing, emptied, home},
 };
 
 /// How many questions are put to the bus at once.
@@ -58,6 +59,8 @@ pub struct Publisher {
     pub writers: Writers,
     /// Whether topics that events need are created.
     pub create_topics: bool,
+    /// Whether a folder without any file of an event may take away all events.
+    pub may_empty: bool,
 }
 
 /// What became of the files.
@@ -66,8 +69,8 @@ pub enum Applied {
     Published(Box<Draft>),
     /// The record of that number says the same. These of its topics were not there: deleted, or never created.
     Unchanged(u64, Report, Vec<TopicSpec>),
-    /// They cannot be used: what is on the bus, the record of that number, goes on counting.
-    Invalid(Option<u64>, Report),
+    /// They cannot be used.
+    Invalid(Standing, Report),
 }
 
 /// Files that can be used, and what is on the bus.
@@ -92,9 +95,11 @@ impl Draft {
         self.previous.as_ref().map_or(1, |previous| previous.number + 1)
     }
 
-    /// The files that count until then.
-    pub fn before(&self) -> Option<&Sources> {
-        self.previous.as_ref().map(|previous| &previous.sources)
+    /// What it says differently from what counts until then.
+    pub fn changes(&self) -> Changes {
+        let nothing = Sources::default();
+        let before = self.previous.as_ref().map_or(&nothing, |previous| &previous.sources);
+        Changes::between(before, &self.sources)
     }
 }
 
@@ -142,16 +147,33 @@ impl Publisher {
         let (sources, outcome) = self.read().await?;
         let previous = previous(log).await?;
         let Some(catalog) = outcome.catalog else {
-            return Ok(Err(Applied::Invalid(previous.map(|previous| previous.number), outcome.report)));
+            return Ok(Err(Applied::Invalid(Standing::of(previous.as_ref(), &self.folder), outcome.report)));
         };
+        if !self.may_empty
+            && let Some(gone) = emptied(&sources, previous.as_ref(), self.home().as_deref())
+        {
+            let mut report = outcome.report;
+            report.problems.retain(|problem| problem.rule != Rule::Empty);
+            report.push(gone);
+            return Ok(Err(Applied::Invalid(Standing::of(previous.as_ref(), &self.folder), report)));
+        }
         let topics: HashMap<_, _> =
             self.bus.topics().await?.into_iter().map(|info| (info.topic.as_str().to_owned(), info)).collect();
         let needed = catalog.events().iter().map(|event| event.name().topic());
         let missing: Vec<_> = needed.filter(|topic| !topics.contains_key(topic)).map(TopicSpec::new).collect();
-        if let Some(previous) = previous.as_ref().filter(|previous| previous.sources == sources) {
+        let folder = self.home();
+        let is_same = |previous: &&CatalogRecord| {
+            previous.sources == sources && (previous.folder.is_none() || folder.is_none() || previous.folder == folder)
+        };
+        if let Some(previous) = previous.as_ref().filter(is_same) {
             return Ok(Err(Applied::Unchanged(previous.number, outcome.report, missing)));
         }
         Ok(Ok(Draft { report: outcome.report, sources, catalog, previous, missing, topics }))
+    }
+
+    /// What the record says of where its files are from.
+    fn home(&self) -> Option<String> {
+        if self.writers == Writers::Us { home(&self.folder) } else { None }
     }
 
     /// The files, and what they compile to. A disk that hangs is waited for, so long and no longer.
@@ -170,11 +192,13 @@ impl Publisher {
     async fn record(&self, draft: Box<Draft>) -> anyhow::Result<(Box<Draft>, CatalogRecord)> {
         let ends = self.ends(&draft).await?;
         let undrained = self.undrained(draft.previous.as_ref()).await?;
+        let folder = self.home();
         // The catalog before is compiled for it again.
         let plan = move || {
             let record = plan_next(Plan {
                 previous: draft.previous.as_ref(),
                 sources: draft.sources.clone(),
+                folder,
                 catalog: &draft.catalog,
                 ends: &|topic| ends.get(topic).cloned().unwrap_or_default(),
                 now: Timestamp::now(),

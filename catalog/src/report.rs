@@ -94,6 +94,11 @@ impl Report {
         self.problems.iter().filter(|problem| problem.severity == severity).count()
     }
 
+    /// The errors, and the warnings.
+    pub fn by_severity(&self) -> (Vec<&Problem>, Vec<&Problem>) {
+        self.problems.iter().partition(|problem| problem.severity == Severity::Error)
+    }
+
     /// Adds a problem; see [`Report::sort`].
     pub fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
@@ -114,9 +119,11 @@ impl Report {
     }
 }
 
+/// Errors first.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
+        let (errors, warnings) = self.by_severity();
+        for (index, problem) in errors.into_iter().chain(warnings).enumerate() {
             if index > 0 {
                 writeln!(f)?;
             }
@@ -132,8 +139,9 @@ impl fmt::Display for Problem {
             Severity::Warning => "warning",
             Severity::Error => "error",
         };
-        writeln!(f, "{severity}: {}", self.message)?;
+        writeln!(f, "{severity}: {}", shown(&self.message))?;
         let Place { file, line, column } = &self.place;
+        let file = shown(file);
         if *line == 0 {
             writeln!(f, "  --> {file}")?;
         } else {
@@ -142,17 +150,26 @@ impl fmt::Display for Problem {
             if !self.text.is_empty() {
                 writeln!(f, "{:gutter$} |", "")?;
                 let (text, before) = excerpt(&self.text, column.saturating_sub(1));
-                writeln!(f, "{line} | {text}")?;
+                writeln!(f, "{line} | {}", shown(&text))?;
                 // Tabs stay tabs, so that the caret stands where the eye looks.
                 let lead: String = text.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
                 writeln!(f, "{:gutter$} | {lead}^", "")?;
             }
         }
         if let Some(help) = &self.help {
-            writeln!(f, "  help: {help}")?;
+            writeln!(f, "  help: {}", shown(help))?;
         }
         Ok(())
     }
+}
+
+/// A text of a file as it may stand on a terminal: what could move the cursor, or turn the text around, is one `�` for each
+/// character, so that a caret below stands where it did.
+pub fn shown(text: &str) -> String {
+    let is_bidi =
+        |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_command = |c: char| c.is_control() && !matches!(c, '\t' | '\n') || is_bidi(c);
+    text.chars().map(|c| if is_command(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// How much of a line is shown, in characters.
@@ -172,6 +189,17 @@ fn excerpt(line: &str, before: usize) -> (Cow<'_, str>, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_in_a_file_cannot_command_the_terminal() {
+        let text = "when: \u{1b}[2J\u{9b}31m\u{202e} x\r".to_owned();
+        let place = Place { file: "events/\u{1b}c.yaml".into(), line: 1, column: 10 };
+        let (severity, rule, message) = (Severity::Error, Rule::Shape, "`\u{7}` is unknown".to_owned());
+        let problem = Problem { severity, rule, place, message, help: Some("did you mean `\u{9d}`?".into()), text };
+        let told = problem.to_string();
+        assert!(told.contains("1 | when: �[2J�31m� x�\n  |          ^"), "{told}");
+        assert!(!told.chars().any(|c| c.is_control() && c != '\n'), "{told:?}");
+    }
 
     #[test]
     fn of_a_long_line_what_is_around_the_place_is_shown() {

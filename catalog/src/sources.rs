@@ -67,6 +67,11 @@ impl Sources {
         &self.files
     }
 
+    /// How many files of events there are.
+    pub fn event_files(&self) -> usize {
+        self.files.iter().filter(|file| file.path.starts_with("events/") && is_yaml(&file.path)).count()
+    }
+
     /// The text of one file.
     pub fn text(&self, path: &str) -> Option<&str> {
         self.files.iter().find(|file| file.path == path).map(|file| file.text.as_str())
@@ -126,11 +131,16 @@ fn walk_folder(root: &Path, folder: &str, above: &mut Vec<PathBuf>, files: &mut 
     let entries = fs::read_dir(&path).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(unread)?;
     above.push(this);
     for name in entries.iter().map(fs::DirEntry::file_name) {
-        let name = name.to_string_lossy();
         // Editors leave hidden files behind; they come and go while `dev` watches.
-        if !name.starts_with('.') {
-            walk(root, format!("{folder}/{name}"), above, files);
+        if name.as_encoded_bytes().starts_with(b".") {
+            continue;
         }
+        let Some(name) = name.to_str() else {
+            let name = name.to_string_lossy();
+            files.push(unreadable(format!("{folder}/{name}"), "its name is not UTF-8; rename it".to_owned()));
+            continue;
+        };
+        walk(root, format!("{folder}/{name}"), above, files);
     }
     above.pop();
     Ok(())
@@ -204,6 +214,17 @@ mod tests {
         assert_eq!(paths, ["events/a.pipe.yaml", "events/b.yaml"]);
         assert!(found.iter().all(|(_, why)| why.starts_with("this is no regular file")), "{found:?}");
         assert!(Sources::read(&pipe).is_err() && Sources::read(&folder.join("nowhere")).is_err());
+        fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf_8_is_named() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+        let folder = folder("names");
+        fs::write(folder.join("events").join(OsStr::from_bytes(b"a.\xe4.yaml")), "x: 1").expect("written");
+        fs::write(folder.join("events").join(OsStr::from_bytes(b".\xe4")), "hidden").expect("written");
+        let why = "its name is not UTF-8; rename it".to_owned();
+        assert_eq!(unreadable(&folder), [("events/a.�.yaml".to_owned(), why)]);
         fs::remove_dir_all(folder).expect("removed");
     }
 

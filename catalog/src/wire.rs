@@ -35,6 +35,10 @@ pub struct CatalogRecord {
     pub number: u64,
     /// When it was planned.
     pub written: Timestamp,
+    /// The folder that the files are from, as an absolute path without links, where the bus is one process's own; none on a
+    /// bus of many, and in the records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// The files.
     pub sources: Sources,
     /// Where each group starts on each topic.
@@ -165,6 +169,8 @@ pub struct Plan<'a> {
     pub previous: Option<&'a CatalogRecord>,
     /// The new files.
     pub sources: Sources,
+    /// See [`CatalogRecord::folder`].
+    pub folder: Option<String>,
     /// What they compile to.
     pub catalog: &'a Catalog,
     /// Where a topic (without prefix, `event.<name>`) ends: the next offset of each partition; empty if there is no topic
@@ -187,6 +193,7 @@ pub fn plan_next(plan: Plan<'_>) -> CatalogRecord {
         format: FORMAT,
         number: plan.previous.map_or(1, |previous| previous.number + 1),
         written: plan.now,
+        folder: plan.folder,
         sources: plan.sources,
         starts,
         retired,

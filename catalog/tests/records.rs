@@ -20,6 +20,7 @@ fn next(previous: Option<&CatalogRecord>, files: &[(&str, &str)], end: u64, hour
     plan_next(Plan {
         previous,
         sources,
+        folder: None,
         catalog: &compiled,
         ends: &ends,
         now: at(hour),

@@ -17,6 +17,8 @@ pub const BOLD: Style = Style::new().bold();
 pub const DIM: Style = Style::new().dimmed();
 /// What went wrong.
 pub const RED: Style = AnsiColor::Red.on_default();
+/// What is worth a look.
+pub const YELLOW: Style = AnsiColor::Yellow.on_default();
 
 const UNWRITTEN: &str = "the answer cannot be written to stdout";
 
@@ -76,11 +78,24 @@ impl Speaker {
     /// The same with colours, which go where they cannot be seen: stdout is no terminal, or `NO_COLOR` is set. On a terminal,
     /// lines that are too long for it are broken between words.
     pub fn show(&self, text: &str) {
-        let text = fitting(text);
+        self.paint(&fitting(text));
+    }
+
+    /// The same, with lines as long as they are.
+    pub fn paint(&self, text: &str) {
         match anstream::AutoStream::choice(&io::stdout()) {
-            anstream::ColorChoice::Never => self.line(&anstream::adapter::strip_str(&text).to_string()),
-            _ => self.line(&text),
+            anstream::ColorChoice::Never => self.line(&anstream::adapter::strip_str(text).to_string()),
+            _ => self.line(text),
         }
+    }
+}
+
+/// `no errors`, `1 error`, `2 errors`.
+pub fn count(count: usize, what: &str) -> String {
+    match count {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        many => format!("{many} {what}s"),
     }
 }
 

@@ -55,6 +55,12 @@ fn check_finds_what_is_wrong_in_every_form_and_ends_with_1_only_for_errors() {
     assert!(code == 1 && github.contains("/events/order.shipped.yaml,line=4,"), "{code}: {github}");
     let (folder, _) = catalog(&SHIPPED.replace("sample: { id: 1 }\n", ""));
     assert_eq!(herald(&["check", text(folder.path())]).0, 1, "an event has a sample");
+    let nothing = tempfile::tempdir().expect("a folder");
+    let (code, stdout, _) = herald(&["check", text(nothing.path())]);
+    assert!(code == 1 && stdout.contains("is no catalog: it has no folder `events`"), "{code}: {stdout}");
+    std::fs::write(nothing.path().join("order.paid.yaml"), SHIPPED).expect("written");
+    let (_, stdout, _) = herald(&["test", text(nothing.path())]);
+    assert!(stdout.contains("order.paid.yaml lies beside it: move it into events/"), "{stdout}");
     let (code, _, stderr) = herald(&["check", "no/such/folder"]);
     assert!(code == 2 && stderr.contains("no/such/folder is no folder"), "{code}: {stderr}");
 }

@@ -215,7 +215,7 @@ impl Herald {
     /// Waits until it says that the files of its catalog cannot be used, and tells what it says.
     pub async fn complaint(&self) -> String {
         self.wait_for("the complaint about the files", async || {
-            Some(self.told_of_catalogs()).filter(|told| told.contains("The catalog has errors"))
+            Some(self.told_of_catalogs()).filter(|told| told.contains("❌ The catalog has "))
         })
         .await
     }

@@ -1,5 +1,6 @@
 //! The tools that open the bus or a catalog, a file each.
 
+mod changes;
 pub mod config;
 pub mod doctor;
 mod finding;
@@ -8,4 +9,5 @@ pub mod groups;
 pub mod hasura;
 #[cfg_attr(not(feature = "kafka"), path = "without_kafka.rs")]
 pub mod kafka;
+pub mod report;
 pub mod schemas;

@@ -3,6 +3,7 @@
 
 mod body;
 mod compaction;
+mod erase;
 mod retention;
 mod schema;
 mod sqlite;
@@ -17,6 +18,7 @@ use std::{
 
 use tokio::sync::watch;
 
+pub use self::erase::erase;
 pub use crate::local::broker::Standing;
 use crate::local::{Local, Within};
 
@@ -90,6 +92,12 @@ pub enum OpenError {
         found: i64,
         /// The newest format known here.
         known: i64,
+    },
+    /// The file is another program's.
+    #[error("{path} is no log of Herald, and is left as it is; move it away, or choose another folder with --data")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
     },
     /// SQLite refused.
     #[error("cannot open {path}: {message}")]

@@ -3,6 +3,8 @@ use bus::{
     hostile::Hostile,
 };
 
+use std::path::Path;
+
 use super::*;
 
 const EVENT: &str = "from: { table: public.moves }\nsample: { id: 1 }\ndata: { id: new.id }\n";
@@ -49,6 +51,7 @@ impl Fixture {
             folder,
             writers: Writers::Others,
             create_topics: true,
+            may_empty: false,
         }
     }
 
@@ -155,6 +158,61 @@ async fn a_program_that_is_not_there_is_a_warning_with_its_line() {
     };
     let told = draft.report.to_string();
     assert!(told.contains("events/move.changed.yaml:6") && told.contains("no-such-program\"] is not there"), "{told}");
+}
+
+#[tokio::test]
+async fn a_folder_that_lost_its_files_takes_no_event_away_unless_that_is_meant() {
+    let fixture = Fixture::new().await;
+    let mut publisher = fixture.publisher("a", "first");
+    publisher.apply().await.expect("a bus");
+    let (events, away) = (publisher.folder.join("events"), publisher.folder.join("away"));
+    std::fs::rename(&events, &away).expect("moved");
+    for _ in 0..2 {
+        let Applied::Invalid(standing, report) = publisher.apply().await.expect("a bus") else {
+            panic!("they are gone")
+        };
+        assert_eq!(standing, Standing::Counts(1));
+        let told = report.to_string();
+        assert!(told.contains("error: there is no file of an event any more, and version 1 has 1 event"), "{told}");
+        assert!(told.contains("--empty"), "{told}");
+        // An empty folder, as where nothing is mounted, is no other case.
+        std::fs::create_dir_all(&events).expect("a folder");
+    }
+    std::fs::remove_dir(&events).and_then(|()| std::fs::rename(&away, &events)).expect("moved back");
+    assert!(matches!(publisher.apply().await.expect("a bus"), Applied::Unchanged(1, ..)));
+    std::fs::rename(&events, &away).expect("moved");
+    publisher.may_empty = true;
+    assert!(matches!(publisher.apply().await.expect("a bus"), Applied::Published(draft) if draft.number() == 2));
+}
+
+#[tokio::test]
+async fn the_catalog_of_another_folder_counts_for_nothing_and_that_of_a_renamed_one_does() {
+    let fixture = Fixture::new().await;
+    let own = |name: &str| Publisher { writers: Writers::Us, ..fixture.publisher(name, "the same") };
+    let first = own("a");
+    first.apply().await.expect("a bus");
+    let record = on_the_bus(&*fixture.bus).await.expect("a bus").expect("a catalog");
+    assert_eq!(record.folder, home(&first.folder));
+    let second = own("b");
+    assert_eq!(
+        Standing::of(Some(&record), &second.folder),
+        Standing::Another(home(&first.folder).expect("it is there").into())
+    );
+    let broken = |folder: &Path| std::fs::write(folder.join("events/move.changed.yaml"), "x: 1").expect("written");
+    broken(&second.folder);
+    let Applied::Invalid(Standing::Another(_), _) = second.apply().await.expect("a bus") else {
+        panic!("it is another's")
+    };
+    // Its files say the same, and are another's all the same.
+    let second = own("b");
+    assert!(matches!(second.apply().await.expect("a bus"), Applied::Published(draft) if draft.number() == 2));
+    let renamed = second.folder.with_file_name("c");
+    std::fs::rename(&second.folder, &renamed).expect("renamed");
+    broken(&renamed);
+    let third = Publisher { folder: renamed, ..second };
+    let Applied::Invalid(Standing::Counts(2), _) = third.apply().await.expect("a bus") else {
+        panic!("it is the same")
+    };
 }
 
 /// On a bus that refuses publications which it has written all the same, leaves holes, and answers in its own time.

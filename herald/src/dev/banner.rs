@@ -1,19 +1,28 @@
 //! What `dev` tells a person: what it serves, what it does not understand, and what to try next.
 
-use std::{fmt::Write as _, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    fmt::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use catalog::{Catalog, Change, ChangeParts, Event, Report, Tables, Verdict};
+use catalog::{Catalog, Change, ChangeParts, Changes, Event, Report, Severity, Tables, Verdict};
 use contracts::hasura;
 use results::Handle;
 use runtime::health::Check;
 
+use super::goes_on;
 use crate::stages::{Catalogs, Followed};
-use catalog_log::aside;
-use client::print::Speaker;
+use catalog_log::{Standing, aside};
+use client::print::{self, RED, Speaker};
 use settings::Config;
 
 /// How many events are listed; a larger catalog is summed up.
 const SHOWN: usize = 40;
+
+/// How many warnings are shown at once; more are counted.
+const WARNINGS: usize = 5;
 
 /// How long the search for a payload may take.
 const ADVICE: Duration = Duration::from_secs(2);
@@ -27,11 +36,13 @@ pub(super) struct Banner {
     pub(super) catalogs: Catalogs,
     pub(super) check: Check,
     pub(super) speaker: Speaker,
+    /// The folder of the catalog that the data folder had before, if that was another one.
+    pub(super) former: Option<PathBuf>,
 }
 
 impl Banner {
-    /// A catalog counts from now on.
-    pub(super) async fn applied(&self, number: u64, report: &Report, first: bool) {
+    /// A catalog counts from now on; `changes` are from the one before, if it was just written.
+    pub(super) async fn applied(&self, number: u64, report: &Report, changes: Option<Changes>, first: bool) {
         let mut followed = self.catalogs.follow();
         let ready = |followed: &Option<Followed>| followed.as_ref().is_some_and(|followed| followed.number >= number);
         // The follower ends only with the process.
@@ -39,46 +50,70 @@ impl Banner {
             return;
         };
         self.check.ready();
-        if !report.problems.is_empty() {
-            self.speaker.line(report.to_string().trim_end());
-        }
+        self.warnings(report);
+        let changed = changes.map(|changes| changes.brief()).unwrap_or_default();
         if first {
             let payload = self.best_payload(&followed).await;
-            // What the store cannot tell now it tells whoever asks later.
-            let unfinished = self.results.ask(|reader| reader.totals()).await.map_or(0, |totals| totals.open);
-            self.speaker.line(&self.welcome(&followed, payload.as_deref(), unfinished));
+            let goes_on = goes_on::told(&self.results).await;
+            self.speaker.line(&self.welcome(&followed, payload.as_deref(), &goes_on, &changed));
         } else {
-            let (events, jobs) = (followed.catalog.events().len(), followed.catalog.jobs().count());
-            self.speaker.line(&format!("📖 Catalog version {number}: {events} events, {jobs} jobs"));
+            let counted = tools::report::counted(&followed.catalog);
+            let changed = if changed.is_empty() { changed } else { format!(": {changed}") };
+            self.speaker.show(&format!("📖 Catalog version {number}: {counted}{changed}"));
         }
     }
 
-    /// The files cannot be used; the catalog of that number goes on counting, if there is one.
-    pub(super) fn invalid(&self, report: &Report, counting: Option<u64>) {
-        self.speaker.line(report.to_string().trim_end());
-        let stays = match counting {
-            Some(number) => format!("catalog version {number} stays in force"),
-            None => {
+    /// The files cannot be used.
+    pub(super) fn invalid(&self, report: &Report, standing: &Standing) {
+        let (errors, warnings) = report.by_severity();
+        for problem in errors {
+            self.speaker.paint(tools::report::problem(problem).trim_end());
+        }
+        let folder = self.config.job_runner.folder.display();
+        let stays = match standing {
+            Standing::Counts(number) => format!("catalog version {number} stays in force"),
+            Standing::None | Standing::Another(_) => {
                 self.check.not_ready("the catalog has errors; the log shows them");
                 "waiting for files that can be used".to_owned()
             }
         };
-        self.speaker.line(&format!("❌ The catalog has errors; {stays}"));
+        let others = match standing {
+            Standing::Another(other) => format!(" (that of {} counts for nothing here)", other.display()),
+            _ => String::new(),
+        };
+        let errors = print::count(report.count(Severity::Error), "error");
+        let warnings = match warnings.len() {
+            0 => String::new(),
+            more => format!(" and {}: herald check {folder}", print::count(more, "warning")),
+        };
+        self.speaker.paint(&format!("{RED}❌ The catalog has {errors}{RED:#}{warnings}; {stays}{others}"));
     }
 
-    fn welcome(&self, followed: &Followed, payload: Option<&str>, unfinished: u64) -> String {
+    /// Some of the warnings, and how many there are more.
+    fn warnings(&self, report: &Report) {
+        for problem in report.problems.iter().take(WARNINGS) {
+            self.speaker.paint(tools::report::problem(problem).trim_end());
+        }
+        if report.problems.len() > WARNINGS {
+            let more = print::count(report.problems.len() - WARNINGS, "more warning");
+            self.speaker.line(&format!("{more}: herald check {}", self.config.job_runner.folder.display()));
+        }
+    }
+
+    fn welcome(&self, followed: &Followed, payload: Option<&str>, goes_on: &[String], changed: &str) -> String {
         let mut out = String::from("\n🔔 Herald is listening\n\n");
         let _ = writeln!(out, "   webhook   http://{}/hasura", self.webhook);
         let _ = writeln!(out, "   API       http://{}", self.api);
         let _ = writeln!(out, "   data      {}", self.config.data.display());
         let folder = &self.config.job_runner.folder;
         let _ = writeln!(out, "   catalog   {}, version {}", folder.display(), followed.number);
-        match unfinished {
-            0 => {}
-            1 => out.push_str("   goes on   1 invocation that was not finished\n"),
-            more => {
-                let _ = writeln!(out, "   goes on   {more} invocations that were not finished");
-            }
+        if let Some(former) = &self.former {
+            let _ = writeln!(out, "   before    the data folder was that of {}", former.display());
+        } else if !changed.is_empty() && followed.number > 1 {
+            let _ = writeln!(out, "   changed   {changed}");
+        }
+        for (key, line) in ["goes on", ""].iter().zip(goes_on) {
+            let _ = writeln!(out, "   {key:<7}   {line}");
         }
         out.push('\n');
         let events = followed.catalog.events();

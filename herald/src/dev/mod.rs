@@ -5,8 +5,11 @@ mod blocks;
 mod data;
 mod dead;
 mod files;
+mod fresh;
+mod goes_on;
 mod links;
 mod outputs;
+mod owner;
 mod pace;
 mod watch;
 
@@ -66,6 +69,9 @@ pub(crate) struct Options {
     /// The same as --print log
     #[arg(long, short, conflicts_with = "print")]
     pub(crate) quiet: bool,
+    /// Delete the log and the results of before, and start anew
+    #[arg(long)]
+    pub(crate) fresh: bool,
     /// Where blocks are printed, print none of what the jobs' programs write
     #[arg(long)]
     pub(crate) no_output: bool,
@@ -151,6 +157,11 @@ fn configure(options: &Options) -> anyhow::Result<Config> {
 }
 
 async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Result<ExitCode> {
+    if options.fresh
+        && let Some(erased) = fresh::start(&config, &options.catalog).await?
+    {
+        speaker.show(&erased);
+    }
     let stop = CancellationToken::new();
     let outputs = (options.blocks() && !options.no_output).then(|| Outputs::new(speaker.clone()));
     let registry = job_runner::Registry::heard(&config.job_runner, outputs.as_ref().map(Outputs::hears));
@@ -164,9 +175,10 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
 
     let jobs = dead::found(&*bus).await.context("cannot list the groups")?;
     let results = results::Service::new(config.results.clone(), results::Deps { bus: bus.clone() })?;
-    let catalogs = Catalogs::new();
+    let catalogs = Catalogs::of(&options.catalog);
     let explainer = Arc::new(Explainer::new(bus.clone(), registry.clone(), catalogs.clone()));
     let outcomes = results.handle().explained_by(explainer.clone());
+    let former = owner::former(&*bus, &outcomes, &options.catalog, &config.data).await?;
     let board = job_runner::Board::default();
     let ending = Ending { stop: stop.clone(), board: board.clone(), grace: config.job_runner.grace.get() };
     let blocks = options.blocks().then(|| Blocks::new(outcomes.clone(), explainer, speaker.clone(), outputs, ending));
@@ -195,10 +207,19 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
         folder: options.catalog,
         writers: Writers::Us,
         create_topics: true,
+        may_empty: false,
     };
     let schemas_url = schemas_url(&config, api_address);
-    let banner =
-        banner::Banner { webhook, api: api_address, config, results: outcomes.clone(), catalogs, check, speaker };
+    let banner = banner::Banner {
+        webhook,
+        api: api_address,
+        config,
+        results: outcomes.clone(),
+        catalogs,
+        check,
+        speaker,
+        former,
+    };
 
     let open = embedded.clone();
     let mut supervisor = Supervisor::new(health.clone());

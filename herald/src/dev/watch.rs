@@ -1,12 +1,12 @@
 //! Applies the catalog at the start, and again whenever one of its files changes.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use catalog::Report;
 use tokio_util::sync::CancellationToken;
 
 use super::{banner::Banner, files::Files};
-use catalog_log::{Applied, Publisher};
+use catalog_log::{Applied, Publisher, Standing};
 use client::exit;
 
 /// How long until files are applied again that could not be, for the bus or the folder.
@@ -16,7 +16,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub(super) async fn run(publisher: Publisher, banner: Banner, shutdown: CancellationToken) -> anyhow::Result<()> {
     let watching = async {
         let mut files = Files::watch(&publisher.folder).await;
-        let mut state = State { welcomed: false, usable: true, failed: None };
+        let mut state = State { welcomed: false, usable: true, failed: None, warned: HashSet::new() };
         loop {
             match publisher.apply().await {
                 Ok(applied) => state.tell(applied, &banner).await,
@@ -39,6 +39,8 @@ struct State {
     usable: bool,
     /// Why they were neither used nor refused.
     failed: Option<String>,
+    /// The warnings.
+    warned: HashSet<String>,
 }
 
 impl State {
@@ -54,25 +56,25 @@ impl State {
 
     async fn tell(&mut self, applied: Applied, banner: &Banner) {
         self.failed = None;
-        match applied {
-            Applied::Unchanged(..) if self.welcomed && self.usable => {}
-            Applied::Published(draft) => {
-                banner.applied(draft.number(), &draft.report, !self.welcomed).await;
-                (self.welcomed, self.usable) = (true, true);
-            }
-            Applied::Unchanged(number, report, _) => {
-                banner.applied(number, &report, !self.welcomed).await;
-                (self.welcomed, self.usable) = (true, true);
-            }
-            Applied::Invalid(counting, report) => {
-                banner.invalid(&report, counting);
+        let (number, mut report, changes) = match applied {
+            Applied::Unchanged(..) if self.welcomed && self.usable => return,
+            Applied::Published(draft) => (draft.number(), draft.report.clone(), Some(draft.changes())),
+            Applied::Unchanged(number, report, _) => (number, report, None),
+            Applied::Invalid(standing, report) => {
+                banner.invalid(&report, &standing);
                 self.usable = false;
                 // A catalog of before goes on counting, so there is something to listen for.
-                if let Some(number) = counting.filter(|_| !self.welcomed) {
-                    banner.applied(number, &Report::default(), true).await;
-                    self.welcomed = true;
+                if let Standing::Counts(number) = standing
+                    && !std::mem::replace(&mut self.welcomed, true)
+                {
+                    banner.applied(number, &Report::default(), None, true).await;
                 }
+                return;
             }
-        }
+        };
+        // What was said once is not said at each save.
+        report.problems.retain(|problem| self.warned.insert(problem.to_string()));
+        banner.applied(number, &report, changes, !self.welcomed).await;
+        (self.welcomed, self.usable) = (true, true);
     }
 }

@@ -27,7 +27,7 @@ use runtime::{
 use tokio_util::sync::CancellationToken;
 
 use self::topics::Topics;
-use crate::stages::{Catalogs, Followed, Gate, Stages};
+use crate::stages::{Catalogs, Gate, Stages};
 use client::{exit::Usage, print::Speaker};
 use settings::{BusOptions, Config, HealthOptions, Kind, kafka_topics};
 
@@ -212,7 +212,12 @@ impl Ready {
             }
         };
         check.ready();
-        self.speaker.line(&format!("{}   catalog version {}, {}", self.line, followed.number, counted(&followed)));
+        self.speaker.line(&format!(
+            "{}   catalog version {}, {}",
+            self.line,
+            followed.number,
+            tools::report::counted(&followed.catalog)
+        ));
         self.tell_next(followed.number).await;
     }
 
@@ -224,13 +229,9 @@ impl Ready {
             let next = catalogs.wait_for(|next| next.as_ref().is_some_and(|next| next.number > told)).await;
             let Some(next) = next.ok().and_then(|next| next.clone()) else { return };
             told = next.number;
-            self.speaker.line(&format!("📖 Catalog version {told}: {}", counted(&next)));
+            self.speaker.line(&format!("📖 Catalog version {told}: {}", tools::report::counted(&next.catalog)));
         }
     }
-}
-
-fn counted(followed: &Followed) -> String {
-    format!("{} events, {} jobs", followed.catalog.events().len(), followed.catalog.jobs().count())
 }
 
 /// Whether the bus has stopped for good, wherever it was met: the process must be started again, if at all.

@@ -1,6 +1,6 @@
 //! Follows the topic `catalog`: each record that counts is compiled once, for all stages of the process.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use bus::Bus;
 use catalog::{Catalog, wire::CatalogRecord};
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::gate::Gate;
-use catalog_log::{Follower, News, aside};
+use catalog_log::{Follower, News, aside, home, owner};
 
 /// The catalog that counts, compiled.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub(crate) struct Catalogs {
     runner: watch::Sender<Option<Arc<job_runner::CatalogView>>>,
     /// Open once the bus was looked at and had none.
     pub(crate) none: Gate,
+    /// The folder of the catalog that counts here, where there is one: a data folder may have had another before.
+    home: Option<String>,
 }
 
 impl Catalogs {
@@ -37,7 +39,13 @@ impl Catalogs {
             detector: watch::Sender::new(None),
             runner: watch::Sender::new(None),
             none: Gate::closed(),
+            home: None,
         }
+    }
+
+    /// Those of one folder: what another wrote counts for nothing.
+    pub(crate) fn of(folder: &Path) -> Self {
+        Self { home: home(folder), ..Self::new() }
     }
 
     pub(crate) fn follow(&self) -> watch::Receiver<Option<Followed>> {
@@ -89,6 +97,7 @@ pub(super) async fn run(
         loop {
             match follower.next().await? {
                 News::None => catalogs.none.pass(),
+                News::Counts(record) if owner(record, catalogs.home.as_deref()).is_some() => catalogs.none.pass(),
                 News::Unreadable(error) => unusable(error.to_string()),
                 News::Counts(record) => match compile_aside(record, &registry).await {
                     Ok(followed) => catalogs.tell(followed),

@@ -35,6 +35,7 @@ fn compiled(
     let record = plan_next(Plan {
         previous,
         sources,
+        folder: None,
         catalog: &catalog,
         ends: &ends,
         now: "2026-01-02T03:04:05Z".parse().expect("a time"),

@@ -93,15 +93,49 @@ pub(super) fn open(path: &Path) -> Result<(Connection, File), StoreError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(io)?;
     }
+    let lock = lock(path)?;
+    let connection = Connection::open(path).map_err(StoreError::doing("open"))?;
+    configure(&connection, path)?;
+    migrate(&connection, path)?;
+    Ok((connection, lock))
+}
+
+/// Deletes a store, whatever its format, and nothing that is none; whether there was one.
+///
+/// # Errors
+/// Another process writes to it, the file is no store of Herald, or it cannot be deleted.
+pub fn erase(path: &Path) -> Result<bool, StoreError> {
+    let io = |source| StoreError::Io { path: path.to_owned(), source };
+    if !path.exists() {
+        return Ok(false);
+    }
+    let _lock = lock(path)?;
+    let owner = || -> Result<i64, StoreError> {
+        let connection = open_to_read(path)?;
+        let pragma = connection.pragma_query_value(None, "application_id", |row| row.get(0));
+        pragma.map_err(StoreError::doing("read the format of"))
+    };
+    let is_empty = std::fs::metadata(path).map_err(io)?.len() == 0;
+    if !is_empty && owner().ok() != Some(APPLICATION_ID) {
+        return Err(StoreError::Foreign(path.to_owned()));
+    }
+    for file in [path.to_owned(), beside(path, "wal"), beside(path, "shm")] {
+        match std::fs::remove_file(file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
+            _ => {}
+        }
+    }
+    Ok(true)
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let io = |source| StoreError::Io { path: path.to_owned(), source };
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, "lock")).map_err(io)?;
     lock.try_lock().map_err(|error| match error {
         std::fs::TryLockError::WouldBlock => StoreError::InUse(path.to_owned()),
         std::fs::TryLockError::Error(source) => io(source),
     })?;
-    let connection = Connection::open(path).map_err(StoreError::doing("open"))?;
-    configure(&connection, path)?;
-    migrate(&connection, path)?;
-    Ok((connection, lock))
+    Ok(lock)
 }
 
 /// The log is moved into the file only every 64 MiB: until then the pages of the index, which are hit at random, are

@@ -20,7 +20,7 @@ mod trim;
 mod writer;
 
 pub use error::StoreError;
-pub use file::Durable;
+pub use file::{Durable, erase};
 pub use outbox::{Announced, Waiting};
 pub use reader::{Cursor, Filter, Page, Reader, Totals, first_page};
 pub use trim::{Kept, Trimmed};

@@ -165,3 +165,58 @@ async fn as_process_1_it_reaps_what_jobs_leave_behind_and_passes_signals_on() {
     let init = fs::read_to_string(children).unwrap().trim().parse().ok().and_then(Pid::from_raw).unwrap();
     assert!(dev.stop_by(init, Signal::TERM).await.success());
 }
+
+/// What `herald dev` with these arguments says until it says that, or until it ends.
+fn dev_says(arguments: &[&str], until: &str) -> String {
+    let mut command = Command::new(tests::binary());
+    command.arg("dev").args(arguments).args(["--listen", "127.0.0.1:0", "--api", "127.0.0.1:0"]).env("NO_COLOR", "1");
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    while !said.contains(until) && lines.read_line(&mut said).unwrap() > 0 {}
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let errors = child.wait_with_output().unwrap().stderr;
+    said + &String::from_utf8_lossy(&errors)
+}
+
+#[tokio::test]
+async fn a_data_folder_knows_whose_it_is() {
+    if is_kafka("there is no data folder") {
+        return;
+    }
+    let dev = Dev::start(&with_jobs("things", &shell("waits", "sleep 1000", "    timeout: 1h\n")), &[]);
+    let (data, own) = (dev.path(".herald").display().to_string(), dev.path(".").display().to_string());
+    let body = body::insert("a", "things", json!({ "id": 1 })).to_string();
+    client::send(dev.webhook, &client::Request::post("/hasura?wait=1s", body)).await.unwrap().expect(202);
+    // Twice: it does not wait for its job.
+    kill_process(Pid::from_child(&dev.child), Signal::INT).unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    let folder = dev.folder.path().to_owned();
+    let mut dev = dev;
+    kill_process(Pid::from_child(&dev.child), Signal::INT).unwrap();
+    dev.child.wait().unwrap();
+
+    let other = tempfile::tempdir().unwrap();
+    fs::create_dir(other.path().join("events")).unwrap();
+    fs::write(other.path().join("events/other.made.yaml"), "when: [1]\n").unwrap();
+    let at = other.path().display().to_string();
+    let refused = dev_says(&[&at, "--data", &data], "listening");
+    assert!(refused.contains("1 invocation that is not finished") && refused.contains("--fresh"), "{refused}");
+    let asks = dev_says(&[&at, "--data", &data, "--fresh"], "listening");
+    assert!(asks.contains("which --fresh would delete"), "{asks}");
+    let again = dev_says(&[&own, "--data", &data], "Next");
+    assert!(again.contains("↻ 1 job: waits (attempt 1 had begun)"), "{again}");
+
+    fs::write(folder.join(".herald/mine.txt"), "mine").unwrap();
+    let fresh = dev_says(&[&own, "--data", &data, "--fresh"], "thing.made");
+    assert!(fresh.contains("Started anew") && fresh.contains("version 1") && !fresh.contains("goes on"), "{fresh}");
+    assert_eq!(fs::read_to_string(folder.join(".herald/mine.txt")).unwrap(), "mine");
+    let waits = dev_says(&[&at, "--data", &data], "❌");
+    assert!(
+        waits.contains("waiting for files that can be used") && waits.contains("counts for nothing here"),
+        "{waits}"
+    );
+    fs::write(other.path().join("events/other.made.yaml"), noted("others")).unwrap();
+    let takes = dev_says(&[&at, "--data", &data], "other.made ");
+    assert!(takes.contains("version 2") && takes.contains("the data folder was that of"), "{takes}");
+}

@@ -7,10 +7,14 @@ use std::{
 
 use catalog::{Problem, Report, Rule, Severity};
 use clap::{Args, ValueEnum};
-use client::{exit, print};
+use client::{
+    exit,
+    print::{self, count},
+};
 use serde_json::{Value, json};
 
-use super::{compile, count, tell};
+use super::compile;
+use crate::report::tell;
 
 /// What `herald check` is told.
 #[derive(Debug, Clone, Args)]

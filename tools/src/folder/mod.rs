@@ -8,9 +8,14 @@ pub mod rules;
 
 use std::path::Path;
 
-use catalog::{Catalog, Outcome, Report, Severity, Sources};
-use client::{exit::Usage, print};
+use catalog::{Catalog, Outcome, Place, Problem, Report, Rule, Severity, Sources};
+use client::{
+    exit::Usage,
+    print::{self, count},
+};
 use job_runner::{Config, Registry};
+
+use crate::report::tell;
 
 /// Compiles a folder, and says what its jobs need that is not there.
 ///
@@ -19,26 +24,33 @@ use job_runner::{Config, Registry};
 fn compile(folder: &Path) -> anyhow::Result<Outcome> {
     Usage::catalog(folder)?;
     let registry = Registry::standard(&Config { folder: folder.to_owned(), ..Config::default() });
-    Ok(Catalog::compile(&Sources::read(folder)?, &registry.here()))
+    let mut outcome = Catalog::compile(&Sources::read(folder)?, &registry.here());
+    if !folder.join("events").exists() {
+        outcome.report.problems.retain(|problem| problem.rule != Rule::Empty);
+        outcome.report.push(no_catalog(folder));
+        outcome.catalog = None;
+    }
+    Ok(outcome)
 }
 
-/// Prints what is wrong with a catalog, errors first, and how much it is.
-fn tell(report: &Report) -> anyhow::Result<()> {
-    let (errors, warnings): (Vec<_>, Vec<_>) =
-        report.problems.iter().partition(|problem| problem.severity == Severity::Error);
-    for problem in errors.iter().chain(&warnings) {
-        print::line(&problem.to_string())?;
-    }
-    Ok(())
-}
-
-/// `no errors`, `1 error`, `2 errors`.
-fn count(count: usize, what: &str) -> String {
-    match count {
-        0 => format!("no {what}s"),
-        1 => format!("1 {what}"),
-        many => format!("{many} {what}s"),
-    }
+/// That a folder has no `events/`, with what looks as if it belonged there.
+fn no_catalog(folder: &Path) -> Problem {
+    let names = |folder: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.retain(|name| name.ends_with(".yaml") || name.ends_with(".yml"));
+        names.sort();
+        names
+    };
+    let beside = names(folder).into_iter().map(|name| (name, "beside it"));
+    let below = names(&folder.join("event")).into_iter().map(|name| (format!("event/{name}"), "there"));
+    let help = match beside.chain(below).next() {
+        Some((name, place)) => format!("{name} lies {place}: move it into events/"),
+        None => "name the folder of a catalog, or write one event into events/".to_owned(),
+    };
+    let place = Place { file: "events".to_owned(), line: 0, column: 0 };
+    let message = format!("{} is no catalog: it has no folder `events`", folder.display());
+    Problem { severity: Severity::Error, rule: Rule::Empty, place, message, help: Some(help), text: String::new() }
 }
 
 /// The catalog; or none, once its errors are told.

@@ -6,10 +6,10 @@ use catalog::{Catalog, Event, RuleTest};
 use clap::Args;
 use client::{
     exit::{self, Usage},
-    print::{self, BOLD, DIM, RED},
+    print::{self, BOLD, DIM, RED, count},
 };
 
-use super::{count, usable};
+use super::usable;
 
 /// What `herald test` is told.
 #[derive(Debug, Clone, Args)]

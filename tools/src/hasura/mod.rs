@@ -14,16 +14,16 @@ use std::{
     process::ExitCode,
 };
 
-use catalog::{Catalog, Sources};
+use catalog::{Catalog, Severity, Sources};
 use clap::{Args, Subcommand, ValueEnum};
 use client::{
     exit::{self, Usage},
-    print,
+    print::{self, count},
 };
 use job_runner::Registry;
 
 use self::write::{Address, Secret, Target};
-use crate::finding;
+use crate::{finding, report::tell};
 
 /// The source of a webhook's plain path, `/hasura`, and the name of the first database of Hasura's.
 const DEFAULT_SOURCE: &str = "default";
@@ -110,8 +110,9 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     let registry = Registry::standard(&job_runner::Config::default());
     let outcome = Catalog::compile(&Sources::read(&options.catalog)?, &registry);
     let Some(catalog) = outcome.catalog else {
-        print::line(outcome.report.to_string().trim_end())?;
-        print::line("❌ The catalog has errors; what it needs is not known")?;
+        tell(&outcome.report)?;
+        let errors = count(outcome.report.count(Severity::Error), "error");
+        print::line(&format!("❌ The catalog has {errors}; what it needs is not known"))?;
         return Ok(ExitCode::from(exit::NO));
     };
     match &options.check {

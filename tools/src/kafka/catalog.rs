@@ -1,10 +1,14 @@
 //! `herald catalog apply`: a checked catalog goes onto the bus, where every role follows it.
 
-use std::{collections::BTreeMap, path::Path, process::ExitCode, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use bus::TopicSpec;
-use catalog::{Catalog, Report, Sources};
+use catalog::{Catalog, Report, Severity, Sources};
 use contracts::topics;
 use job_runner::Registry;
 
@@ -12,10 +16,14 @@ use catalog_log::{Applied, Draft, Publisher, Writers};
 use clap::{Args, Subcommand};
 use client::{
     exit::{self, Usage},
-    print,
+    print::{self, count},
 };
 use settings::{BusOptions, Config, Kind};
-use std::path::PathBuf;
+
+use crate::{
+    changes,
+    report::{counted, tell},
+};
 
 /// What `herald catalog` is told.
 #[derive(Debug, Clone, Args)]
@@ -43,6 +51,9 @@ struct Apply {
     /// Do not create the topics that are missing
     #[arg(long)]
     no_topics: bool,
+    /// Let a folder without any event take away all events
+    #[arg(long)]
+    empty: bool,
     #[command(flatten)]
     bus: BusOptions,
 }
@@ -89,6 +100,7 @@ async fn apply(options: Apply) -> anyhow::Result<ExitCode> {
         folder: options.folder,
         writers: Writers::Others,
         create_topics,
+        may_empty: options.empty,
     };
     if options.dry_run {
         return match publisher.look().await? {
@@ -104,30 +116,24 @@ async fn apply(options: Apply) -> anyhow::Result<ExitCode> {
 }
 
 fn invalid(report: &Report) -> anyhow::Result<ExitCode> {
-    print::line(report.to_string().trim_end())?;
-    print::line("❌ The catalog has errors; nothing was written")?;
+    tell(report)?;
+    let errors = count(report.count(Severity::Error), "error");
+    print::line(&format!("❌ The catalog has {errors}; nothing was written"))?;
     Ok(ExitCode::from(exit::NO))
-}
-
-fn problems(report: &Report) -> anyhow::Result<()> {
-    if !report.problems.is_empty() {
-        print::line(report.to_string().trim_end())?;
-    }
-    Ok(())
 }
 
 fn told_of(applied: Applied, created_topics: bool) -> anyhow::Result<ExitCode> {
     match applied {
         Applied::Published(draft) => {
-            problems(&draft.report)?;
+            tell(&draft.report)?;
             let (number, topics) = (draft.number(), created(&draft.missing, created_topics));
-            print::line(&format!("📖 Catalog version {number} is on the bus: {}{topics}", counted(&draft)))?;
+            print::line(&format!("📖 Catalog version {number} is on the bus: {}{topics}", counted(&draft.catalog)))?;
             if !created_topics {
                 missing(&draft.missing)?;
             }
         }
         Applied::Unchanged(number, report, gone) => {
-            problems(&report)?;
+            tell(&report)?;
             let topics = created(&gone, created_topics);
             print::line(&format!("📖 Catalog version {number} on the bus says the same; nothing was written{topics}"))?;
             if !created_topics {
@@ -142,20 +148,17 @@ fn told_of(applied: Applied, created_topics: bool) -> anyhow::Result<ExitCode> {
 fn created(missing: &[TopicSpec], created: bool) -> String {
     match missing.len() {
         0 => String::new(),
-        count if created => format!("; {count} topics were created"),
+        1 if created => "; 1 topic was created".to_owned(),
+        topics if created => format!("; {topics} topics were created"),
         _ => String::new(),
     }
 }
 
-fn counted(draft: &Draft) -> String {
-    format!("{} events, {} jobs", draft.catalog.events().len(), draft.catalog.jobs().count())
-}
-
 fn would_change(draft: &Draft, creates_topics: bool) -> anyhow::Result<ExitCode> {
-    problems(&draft.report)?;
-    print::line(&format!("Catalog version {} would have {}:", draft.number(), counted(draft)))?;
-    for (path, change) in changes(draft.before(), &draft.sources) {
-        print::line(&format!("   {change} {path}"))?;
+    tell(&draft.report)?;
+    print::line(&format!("Catalog version {} would have {}:", draft.number(), counted(&draft.catalog)))?;
+    for line in changes::lines(&draft.changes()) {
+        print::line(&format!("   {line}"))?;
     }
     if creates_topics && !draft.missing.is_empty() {
         print::line(&format!("Topics would be created: {}", listed(&draft.missing)))?;
@@ -179,37 +182,4 @@ fn listed(topics: &[TopicSpec]) -> String {
     let more = topics.len() - shown.len();
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{rest}", shown.join(", "))
-}
-
-/// Which files differ, by path: `+` is new, `-` is gone, `~` says something else.
-fn changes(before: Option<&Sources>, after: &Sources) -> BTreeMap<String, char> {
-    let mut changes = BTreeMap::new();
-    for file in before.iter().flat_map(|before| before.files()) {
-        match after.text(&file.path) {
-            None => drop(changes.insert(file.path.clone(), '-')),
-            Some(text) if text != file.text => drop(changes.insert(file.path.clone(), '~')),
-            Some(_) => {}
-        }
-    }
-    for file in after.files() {
-        if before.is_none_or(|before| before.text(&file.path).is_none()) {
-            changes.insert(file.path.clone(), '+');
-        }
-    }
-    changes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_would_change_is_told_by_file() {
-        let before = Sources::new([("events/a.yaml", "1"), ("events/b.yaml", "1"), ("events/c.yaml", "1")]);
-        let after = Sources::new([("events/a.yaml", "1"), ("events/b.yaml", "2"), ("events/d.yaml", "1")]);
-        let told: Vec<String> =
-            changes(Some(&before), &after).iter().map(|(path, mark)| format!("{mark}{path}")).collect();
-        assert_eq!(told, ["~events/b.yaml", "-events/c.yaml", "+events/d.yaml"]);
-        assert_eq!(changes(None, &before).len(), 3);
-    }
 }

@@ -414,6 +414,22 @@ fn files_of_others_of_newer_versions_and_in_use_are_refused() {
 }
 
 /// Facts of a few invocations under a few correlations.
+#[test]
+fn a_store_is_erased_whatever_its_format_and_nothing_else_is() {
+    let mut store = Fixture::new();
+    let path = store.options.path.clone();
+    assert!(matches!(crate::store::erase(&path), Err(StoreError::InUse(_))));
+    store.writer = None;
+    assert!(crate::store::erase(&path).expect("erased") && !path.exists());
+    assert!(!crate::store::erase(&path).expect("nothing to do"));
+    std::fs::write(&path, "a letter").expect("written");
+    assert!(matches!(crate::store::erase(&path), Err(StoreError::Foreign(_))));
+    rusqlite::Connection::open(path.with_extension("x"))
+        .and_then(|it| it.execute_batch("CREATE TABLE a (b)"))
+        .expect("a file");
+    assert!(matches!(crate::store::erase(&path.with_extension("x")), Err(StoreError::Foreign(_))));
+}
+
 fn any_progress() -> impl Strategy<Value = Progress> {
     let states = prop_oneof![
         Just(AttemptState::Started),
