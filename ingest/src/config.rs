@@ -59,7 +59,9 @@ pub struct CorrelationConfig {
     pub session_variable: String,
     /// The columns that may hold a tracking token.
     pub token_columns: Vec<String>,
-    /// Whether a token that an update left standing, or that a deleted row carried, joins its correlation instead of
+    /// The columns that hold a correlation id as it is, or a token; asked last.
+    pub columns: Vec<String>,
+    /// Whether a token or an id that an update left standing, or that a deleted row carried, joins its correlation instead of
     /// only being shown as related.
     pub join_standing_tokens: bool,
 }
@@ -88,6 +90,7 @@ impl Default for CorrelationConfig {
             header: "x-correlation-id".to_owned(),
             session_variable: "x-hasura-correlation-id".to_owned(),
             token_columns: vec!["updated_by".to_owned(), "updatedby".to_owned()],
+            columns: Vec::new(),
             join_standing_tokens: false,
         }
     }
@@ -134,6 +137,7 @@ pub(crate) struct Rules {
     pub(crate) correlation_header: HeaderName,
     pub(crate) session_variable: String,
     pub(crate) token_columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     pub(crate) join_standing_tokens: bool,
     pub(crate) keys: BTreeMap<String, Vec<String>>,
 }
@@ -175,6 +179,7 @@ impl Config {
             correlation_header: header("correlation.header", &self.correlation.header)?,
             session_variable: self.correlation.session_variable.to_ascii_lowercase(),
             token_columns: self.correlation.token_columns.clone(),
+            columns: self.correlation.columns.clone(),
             join_standing_tokens: self.correlation.join_standing_tokens,
             keys: self.keys.clone(),
         })

@@ -107,7 +107,7 @@ fn a_token_left_standing_or_on_a_deleted_row_is_only_related() {
 
 #[test]
 fn what_is_no_token_is_a_name_like_any_other() {
-    for value in [json!("me"), json!("a|b"), json!("|b|c"), json!("a|b c|d"), json!(7), json!(null), json!({})] {
+    for value in [json!("me"), json!("a|"), json!("|b|c"), json!("a|b c|d"), json!(7), json!(null), json!({})] {
         let row = json!({ "id": 1, "updated_by": value });
         assert_eq!(correlation(&[], change(Op::Insert, Value::Null, row)), (derived(), 0, None));
     }
@@ -122,6 +122,50 @@ fn a_write_of_herald_is_one_deeper_whoever_names_its_correlation() {
     assert_eq!(correlation(&[], body("portal")).1, 0);
     assert_eq!(correlation(&[("x-correlation-id", "mine")], body("herald-16")), ("mine".to_owned(), 17, None));
     assert_eq!(correlation(&[], body("herald-4294967295")).1, u32::MAX);
+}
+
+#[test]
+fn a_token_is_read_wherever_an_id_is_and_the_deepest_counts() {
+    let row = |by: &str| change(Op::Insert, Value::Null, json!({ "id": 1, "updated_by": by }));
+    assert_eq!(
+        correlation(&[("x-correlation-id", "herald-2|order-7|run")], row("me")),
+        ("order-7".to_owned(), 3, None)
+    );
+    assert_eq!(correlation(&[("x-correlation-id", "portal|order-7||4")], row("me")), ("order-7".to_owned(), 5, None));
+    assert_eq!(
+        correlation(&[("x-correlation-id", "portal|order-7")], row("herald-1|x|r")),
+        ("order-7".to_owned(), 2, None)
+    );
+    assert_eq!(correlation(&[("x-correlation-id", "a||c")], row("me")).0, "a||c", "no token, and an id all the same");
+    let mut body = row("herald-1|x|r");
+    body["event"]["session_variables"] = json!({ "x-hasura-correlation-id": "herald-5|order-7|run" });
+    assert_eq!(correlation(&[], body.clone()), ("order-7".to_owned(), 6, None));
+    assert_eq!(correlation(&[("x-correlation-id", "mine")], body), ("mine".to_owned(), 6, None));
+}
+
+#[test]
+fn columns_may_hold_an_id_as_it_is() {
+    let with = |op: Op, old: Value, new: Value| {
+        let mut config = Config::default();
+        config.correlation.columns = vec!["trace".to_owned(), "order_no".to_owned()];
+        Case { config, headers: &[], body: change(op, old, new) }.run()
+    };
+    let found = |new: Value| with(Op::Insert, Value::Null, new).headers;
+    assert_eq!(found(json!({ "trace": "order-7" })).correlation.as_str(), "order-7");
+    assert_eq!(found(json!({ "trace": null, "order_no": 7 })).correlation.as_str(), "7");
+    assert_eq!(found(json!({ "trace": "herald-1|order-7|run" })).depth, 2);
+    let both = found(json!({ "trace": "mine", "updated_by": "herald-1|order-7|run" }));
+    assert_eq!((both.correlation.as_str(), both.depth), ("order-7", 2), "a token comes first");
+    let standing = with(Op::Update, json!({ "trace": "order-7" }), json!({ "trace": "order-7" })).headers;
+    assert_eq!(
+        (standing.correlation.to_string(), standing.related_to.map(|id| id.to_string())),
+        (derived(), Some("order-7".into()))
+    );
+    for none in [json!("two words"), json!({}), json!(true), json!("x".repeat(129))] {
+        let interpreted = with(Op::Insert, Value::Null, json!({ "trace": none }));
+        assert_eq!(interpreted.headers.correlation.as_str(), derived());
+        assert!(matches!(&interpreted.notices[..], [Notice::NoCorrelationId { .. }, Notice::TableAsKey { .. }]));
+    }
 }
 
 #[test]
@@ -221,6 +265,26 @@ fn the_headers_of_a_raw_record_say_what_is_known() {
 }
 
 proptest! {
+    /// Whatever stands where a correlation may, the record has headers that are read back as they are.
+    #[test]
+    fn nothing_that_names_a_correlation_makes_a_record_that_cannot_be_read(
+        texts in prop::collection::vec("(herald-[0-9]{0,11}\\||[a-z]\\|)?[ -~\\PC]{0,140}(\\|[0-9]{0,12})?", 3),
+        header in "(herald-[0-9]{0,11}\\|)?[!-~]{0,140}",
+        op in 0..4_usize,
+    ) {
+        let op = [Op::Insert, Op::Update, Op::Delete, Op::Manual][op];
+        let row = json!({ "id": 1, "updated_by": texts[0], "trace": texts[1] });
+        let mut body = change(op, if op == Op::Delete { row.clone() } else { Value::Null }, row);
+        body["event"]["session_variables"] = json!({ "x-hasura-correlation-id": texts[2] });
+        let mut config = Config::default();
+        config.correlation.columns = vec!["trace".to_owned()];
+        let headers = Case { config, headers: &[("x-correlation-id", &header)], body }.run().headers;
+        let encoded = headers.encode();
+        let bytes: usize = encoded.iter().map(|(name, value)| name.len() + value.len()).sum();
+        prop_assert!(bytes < 1024, "{} bytes", bytes);
+        prop_assert_eq!(RawHeaders::decode(&encoded).expect("headers"), headers);
+    }
+
     #[test]
     fn a_redelivery_gets_the_same_ids_and_key(id in "[ -~]{1,20}", row in 0_u64..1000, op in 0..4_usize) {
         let op = [Op::Insert, Op::Update, Op::Delete, Op::Manual][op];
