@@ -182,6 +182,7 @@ fn descriptions_travel_with_the_catalog_and_a_stricter_reader_goes_on() {
             previous: None,
             catalog: &catalog,
             sources,
+            folder: None,
             ends: &|_| Vec::new(),
             now: jiff::Timestamp::UNIX_EPOCH,
             keep_retired: catalog::wire::KEEP_RETIRED,
