@@ -11,11 +11,27 @@ use crate::{Arguments, Outcome, PATIENCE, assign, partitions, payload::number_of
 struct Found {
     /// By number, whether it was there.
     numbers: Vec<bool>,
+    /// Or lines, of a record that has several.
     records: u64,
     twice: u64,
     strangers: u64,
     /// Of the values, whatever their order.
     digest: u64,
+}
+
+impl Found {
+    fn take(&mut self, line: &[u8]) {
+        let mut hasher = DefaultHasher::new();
+        line.hash(&mut hasher);
+        self.digest = self.digest.wrapping_add(hasher.finish());
+        self.records += 1;
+        let number = number_of(line).and_then(|number| usize::try_from(number).ok());
+        match number.and_then(|number| self.numbers.get_mut(number)) {
+            Some(there) if !*there => *there = true,
+            Some(_) => self.twice += 1,
+            None => self.strangers += 1,
+        }
+    }
 }
 
 /// Reads `topic=` and tells how many of `count=` numbers are missing, and how many are there twice.
@@ -44,17 +60,9 @@ fn read(consumer: &BaseConsumer, partitions: i32, count: usize) -> Outcome<Found
             Some(Err(error)) => return Err(error.into()),
             None => return Err(format!("nothing comes for {PATIENCE:?}").into()),
         };
-        let value = message.payload().unwrap_or_default();
-        let mut hasher = DefaultHasher::new();
-        value.hash(&mut hasher);
-        found.digest = found.digest.wrapping_add(hasher.finish());
-        found.records += 1;
-        let number = number_of(value).and_then(|number| usize::try_from(number).ok());
-        match number.and_then(|number| found.numbers.get_mut(number)) {
-            Some(there) if !*there => *there = true,
-            Some(_) => found.twice += 1,
-            None => found.strangers += 1,
-        }
+        // A record of progress holds a fact on each line; the others have one line.
+        let lines = message.payload().unwrap_or_default().split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.for_each(|line| found.take(line));
     }
     Ok(found)
 }
