@@ -7,6 +7,8 @@
 //!
 //! Topics are named without the configured prefix; only a bus that shares its broker with others adds it.
 
+#![warn(missing_docs)]
+
 mod back_off;
 pub mod embedded;
 pub mod hostile;

@@ -7,6 +7,8 @@
 //! Everything here is a function of its arguments: no clock, no network, and one file ([`Sources::read`]) that reads a disk.
 //! So an evaluation can be repeated, by a replay or by someone who asks why, and gives the same answer.
 
+#![warn(missing_docs)]
+
 mod catalog;
 mod described;
 mod detector;

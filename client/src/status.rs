@@ -1,5 +1,4 @@
 //! What the API's `/v1/status` says, of all its pages.
-#![expect(missing_docs, reason = "fields are named as in the API")]
 
 use std::collections::BTreeMap;
 

@@ -4,6 +4,8 @@
 //! No I/O happens here and no clock is read: every stage depends on this crate and on no other stage, so this is where
 //! they meet. A wire type carries its version, and a reader keeps what it does not know instead of refusing it.
 
+#![warn(missing_docs)]
+
 pub mod cloud_event;
 pub mod document;
 pub mod duration;

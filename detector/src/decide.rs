@@ -27,9 +27,7 @@ const ID_REUSED: &str = "id-reused";
 
 /// Decides with one catalog.
 pub struct Decider<'a> {
-    /// The catalog.
     pub catalog: &'a Catalog,
-    /// Its number.
     pub number: u64,
     /// The settings.
     pub config: &'a Config,
@@ -40,7 +38,6 @@ pub struct Decider<'a> {
 pub struct Decision {
     /// The records, in order.
     pub outputs: Vec<Outgoing>,
-    /// What was counted.
     pub counts: Counts,
     pub(crate) seen: Option<Entry>,
     /// The first event that failed, for the log.

@@ -13,12 +13,7 @@ pub enum Error {
     Refused(#[from] bus::Refusal),
     /// The recent ids of a partition cannot be rebuilt.
     #[error("the recent ids of {partition} cannot be rebuilt from `seen`: {source}")]
-    Memory {
-        /// Which.
-        partition: bus::TopicPartition,
-        /// Why.
-        source: SideError,
-    },
+    Memory { partition: bus::TopicPartition, source: SideError },
     /// The side topic has no partition for the recent ids of one of `raw`.
     #[error(
         "`{partition}` cannot be read, since its recent ids have no place: the topic `seen` has {have} partitions and \

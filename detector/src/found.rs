@@ -30,7 +30,6 @@ const AROUND: usize = 80;
 /// The reason of a condition that failed, which is told in `progress` alone.
 pub(crate) const WHEN_FAILED: &str = "when-failed";
 
-/// See the module.
 pub(crate) struct Found {
     pub(crate) fact: Detected,
     outputs: Vec<Outgoing>,

@@ -8,7 +8,6 @@ pub enum SideError {
     /// It has a newer version.
     #[error("a record has version {0}; this herald reads up to {1}")]
     Version(u8, u8),
-    /// It is cut.
     #[error("a record is cut")]
     Cut,
 }

@@ -7,7 +7,6 @@ use bus::Note;
 
 const FORMAT: &str = "1";
 
-/// See the module.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Memo {
     /// No older catalog may decide what comes next.

@@ -42,7 +42,6 @@ pub struct CatalogView {
 
 /// What the detector needs of others.
 pub struct Deps {
-    /// The bus.
     pub bus: Arc<dyn Bus>,
     /// The catalog that counts; none until there is a record of one.
     pub catalog: watch::Receiver<Option<CatalogView>>,

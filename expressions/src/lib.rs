@@ -9,6 +9,8 @@
 //!
 //! A value that is not there is neither false nor an error: see [`Stop::Absent`].
 
+#![warn(missing_docs)]
+
 mod advice;
 mod arguments;
 mod budget;

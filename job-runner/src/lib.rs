@@ -20,6 +20,8 @@
 //! before it runs; so a job that kills its process runs out of attempts instead of running for ever. Kinds that cannot
 //! kill the process run [inline](Kind::inline): their end is committed in the very hop that reads the record.
 
+#![warn(missing_docs)]
+
 mod attempt;
 mod config;
 mod core;

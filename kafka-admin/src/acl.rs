@@ -9,7 +9,6 @@ use contracts::{names::EventRef, topics};
 /// What a grant is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
-    /// Topics.
     Topic,
     /// Consumer groups.
     Group,
@@ -22,7 +21,6 @@ pub enum Resource {
 /// What a principal may do with a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// With what.
     pub resource: Resource,
     /// Its name, or what its name begins with.
     pub name: String,
@@ -149,7 +147,6 @@ pub struct Acl<'a> {
     pub options: &'a str,
     /// Who, as in `User:team`.
     pub principal: &'a str,
-    /// What.
     pub grant: &'a Grant,
 }
 

@@ -186,7 +186,6 @@ fn shows(topic: &TopicPlan, existing: &Existing) -> bool {
     is_led && is_there
 }
 
-/// The differences of a topic that are applied.
 fn applied(topic: &TopicPlan) -> impl Iterator<Item = &Difference> {
     let differences = match &topic.state {
         State::Exists(_, differences) => differences.as_slice(),

@@ -7,7 +7,6 @@ use rdkafka::{
     metadata::{Metadata, MetadataTopic},
 };
 
-/// One broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broker {
     /// Its number.

@@ -158,7 +158,6 @@ impl Admin {
         Ok(all)
     }
 
-    /// The settings of a broker.
     pub(crate) async fn broker_settings(&self, broker: i32) -> Result<Settings, Error> {
         let doing = "reading the settings of the brokers";
         let results = self.admin.describe_configs(&[ResourceSpecifier::Broker(broker)], &options()).await;

@@ -38,11 +38,8 @@ pub struct TopicPlan {
     pub topic: Topic,
     /// Its name on the cluster.
     pub name: String,
-    /// Which kind it is.
     pub kind: Kind,
-    /// How it is to be.
     pub planned: Planned,
-    /// How it is.
     pub state: State,
 }
 
@@ -60,9 +57,7 @@ pub enum State {
 pub struct Difference {
     /// In what: `partitions`, `replication`, or a topic-level setting.
     pub what: String,
-    /// What it is.
     pub is: String,
-    /// What it is to be.
     pub planned: String,
     /// What becomes of it.
     pub step: Step,

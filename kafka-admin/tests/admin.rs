@@ -228,7 +228,6 @@ async fn examine(config: &Config, expected: &Expected) -> Vec<Finding> {
     doctor::examine(config, expected, doctor::reach(config).await).await
 }
 
-/// What is found about a check.
 fn about<'f>(found: &'f [Finding], check: &str) -> Vec<&'f Finding> {
     found.iter().filter(|finding| finding.check == check).collect()
 }

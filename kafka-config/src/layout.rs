@@ -97,7 +97,6 @@ impl Settings {
 pub enum Keep {
     /// For so long.
     For(Duration),
-    /// For ever.
     Ever,
 }
 
@@ -123,7 +122,6 @@ pub struct Overrides {
 pub struct Layout {
     /// How many brokers keep each record; the cluster's default if absent.
     pub replication: Option<u16>,
-    /// By kind.
     pub kinds: BTreeMap<Kind, Settings>,
     /// By name without the prefix, where `*` stands for anything, as in `event.move.*`; where several fit, the longest
     /// pattern wins.

@@ -14,7 +14,6 @@ const MISSING: Duration = Duration::from_secs(15);
 /// How often a missing topic is asked for at most.
 const ASK: Duration = Duration::from_millis(200);
 
-/// See the module.
 #[derive(Default)]
 pub(crate) struct Closed {
     forbidden: HashMap<Topic, (Refusal, Instant)>,

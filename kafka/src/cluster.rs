@@ -286,7 +286,6 @@ impl Cluster {
         .await?
     }
 
-    /// Who is in a group.
     pub(crate) async fn members(&self, group: &str) -> Result<Vec<GroupMember>, Error> {
         let (observer, name) = (self.observer.get(), self.names.outer(group));
         let prefix = self.config.prefix.clone();
@@ -314,7 +313,6 @@ impl Cluster {
         .await?
     }
 
-    /// Forgets a group.
     pub(crate) async fn forget(&self, group: &str) -> Result<(), Error> {
         let name = self.names.outer(group);
         let results =

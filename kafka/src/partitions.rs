@@ -82,7 +82,6 @@ struct Revocation {
     given_up: bool,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
     parts: HashMap<TopicPartition, Part>,

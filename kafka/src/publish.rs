@@ -34,7 +34,6 @@ const QUEUE_KIB: usize = 64 * 1024;
 
 type Producing = ThreadedProducer<Reporter>;
 
-/// Publishes.
 pub(crate) struct Publisher {
     config: Config,
     names: Names,

@@ -34,7 +34,6 @@ pub(crate) enum Command {
     Leave(oneshot::Sender<()>),
 }
 
-/// See the module.
 pub(crate) struct Shared {
     pub(crate) group: String,
     pub(crate) names: Names,

@@ -29,7 +29,6 @@ pub struct Finding {
     pub check: &'static str,
     /// How bad it is.
     pub level: Level,
-    /// What it is.
     pub what: String,
     /// Where: addresses, topics, groups, settings.
     pub places: Vec<String>,

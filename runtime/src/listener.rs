@@ -65,7 +65,6 @@ impl Default for Listen {
     }
 }
 
-/// Why a listener is not there.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Everybody could come in, and nobody said that they may.
@@ -78,7 +77,6 @@ pub enum ListenError {
     Open {
         /// The path of the listener's settings.
         setting: &'static str,
-        /// The address.
         address: SocketAddr,
     },
     /// The address cannot be listened on.
@@ -89,9 +87,7 @@ pub enum ListenError {
     Bind {
         /// The path of the listener's settings.
         setting: &'static str,
-        /// The address.
         address: SocketAddr,
-        /// Why.
         source: io::Error,
     },
 }

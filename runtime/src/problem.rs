@@ -13,7 +13,6 @@ pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/prob
 /// One problem. Its type is `about:blank`, so that its title is that of the status.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    /// The status.
     pub status: StatusCode,
     /// What it is, the same for every problem of its status.
     pub title: &'static str,

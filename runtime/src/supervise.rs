@@ -145,13 +145,11 @@ pub enum Cause {
     /// It returned, and nobody had asked it to.
     #[error("it ended without being asked to")]
     Ended,
-    /// It panicked.
     #[error("it panicked: {0}")]
     Panicked(String),
     /// It was asked to end and did not within its budget.
     #[error("it did not end within {budget:?}{troubles}")]
     Overran {
-        /// Its budget.
         budget: Duration,
         /// What was wrong then.
         troubles: Troubles,
@@ -172,9 +170,7 @@ impl fmt::Display for Troubles {
 #[derive(Debug, thiserror::Error)]
 #[error("{task} failed: {cause}")]
 pub struct Failure {
-    /// The task.
     pub task: &'static str,
-    /// Why.
     pub cause: Cause,
 }
 
@@ -191,7 +187,6 @@ impl Supervisor {
         Self { tasks: Vec::new(), health }
     }
 
-    /// Adds a task.
     pub fn add(&mut self, task: Task) {
         self.tasks.push(task);
     }

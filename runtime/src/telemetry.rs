@@ -61,7 +61,6 @@ pub enum Error {
     Filter {
         /// As configured.
         filter: String,
-        /// Why.
         source: tracing_subscriber::filter::ParseError,
     },
     /// It was set up before.

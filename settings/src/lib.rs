@@ -1,5 +1,4 @@
 //! The configuration of a process: every stage's settings, and how the layers make them.
-#![expect(missing_docs, reason = "what a setting means stands beside its default, in `config.default.toml`")]
 
 mod bounds;
 mod kafka;

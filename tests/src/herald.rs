@@ -15,9 +15,7 @@ use crate::{Builder, Ended, Engine, FIRST, Fleet, Log, Role, fleet};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Accepted {
-    /// The correlation.
     pub correlation_id: CorrelationId,
-    /// The invocation.
     pub invocation_id: InvocationId,
 }
 

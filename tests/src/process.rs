@@ -63,7 +63,6 @@ impl Process {
         i32::try_from(self.id()).is_ok_and(exists)
     }
 
-    /// How it ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be asked for its end")
     }

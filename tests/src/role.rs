@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-/// One role, or all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Every stage in one process, on the embedded bus.
@@ -11,7 +10,6 @@ pub enum Role {
     Ingest,
     /// Changes become events.
     Detector,
-    /// Jobs.
     JobRunner,
     /// What happened, and the API.
     Results,

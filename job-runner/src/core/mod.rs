@@ -76,7 +76,6 @@ pub(crate) struct Counts {
     pub(crate) rejected: u64,
 }
 
-/// See the module.
 pub(crate) struct Core {
     plan: Arc<Plan>,
     limits: Limits,

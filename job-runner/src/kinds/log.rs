@@ -9,7 +9,6 @@ use crate::{
     line,
 };
 
-/// See the module.
 pub(crate) struct Log;
 
 impl Kind for Log {

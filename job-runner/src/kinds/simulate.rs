@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::{is_template, map, text};
 use crate::kind::{Answer, Failure, Kind, Outcome, Run};
 
-/// See the module.
 pub(crate) struct Simulate;
 
 #[derive(Debug, PartialEq)]

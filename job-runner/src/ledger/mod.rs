@@ -87,7 +87,6 @@ struct Entry {
     weight: usize,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     /// The next offset to be read.

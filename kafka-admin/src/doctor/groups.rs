@@ -199,7 +199,6 @@ impl Look {
         }
     }
 
-    /// The positions that a group has.
     fn positions(&self, group: &str, topics: &[String]) -> Result<Vec<(Place, i64)>, Failure> {
         let of = topics.iter().filter_map(|topic| {
             let (partitions, _) = self.topics.get(topic)?;

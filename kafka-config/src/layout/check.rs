@@ -16,7 +16,6 @@ const OWN_KEY: [(&str, &str); 3] =
 /// Why a layout cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
-    /// No partitions at all.
     #[error("the topics of `{0}` have no partitions; say at least 1")]
     NoPartitions(String),
     /// `seen` has as many partitions as `raw`, whatever is said.
@@ -25,7 +24,6 @@ pub enum LayoutError {
     /// More than one partition of what is read as one.
     #[error("`{0}` has {1} partitions, but a table is read as one: leave it at 1")]
     TableOfMany(String, u32),
-    /// No replica at all.
     #[error("the replication of `{0}` is 0; say at least 1, or leave it out for the cluster's default")]
     NoReplica(String),
     /// Compaction where every record counts, or none where a table needs it.
@@ -34,7 +32,6 @@ pub enum LayoutError {
          (`completed`, `rejected`): leave it out"
     )]
     Compaction(String),
-    /// A table that forgets.
     #[error("`{0}` keeps its records for a time, but a table keeps the last of each key for ever: leave it out")]
     TableForgets(String),
     /// Too small for Herald's own records.

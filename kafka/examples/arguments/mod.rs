@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, error::Error, str::FromStr};
 
-/// What was given.
 pub(crate) struct Arguments(BTreeMap<String, String>);
 
 impl Arguments {

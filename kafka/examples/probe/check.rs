@@ -6,7 +6,6 @@ use rdkafka::{Message as _, consumer::BaseConsumer, error::KafkaError};
 
 use crate::{Arguments, Outcome, PATIENCE, assign, partitions, payload::number_of, reader};
 
-/// What was found.
 #[derive(Default)]
 struct Found {
     /// By number, whether it was there.

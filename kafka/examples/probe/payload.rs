@@ -81,7 +81,6 @@ impl Payload {
         Raw { key: format!("{SOURCE}|public.moves|{row}"), headers: headers.encode() }
     }
 
-    /// Its bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }

@@ -13,7 +13,6 @@ use bus::{
 use super::request::Request;
 use crate::reports::Fault;
 
-/// See the module.
 pub(super) struct Outputs<'r> {
     /// What is written.
     pub(super) records: Vec<(Cow<'r, Outgoing>, Partition)>,

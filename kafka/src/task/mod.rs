@@ -40,7 +40,6 @@ const TICK: Duration = Duration::from_secs(1);
 /// Positions that were found for an assignment.
 type Found = (Generation, Vec<Fetched>);
 
-/// The task.
 pub(crate) struct Task {
     config: Config,
     cluster: Arc<Cluster>,

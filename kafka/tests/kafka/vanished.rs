@@ -155,7 +155,6 @@ async fn a_topic_that_is_deleted_stops_its_readers_and_no_other() {
     other.leave().await;
 }
 
-/// What a member is assigned.
 async fn assigned(member: &dyn Member) -> Vec<bus::Assignment> {
     loop {
         if let Delivery::Assigned(assignments) = member.next().await.expect("a delivery") {

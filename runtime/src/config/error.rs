@@ -12,7 +12,6 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// A layer is no TOML.
@@ -30,7 +29,6 @@ pub enum ConfigError {
     /// A variable of the environment is no text, or its name is no key.
     #[error("the environment variable `{name}` {problem}")]
     Environment {
-        /// Its name.
         name: String,
         /// What is wrong with it.
         problem: &'static str,

@@ -90,7 +90,6 @@ impl Size {
         Self(mib * 1024 * 1024)
     }
 
-    /// In bytes.
     pub const fn bytes(self) -> u64 {
         self.0
     }

@@ -34,7 +34,6 @@ pub fn fetch() -> Result<PathBuf, Error> {
 /// Kafka, ready to start.
 #[derive(Debug)]
 pub(crate) struct Kafka {
-    /// Where all of it is.
     folder: PathBuf,
     java: PathBuf,
     class_path: String,

@@ -12,7 +12,6 @@ pub enum Error {
     Tool {
         /// The command.
         tool: String,
-        /// What it is in.
         package: &'static str,
         /// Why it cannot be run.
         source: io::Error,

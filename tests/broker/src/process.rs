@@ -52,7 +52,6 @@ impl Process {
         Ok(Self { keeper, _hold: hold, java })
     }
 
-    /// How it ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.keeper.try_wait().expect("invariant: a child can be asked for its end")
     }

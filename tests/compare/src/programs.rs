@@ -9,7 +9,6 @@ use anyhow::Context as _;
 
 use crate::{Options, contestant::Contestant};
 
-/// Where they are.
 #[derive(Debug, Clone)]
 pub(crate) struct Programs {
     pub(crate) herald: PathBuf,

@@ -40,7 +40,6 @@ struct Spread {
 }
 
 impl Measured {
-    /// In one line.
     pub(crate) fn line(&self) -> String {
         let cpu = self.cpu.map(|seconds| format!(", {:.1} µs of CPU per record", seconds * 1e6));
         format!("{:>8.0} records/s{}", self.rate, cpu.unwrap_or_default())
@@ -48,7 +47,6 @@ impl Measured {
 }
 
 impl Latency {
-    /// In one line.
     pub(crate) fn line(&self) -> String {
         format!("p50 {:.1} ms, p99 {:.1} ms", self.p50, self.p99)
     }

@@ -27,7 +27,6 @@ impl Herald {
         self.webhooks.subscribe()
     }
 
-    /// Where the API is.
     pub fn api(&self) -> SocketAddr {
         self.listening(Role::Results, "API")
     }

@@ -47,7 +47,6 @@ pub struct OfLog {
     order: HashMap<(String, String), Vec<EventId>>,
     /// The ends in the order in which they were told: the job, and the event.
     told: Vec<(String, EventId)>,
-    /// Duplicates by correlation.
     duplicates: HashMap<CorrelationId, u64>,
     events: usize,
     raw: usize,

@@ -33,7 +33,6 @@ use crate::{
 /// The variables of Herald's own environment that every program gets, beside those that begin with `LC_`.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"];
 
-/// See the module.
 pub(crate) struct Command {
     folder: PathBuf,
     /// Variables of Herald's own environment that programs get, too.
