@@ -38,13 +38,14 @@ const NUMBERS: [&str; 20] = [
     "double precision",
 ];
 /// … as texts.
-const TEXTS: [&str; 34] = [
+const TEXTS: [&str; 35] = [
     "text",
     "character varying",
     "varchar",
     "character",
     "char",
     "bpchar",
+    "\"char\"",
     "nvarchar",
     "nchar",
     "name",

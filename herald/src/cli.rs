@@ -30,6 +30,8 @@ pub(crate) enum Command {
     JobRunner(role::job_runner::Options),
     /// Gather results and serve the API, and nothing else: one role, on Kafka
     Results(role::results::Options),
+    /// Write a small catalog that runs, of the tables that there are
+    Init(tools::init::Options),
     /// Say what is wrong with a catalog's folder
     Check(tools::folder::check::Options),
     /// Run the tests that stand beside the rules
@@ -74,6 +76,7 @@ impl Command {
             Self::Detector(options) => role::detector::run(options),
             Self::JobRunner(options) => role::job_runner::run(options),
             Self::Results(options) => role::results::run(options),
+            Self::Init(options) => block_on(tools::init::run(options)),
             Self::Check(options) => tools::folder::check::run(&options),
             Self::Test(options) => tools::folder::rules::run(&options),
             Self::Detect(options) => tools::folder::detect::run(&options),

@@ -56,6 +56,7 @@ fn code(error: &anyhow::Error) -> u8 {
     let is_away = error.downcast_ref().is_some_and(http::Error::is_unreachable)
         || matches!(error.downcast_ref(), Some(bus::Error::Unavailable(_)))
         || matches!(error.downcast_ref(), Some(bus::PublishError::Unavailable(_)))
+        || error.downcast_ref::<tools::init::Away>().is_some()
         || tools::kafka::is_away(error);
     if is_away { UNREACHABLE } else { NO }
 }

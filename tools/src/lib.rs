@@ -7,6 +7,7 @@ mod finding;
 pub mod folder;
 pub mod groups;
 pub mod hasura;
+pub mod init;
 #[cfg_attr(not(feature = "kafka"), path = "without_kafka.rs")]
 pub mod kafka;
 pub mod report;

@@ -10,6 +10,7 @@ mod edits;
 mod full;
 mod harness;
 mod hasura;
+mod init;
 mod jobs;
 mod lifecycle;
 mod many;

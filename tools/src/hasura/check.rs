@@ -121,7 +121,7 @@ fn missing(catalog: &Catalog, metadata: &Metadata, delivers: &[Delivers<'_>]) ->
         // An event on all tables takes what comes.
         let Some(selector @ Selector { tables: Tables::These(tables), .. }) = event.selector() else { continue };
         for table in tables {
-            if !metadata.tables.contains(table) {
+            if !metadata.tables.iter().any(|tracked| tracked.table == *table) {
                 let what = format!("Hasura does not track {table}, as far as this metadata goes");
                 untracked.entry(what).or_default().insert(event.name().to_string());
                 continue;

@@ -68,14 +68,18 @@ impl Document {
 
     fn scalar(&self) -> String {
         match self {
-            Self::Text(text) if is_plain(text) => text.clone(),
-            // A text of JSON is one of YAML, too.
-            Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
+            Self::Text(text) => scalar(text),
             Self::Number(number) => number.to_string(),
             Self::Bool(value) => value.to_string(),
             Self::List(_) | Self::Map(_) => String::new(),
         }
     }
+}
+
+/// A text as every version of YAML reads it.
+pub(crate) fn scalar(text: &str) -> String {
+    // A text of JSON is one of YAML, too.
+    if is_plain(text) { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
 
 /// Whether every version of YAML reads it as this text, without quotes.

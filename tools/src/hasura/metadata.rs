@@ -14,11 +14,22 @@ use super::{DEFAULT_SOURCE, needs::Columns};
 
 /// What is known of Hasura.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Metadata {
+pub(crate) struct Metadata {
     /// The tables that are tracked.
-    pub(super) tables: BTreeSet<Table>,
+    pub(crate) tables: Vec<Tracked>,
     /// Their triggers, whoever they are for.
     pub(super) triggers: Vec<Found>,
+}
+
+/// A table that is tracked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tracked {
+    pub(crate) database: String,
+    pub(crate) table: Table,
+    /// The columns that its permissions, triggers and relationships name; hardly ever all.
+    pub(crate) columns: BTreeSet<String>,
+    /// Whether its rows are the values of an enum.
+    pub(crate) is_enum: bool,
 }
 
 /// A trigger.
@@ -52,7 +63,7 @@ pub(super) struct Told {
 ///
 /// # Errors
 /// There is none, or it cannot be read.
-pub(super) fn read(path: &Path) -> Result<Metadata, Usage> {
+pub(crate) fn read(path: &Path) -> Result<Metadata, Usage> {
     if path.is_file() {
         let document = Document::read(path.to_owned())?;
         let export = document.value.get("metadata").unwrap_or(&document.value);
@@ -91,7 +102,12 @@ impl Document {
                 let Some(name) = table.value.get("table").and_then(table_of) else { continue };
                 let triggers = table.value.get("event_triggers").and_then(Value::as_array).into_iter().flatten();
                 metadata.triggers.extend(triggers.map(|trigger| found(&database, &name, trigger)));
-                metadata.tables.insert(name);
+                metadata.tables.push(Tracked {
+                    database: database.clone(),
+                    columns: named(&table.value),
+                    is_enum: table.value.get("is_enum") == Some(&Value::Bool(true)),
+                    table: name,
+                });
             }
         }
         Ok(metadata)
@@ -122,6 +138,29 @@ fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
 fn table_of(value: &Value) -> Option<Table> {
     let name = value.as_str().or_else(|| text(value, "name"))?;
     Some(Table { schema: text(value, "schema").unwrap_or("public").to_owned(), name: name.to_owned() })
+}
+
+/// The columns that an entry of a table names: each is in a list under `columns`, is a key of `column_config`, or is what a
+/// relationship of the table itself goes by.
+fn named(table: &Value) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    let of_permissions = ["insert_permissions", "select_permissions", "update_permissions"];
+    let permissions = of_permissions.iter().filter_map(|kind| table.get(kind)?.as_array()).flatten();
+    let permitted = permissions.filter_map(|permission| permission.pointer("/permission/columns"));
+    let triggers = table.get("event_triggers").and_then(Value::as_array).into_iter().flatten();
+    let operations = triggers.filter_map(|trigger| trigger.get("definition")?.as_object()).flat_map(Map::values);
+    let told = operations.flat_map(|operation| [operation.get("columns"), operation.get("payload")]).flatten();
+    for list in permitted.chain(told) {
+        out.extend(list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+    }
+    let configured = table.pointer("/configuration/column_config").and_then(Value::as_object);
+    out.extend(configured.into_iter().flat_map(Map::keys).cloned());
+    let relationships = table.get("object_relationships").and_then(Value::as_array).into_iter().flatten();
+    for by in relationships.filter_map(|relationship| relationship.pointer("/using/foreign_key_constraint_on")) {
+        let names = by.as_array().map_or(std::slice::from_ref(by), Vec::as_slice);
+        out.extend(names.iter().filter_map(Value::as_str).map(str::to_owned));
+    }
+    out
 }
 
 fn found(database: &str, table: &Table, trigger: &Value) -> Found {

@@ -1,9 +1,9 @@
 //! `herald hasura triggers`: the event triggers that a catalog needs, as Hasura's metadata, and what those that there are lack.
 
 mod check;
-mod document;
-mod metadata;
-mod name;
+pub(crate) mod document;
+pub(crate) mod metadata;
+pub(crate) mod name;
 mod needs;
 #[cfg(test)]
 mod tests;
@@ -26,7 +26,7 @@ use self::write::{Address, Secret, Target};
 use crate::{finding, report::tell};
 
 /// The source of a webhook's plain path, `/hasura`, and the name of the first database of Hasura's.
-const DEFAULT_SOURCE: &str = "default";
+pub(crate) const DEFAULT_SOURCE: &str = "default";
 
 /// What `herald hasura` is told.
 #[derive(Debug, Clone, Args)]

@@ -21,7 +21,7 @@ pub(super) fn is_fine(name: &str) -> bool {
 
 /// `herald-public-orders`; with the source where it is not the default one. Where it had to be changed to fit, digits follow that
 /// are derived from what it was.
-pub(super) fn of(source: &str, table: &Table) -> String {
+pub(crate) fn of(source: &str, table: &Table) -> String {
     let parts = if source == DEFAULT_SOURCE {
         vec!["herald", &table.schema, &table.name]
     } else {

@@ -1,0 +1,33 @@
+//! The tables that Hasura tracks. Its metadata does not have their columns; some are named in permissions, triggers and relationships.
+
+use std::path::Path;
+
+use client::exit::Usage;
+
+use super::table::{Column, Table};
+use crate::hasura::metadata::{self, Tracked};
+
+/// Those of a metadata folder, without the tables whose rows are the values of an enum.
+pub(super) fn tables(path: &Path) -> Result<Vec<Table>, Usage> {
+    let tracked = metadata::read(path)?.tables.into_iter().filter(|table| !table.is_enum);
+    Ok(tracked.map(table).collect())
+}
+
+fn table(tracked: Tracked) -> Table {
+    let column = |name: String| Column {
+        written: None,
+        nullable: true,
+        values: Vec::new(),
+        comment: None,
+        is_key: name == "id",
+        name,
+    };
+    Table {
+        source: tracked.database,
+        schema: tracked.table.schema,
+        name: tracked.table.name,
+        comment: None,
+        columns: tracked.columns.into_iter().map(column).collect(),
+        is_complete: false,
+    }
+}
