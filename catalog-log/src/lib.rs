@@ -5,12 +5,14 @@
 
 mod aside;
 mod follow;
+mod history;
 mod log;
 mod publish;
 mod standing;
 
 pub use aside::aside;
 pub use follow::{Follower, News};
+pub use history::{Version, history, version};
 pub use log::{Entry, Live, Log, Newest};
 pub use publish::{Applied, Draft, Publisher, Writers, on_the_bus};
 pub use standing::{Standing, home, owner};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use contracts::json::equal;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -24,7 +24,7 @@ pub struct Changes {
 }
 
 /// An event or a job that differs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Changed {
     /// The folder of its file: `events`, `jobs`.
     pub kind: String,
@@ -35,12 +35,12 @@ pub struct Changed {
     /// Its file; that of before if it is gone.
     pub file: String,
     /// What differs of one that is in both versions.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<Key>,
 }
 
 /// What happened to an event or a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum What {
     /// It is new.
@@ -52,15 +52,15 @@ pub enum What {
 }
 
 /// A value that differs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Key {
     /// Where it stands: `data.total`, `jobs[mail].attempts`.
     pub path: String,
     /// What stood there, if anything did.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
     /// What stands there, if anything does.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
 }
 

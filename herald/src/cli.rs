@@ -40,8 +40,8 @@ pub(crate) enum Command {
     Detect(tools::folder::detect::Options),
     /// Show the value of an expression, and what a condition lacks
     Eval(tools::folder::eval::Options),
-    /// Put a catalog on the bus
-    Catalog(tools::kafka::catalog::Options),
+    /// Put a catalog on the bus, and show and compare the versions that are there
+    Catalog(tools::catalog::Options),
     /// Show what is to be done about Kafka's topics, do it, or print who may use them
     Topics(tools::kafka::topics::Options),
     /// Show who reads what from where, and say from where a group goes on
@@ -81,7 +81,7 @@ impl Command {
             Self::Test(options) => tools::folder::rules::run(&options),
             Self::Detect(options) => tools::folder::detect::run(&options),
             Self::Eval(options) => tools::folder::eval::run(&options),
-            Self::Catalog(options) => block_on(tools::kafka::catalog::run(options)),
+            Self::Catalog(options) => block_on(tools::catalog::run(options)),
             Self::Topics(options) => block_on(tools::kafka::topics::run(options)),
             Self::Groups(options) => block_on(tools::groups::run(options)),
             Self::Doctor(options) => block_on(tools::doctor::run(options)),

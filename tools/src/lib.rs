@@ -1,5 +1,6 @@
 //! The tools that open the bus or a catalog, a file each.
 
+pub mod catalog;
 mod changes;
 pub mod config;
 pub mod doctor;

@@ -1,5 +1,6 @@
 //! The stages as tasks of a process: wired here once, for `dev`, which has all of them, and for the roles, which have one.
 
+mod catalogs;
 mod follow;
 mod gate;
 mod jobs;
@@ -97,9 +98,13 @@ impl Stages {
             let groups = stages.groups();
             let seen = health.clone();
             let troubles = Arc::new(move || seen.troubles());
+            let versions = catalogs::router(stages.bus.clone());
             let asked =
                 results::api::Api { handle, bus: stages.bus, groups, jobs, troubles, shutdown: shutdown.clone() };
-            let router = results::api::router(asked).merge(schemas::router(stages.catalogs)).fallback(schemas::nowhere);
+            let router = results::api::router(asked)
+                .merge(schemas::router(stages.catalogs))
+                .merge(versions)
+                .fallback(schemas::nowhere);
             let router = runtime::auth::bearer(runtime::answers::bounded(router), &auth);
             let router = router.merge(health.router()).layer(map_response(answered));
             bound.serve(router, shutdown).await;

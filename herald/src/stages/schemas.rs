@@ -28,7 +28,7 @@ pub(super) async fn nowhere(uri: Uri) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "the API has /v1/correlations/{id}, /v1/invocations, /v1/events, /v1/events/{name}, /v1/rejected, \
-         /v1/raw/{partition}/{offset}, /v1/raw/{partition}/{offset}/why, /v1/schemas/{event}/{version}, /v1/status, /healthz and /readyz",
+         /v1/raw/{partition}/{offset}, /v1/raw/{partition}/{offset}/why, /v1/schemas/{event}/{version}, /v1/catalogs, /v1/catalogs/{number}, /v1/status, /healthz and /readyz",
     )
 }
 

@@ -28,6 +28,18 @@ async fn a_new_event_counts_at_once() {
     assert_eq!(after.invocations[0].catalog, before.invocations[0].catalog.map(|number| number + 1));
     assert_eq!(herald.remove("events/other.made.yaml").await, 3);
     assert_eq!(herald.run(body::insert("c", "others", json!({ "id": 1 }))).await.counters.events, 0);
+    let versions: serde_json::Value = herald.get("/v1/catalogs").await.expect(200).json();
+    let told: Vec<_> =
+        versions["catalogs"].as_array().unwrap().iter().map(|it| (&it["number"], &it["events"])).collect();
+    assert_eq!(json!(told), json!([[3, 1], [2, 2], [1, 1]]));
+    let first: serde_json::Value = herald.get("/v1/catalogs/1").await.expect(200).json();
+    assert_eq!(first["files"][0], json!({ "path": "events/thing.made.yaml", "text": noted("things") }));
+    herald.get("/v1/catalogs/4").await.expect(404);
+    herald.get("/v1/catalogs/x").await.expect(400);
+    herald.tool(&["catalog", "history"]).output().await.expect(0).has(&["version 3", "- other.made", "+ other.made"]);
+    herald.tool(&["catalog", "diff", "1"]).output().await.expect(0).has(&["version 1 → version 3", "say the same"]);
+    let shown = herald.tool(&["catalog", "show", "2", "other.made"]).output().await.expect(0);
+    shown.has(&["# events/other.made.yaml", "others"]);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use contracts::topics;
 use job_runner::Registry;
 
 use catalog_log::{Applied, Draft, Publisher, Writers};
-use clap::{Args, Subcommand};
+use clap::Args;
 use client::{
     exit::{self, Usage},
     print::{self, count},
@@ -25,23 +25,9 @@ use crate::{
     report::{counted, tell},
 };
 
-/// What `herald catalog` is told.
-#[derive(Debug, Clone, Args)]
-pub struct Options {
-    #[command(subcommand)]
-    command: Command,
-}
-
-/// What can be done with a catalog.
-#[derive(Debug, Clone, Subcommand)]
-enum Command {
-    /// Check a catalog and put it on the bus, where every role follows it
-    Apply(Apply),
-}
-
 /// What `herald catalog apply` is told.
 #[derive(Debug, Clone, Args)]
-struct Apply {
+pub struct Options {
     /// The catalog: a folder with `events/` and, where wanted, `jobs/`
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
@@ -61,20 +47,11 @@ struct Apply {
 /// How many names of a list are shown.
 const SHOWN: usize = 10;
 
-/// Does it.
-///
-/// # Errors
-/// The folder or the configuration cannot be used, the bus cannot be reached, or it refuses.
-pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let Command::Apply(options) = options.command;
-    apply(options).await
-}
-
 /// Applies a folder, or shows what that would change.
 ///
 /// # Errors
 /// The folder cannot be read, the bus cannot be reached or refuses, or somebody else wrote a catalog at the same time.
-async fn apply(options: Apply) -> anyhow::Result<ExitCode> {
+pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let mut config = Config::load(settings::layers(&options.bus)?)?;
     if config.bus.kind == Kind::Embedded {
         let message = "on the embedded bus `herald dev <folder>` applies its folder by itself, at the start and whenever a \
