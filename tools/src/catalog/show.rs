@@ -120,10 +120,7 @@ fn is_of(file: &Source, name: &str) -> bool {
 impl Diff {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let (after_name, after) = self.side(self.after.as_ref(), None).await?;
-        let earlier = match after_name.as_str().parse::<u64>() {
-            Ok(number) => Some(number),
-            Err(_) => None,
-        };
+        let earlier = after_name.parse::<u64>().ok();
         let (before_name, before) = self.side(self.before.as_ref(), earlier).await?;
         let changes = Changes::between(&before, &after);
         if self.json {
