@@ -240,6 +240,12 @@ impl Event {
         Place { file: self.file.to_string(), line, column }
     }
 
+    /// The same as `file:line`; none if it is in no file.
+    pub fn decided_at(&self, key: &str) -> Option<String> {
+        let Place { file, line, .. } = self.place(key);
+        (line > 0).then(|| format!("{file}:{line}"))
+    }
+
     /// Whether it can happen in a change of this kind, as far as can be seen without a row.
     pub fn listens_to(&self, operation: Op) -> bool {
         self.selector().is_some_and(|selector| selector.operations.contains(&operation))

@@ -54,7 +54,8 @@ impl Catalog {
             if out.events.len() < EXPLAINED && !effort.is_spent() {
                 let because = cut(&why.to_string(), SENTENCE);
                 let explanation = Some(why).filter(|why| !why.text.is_empty());
-                out.events.push(NotDetected { event: event.name().clone(), because, explanation });
+                let place = event.decided_at(if explanation.is_some() { "when" } else { "from" });
+                out.events.push(NotDetected { event: event.name().clone(), place, because, explanation });
             } else {
                 out.more += 1;
             }

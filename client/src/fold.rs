@@ -37,7 +37,7 @@ fn fold_line(line: &str, width: usize, out: &mut String) {
 }
 
 /// How many columns a text takes: pictures and ideographs take two, what colours it takes none.
-fn columns(text: &str) -> usize {
+pub(crate) fn columns(text: &str) -> usize {
     let width = |c: char| match c {
         '\u{fe0f}' => 0,
         '\u{1100}'..='\u{115f}' | '\u{231a}'..='\u{23ff}' | '\u{2614}'..='\u{27bf}' | '\u{2b50}'..='\u{2b55}' => 2,

@@ -2,10 +2,13 @@
 //! no more than that: `send`, `show` and `tail`.
 
 pub mod address;
+pub mod ask;
 pub mod exit;
 mod fold;
 pub mod http;
+pub mod ids;
 pub mod live;
+pub mod ls;
 pub mod page;
 mod payload;
 pub mod print;
@@ -15,3 +18,4 @@ pub mod show;
 pub mod sse;
 pub mod status;
 pub mod tail;
+pub mod why;

@@ -110,21 +110,29 @@ pub struct Awaited<'a> {
 /// Tells whatever is new as it happens if `telling`. A stream that breaks off is asked for again while there is time.
 ///
 /// # Errors
-/// The API cannot be reached at the start, or refuses.
+/// The API cannot be reached at the start or at the end, or refuses.
 pub async fn follow(api: &Api, awaited: &Awaited<'_>, telling: bool) -> anyhow::Result<Option<Page>> {
     let deadline = Instant::now() + awaited.timeout;
     let mut news = telling.then(News::default);
     let mut last = None;
     let mut reached = false;
+    let mut away = None;
     loop {
         match watch(api, awaited, deadline, &mut news, &mut last).await {
             Ok(true) => return Ok(last),
-            Ok(false) => reached = true,
-            Err(error) if may_come(&error, reached) => reached = true,
+            Ok(false) => away = None,
+            Err(error) if may_come(&error, reached) => {
+                let is_away = error.downcast_ref().is_some_and(Error::is_unreachable);
+                if is_away && away.is_none() && telling {
+                    print::note(&format!("{}; trying again", crate::exit::told(&error)));
+                }
+                away = is_away.then_some(error);
+            }
             Err(error) => return Err(error),
         }
+        reached = true;
         if before(deadline, sleep(PAUSE)).await.is_none() {
-            return Ok(last);
+            return away.map_or(Ok(last), Err);
         }
     }
 }
@@ -134,7 +142,7 @@ pub async fn follow(api: &Api, awaited: &Awaited<'_>, telling: bool) -> anyhow::
 fn may_come(error: &anyhow::Error, reached: bool) -> bool {
     let Some(error) = error.downcast_ref::<Error>() else { return false };
     let is_unknown = error.status() == Some(404) && error.to_string().contains("nothing is known of");
-    is_unknown || (reached && error.is_unreachable())
+    is_unknown || matches!(error, Error::Broken { .. }) || (reached && error.is_unreachable())
 }
 
 /// Reads one stream to its end; true when the answer is there or time is up.

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
 };
 
 use anstyle::{AnsiColor, Style};
@@ -37,6 +37,11 @@ pub fn line(text: &str) -> anyhow::Result<()> {
 /// As of [`line()`].
 pub fn block(text: &str) -> anyhow::Result<()> {
     line(&fitting(text))
+}
+
+/// Whether somebody looks at what is written as it is written: what is told meanwhile is for them alone.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// The text as it fits the terminal that stdout is, if it is one.

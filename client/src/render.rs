@@ -3,6 +3,10 @@
 //! The text has colours in it; whoever prints it takes them out where they cannot be seen. Whatever comes from outside
 //! (results, errors, names of tables) is cleaned of control characters first.
 
+pub mod line;
+pub mod tree;
+pub mod why;
+
 use std::time::Duration;
 
 use contracts::{

@@ -20,25 +20,24 @@ use crate::{
     exit::{self, Usage},
     http::{Call, Error},
     page::{self, Awaited},
-    payload, print, render,
+    payload, print,
+    render::{self, line},
 };
 
-/// What `herald send` is told.
+/// How something is sent.
 #[derive(Debug, Clone, Args)]
+#[group(skip)]
 pub struct Options {
-    /// A Hasura payload; `-` reads it from stdin
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
     /// Wait until everything it caused has ended, telling what happens; at most so long
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "30s",
           value_parser = contracts::wait::parse)]
     pub(crate) wait: Option<Duration>,
     /// Send the file as it is, byte for byte, instead of with a fresh `id` and `created_at`
     #[arg(long)]
-    pub(crate) same_id: bool,
+    pub same_id: bool,
     /// The source it comes from, as in `/hasura/<source>` [default: default]
     #[arg(long, value_name = "NAME", value_parser = source)]
-    pub(crate) source: Option<String>,
+    pub source: Option<String>,
     /// The correlation id that everything it causes is gathered under [default: derived from the payload's id]
     #[arg(long, value_name = "ID")]
     pub(crate) correlation: Option<CorrelationId>,
@@ -87,12 +86,21 @@ impl Accepted {
     }
 }
 
-/// Sends the file, and waits if it is told to.
+/// What is sent.
+#[derive(Debug)]
+pub enum Body {
+    /// A Hasura payload in a file; `-` is standard input.
+    File(PathBuf),
+    /// One that was made up.
+    Made(String),
+}
+
+/// Sends it, and waits if it is told to.
 ///
 /// # Errors
 /// The file cannot be used, the webhook or the API cannot be reached, or the webhook refuses.
-pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let body = body(&options)?;
+pub async fn run(options: Options, body: Body) -> anyhow::Result<ExitCode> {
+    let body = bytes(&options, &body)?;
     let path = options.source.as_deref().map_or_else(|| "/hasura".to_owned(), |source| format!("/hasura/{source}"));
     let call = Call::post(&options.webhook.url, &path, body)
         .header(SECRET_HEADER, options.webhook.secret.as_deref())?
@@ -109,16 +117,23 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         print::line(&page::one_line(&String::from_utf8_lossy(&answer)))?;
     } else {
         print::line(&format!("📨 Accepted\n{}", render::correlation(&accepted.correlation_id)))?;
-        print::note("   `herald show` with that id shows what becomes of it");
+        let short = line::short(std::iter::once(&accepted.correlation_id))(&accepted.correlation_id);
+        print::note(&format!("   `herald show {short}` shows what becomes of it, `herald why {short}` why"));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn body(options: &Options) -> anyhow::Result<Vec<u8>> {
-    let is_stdin = options.file.as_os_str() == "-";
-    let shown = if is_stdin { "standard input".to_owned() } else { options.file.display().to_string() };
-    let read = if is_stdin { read_stdin() } else { fs::read(&options.file) };
-    let bytes = read.map_err(|error| Usage(format!("cannot read {shown}: {error}")))?;
+fn bytes(options: &Options, body: &Body) -> anyhow::Result<Vec<u8>> {
+    let (shown, bytes) = match body {
+        Body::Made(text) => ("what was made up".to_owned(), text.clone().into_bytes()),
+        Body::File(file) => {
+            let is_stdin = file.as_os_str() == "-";
+            let shown = if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
+            let read = if is_stdin { read_stdin() } else { fs::read(file) };
+            let bytes = read.map_err(|error| Usage(format!("cannot read {shown}: {error}")))?;
+            (shown, bytes)
+        }
+    };
     if options.same_id {
         return Ok(bytes);
     }
@@ -149,9 +164,10 @@ async fn wait(options: &Options, accepted: &Accepted) -> anyhow::Result<ExitCode
     let timeout = options.wait.unwrap_or_default();
     let correlation = &accepted.correlation_id;
     let awaited = Awaited { correlation, invocation: Some(accepted.invocation_id), raw: accepted.raw, timeout };
-    let last = page::follow(&options.api, &awaited, !options.json)
-        .await
-        .with_context(|| format!("it was accepted as correlation {correlation}, but what became of it is not known"))?;
+    let last =
+        page::follow(&options.api, &awaited, !options.json && print::is_terminal()).await.with_context(|| {
+            format!("it was accepted, and goes on when Herald does; `herald show {correlation} --wait` shows it then")
+        })?;
     let Some(last) = last else {
         page::known(&options.api, correlation).await?;
         anyhow::bail!("nothing is known of correlation {correlation} after {}", render::time(timeout));
@@ -159,7 +175,8 @@ async fn wait(options: &Options, accepted: &Accepted) -> anyhow::Result<ExitCode
     if options.json {
         print::line(&last.json())?;
     } else {
-        print::block(&format!("\n{}", render::summary(&last.summary)))?;
+        let gap = if print::is_terminal() { "\n" } else { "" };
+        print::block(&format!("{gap}{}", render::summary(&last.summary)))?;
     }
     Ok(verdict(&last.summary, Some(accepted), timeout))
 }
@@ -192,14 +209,15 @@ mod tests {
     /// The tool by itself.
     #[derive(clap::Parser)]
     struct Alone {
+        file: PathBuf,
         #[command(flatten)]
         options: Options,
     }
 
     #[test]
     fn a_wait_without_a_time_is_thirty_seconds_and_does_not_eat_the_file() {
-        let Alone { options } = clap::Parser::parse_from(["send", "--wait", "move.json"]);
+        let Alone { file, options } = clap::Parser::parse_from(["send", "--wait", "move.json"]);
         assert_eq!(options.wait, Some(Duration::from_secs(30)));
-        assert_eq!(options.file, PathBuf::from("move.json"));
+        assert_eq!(file, PathBuf::from("move.json"));
     }
 }

@@ -1,4 +1,4 @@
-//! `herald show`: what happened under a correlation id.
+//! `herald show`: what happened under a correlation id, of which the beginning is enough.
 
 use crate::address::Api;
 use clap::Args;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::{
     exit,
+    ids::{self, Given},
     page::{self, Awaited, Page},
     print, render,
 };
@@ -17,9 +18,8 @@ use crate::send::verdict;
 /// What `herald show` is told.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// The correlation id
-    #[arg(value_name = "CORRELATION ID")]
-    pub(crate) correlation: CorrelationId,
+    #[command(flatten)]
+    pub(crate) given: Given,
     /// Wait until it is complete, telling what happens; at most so long
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "30s",
           value_parser = contracts::wait::parse)]
@@ -39,11 +39,17 @@ pub struct Options {
 /// # Errors
 /// The API cannot be reached, or refuses; that nothing is known of it is an answer, with exit code 1.
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let correlation = &options.correlation;
+    let found = options.given.meant(&options.api).await?.map(|meant| meant.correlation);
+    // What nothing is known of yet may be waited for under its whole id.
+    let whole = || options.given.id.as_ref().filter(|_| options.wait.is_some())?.parse().ok();
+    let Some(correlation) = &found.or_else(whole) else {
+        print::error(&options.given.unknown());
+        return Ok(ExitCode::from(exit::NO));
+    };
     let waited = match options.wait {
         Some(timeout) => {
             let awaited = Awaited { correlation, invocation: None, raw: None, timeout };
-            page::follow(&options.api, &awaited, !options.json).await?
+            page::follow(&options.api, &awaited, !options.json && print::is_terminal()).await?
         }
         None => None,
     };
@@ -53,15 +59,15 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         None => page::known(&options.api, correlation).await?,
     };
     let Some(first) = known else {
-        print::error(&format!("nothing is known of correlation {correlation} (any more)"));
+        print::error(&ids::unknown(correlation.as_str()));
         return Ok(ExitCode::from(exit::NO));
     };
     let code = options.wait.map_or(ExitCode::SUCCESS, |timeout| verdict(&first.summary, None, timeout));
-    if options.wait.is_some() && !options.json {
+    if options.wait.is_some() && !options.json && print::is_terminal() {
         print::line("")?;
     }
     if options.all {
-        all(&options, first).await?;
+        all(&options, correlation, first).await?;
     } else {
         show(&options, &first)?;
     }
@@ -73,7 +79,7 @@ fn show(options: &Options, page: &Page) -> anyhow::Result<()> {
 }
 
 /// Every page as it comes; the totals only after the last.
-async fn all(options: &Options, mut page: Page) -> anyhow::Result<()> {
+async fn all(options: &Options, correlation: &CorrelationId, mut page: Page) -> anyhow::Result<()> {
     loop {
         let next = page.summary.next.take();
         if options.json {
@@ -84,6 +90,6 @@ async fn all(options: &Options, mut page: Page) -> anyhow::Result<()> {
             show(options, &page)?;
         }
         let Some(cursor) = next else { return Ok(()) };
-        page = page::get(&options.api, &options.correlation, Some(&cursor)).await?;
+        page = page::get(&options.api, correlation, Some(&cursor)).await?;
     }
 }

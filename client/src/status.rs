@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{
-    address::Api,
-    http::{Call, Error, encode},
-};
+use crate::{address::Api, ask::ask, http::encode};
 
 /// The most groups and jobs that a page may have.
 const LIMIT: usize = 1000;
@@ -45,10 +42,15 @@ pub struct Group {
 
 /// How a job is.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Job {
     pub state: String,
     pub since: Option<String>,
     pub error: Option<String>,
+    #[serde(default)]
+    pub in_flight: u64,
+    #[serde(default)]
+    pub queued: u64,
 }
 
 impl Status {
@@ -70,9 +72,5 @@ impl Status {
 
 async fn page(api: &Api, cursor: Option<&str>) -> anyhow::Result<Status> {
     let cursor = cursor.map(|cursor| format!("&cursor={}", encode(cursor))).unwrap_or_default();
-    let call = Call::get(&api.api, &format!("/v1/status?limit={LIMIT}{cursor}")).token(api.token.as_deref())?;
-    let answer = call.answer().await?;
-    let unexpected =
-        |error: serde_json::Error| Error::Unexpected { base: api.api.to_string(), reason: error.to_string() };
-    Ok(serde_json::from_slice(&answer).map_err(unexpected)?)
+    ask(api, &format!("/v1/status?limit={LIMIT}{cursor}")).await
 }

@@ -10,6 +10,7 @@ pub mod cloud_event;
 pub mod document;
 pub mod duration;
 pub mod envelope;
+pub mod found;
 pub mod hasura;
 pub mod headers;
 pub mod ids;

@@ -48,6 +48,10 @@ pub struct Origin {
     /// `schema.table`, for a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
+    /// The row's key columns as JSON, joined by `|`, as they stand in the raw record's key; none where the whole table is one
+    /// key, or the key is longer than anybody types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// What happened to the row, for a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub op: Option<Op>,
@@ -353,6 +357,7 @@ mod tests {
             body: Kind::Hasura,
             source: "default".into(),
             table: Some("public.moves".into()),
+            key: None,
             op: Some(Op::Update),
             trigger: Some("moves".into()),
             user: None,

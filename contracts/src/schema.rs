@@ -2,12 +2,15 @@
 
 use schemars::{Schema, schema_for};
 
-use crate::{cloud_event::CloudEvent, payload, progress, raw, rejected::Rejected, summary::Summary, why::Why};
+use crate::{
+    cloud_event::CloudEvent, found::Found, payload, progress, raw, rejected::Rejected, summary::Summary, why::Why,
+};
 
 /// Every wire type's name and schema.
 pub fn all() -> Vec<(&'static str, Schema)> {
     vec![
         ("cloud-event", schema_for!(CloudEvent<'static>)),
+        ("found", schema_for!(Found)),
         ("hasura-event", schema_for!(payload::EventPayload)),
         ("hasura-scheduled", schema_for!(payload::ScheduledPayload)),
         ("progress-detected", schema_for!(progress::Detected)),

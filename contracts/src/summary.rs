@@ -9,7 +9,7 @@ use crate::{
     Label,
     ids::{CorrelationId, EventId, InvocationId, JobRunId},
     names::{EventRef, JobName},
-    progress::{FailedEvent, Origin, Undetected, is_none_left},
+    progress::{AttemptState, FailedEvent, Origin, Undetected, is_none_left},
     raw::Place,
 };
 
@@ -61,6 +61,9 @@ pub struct Job {
     pub outcome: Option<Outcome>,
     /// How many attempts have started.
     pub attempts: u32,
+    /// Those before the latest, the last of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Attempt>,
     /// When the latest attempt started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<Timestamp>,
@@ -80,6 +83,24 @@ pub struct Job {
     /// The end of what a job that failed wrote to stdout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout: Option<String>,
+}
+
+/// An attempt of a run that another one followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub attempt: u32,
+    /// Where it stood last.
+    pub state: AttemptState,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// One event of an invocation.

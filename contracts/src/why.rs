@@ -23,6 +23,9 @@ pub struct Why {
     /// Why no event looked at it at all, or why no reasons can be given, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+    /// Events that did happen, with what was made of the change; the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub detected: Vec<Happened>,
     /// Events of the change's table that did not happen, with the reason: first those that looked at it, then those that are
     /// about another operation or source.
     #[serde(default)]
@@ -32,12 +35,35 @@ pub struct Why {
     pub undetected_more: u64,
 }
 
+/// An event that did happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Happened {
+    /// Name and version.
+    pub event: EventRef,
+    /// Where its condition stands, `file:line`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// Its condition, as it is written; none if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// Its key, where it declares one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Its data; none if they are larger than an explanation may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<serde_json::Value>,
+}
+
 /// An event that did not happen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NotDetected {
     /// Name and version.
     pub event: EventRef,
+    /// Where its file says so, `file:line`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// Why, in a sentence.
     pub because: String,
     /// The same as a tree, where a condition says more than a sentence.
@@ -118,7 +144,7 @@ impl fmt::Display for Explanation {
 impl Why {
     /// No more than a sentence.
     pub fn only(raw: Place, catalog: u64, because: impl Into<String>) -> Self {
-        Self { raw, catalog, because: Some(because.into()), undetected: vec![], undetected_more: 0 }
+        Self { raw, catalog, because: Some(because.into()), detected: vec![], undetected: vec![], undetected_more: 0 }
     }
 }
 

@@ -139,6 +139,7 @@ mod tests {
             body: Kind::Hasura,
             source: "test".into(),
             table: None,
+            key: None,
             op: None,
             trigger: None,
             user: None,

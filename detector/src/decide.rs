@@ -116,7 +116,7 @@ impl Decider<'_> {
             Kind::Scheduled | Kind::Named | Kind::Unknown(_) => None,
         };
         let origin = match &change {
-            Some(Ok(change)) => origin::of_change(headers, change),
+            Some(Ok(change)) => origin::of_change(headers, input.record.key.as_deref(), change),
             Some(Err(_)) => origin::bare(headers),
             None => origin::of_scheduled(headers, body),
         };

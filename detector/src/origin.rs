@@ -1,6 +1,6 @@
 //! What is told of a raw record, whatever becomes of it.
 
-use catalog::Change;
+use catalog::{Change, MAX_KEY};
 use contracts::{
     hasura,
     progress::{Occurrence, Origin},
@@ -25,6 +25,7 @@ pub(crate) fn bare(headers: &RawHeaders) -> Origin {
         body: headers.kind,
         source: measure::name_of(&headers.source),
         table: None,
+        key: None,
         op: None,
         trigger: None,
         user: None,
@@ -33,15 +34,23 @@ pub(crate) fn bare(headers: &RawHeaders) -> Origin {
     }
 }
 
-/// What a change adds to it.
-pub(crate) fn of_change(headers: &RawHeaders, change: &Change<'_>) -> Origin {
+/// What a change adds to it; `key` is that of its record.
+pub(crate) fn of_change(headers: &RawHeaders, key: Option<&[u8]>, change: &Change<'_>) -> Origin {
+    let table = format!("{}.{}", measure::name_of(change.schema()), measure::name_of(change.table()));
     Origin {
-        table: Some(format!("{}.{}", measure::name_of(change.schema()), measure::name_of(change.table()))),
+        key: key.and_then(|key| of_row(key, &headers.source, &table)),
+        table: Some(table),
         op: Some(change.operation()),
         trigger: change.trigger().map(measure::name_of),
         user: change.user().map(measure::name_of),
         ..bare(headers)
     }
+}
+
+/// What of a record's key is its row's: the rest behind source and table.
+fn of_row(key: &[u8], source: &str, table: &str) -> Option<String> {
+    let key = std::str::from_utf8(key).ok().filter(|key| key.len() <= MAX_KEY)?;
+    Some(key.strip_prefix(source)?.strip_prefix('|')?.strip_prefix(table)?.strip_prefix('|')?.to_owned())
 }
 
 /// A scheduled body's trigger.

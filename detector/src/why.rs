@@ -1,11 +1,11 @@
 //! Why events did not happen in a raw record: asked again, for whoever wants to know.
 
 use bus::Record;
-use catalog::{Catalog, Change, ChangeParts, Whys};
+use catalog::{Catalog, Change, ChangeParts, Verdict, Whys};
 use contracts::{
     hasura,
     raw::{Kind, Place, RawHeaders},
-    why::Why,
+    why::{Happened, Why},
 };
 
 /// Why the events of a catalog of that number did not happen in a raw record. Bounded in work and in bytes.
@@ -32,7 +32,31 @@ pub fn why(catalog: &Catalog, number: u64, record: &Record) -> Why {
         Err(error) => only(&error.to_string()),
         Ok(change) => {
             let Whys { events, more, nothing } = catalog.why_not(&change);
-            Why { raw, catalog: number, because: nothing, undetected: events, undetected_more: more }
+            let detected = happened(catalog, &change);
+            Why { raw, catalog: number, because: nothing, detected, undetected: events, undetected_more: more }
         }
     }
+}
+
+/// How many events that happened are shown, and how many bytes their data may have as JSON.
+const SHOWN: usize = 50;
+const DATA: usize = 16 * 1024;
+
+/// The events that happened in a change. Their data are made anew.
+fn happened(catalog: &Catalog, change: &Change<'_>) -> Vec<Happened> {
+    let mut out = Vec::new();
+    for event in catalog.candidates(change.source(), change.schema(), change.table(), change.operation()) {
+        if out.len() == SHOWN {
+            break;
+        }
+        let Verdict::Detected { data, key } = event.evaluate(change) else { continue };
+        out.push(Happened {
+            event: event.name().clone(),
+            place: event.decided_at(if event.when().is_some() { "when" } else { "from" }),
+            when: event.when().map(|when| when.source().trim().to_owned()),
+            key,
+            data: Some(data).filter(|data| contracts::json::size(data) <= DATA),
+        });
+    }
+    out
 }

@@ -158,6 +158,11 @@ impl Expression {
         opening::of(&self.root)
     }
 
+    /// What its terms that all have to hold demand of one column each, as far as it is a demand like that of an opening.
+    pub fn demands(&self) -> Vec<Opening> {
+        opening::all(&self.root)
+    }
+
     /// Columns of which at least one has changed wherever the condition holds; none if it can hold whatever changed.
     pub fn wanted_changes(&self) -> Option<BTreeSet<&str>> {
         changes::wanted(&self.root)

@@ -20,8 +20,17 @@ pub struct Opening {
 
 /// The opening of a condition, if it begins like this.
 pub(crate) fn of(root: &Node) -> Option<Opening> {
-    let first = if let Kind::And(terms) = &root.kind { &terms[0] } else { root };
-    match &first.kind {
+    of_term(if let Kind::And(terms) = &root.kind { &terms[0] } else { root })
+}
+
+/// The demands of all terms that have to hold, as far as they are such.
+pub(crate) fn all(root: &Node) -> Vec<Opening> {
+    let terms = if let Kind::And(terms) = &root.kind { terms } else { std::slice::from_ref(root) };
+    terms.iter().filter_map(of_term).collect()
+}
+
+fn of_term(term: &Node) -> Option<Opening> {
+    match &term.kind {
         Kind::Call(function @ (Function::Changed | Function::Became), arguments) => {
             let Json::String(column) = written(&arguments[0])? else { return None };
             let is = if *function == Function::Became { written(&arguments[1]) } else { None };

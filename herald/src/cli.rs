@@ -3,7 +3,8 @@
 use std::{future::Future, process::ExitCode};
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::{dev, role};
 
@@ -51,9 +52,13 @@ pub(crate) enum Command {
     /// Connect Hasura: the event triggers that a catalog needs
     Hasura(tools::hasura::Options),
     /// Send a webhook as Hasura would, and show what becomes of it
-    Send(client::send::Options),
+    Send(tools::send::Options),
+    /// List what came, newest first, and what became of it
+    Ls(client::ls::Options),
     /// Show what happened under a correlation id
     Show(client::show::Options),
+    /// Say what happened to something that came, and why or why not, at length
+    Why(client::why::Options),
     /// Follow events as they are published
     Tail(client::tail::Options),
     /// Measure throughput and latency of a running pipeline
@@ -62,6 +67,11 @@ pub(crate) enum Command {
     Schemas(tools::schemas::Options),
     /// Print the default configuration, with comments
     Config,
+    /// Print what a shell completes commands with
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
 }
 
 impl Command {
@@ -86,12 +96,15 @@ impl Command {
             Self::Groups(options) => block_on(tools::groups::run(options)),
             Self::Doctor(options) => block_on(tools::doctor::run(options)),
             Self::Hasura(options) => tools::hasura::run(options),
-            Self::Send(options) => block_on(client::send::run(options)),
+            Self::Send(options) => tools::send::run(options),
+            Self::Ls(options) => block_on(client::ls::run(options)),
+            Self::Why(options) => block_on(client::why::run(options)),
             Self::Show(options) => block_on(client::show::run(options)),
             Self::Tail(options) => block_on(client::tail::run(options)),
             Self::Bench(options) => bench::run(options),
             Self::Schemas(options) => tools::schemas::run(&options),
             Self::Config => tools::config::run(),
+            Self::Completions { shell } => completions(shell),
         }
     }
 
@@ -101,6 +114,14 @@ impl Command {
     }
 }
 
+/// The script that a shell reads once, at its start.
+fn completions(shell: Shell) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "herald", &mut script);
+    client::print::line(String::from_utf8_lossy(&script).trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// A tool does one thing at a time: one thread is enough.
 fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?.block_on(work)
@@ -108,8 +129,6 @@ fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Res
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -109,6 +109,43 @@ fn detect_says_what_a_change_would_be_and_which_clause_decided() {
 }
 
 #[test]
+fn detect_takes_single_columns() {
+    let (folder, _) = catalog(SHIPPED);
+    let set = ["--set", "old.status=new", "--set", "new.status=shipped", "--set", "id=7"];
+    let (code, stdout, _) = herald(&[&["detect", text(folder.path()), "--table", "orders"][..], &set].concat());
+    assert!(code == 0 && stdout.starts_with("✓ order.shipped ") && stdout.contains(r#"{"id":7}"#), "{code}: {stdout}");
+    let (code, _, stderr) = herald(&["detect", text(folder.path()), "--table", "orders", "--set", "status"]);
+    assert!(code == 2 && stderr.contains("new.status=shipped"), "{code}: {stderr}");
+}
+
+#[test]
+fn send_makes_up_a_change_that_is_an_event() {
+    let (folder, _) = catalog(SHIPPED);
+    let path = text(folder.path());
+    let dry = ["--catalog", path, "--dry-run"];
+    let (code, stdout, stderr) = herald(&[&["send", "--event", "order.shipped"][..], &dry].concat());
+    assert_eq!((code, stderr.as_str()), (0, "sends the change of its test `it is shipped` as order.shipped\n"));
+    let file = folder.path().join("body.json");
+    std::fs::write(&file, stdout).expect("written");
+    let (code, stdout, _) = herald(&["detect", path, text(&file)]);
+    assert!(code == 0 && stdout.starts_with("✓ order.shipped "), "{code}: {stdout}");
+    for (arguments, code, told) in [
+        (&["send", "--event", "order.shiped"][..], 2, "did you mean order.shipped?"),
+        (&["send", "--event", "order.shipped", "--same-id"], 2, "--same-id goes with a file"),
+        (&["send"], 2, "--set new.status=shipped"),
+        (&["send", "--table", "orders", "--set", "status"], 2, "new.status=shipped"),
+        (&["send", "x.json", "--table", "orders"], 2, "cannot be used with"),
+    ] {
+        let dry = if arguments.contains(&"--event") { &dry[..] } else { &[] };
+        let (found, _, stderr) = herald(&[arguments, dry].concat());
+        assert!(found == code && stderr.contains(told), "{arguments:?}: {found}: {stderr}");
+    }
+    let (folder, _) = catalog(&SHIPPED.replace("when: ", "whem: "));
+    let (code, stdout, _) = herald(&["send", "--event", "order.shipped", "--catalog", text(folder.path())]);
+    assert!(code == 1 && stdout.contains("❌ The catalog has 1 error"), "{code}: {stdout}");
+}
+
+#[test]
 fn eval_shows_a_value_or_why_a_condition_does_not_hold() {
     let payload = format!("{MOVES}/payloads/pickup-successful.json");
     for (arguments, code, told) in [
@@ -133,34 +170,4 @@ fn eval_shows_a_value_or_why_a_condition_does_not_hold() {
     }
     let (code, _, stderr) = herald(&["eval", "chnaged(\"a\")"]);
     assert!(code == 2 && stderr.contains("| chnaged(\"a\")\n  | ^") && stderr.contains("changed"), "{code}: {stderr}");
-}
-
-/// Writes the files that a page shows, each under the path in its first line; returns how many there are.
-fn write_files_of(page: &str, folder: &Path) -> usize {
-    let blocks = page.split("\n```").skip(1).step_by(2);
-    let files = blocks.filter_map(|block| {
-        let (_, text) = block.split_once('\n')?;
-        let path = text.lines().next()?.trim_start_matches(['#', '/', ' ']);
-        let is_file = ["events/", "jobs/", "scripts/"].iter().any(|folder| path.starts_with(folder));
-        is_file.then(|| (path.to_owned(), text))
-    });
-    let write = |(path, text): (String, &str)| {
-        let file = folder.join(path);
-        std::fs::create_dir_all(file.parent().expect("its folder")).expect("a folder");
-        std::fs::write(file, text).expect("written");
-    };
-    files.map(write).count()
-}
-
-#[test]
-fn the_page_about_event_modules_is_a_catalog_whose_tests_pass() {
-    let page = include_str!("../../docs/from-hasura-event-detector.md");
-    let folder = tempfile::tempdir().expect("a folder");
-    assert_eq!(write_files_of(page, folder.path()), 9);
-    let path = text(folder.path());
-    let (_, stdout, _) = herald(&["check", path]);
-    assert!(stdout.contains("no errors"), "{stdout}");
-    let (code, stdout, stderr) = herald(&["test", path]);
-    assert_eq!((code, stdout.as_str()), (0, "✅ 12 tests, 0 failed\n"), "{stderr}");
-    assert!(!stderr.contains("without a test"), "{stderr}");
 }

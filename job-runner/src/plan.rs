@@ -116,7 +116,7 @@ fn literal(template: &Template) -> Option<Value> {
 fn attributes(event: &EventHeaders) -> Value {
     json!({
         "id": event.id,
-        "name": event.event.name,
+        "name": event.event,
         "version": event.event.version,
         "source": event.source,
         "subject": event.subject,

@@ -31,6 +31,7 @@ fn facts(number: u64) -> [Progress; 2] {
         body: Kind::Hasura,
         source: "default".into(),
         table: Some("public.moves".into()),
+        key: None,
         op: None,
         trigger: Some("moves".into()),
         user: None,

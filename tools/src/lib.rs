@@ -13,3 +13,4 @@ pub mod init;
 pub mod kafka;
 pub mod report;
 pub mod schemas;
+pub mod send;

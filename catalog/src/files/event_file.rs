@@ -143,10 +143,7 @@ fn jobs(
         Content::List(items) => items,
         _ if node.is_null() => &[],
         _ => {
-            let first = node.entries().and_then(|entries| entries.first()).map(|entry| entry.key.as_str());
-            let help = format!("write `- {}`, one on each line", first.or_else(|| node.scalar()).unwrap_or("name"));
-            let message = format!("`jobs` is {}, and a list is wanted", node.kind());
-            file.error(Rule::Shape, node.start, message, Some(help));
+            file.wrong_shape("jobs", node, "a list");
             return Vec::new();
         }
     };

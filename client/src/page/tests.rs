@@ -112,6 +112,23 @@ async fn when_time_runs_out_the_last_state_is_the_answer() {
     assert_eq!(page.summary.state, State::InProcess);
 }
 
+/// A stream that is cut within a piece, as by a killed process.
+fn cut() -> String {
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\nff\r\n: ali".to_owned()
+}
+
+#[tokio::test]
+async fn a_herald_that_is_killed_is_waited_for_and_told_of_when_it_does_not_return() {
+    let done = samples::two_events();
+    let (returns, _) = api(vec![cut(), stream(&[&done], "")]).await;
+    let page = follow(&returns, &awaited(&done.correlation, None), false).await.expect("it returns");
+    assert_eq!(page.map(|page| page.summary.state), Some(State::Complete));
+    let (gone, _) = api(vec![cut()]).await;
+    let awaited = Awaited { timeout: Duration::from_millis(500), ..awaited(&done.correlation, None) };
+    let error = follow(&gone, &awaited, false).await.expect_err("nobody is there");
+    assert!(error.downcast_ref().is_some_and(Error::is_unreachable), "{error:#}");
+}
+
 #[tokio::test]
 async fn that_nothing_is_known_is_an_answer_and_another_servers_404_is_none() {
     let correlation = "c-1".parse().expect("an id");

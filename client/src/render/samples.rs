@@ -23,6 +23,7 @@ fn origin(op: Op) -> Origin {
         body: Kind::Hasura,
         source: "default".into(),
         table: Some("public.moves".into()),
+        key: None,
         op: Some(op),
         trigger: Some("moves".into()),
         user: None,
@@ -71,6 +72,7 @@ pub(crate) fn job_of(name: &str, state: State, outcome: Option<Outcome>) -> Job 
         state,
         outcome,
         attempts: 1,
+        earlier: Vec::new(),
         started: (state != State::Pending).then(|| at("2026-11-21T10:00:00Z")),
         ended: (state == State::Complete).then(|| at("2026-11-21T10:00:00.02Z")),
         result: None,
@@ -163,6 +165,7 @@ pub(crate) fn troubles() -> Summary {
         body: Kind::Named,
         source: "billing".into(),
         table: None,
+        key: None,
         op: None,
         trigger: None,
         ..origin(Op::Insert)

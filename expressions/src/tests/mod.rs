@@ -14,7 +14,6 @@ mod numbers;
 mod operators;
 mod page;
 mod parse;
-mod reference;
 
 use contracts::hasura::{Change, ChangeParts, parse_partly};
 use serde_json::{Value as Json, json};

@@ -17,7 +17,7 @@ pub(super) async fn told(results: &Handle) -> Vec<String> {
         return Vec::new();
     }
     let begun = Filter { state: Some(State::InProcess), ..Filter::default() };
-    let found = results.ask(move |reader| reader.invocations(begun, &Page::default())).await;
+    let found = results.ask(move |reader| reader.invocations(&begun, &Page::default())).await;
     let jobs = found.map(|(invocations, next)| jobs(&invocations, next.is_some())).unwrap_or_default();
     let invocations = match open {
         1 => "1 invocation that was not finished".to_owned(),

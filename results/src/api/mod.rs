@@ -7,6 +7,7 @@
 mod correlations;
 mod events;
 mod follow;
+mod ids;
 mod invocations;
 mod newest;
 mod params;
@@ -55,6 +56,7 @@ pub struct Api {
 pub fn router(api: Api) -> Router {
     Router::new()
         .route("/v1/correlations/{id}", get(correlations::show))
+        .route("/v1/ids/{text}", get(ids::show))
         .route("/v1/invocations", get(invocations::list))
         .route("/v1/events", get(events::list))
         .route("/v1/events/{name}", get(events::show))

@@ -100,10 +100,10 @@ impl Params {
     }
 
     /// The value of a parameter that has a few possible values.
-    pub(super) fn one_of<T: Copy>(&self, name: &str, values: &[(&str, T)]) -> Result<Option<T>, Problem> {
+    pub(super) fn one_of<T: Clone>(&self, name: &str, values: &[(&str, T)]) -> Result<Option<T>, Problem> {
         let Some(text) = self.get(name) else { return Ok(None) };
         match values.iter().find(|(value, _)| *value == text) {
-            Some((_, value)) => Ok(Some(*value)),
+            Some((_, value)) => Ok(Some(value.clone())),
             None => {
                 let possible: Vec<&str> = values.iter().map(|(value, _)| *value).collect();
                 Err(bad(format!("`{name}` is {text:?}, and can be {}", possible.join(", "))))

@@ -192,6 +192,11 @@ async fn nonsense_is_refused_with_a_problem_that_says_what_to_do() {
         "/v1/correlations/order-7?until=never",
         "/v1/correlations/a%20b",
         "/v1/invocations?state=done",
+        "/v1/invocations?key=7",
+        "/v1/invocations?since=yesterday",
+        "/v1/invocations?event=move.*",
+        "/v1/ids/order?limit=5",
+        "/v1/ids/order?source=a/b",
         "/v1/invocations?state=failed&state=complete",
         "/v1/events/a..b",
         "/v1/events?name=a%20b",
@@ -286,6 +291,20 @@ async fn invocations_are_listed_with_filters_and_pages() {
     let page = api.get("/v1/invocations?events=none").await;
     assert_eq!(page["invocations"].as_array().map(Vec::len), Some(1));
     assert_eq!(page["invocations"][0]["undetected"][0]["because"], "`status` did not change");
+    let count = async |path: &str| api.get(path).await["invocations"].as_array().map(Vec::len);
+    for (path, found) in [
+        ("/v1/invocations?table=moves&key=7", 6),
+        ("/v1/invocations?table=public.moves&key=7&events=none", 1),
+        ("/v1/invocations?table=shop.moves", 0),
+        ("/v1/invocations?event=move.pickup.successful&since=2026-01-02T03:04:05Z", 5),
+        ("/v1/invocations?event=move.pickup.successful.v2", 0),
+        ("/v1/invocations?since=2027-01-02T03:04:05%2B01:00", 0),
+    ] {
+        assert_eq!(count(path).await, Some(found), "{path}");
+    }
+    let found = api.get(&format!("/v1/ids/{}", &done("x", 1)[0].occurrence.invocation.to_string()[..8])).await;
+    assert_eq!((&found["ids"][0]["kind"], found["ids"].as_array().map(Vec::len)), (&"invocation".into(), Some(1)));
+    assert_eq!(api.get("/v1/ids/no-such").await, serde_json::json!({ "ids": [] }));
     assert_eq!(api.get("/v1/invocations?state=failed").await["invocations"].as_array().map(Vec::len), Some(0));
     let status = api.get("/v1/status").await;
     assert_eq!((status["results"]["invocations"].as_u64(), status["results"]["open"].as_u64()), (Some(6), Some(0)));

@@ -121,7 +121,31 @@ pub(super) struct JobRun {
     pub(super) job: JobName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) step: Option<Step>,
+    /// The attempts before that of the step, the last of them, in order.
+    #[serde(rename = "past", default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) earlier: Vec<Earlier>,
 }
+
+/// The highest step of an attempt that another one followed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Earlier {
+    #[serde(rename = "a")]
+    pub(super) attempt: u32,
+    #[serde(rename = "s")]
+    pub(super) state: AttemptState,
+    #[serde(rename = "p")]
+    print: u64,
+    #[serde(rename = "b")]
+    pub(super) started: Timestamp,
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub(super) ended: Option<Timestamp>,
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+}
+
+/// How many attempts before the last one are kept of a run, and how much of the error of each, in characters.
+const EARLIER: usize = 16;
+const ERROR: usize = 500;
 
 /// The highest step of a run that was told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -270,9 +294,7 @@ impl Run {
         let JobStep { event_id, event, job, run: _, attempt, state, started, ended, result, error, stderr, stdout } =
             step;
         let job = self.event(event_id, event).job(job);
-        if job.step.as_ref().is_none_or(|have| (have.attempt, have.state, have.print) < (attempt, state, print)) {
-            job.step = Some(Step { print, attempt, state, started, ended, result, error, stderr, stdout });
-        }
+        job.told(Step { print, attempt, state, started, ended, result, error, stderr, stdout });
     }
 
     fn event(&mut self, id: EventId, event: EventRef) -> &mut EventRun {
@@ -292,10 +314,46 @@ impl EventRun {
         let place = match self.jobs.binary_search_by(|have| have.job.cmp(&job)) {
             Ok(place) => place,
             Err(place) => {
-                self.jobs.insert(place, JobRun { job, step: None });
+                self.jobs.insert(place, JobRun { job, step: None, earlier: Vec::new() });
                 place
             }
         };
         &mut self.jobs[place]
+    }
+}
+
+impl JobRun {
+    /// Takes in a step: the highest counts, and of each attempt before it the highest is kept.
+    fn told(&mut self, step: Step) {
+        let rank = |step: &Step| (step.attempt, step.state, step.print);
+        let lower = match &mut self.step {
+            None => {
+                self.step = Some(step);
+                return;
+            }
+            Some(have) if rank(have) < rank(&step) => std::mem::replace(have, step),
+            Some(_) => step,
+        };
+        let highest = self.step.as_ref().map_or(0, |step| step.attempt);
+        if lower.attempt < highest {
+            self.passed(lower);
+        }
+    }
+
+    fn passed(&mut self, step: Step) {
+        let Step { print, attempt, state, started, ended, error, .. } = step;
+        let error = error.map(|error| error.chars().take(ERROR).collect());
+        let past = Earlier { attempt, state, print, started, ended, error };
+        match self.earlier.binary_search_by_key(&attempt, |have| have.attempt) {
+            Ok(place) if (self.earlier[place].state, self.earlier[place].print) < (state, print) => {
+                self.earlier[place] = past;
+            }
+            Ok(_) => {}
+            Err(place) => {
+                self.earlier.insert(place, past);
+                let excess = self.earlier.len().saturating_sub(EARLIER);
+                self.earlier.drain(..excess);
+            }
+        }
     }
 }

@@ -34,6 +34,7 @@ fn origin() -> Origin {
         body: Kind::Hasura,
         source: "default".into(),
         table: Some("public.moves".into()),
+        key: None,
         op: Some(Op::Update),
         trigger: None,
         user: None,
@@ -201,7 +202,13 @@ fn a_redrive_reopens_and_a_higher_attempt_counts() {
         state.expected(occurrence(1).invocation).map(|expected| expected.job.map(|job| job.to_string())).collect();
     assert_eq!(expected, [Some("a".to_owned())]);
     state.apply(step(1, "move.new", "a", 6, AttemptState::Succeeded));
-    assert_eq!((state.part().outcome(), shown(&state).events[0].jobs[0].attempts), (Some(Outcome::Success), 6));
+    let job = shown(&state).events.remove(0).jobs.remove(0);
+    assert_eq!((state.part().outcome(), job.attempts), (Some(Outcome::Success), 6));
+    // What is told late of an attempt before it is kept beside it.
+    state.apply(step(1, "move.new", "a", 4, AttemptState::Interrupted));
+    let job = shown(&state).events.remove(0).jobs.remove(0);
+    let earlier: Vec<_> = job.earlier.iter().map(|past| (past.attempt, past.state)).collect();
+    assert_eq!(earlier, [(4, AttemptState::Interrupted), (5, AttemptState::Failed)]);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use contracts::{
     ids::{CorrelationId, InvocationId, JobRunId},
-    progress::AttemptState,
+    names::EventRef,
+    progress::{AttemptState, Origin},
     raw::Place,
     summary::{self, Counters, Expected, Outcome, State},
 };
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{
     Moment, Part,
-    invocation::{Decision, EventRun, ID_REUSED, Invocation, JobRun, Known, Run, Verdict},
+    invocation::{Decision, Earlier, EventRun, ID_REUSED, Invocation, JobRun, Known, Run, Verdict},
 };
 
 /// How many of the records that came under another change's id are named.
@@ -54,6 +55,20 @@ impl Invocation {
 
     fn events(&self) -> &[EventRun] {
         self.run().map_or(&[], |run| &run.events)
+    }
+
+    /// What came in, as far as it is known.
+    pub fn origin(&self) -> Option<&Origin> {
+        match &self.known {
+            Known::Waiting { origin, .. } => origin.as_ref().map(|(_, origin)| origin),
+            Known::Reused { told, .. } | Known::Elsewhere { told, .. } => Some(&told.1),
+            Known::Run(run) => run.decision.as_ref().map(|decision| &decision.origin),
+        }
+    }
+
+    /// The events that were detected in it, by name.
+    pub fn event_names(&self) -> impl Iterator<Item = &EventRef> {
+        self.events().iter().map(|event| &event.event)
     }
 
     fn is_undetected(&self) -> bool {
@@ -132,7 +147,7 @@ impl Invocation {
             outcome: part.outcome(),
             received: self.received(),
             raw: self.raw(),
-            origin: None,
+            origin: self.origin().cloned(),
             catalog: None,
             repeated: part.counters.repeated,
             reused: self.reused.count(),
@@ -147,22 +162,13 @@ impl Invocation {
             failed_more: 0,
         };
         match &self.known {
-            Known::Waiting { origin, .. } => out.origin = origin.as_ref().map(|(_, origin)| origin.clone()),
-            Known::Reused { detail, told, .. } => {
-                out.origin = Some(told.1.clone());
+            Known::Waiting { .. } => {}
+            Known::Reused { detail, .. } => {
                 out.rejected = Some(format!("{ID_REUSED}: {detail}"));
                 (out.reused, out.reused_at) = (0, Vec::new());
             }
-            Known::Elsewhere { of, told, .. } => {
-                out.origin = Some(told.1.clone());
-                out.duplicate_of = Some(*of);
-            }
-            Known::Run(run) => {
-                if let Some(decision) = &run.decision {
-                    out.origin = Some(decision.origin.clone());
-                    show(&decision.verdict, &mut out);
-                }
-            }
+            Known::Elsewhere { of, .. } => out.duplicate_of = Some(*of),
+            Known::Run(run) => run.decision.iter().for_each(|decision| show(&decision.verdict, &mut out)),
         }
         out
     }
@@ -195,6 +201,7 @@ fn view_job(event: &EventRun, job: &JobRun) -> summary::Job {
         state,
         outcome,
         attempts: step.map_or(0, |step| step.attempt),
+        earlier: job.earlier.iter().map(view_attempt).collect(),
         started: step.map(|step| step.started),
         ended: step.filter(|_| outcome.is_some()).and_then(|step| step.ended),
         result: step.and_then(|step| step.result.clone()),
@@ -202,4 +209,9 @@ fn view_job(event: &EventRun, job: &JobRun) -> summary::Job {
         stderr: step.and_then(|step| step.stderr.clone()),
         stdout: step.and_then(|step| step.stdout.clone()),
     }
+}
+
+fn view_attempt(past: &Earlier) -> summary::Attempt {
+    let Earlier { attempt, state, started, ended, error, .. } = past;
+    summary::Attempt { attempt: *attempt, state: *state, started: *started, ended: *ended, error: error.clone() }
 }

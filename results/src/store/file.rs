@@ -10,7 +10,7 @@ use std::{
 use bus::place::InPlace;
 use rusqlite::{Connection, OpenFlags};
 
-use super::StoreError;
+use super::{StoreError, marks};
 
 /// `HrlR`: tells the file apart from other SQLite files.
 const APPLICATION_ID: i64 = 0x4872_6c52;
@@ -85,7 +85,22 @@ pub(super) const MIGRATIONS: &[&str] = &[
     DELETE FROM total WHERE name = 'seed';
     INSERT INTO total SELECT 'unfinished', count(*) FROM invocation WHERE state < 2;
 ",
+    // What invocations are found by beside their correlations, and the newest of each span of rows: see `marks`, which fills it.
+    "
+    ALTER TABLE invocation ADD COLUMN about INTEGER;
+    ALTER TABLE invocation ADD COLUMN subject INTEGER;
+    CREATE TABLE span (number INTEGER PRIMARY KEY, newest INTEGER NOT NULL);
+    CREATE TABLE happened (event INTEGER NOT NULL, invocation INTEGER NOT NULL, PRIMARY KEY (event, invocation))
+        WITHOUT ROWID;
+    INSERT INTO span SELECT id >> 12, max(received) FROM invocation GROUP BY id >> 12;
+    CREATE INDEX invocation_by_beginning ON invocation (id >> 12, invocation);
+    CREATE INDEX invocation_by_table ON invocation (about) WHERE about IS NOT NULL;
+    CREATE INDEX invocation_by_row ON invocation (id >> 12, subject) WHERE subject IS NOT NULL;
+",
 ];
+
+/// The format whose step also notes the marks of each row.
+const MARKED: i64 = 4;
 
 /// Opens the file to write, as its only writer; the lock is held as long as the second value lives.
 pub(super) fn open(path: &Path) -> Result<(Connection, File), StoreError> {
@@ -170,12 +185,16 @@ fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     }
     for (step, migration) in (0..known).zip(MIGRATIONS).skip_while(|(step, _)| *step < found) {
         let next = step + 1;
-        connection
-            .execute_batch(&format!(
-                "BEGIN IMMEDIATE; {migration}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {next}; COMMIT;"
-            ))
-            .map_err(StoreError::doing("migrate"))?;
-        tracing::info!(store.path = %path.display(), store.format = next, "migrated the results store");
+        let run = |sql: String| connection.execute_batch(&sql).map_err(StoreError::doing("migrate"));
+        run(format!("BEGIN IMMEDIATE; {migration}"))?;
+        if next == MARKED {
+            marks::fill(connection)?;
+        }
+        run(format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {next}; COMMIT;"))?;
+        // A new file is nobody's news.
+        if found > 0 {
+            tracing::info!(store.path = %path.display(), store.format = next, "migrated the results store");
+        }
     }
     Ok(())
 }

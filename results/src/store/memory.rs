@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use contracts::ids::{CorrelationId, InvocationId};
 use hashbrown::{HashMap, HashSet};
 
+use super::marks::Marks;
 use crate::fold::{Invocation, Part, Tally};
 
 /// What finds a row.
@@ -38,6 +39,8 @@ pub(super) struct Row {
     pub(super) state: Invocation,
     /// What it contributes to the tally as it stands there; none before it was added.
     pub(super) part: Option<Part>,
+    /// By what it is found, as it stands in the file.
+    pub(super) marks: Marks,
     /// The time it was stored under, in microseconds.
     pub(super) received: i64,
     pub(super) dirty: bool,

@@ -11,6 +11,9 @@
 mod body;
 mod error;
 mod file;
+mod find;
+mod list;
+mod marks;
 mod memory;
 mod outbox;
 mod reader;
@@ -21,8 +24,9 @@ mod writer;
 
 pub use error::StoreError;
 pub use file::{Durable, erase};
+pub use list::Filter;
 pub use outbox::{Announced, Waiting};
-pub use reader::{Cursor, Filter, Page, Reader, Totals, first_page};
+pub use reader::{Cursor, Page, Reader, Totals, first_page};
 pub use trim::{Kept, Trimmed};
 pub use writer::{Applied, Batch, Options, Read, Writer};
 

@@ -8,7 +8,7 @@ use std::{
 use contracts::{
     ids::{CorrelationId, InvocationId},
     raw::Place,
-    summary::{self, Expected, State, Summary},
+    summary::{self, Expected, Summary},
 };
 use rusqlite::{Connection, params};
 use serde::Serialize;
@@ -16,8 +16,9 @@ use uuid::Uuid;
 
 use super::{
     StoreError, file,
+    list::{self, Filter},
     memory::Key,
-    row::{self, EVENTLESS, FAILED, Found, OVERDUE},
+    row::{self, Found},
 };
 use crate::fold::{Invocation, Tally};
 
@@ -26,9 +27,7 @@ pub(super) const ANNOUNCED: usize = 100;
 /// How many things a summary expects by name, at most.
 const EXPECTED: usize = 100;
 /// About how many bytes of rows a page may have.
-const PAGE_BYTES: usize = 1024 * 1024;
-/// How many rows one page of invocations looks at, at most, when a filter passes over them.
-const LOOKED_AT: usize = 20_000;
+pub(super) const PAGE_BYTES: usize = 1024 * 1024;
 /// How many idle connections are kept.
 const IDLE: usize = 8;
 
@@ -40,18 +39,6 @@ pub(super) const OPEN_OF: &str = "SELECT id, invocation, body FROM invocation IN
 /// A correlation's invocations behind a cursor, oldest first.
 pub(super) const PAGE_OF: &str = "SELECT id, invocation, body, received FROM invocation INDEXED BY invocation_by_time \
     WHERE correlation = ?1 AND (received, invocation) > (?2, ?3) ORDER BY received, invocation LIMIT ?4";
-/// Invocations before a cursor, newest first.
-pub(super) const ALL: &str = "SELECT id, state, flags FROM invocation WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
-/// Those that are unfinished.
-pub(super) const UNFINISHED: &str = "SELECT id, state, flags FROM invocation INDEXED BY invocation_unfinished \
-    WHERE state < 2 AND id < ?1 ORDER BY id DESC LIMIT ?2";
-/// Those that failed.
-pub(super) const FAILED_ONES: &str = "SELECT id, state, flags FROM invocation INDEXED BY invocation_failed \
-    WHERE flags & 1 AND id < ?1 ORDER BY id DESC LIMIT ?2";
-/// Those without any event.
-pub(super) const EVENTLESS_ONES: &str = "SELECT id, state, flags FROM invocation INDEXED BY invocation_eventless \
-    WHERE flags & 2 AND id < ?1 ORDER BY id DESC LIMIT ?2";
-
 /// How many rows the outbox has: they are numbered without holes, and deleted from the front.
 const UNPUBLISHED: &str = "SELECT coalesce((SELECT max(id) FROM outbox) - (SELECT min(id) FROM outbox) + 1, 0)";
 
@@ -68,19 +55,6 @@ impl Default for Page {
     fn default() -> Self {
         Self { after: None, limit: ANNOUNCED }
     }
-}
-
-/// Which invocations are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Filter {
-    /// Only those that have come just so far.
-    pub state: Option<State>,
-    /// Only those that failed.
-    pub failed: bool,
-    /// Only those that are beyond their deadline and unfinished.
-    pub overdue: bool,
-    /// Only those without any event.
-    pub eventless: bool,
 }
 
 /// How much the store holds.
@@ -114,7 +88,7 @@ impl Reader {
     }
 
     /// Runs a question in one read transaction.
-    fn ask<T>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn ask<T>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = idle.map_or_else(|| file::open_to_read(&self.path), Ok)?;
         let transaction = connection.unchecked_transaction().map_err(StoreError::doing("read"))?;
@@ -172,10 +146,10 @@ impl Reader {
     /// The file cannot be read.
     pub fn invocations(
         &self,
-        filter: Filter,
+        filter: &Filter,
         page: &Page,
     ) -> Result<(Vec<summary::Invocation>, Option<String>), StoreError> {
-        self.ask(|connection| list(connection, filter, page))
+        self.ask(|connection| list::page(connection, filter, page))
     }
 
     /// How much the store holds.
@@ -293,7 +267,7 @@ pub fn first_page() -> String {
     Cursor::START.to_string()
 }
 
-fn summarise(
+pub(super) fn summarise(
     connection: &Connection,
     correlation: &CorrelationId,
     row: i64,
@@ -319,59 +293,4 @@ fn summarise(
         out.invocations.push(found.state.view(correlation, found.invocation));
     }
     Ok(out)
-}
-
-fn list(
-    connection: &Connection,
-    filter: Filter,
-    page: &Page,
-) -> Result<(Vec<summary::Invocation>, Option<String>), StoreError> {
-    let before: i64 = page.after.as_deref().and_then(|text| text.parse().ok()).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(filter.sql()).map_err(StoreError::doing("read"))?;
-    let mut bodies = connection.prepare_cached(row::NAMED).map_err(StoreError::doing("read"))?;
-    let mut rows = statement.query(params![before, LOOKED_AT as i64]).map_err(StoreError::doing("read"))?;
-    let (mut out, mut looked, mut bytes, mut last) = (Vec::new(), 0, 0, None);
-    while let Some(row) = rows.next().map_err(StoreError::doing("read"))? {
-        let columns = row.get(0).and_then(|id: i64| Ok((id, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)));
-        let (id, state, flags) = columns.map_err(StoreError::doing("read"))?;
-        if out.len() == page.limit || bytes > PAGE_BYTES {
-            return Ok((out, last));
-        }
-        looked += 1;
-        last = Some(id.to_string());
-        if filter.takes(state, flags) {
-            let mut found = bodies.query([id]).map_err(StoreError::doing("read"))?;
-            if let Some(row) = found.next().map_err(StoreError::doing("read"))? {
-                let (correlation, found) = row::named(row)?;
-                bytes += found.size;
-                out.push(found.state.view(&correlation, found.invocation));
-            }
-        }
-    }
-    Ok((out, last.filter(|_| looked == LOOKED_AT)))
-}
-
-impl Filter {
-    /// The statement that looks at the fewest rows which may fit.
-    fn sql(self) -> &'static str {
-        match self {
-            Self { failed: true, .. } => FAILED_ONES,
-            Self { overdue: true, .. } | Self { state: Some(State::Pending | State::InProcess), .. } => UNFINISHED,
-            Self { eventless: true, .. } => EVENTLESS_ONES,
-            _ => ALL,
-        }
-    }
-
-    fn takes(self, state: i64, flags: i64) -> bool {
-        let is = |flag| flags & flag != 0;
-        let state_fits = self.state.is_none_or(|wanted| match wanted {
-            State::Pending => state == 0,
-            State::InProcess | State::Unknown(_) => state == 1,
-            State::Complete => state == 2,
-        });
-        state_fits
-            && (!self.failed || is(FAILED))
-            && (!self.overdue || is(OVERDUE) && state < 2)
-            && (!self.eventless || is(EVENTLESS))
-    }
 }

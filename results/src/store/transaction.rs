@@ -1,5 +1,7 @@
 //! A transaction under way: facts are folded in memory, and each row that changed is written once.
 
+use std::collections::BTreeMap;
+
 use bus::Record;
 use contracts::{ids::CorrelationId, json, summary::Outcome};
 use jiff::Timestamp;
@@ -7,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::{
     Announced, StoreError, body,
+    marks::{Marks, SPAN},
     memory::{Key, Memory, Row},
     outbox, reader,
     row::{self, Found},
@@ -23,9 +26,11 @@ pub(super) const UNREADABLE: i64 = 1000;
 /// How many bytes of summaries a transaction makes at most; the rest is made from the outbox.
 const COMPLETED: usize = 4 * 1024 * 1024;
 
-const INSERT: &str =
-    "INSERT INTO invocation (correlation, invocation, received, state, flags, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const INSERT: &str = "INSERT INTO invocation (correlation, invocation, received, state, flags, body, about, subject) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const UPDATE: &str = "UPDATE invocation SET state = ?2, flags = ?3, body = ?4 WHERE id = ?1";
+const SPAN_OF: &str = "INSERT INTO span VALUES (?1, ?2) \
+    ON CONFLICT (number) DO UPDATE SET newest = max(newest, excluded.newest)";
 const MOVE: &str = "UPDATE invocation SET received = ?2 WHERE id = ?1";
 
 /// By how much the totals of a file change.
@@ -33,6 +38,8 @@ const MOVE: &str = "UPDATE invocation SET received = ?2 WHERE id = ?1";
 struct Written {
     invocations: i64,
     unfinished: i64,
+    /// The newest row that was written in each span.
+    spans: BTreeMap<i64, i64>,
 }
 
 /// A transaction under way.
@@ -136,7 +143,8 @@ impl<'a> Transaction<'a> {
     }
 
     fn create(&mut self, key: Key, state: Invocation) -> Result<(), StoreError> {
-        let row = Row { id: None, state, part: None, received: 0, dirty: false, size: 0 };
+        let marks = Marks::default();
+        let row = Row { id: None, state, part: None, marks, received: 0, dirty: false, size: 0 };
         match self.memory.groups.get_mut(&key.0) {
             Some(group) => group.many = true,
             None => {
@@ -198,8 +206,8 @@ impl<'a> Transaction<'a> {
     fn remember(&mut self, correlation: &CorrelationId, found: Found) {
         let Found { id, invocation, state, size } = found;
         let key = (correlation.clone(), invocation);
-        let (part, received) = (state.part(), state.received().as_microsecond());
-        let row = Row { id: Some(id), state, part: Some(part), received, dirty: false, size };
+        let (part, received, marks) = (state.part(), state.received().as_microsecond(), Marks::of(&state));
+        let row = Row { id: Some(id), state, part: Some(part), marks, received, dirty: false, size };
         self.loaded.push(key.clone());
         self.memory.insert(key, row);
     }
@@ -224,6 +232,10 @@ impl<'a> Transaction<'a> {
             let rest = Some(completed.summaries.len()).filter(|next| *next < ids.len());
             applied.announced = Some(Announced { id, rest, ..completed });
         }
+        for (span, newest) in totals.spans {
+            let noted = self.connection.prepare_cached(SPAN_OF);
+            noted.and_then(|mut sql| sql.execute([span, newest])).map_err(StoreError::doing("write"))?;
+        }
         row::add_total(self.connection, "invocations", totals.invocations)?;
         row::add_total(self.connection, "unfinished", totals.unfinished)?;
         row::add_total(self.connection, "unreadable", self.unreadable as i64)?;
@@ -238,20 +250,32 @@ impl<'a> Transaction<'a> {
         let part = row.state.part();
         let received = row.state.received().as_microsecond();
         let body = body::encode(&row.state, row.size.max(512) + 256);
-        let (state, flags) = (row::state(&part), row::flags(&part));
+        let (state, flags, marks) = (row::state(&part), row::flags(&part), Marks::of(&row.state));
+        let Marks { about, subject, .. } = marks;
         let run = |sql: &str, values: &[&dyn ToSql]| {
             self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(values))
         };
+        let is_new = row.id.is_none();
         let written = match row.id {
-            None => run(INSERT, params![group.id, row::key(&key.1), received, state, flags, body]).map(|_| {
-                row.id = Some(self.connection.last_insert_rowid());
-            }),
+            None => {
+                let values = params![group.id, row::key(&key.1), received, state, flags, body, about, subject];
+                (row.marks.about, row.marks.subject) = (about, subject);
+                run(INSERT, values).map(|_| self.connection.last_insert_rowid())
+            }
             Some(id) => run(UPDATE, params![id, state, flags, body]).and_then(|_| {
                 // Its indexes are written again, so only where it changed.
-                if row.received == received { Ok(()) } else { run(MOVE, params![id, received]).map(drop) }
+                if row.received != received {
+                    run(MOVE, params![id, received])?;
+                }
+                Ok(id)
             }),
         };
-        written.map_err(StoreError::doing("write"))?;
+        let noted = written.and_then(|id| marks.write(&row.marks, id, self.connection).map(|()| id));
+        let id = noted.map_err(StoreError::doing("write"))?;
+        if is_new || row.received != received {
+            totals.spans.entry(id >> SPAN).and_modify(|newest| *newest = received.max(*newest)).or_insert(received);
+        }
+        (row.id, row.marks) = (Some(id), marks);
         match &row.part {
             Some(before) => group.tally.replace(before, &part),
             None => group.tally.add(&part),

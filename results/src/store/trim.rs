@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{Applied, StoreError, Writer, body, memory::Key, row};
+use super::{Applied, StoreError, Writer, body, marks::Marks, memory::Key, row};
 use crate::fold::{Invocation, Part, Tally};
 
 /// How many rows one step looks at.
@@ -16,6 +16,9 @@ pub(super) const SWEEP: &str = "SELECT id, received FROM invocation INDEXED BY i
     WHERE state < 2 AND id > ?1 ORDER BY id LIMIT ?2";
 /// The rows behind one, oldest first.
 pub(super) const OLDEST: &str = "SELECT id, received, state < 2 FROM invocation WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+/// The spans before the oldest row.
+const EMPTY_SPANS: &str = "DELETE FROM span WHERE number < (SELECT min(id) FROM invocation) >> 12";
 
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,8 +141,9 @@ impl Writer {
         };
         let mut unfinished = 0;
         for id in doomed {
-            let Some(Doomed { part, correlation, tally }) = Doomed::read(&sql, *id)? else { continue };
+            let Some(Doomed { part, marks, correlation, tally }) = Doomed::read(&sql, *id)? else { continue };
             unfinished += i64::from(part.is_open());
+            marks.forget(*id, &sql).map_err(write)?;
             run("DELETE FROM invocation WHERE id = ?1", *id)?;
             match tally {
                 Some(mut tally) if tally.counters.invocations > 1 => {
@@ -149,6 +153,7 @@ impl Writer {
                 _ => drop(run("DELETE FROM correlation WHERE id = ?1", correlation)?),
             }
         }
+        sql.execute(EMPTY_SPANS, []).map_err(write)?;
         row::add_total(&sql, "unfinished", -unfinished)?;
         row::add_total(&sql, "invocations", -(doomed.len() as i64))?;
         sql.commit().map_err(write)
@@ -158,6 +163,7 @@ impl Writer {
 /// A row that is to be deleted, with its correlation's.
 struct Doomed {
     part: Part,
+    marks: Marks,
     correlation: i64,
     tally: Option<Tally>,
 }
@@ -169,10 +175,10 @@ impl Doomed {
         let mut statement = connection.prepare_cached(SQL).map_err(StoreError::doing("read"))?;
         let mut rows = statement.query([id]).map_err(StoreError::doing("read"))?;
         let Some(row) = rows.next().map_err(StoreError::doing("read"))? else { return Ok(None) };
-        let part = row::read(row)?.state.part();
+        let state = row::read(row)?.state;
         let columns = row.get(3).and_then(|correlation| Ok((correlation, row.get::<_, Option<Vec<u8>>>(4)?)));
         let (correlation, tally) = columns.map_err(StoreError::doing("read"))?;
         let tally = tally.map(|tally| body::decode(&tally, correlation)).transpose()?;
-        Ok(Some(Self { part, correlation, tally }))
+        Ok(Some(Self { part: state.part(), marks: Marks::of(&state), correlation, tally }))
     }
 }

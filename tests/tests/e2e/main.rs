@@ -15,6 +15,7 @@ mod jobs;
 mod lifecycle;
 mod many;
 mod moves;
+mod seen;
 mod support;
 mod surroundings;
 mod webhook;

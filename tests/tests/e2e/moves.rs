@@ -191,7 +191,7 @@ async fn without_a_herald_the_tools_say_so() {
         herald.tool(&["show", "nothing-of-that-name"]),
     );
     assert!(send.output().await.expect(0).stdout.contains("greet"));
-    assert!(show.output().await.expect(1).stderr.contains("nothing is known of correlation nothing-of-that-name"));
+    assert!(show.output().await.expect(1).stderr.contains("nothing is known of `nothing-of-that-name`"));
     let correlation = herald.run(body::insert("known", "things", json!({ "id": 1 }))).await.correlation;
     herald.cli(&["show", correlation.as_str(), "--wait=0"]).await.expect(0).has(&[correlation.as_str()]);
     let (url, api) = (format!("http://{}", herald.webhook()), format!("http://{}", herald.api()));

@@ -6,13 +6,10 @@ use catalog::{Catalog, Change, ChangeParts, Event, Outcome, Verdict, Whys};
 use clap::Args;
 use client::{
     exit::{self, Usage},
-    print::{self, BOLD, DIM, RED, clean},
+    print::{self, DIM, RED, clean},
+    render::tree,
 };
-use contracts::{
-    hasura,
-    why::{Explanation, NotDetected},
-};
-use jiff::Timestamp;
+use contracts::hasura;
 use serde_json::{Value, json};
 
 use super::{check, compile, given::Given, useless};
@@ -36,10 +33,11 @@ pub struct Options {
 /// The folder or the payload cannot be read, or stdout cannot be written.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     if !options.given.is_change() {
-        let wanted = "give what Hasura sends, as a file, or a change: --table orders --old '{…}' --new '{…}'";
+        let wanted = "give what Hasura sends, as a file; or a change: --table orders --old '{…}' --new '{…}', or \
+                      --set old.status=placed --set new.status=shipped; or what came: --id 8b0c5a3e";
         return Err(Usage(wanted.to_owned()).into());
     }
-    let mut body = options.given.body()?;
+    let mut given = options.given.body()?;
     let Outcome { catalog, report } = compile(&options.folder)?;
     let Some(catalog) = catalog else {
         if options.json {
@@ -49,15 +47,15 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::from(exit::NO));
     };
-    catalog.read(&mut body, &options.given.source);
-    let body = hasura::unwrap(&body);
-    let parts = ChangeParts { body, source: &options.given.source, received: Timestamp::now() };
+    catalog.read(&mut given.value, &given.source);
+    let body = hasura::unwrap(&given.value);
+    let parts = ChangeParts { body, source: &given.source, received: given.received };
     let change = Change::new(parts).map_err(|error| Usage(format!("it is no change of a table: {error}")))?;
     let found = Found::new(&catalog, &change);
     if options.json {
         print::line(&serde_json::to_string_pretty(&found.document())?)?;
     } else {
-        print::line(found.text(&catalog).trim_end())?;
+        print::line(found.text().trim_end())?;
     }
     Ok(if found.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::NO) })
 }
@@ -114,7 +112,7 @@ impl<'c> Found<'c> {
         })
     }
 
-    fn text(&self, catalog: &Catalog) -> String {
+    fn text(&self) -> String {
         let mut out = String::new();
         for Detected { event, data, key } in &self.detected {
             head(&mut out, "✓", event, "from");
@@ -134,15 +132,7 @@ impl<'c> Found<'c> {
         if let Some(nothing) = &self.why.nothing {
             let _ = writeln!(out, "✗ {}", clean(nothing));
         }
-        for NotDetected { event, because, explanation } in &self.why.events {
-            if let Some(event) = catalog.event(event) {
-                head(&mut out, "✗", event, if explanation.is_some() { "when" } else { "from" });
-            }
-            match explanation {
-                Some(explanation) => tree(&mut out, explanation),
-                None => drop(writeln!(out, "    {}", clean(because))),
-            }
-        }
+        self.why.events.iter().for_each(|not| tree::not_detected(&mut out, not));
         if self.why.more > 0 {
             let _ = writeln!(out, "and {} more not detected", self.why.more);
         }
@@ -152,47 +142,13 @@ impl<'c> Found<'c> {
 
 /// The event's name, and where in its file it is decided.
 fn head(out: &mut String, sign: &str, event: &Event, key: &str) {
-    let place = event.place(key);
-    let line = if place.line > 0 { format!(":{}", place.line) } else { String::new() };
-    let name = event.name().to_string();
-    let _ = writeln!(
-        out,
-        "{sign} {BOLD}{name}{BOLD:#}{:pad$}  {DIM}{}{line}{DIM:#}",
-        "",
-        place.file,
-        pad = 40_usize.saturating_sub(name.len())
-    );
-}
-
-/// The part of a condition that decided, with the values that it saw.
-pub(super) fn tree(out: &mut String, why: &Explanation) {
-    if let Some(because) = &why.because {
-        let _ = writeln!(out, "    {}", clean(because));
-    } else if why.any_of {
-        why.parts.iter().for_each(|part| tree(out, part));
-    } else {
-        let _ = writeln!(out, "    {} → {}", clean(&why.text), clean(why.value.as_deref().unwrap_or("none")));
-        let mut seen = Vec::new();
-        why.parts.iter().for_each(|part| values(&mut seen, part));
-        if !seen.is_empty() {
-            let _ = writeln!(out, "      {}", seen.join(", "));
-        }
-    }
-    if let Some(meant) = &why.meant {
-        let _ = writeln!(out, "      did you mean {}?", clean(meant));
-    }
-}
-
-fn values(out: &mut Vec<String>, part: &Explanation) {
-    out.push(match (&part.because, &part.value) {
-        (Some(because), _) => clean(because),
-        (None, value) => format!("{} = {}", clean(&part.text), clean(value.as_deref().unwrap_or("none"))),
-    });
-    part.parts.iter().for_each(|part| values(out, part));
+    tree::head(out, sign, &event.name().to_string(), event.decided_at(key).as_deref());
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     fn found(payload: &str) -> (Value, String) {
@@ -203,7 +159,7 @@ mod tests {
         let parts = ChangeParts { body: hasura::unwrap(&body), source: "default", received: Timestamp::UNIX_EPOCH };
         let change = Change::new(parts).expect("a change");
         let found = Found::new(&catalog, &change);
-        (found.document(), anstream::adapter::strip_str(&found.text(&catalog)).to_string())
+        (found.document(), anstream::adapter::strip_str(&found.text()).to_string())
     }
 
     #[test]
@@ -215,27 +171,5 @@ mod tests {
         assert_eq!(names("detected"), [r#""move.cancel.pending""#, r#""move.pickup.successful""#]);
         assert_eq!(names("undetected").len(), text.lines().filter(|line| line.starts_with('✗')).count());
         insta::assert_snapshot!(text);
-    }
-
-    #[test]
-    fn of_clauses_each_of_which_would_do_all_are_shown() {
-        let clause = |text: &str, value: &str| Explanation {
-            text: text.into(),
-            value: Some("false".into()),
-            parts: vec![Explanation {
-                text: format!("new.{text}"),
-                value: Some(value.into()),
-                ..Explanation::default()
-            }],
-            ..Explanation::default()
-        };
-        let why = Explanation {
-            any_of: true,
-            parts: vec![clause("a", "1"), clause("b", "\u{1b}[2J")],
-            ..Explanation::default()
-        };
-        let mut out = String::new();
-        tree(&mut out, &why);
-        assert_eq!(out, "    a → false\n      new.a = 1\n    b → false\n      new.b = [2J\n");
     }
 }

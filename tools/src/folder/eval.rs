@@ -1,57 +1,80 @@
-//! `herald eval`: the value of an expression, and where it is a condition that does not hold, why.
+//! `herald eval`: the value of an expression, and where it is a condition that does not hold, why; once, or line after line.
 
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 
 use catalog::{Change, ChangeParts, MAX_DATA};
 use clap::Args;
 use client::{
     exit::{self, Usage},
     print::{self, RED},
+    render::tree,
 };
 use contracts::hasura;
 use expressions::{Bindings, CompileError, Effort, Expression, Room, Scope};
-use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{detect, given::Given};
+use super::{
+    given::{Body, Given},
+    repl,
+};
 
 /// What `herald eval` is told.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// An expression, as in `when` and `data`
+    /// An expression, as in `when` and `data`; without one they are read line by line, and :help says what else there is
     #[arg(value_name = "EXPRESSION", allow_hyphen_values = true)]
-    expression: String,
+    expression: Option<String>,
     #[command(flatten)]
     given: Given,
 }
 
-/// Does it: 0 if it has a value; 1 if it is a condition that does not hold, or has no value.
+/// Does it: 0 if it has a value; 1 if it is a condition that does not hold, or has no value. Of several lines, 0.
 ///
 /// # Errors
 /// The expression or the payload cannot be used, or stdout cannot be written.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let text = &options.expression;
-    let expression = Expression::compile(text, Scope::Change).map_err(|mistakes| Usage(told(text, &mistakes)))?;
-    let body = options.given.body()?;
-    let parts = ChangeParts { body: hasura::unwrap(&body), source: &options.given.source, received: Timestamp::now() };
+    let Some(text) = &options.expression else {
+        let mut body = options.given.body()?;
+        if !options.given.is_something() {
+            body.value["event"] = json!({ "op": "UPDATE", "data": { "old": {}, "new": {} } });
+        }
+        return repl::run(body, std::io::stdin().is_terminal());
+    };
+    // What is wrong with the expression is told before anything is read.
+    let expression = compile(text)?;
+    let (told, holds) = evaluate(&expression, &options.given.body()?)?;
+    print::line(&told)?;
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(exit::NO) })
+}
+
+/// Compiles an expression.
+///
+/// # Errors
+/// Its mistakes, each under the text.
+pub(super) fn compile(text: &str) -> Result<Expression, Usage> {
+    Expression::compile(text, Scope::Change).map_err(|mistakes| Usage(told(text, &mistakes)))
+}
+
+/// The value of an expression, or what it lacks, as it is shown; and whether it has a value that is not false.
+///
+/// # Errors
+/// The body is no change of a table.
+pub(super) fn evaluate(expression: &Expression, given: &Body) -> Result<(String, bool), Usage> {
+    let body = hasura::unwrap(&given.value);
+    let parts = ChangeParts { body, source: &given.source, received: given.received };
     let change = Change::new(parts).map_err(|error| Usage(format!("it is no change of a table: {error}")))?;
     let bindings = Bindings { change: Some(&change), ..Bindings::default() };
-    match expression.value(&bindings, &Room::new(MAX_DATA)) {
+    Ok(match expression.value(&bindings, &Room::new(MAX_DATA)) {
         Ok(Value::Bool(false)) => {
-            print::line("false")?;
+            let mut out = "false\n".to_owned();
             if let Some(why) = expression.why_not(&bindings, &Effort::default()) {
-                let mut out = String::new();
-                detect::tree(&mut out, &why);
-                print::line(out.trim_end())?;
+                tree::clause(&mut out, &why);
             }
-            Ok(ExitCode::from(exit::NO))
+            (out.trim_end().to_owned(), false)
         }
-        Ok(value) => print::line(&value.to_string()).map(|()| ExitCode::SUCCESS),
-        Err(stop) => {
-            print::line(&format!("{RED}no value{RED:#}: {}", print::clean(&expression.describe(&stop))))?;
-            Ok(ExitCode::from(exit::NO))
-        }
-    }
+        Ok(value) => (value.to_string(), true),
+        Err(stop) => (format!("{RED}no value{RED:#}: {}", print::clean(&expression.describe(&stop))), false),
+    })
 }
 
 /// Every mistake, under the text.

@@ -1,4 +1,4 @@
-//! A change that is given on the command line: what Hasura sends, or its rows.
+//! A change that is given on the command line: what Hasura sends, its rows, or one that came.
 
 use std::{
     fs,
@@ -6,91 +6,110 @@ use std::{
     path::PathBuf,
 };
 
+use anyhow::Context as _;
 use clap::Args;
-use client::exit::Usage;
-use contracts::hasura;
-use serde_json::{Value, json};
+use client::{address::Api, exit::Usage, http::Call, ids, page};
+use contracts::{hasura, headers, summary::Invocation};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::rows::Rows;
 
 /// See the module.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Given {
     /// What Hasura sends, as a file, or - for standard input
-    #[arg(value_name = "PAYLOAD", conflicts_with_all = ["table", "op", "old", "new"])]
+    #[arg(value_name = "PAYLOAD", conflicts_with_all = ["table", "op", "old", "new", "set"])]
     payload: Option<PathBuf>,
-    /// Instead of a payload: the table that changes, `orders` or `shop.orders`
-    #[arg(long, value_name = "TABLE")]
-    table: Option<String>,
-    /// What happens to the row: insert, update, delete or manual; else what the rows that are given say
-    #[arg(long, value_name = "OPERATION", value_parser = ["insert", "update", "delete", "manual"])]
-    op: Option<String>,
-    /// The row before, as JSON
-    #[arg(long, value_name = "JSON", value_parser = row)]
-    old: Option<Value>,
-    /// The row after, as JSON
-    #[arg(long, value_name = "JSON", value_parser = row)]
-    new: Option<Value>,
-    /// Who sends it, as in /hasura/{source}
-    #[arg(long, value_name = "NAME", default_value = "default", value_parser = client::send::source)]
-    pub(super) source: String,
+    #[command(flatten)]
+    rows: Rows,
+    /// Instead of a payload: what came, by its correlation, its invocation or Hasura's id of it, of which the beginning is enough
+    #[arg(long, value_name = "ID", conflicts_with_all = ["payload", "table", "op", "old", "new", "set"])]
+    id: Option<String>,
+    /// Who sends it, as in /hasura/{source} [default: default]
+    #[arg(long, value_name = "NAME", value_parser = client::send::source)]
+    source: Option<String>,
+    #[command(flatten)]
+    api: Api,
 }
 
-fn row(text: &str) -> Result<Value, String> {
-    match hasura::parse(text.as_bytes()) {
-        Ok(row @ Value::Object(_)) => Ok(row),
-        Ok(_) => Err("a row is a JSON object, as in {\"id\": 1}".to_owned()),
-        Err(error) => Err(format!("it is no JSON: {error}")),
-    }
+/// What is decided about.
+#[derive(Debug)]
+pub(super) struct Body {
+    pub(super) value: Value,
+    pub(super) source: String,
+    pub(super) received: Timestamp,
 }
 
 impl Given {
     /// Whether there is a payload, or a table that changes.
     pub(super) fn is_change(&self) -> bool {
-        self.payload.is_some() || self.table.is_some()
+        self.payload.is_some() || self.rows.table.is_some() || self.id.is_some()
+    }
+
+    /// Whether anything of a change is given.
+    pub(super) fn is_something(&self) -> bool {
+        self.is_change() || self.rows.has_rows()
     }
 
     /// What Hasura would send.
-    pub(super) fn body(&self) -> anyhow::Result<Value> {
-        let Some(path) = &self.payload else { return Ok(self.change()) };
-        let is_stdin = path.as_os_str() == "-";
-        let shown = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
-        let mut bytes = Vec::new();
-        let read = if is_stdin {
-            io::stdin().lock().read_to_end(&mut bytes).map(drop)
-        } else {
-            fs::read(path).map(|read| bytes = read)
+    pub(super) fn body(&self) -> anyhow::Result<Body> {
+        if let Some(id) = &self.id {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            return runtime.context("cannot start a runtime")?.block_on(self.recorded(id));
+        }
+        let value = match &self.payload {
+            Some(path) => read(path)?,
+            None => self.rows.body(),
         };
-        read.map_err(|error| Usage(format!("cannot read {shown}: {error}")))?;
-        hasura::parse(&bytes).map_err(|error| Usage(format!("{shown} is no JSON: {error}")).into())
+        let source = self.source.clone().unwrap_or_else(|| "default".to_owned());
+        Ok(Body { value, source, received: Timestamp::now() })
     }
 
-    fn change(&self) -> Value {
-        let table = self.table.as_deref().unwrap_or("row");
-        let (schema, name) = table.split_once('.').unwrap_or(("public", table));
-        let op = match (&self.op, &self.old, &self.new) {
-            (Some(op), ..) => op.to_uppercase(),
-            (None, Some(_), Some(_)) => "UPDATE".to_owned(),
-            (None, Some(_), None) => "DELETE".to_owned(),
-            (None, None, Some(_)) => "INSERT".to_owned(),
-            (None, None, None) => "MANUAL".to_owned(),
+    /// What came, as it was received, by whom and when.
+    async fn recorded(&self, id: &str) -> anyhow::Result<Body> {
+        let Some(meant) = ids::meant(&self.api, id, self.source.as_deref()).await? else {
+            anyhow::bail!(ids::unknown(id));
         };
-        json!({
-            "table": { "schema": schema, "name": name },
-            "event": {
-                "op": op,
-                "data": { "old": self.old, "new": self.new },
-                "session_variables": null,
-            },
+        let one = first(&self.api, &meant).await?;
+        let call = Call::get(&self.api.api, &format!("/v1/raw/{}", one.raw)).token(self.api.token.as_deref())?;
+        let (headers, body) = call.whole().await?;
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let value = hasura::parse(&body).map_err(|error| anyhow::anyhow!("what came is no JSON: {error}"))?;
+        let source = self.source.clone().or_else(|| header(headers::SOURCE).map(str::to_owned));
+        let received = header(headers::RECEIVED).and_then(|at| at.parse().ok());
+        Ok(Body {
+            value,
+            source: source.unwrap_or_else(|| "default".to_owned()),
+            received: received.unwrap_or(one.received),
         })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_is_an_object() {
-        assert!(row("[1]").is_err_and(|error| error.contains("object")));
-        assert_eq!(row("{\"id\": 1.10}").expect("a row").to_string(), "{\"id\":1.10}");
+/// The invocation that is meant, or the first of the correlation.
+async fn first(api: &Api, meant: &ids::Meant) -> anyhow::Result<Invocation> {
+    let mut cursor = None;
+    loop {
+        let page = page::get(api, &meant.correlation, cursor.as_deref()).await?.summary;
+        let is_meant = |one: &Invocation| meant.invocation.is_none_or(|id| one.invocation == id);
+        if let Some(one) = page.invocations.into_iter().find(is_meant) {
+            return Ok(one);
+        }
+        cursor = page.next;
+        anyhow::ensure!(cursor.is_some(), "nothing is known of it any more");
     }
+}
+
+/// The JSON of a file, or of standard input.
+pub(crate) fn read(path: &std::path::Path) -> anyhow::Result<Value> {
+    let is_stdin = path.as_os_str() == "-";
+    let shown = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+    let mut bytes = Vec::new();
+    let read = if is_stdin {
+        io::stdin().lock().read_to_end(&mut bytes).map(drop)
+    } else {
+        fs::read(path).map(|read| bytes = read)
+    };
+    read.map_err(|error| Usage(format!("cannot read {shown}: {error}")))?;
+    hasura::parse(&bytes).map_err(|error| Usage(format!("{shown} is no JSON: {error}")).into())
 }

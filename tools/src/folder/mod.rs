@@ -4,6 +4,8 @@ pub mod check;
 pub mod detect;
 pub mod eval;
 mod given;
+mod repl;
+pub(crate) mod rows;
 pub mod rules;
 
 use std::path::Path;
@@ -54,7 +56,7 @@ fn no_catalog(folder: &Path) -> Problem {
 }
 
 /// The catalog; or none, once its errors are told.
-fn usable(folder: &Path) -> anyhow::Result<Option<Catalog>> {
+pub(crate) fn usable(folder: &Path) -> anyhow::Result<Option<Catalog>> {
     let Outcome { catalog, report } = compile(folder)?;
     if catalog.is_none() {
         useless(&report)?;

@@ -15,7 +15,7 @@ use crate::{
     store::{Applied, Batch, Filter, Kept, Options, Page, Read, StoreError, Waiting, Writer},
 };
 
-struct Fixture {
+pub(super) struct Fixture {
     folder: tempfile::TempDir,
     options: Options,
     writer: Option<Writer>,
@@ -23,7 +23,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(|_| {})
     }
 
@@ -35,12 +35,12 @@ impl Fixture {
         Self { folder, options, writer, next: 0 }
     }
 
-    fn writer(&mut self) -> &mut Writer {
+    pub(super) fn writer(&mut self) -> &mut Writer {
         self.writer.as_mut().expect("an open store")
     }
 
     /// As if the process had been killed and started again.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         drop(self.writer.take());
         self.writer = Some(Writer::open(self.options.clone()).expect("a store"));
     }
@@ -52,7 +52,7 @@ impl Fixture {
         Batch { records, read: [(0, Read { from, to: Offset(self.next) })].into(), sent: None }
     }
 
-    fn apply(&mut self, progress: &[Progress]) -> Applied {
+    pub(super) fn apply(&mut self, progress: &[Progress]) -> Applied {
         let batch = self.batch(progress);
         self.writer().apply(&batch).expect("applied")
     }
@@ -68,6 +68,26 @@ impl Fixture {
 
     fn json(&mut self, correlation: &str) -> String {
         serde_json::to_string(&self.summary(correlation).expect("known")).expect("JSON")
+    }
+}
+
+impl Fixture {
+    /// Every invocation that fits, by its raw record, read in pages of three.
+    pub(super) fn listed(&mut self, filter: &Filter) -> Vec<u64> {
+        let (reader, mut page) = (self.writer().reader(), Page { after: None, limit: 3 });
+        let mut all = Vec::new();
+        loop {
+            let (found, next) = reader.invocations(filter, &page).expect("read");
+            all.extend(found.iter().map(|one| one.raw.offset));
+            let Some(next) = next else { return all };
+            page.after = Some(next);
+        }
+    }
+
+    /// How many rows a table has.
+    pub(super) fn count(&mut self, table: &str) -> i64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        self.writer().connection.query_row(&sql, [], |row| row.get(0)).expect("a count")
     }
 }
 
@@ -150,7 +170,7 @@ fn the_deadline_completes_as_incomplete_naming_what_is_missing() {
     assert_eq!(summary.expected.len(), 1);
     assert_eq!(summary.expected[0].job.as_ref().map(ToString::to_string).as_deref(), Some("never"));
     let overdue = Filter { overdue: true, ..Filter::default() };
-    assert_eq!(store.writer().reader().invocations(overdue, &Page::default()).expect("read").0.len(), 1);
+    assert_eq!(store.writer().reader().invocations(&overdue, &Page::default()).expect("read").0.len(), 1);
     // Swept again it is no news; and when it does end, it is complete after all.
     assert!(store.writer().expire(facts::start() + 2.seconds()).expect("swept").0.changes.is_empty());
     let applied = store.apply(&[step(&stuck, "never", 1, AttemptState::Succeeded)]);
@@ -240,7 +260,7 @@ fn invocations_are_listed_newest_first_and_filtered() {
     store.apply(&[detected(&occurrence("open", 12), &["log"])]);
     let reader = store.writer().reader();
     let list = |filter, after| {
-        let (found, next) = reader.invocations(filter, &Page { after, limit: 4 }).expect("read");
+        let (found, next) = reader.invocations(&filter, &Page { after, limit: 4 }).expect("read");
         (found.into_iter().map(|one| one.raw.offset).collect::<Vec<_>>(), next)
     };
     let (found, next) = list(Filter::default(), None);
@@ -311,24 +331,33 @@ fn plan(connection: &rusqlite::Connection, sql: &str) -> Vec<String> {
 #[test]
 fn every_question_searches_along_an_index_and_sorts_nothing() {
     use crate::store::{
-        reader::{ALL, EVENTLESS_ONES, FAILED_ONES, OPEN_OF, PAGE_OF, UNFINISHED},
+        find::{BEGINNING, BETWEEN},
+        list::{ALL, EVENTLESS_ONES, FAILED_ONES, OF_EVENT, OF_ROW, OF_TABLE, SPANS, UNFINISHED},
+        reader::{OPEN_OF, PAGE_OF},
         row::{CORRELATION, FIND, SINGLE},
         trim::{OLDEST, SWEEP},
     };
     let mut store = Fixture::new();
     let connection = &store.writer().connection;
-    let lists = [ALL, EVENTLESS_ONES, FAILED_ONES, OPEN_OF, PAGE_OF, UNFINISHED, OLDEST, SWEEP];
-    for sql in lists.into_iter().chain([CORRELATION, FIND, SINGLE]) {
+    let lists = [ALL, EVENTLESS_ONES, FAILED_ONES, OF_EVENT, OF_ROW, OF_TABLE, OPEN_OF, PAGE_OF, UNFINISHED];
+    let others = [OLDEST, SWEEP, CORRELATION, FIND, SINGLE, BEGINNING, BETWEEN, SPANS];
+    for sql in lists.into_iter().chain(others) {
         // One step: no second one that sorts, and none that reads a whole index.
         let plan = plan(connection, sql);
         assert!(plan.len() == 1 && plan[0].starts_with("SEARCH"), "{sql}: {plan:?}");
     }
     // Every value of the cursor bounds the search, or a page would read again what came before it.
     for (sql, bound) in [
-        (ALL, "(rowid<?)"),
-        (UNFINISHED, "invocation_unfinished (id<?)"),
-        (FAILED_ONES, "invocation_failed (id<?)"),
-        (EVENTLESS_ONES, "invocation_eventless (id<?)"),
+        (ALL, "(rowid>? AND rowid<?)"),
+        (UNFINISHED, "invocation_unfinished (id>? AND id<?)"),
+        (FAILED_ONES, "invocation_failed (id>? AND id<?)"),
+        (EVENTLESS_ONES, "invocation_eventless (id>? AND id<?)"),
+        (OF_TABLE, "invocation_by_table (about=? AND rowid>? AND rowid<?)"),
+        (OF_EVENT, "(event=? AND invocation>? AND invocation<?)"),
+        (OF_ROW, "invocation_by_row (<expr>=? AND subject=? AND rowid>? AND rowid<?)"),
+        (BEGINNING, "(name>? AND name<?)"),
+        (BETWEEN, "invocation_by_beginning (<expr>=? AND invocation>? AND invocation<?)"),
+        (SPANS, "(rowid>? AND rowid<?)"),
         (PAGE_OF, "invocation_by_time (correlation=? AND (received,invocation)>(?,?))"),
     ] {
         let plan = plan(connection, sql);
@@ -365,6 +394,12 @@ fn a_file_of_an_older_format_is_migrated_with_what_it_holds() {
             FROM invocation i JOIN correlation c ON c.id = i.correlation;
         INSERT INTO old.position SELECT * FROM position;
         UPDATE old.total SET value = t.value FROM main.total t WHERE t.name = total.name;";
+    /// Fills a file whose correlations have rows.
+    const FILL_3: &str = "
+        INSERT INTO old.correlation SELECT id, name, tally FROM main.correlation;
+        INSERT INTO old.invocation SELECT id, correlation, invocation, received, state, flags, body FROM main.invocation;
+        INSERT INTO old.position SELECT * FROM main.position;
+        UPDATE old.total SET value = t.value FROM main.total t WHERE t.name = total.name;";
     let mut store = Fixture::new();
     store.apply(&done("alone", 1));
     store.apply(&done("shared", 2));
@@ -373,7 +408,11 @@ fn a_file_of_an_older_format_is_migrated_with_what_it_holds() {
         let all = ["alone", "shared"].map(|id| store.json(id));
         let positions = store.writer().positions().expect("read");
         let totals = store.writer().reader().totals().expect("read");
-        (all, positions, (totals.invocations, totals.open, totals.completed))
+        let of_event = Filter { event: Some(facts::EVENT.parse().expect("a name")), ..Filter::default() };
+        let of_table = Filter { table: Some("public.moves".into()), ..Filter::default() };
+        let of_row = Filter { key: Some("7".into()), ..of_table.clone() };
+        let found = [of_event, of_table, of_row].map(|filter| store.listed(&filter));
+        (all, positions, (totals.invocations, totals.open, totals.completed), found)
     };
     let before = shown(&mut store);
     for format in 1..crate::store::file::MIGRATIONS.len() {
@@ -384,7 +423,7 @@ fn a_file_of_an_older_format_is_migrated_with_what_it_holds() {
         old.execute_batch(&marks).expect("the older format");
         let connection = &store.writer().connection;
         connection.execute("ATTACH ?1 AS old", [path.to_str()]).expect("attached");
-        connection.execute_batch(FILL).expect("filled");
+        connection.execute_batch(if format < 3 { FILL } else { FILL_3 }).expect("filled");
         connection.execute_batch("DETACH old").expect("detached");
         let writer = Some(Writer::open(Options::new(&path)).expect("migrated"));
         let folder = tempfile::tempdir().expect("a folder");
@@ -405,7 +444,7 @@ fn files_of_others_of_newer_versions_and_in_use_are_refused() {
     let file = rusqlite::Connection::open(&path).expect("a file");
     file.execute_batch("PRAGMA user_version = 99").expect("written");
     let error = Writer::open(store.options.clone()).expect_err("a newer format");
-    assert!(error.to_string().contains("format 99, and this version of Herald knows formats up to 3"), "{error}");
+    assert!(error.to_string().contains("format 99, and this version of Herald knows formats up to 4"), "{error}");
     let other = store.folder.path().join("other.db");
     rusqlite::Connection::open(&other).expect("a file").execute_batch("CREATE TABLE t (x)").expect("written");
     assert!(matches!(Writer::open(Options::new(&other)), Err(StoreError::Foreign(_))));

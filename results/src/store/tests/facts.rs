@@ -30,6 +30,7 @@ pub(crate) fn origin() -> Origin {
         body: Kind::Hasura,
         source: "default".into(),
         table: Some("public.moves".into()),
+        key: Some("7".into()),
         op: Some(Op::Update),
         trigger: Some("moves_changed".into()),
         user: Some("driver@example.org".into()),

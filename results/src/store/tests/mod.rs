@@ -1,2 +1,3 @@
 mod behaviour;
 pub(crate) mod facts;
+mod found;

@@ -1,0 +1,129 @@
+//! A change in which an event happens, for whoever wants to try it: that of one of its tests, else one that is made of its sample and
+//! of what its condition demands. What is handed out was evaluated, and is detected.
+
+use contracts::{
+    hasura::{Change, ChangeParts, Op},
+    json::equal,
+};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::{
+    event::{Data, Detect, Event, Verdict},
+    rule_test::{Expectation, TestChange},
+};
+
+/// A change in which an event happens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Likely {
+    /// What Hasura would send.
+    pub body: Value,
+    /// Its source.
+    pub source: String,
+    /// The test that it is of.
+    pub test: Option<String>,
+}
+
+impl Event {
+    /// A change that is this event if it comes now.
+    ///
+    /// # Errors
+    /// None is known, in words: why what was tried last is not this event.
+    pub fn likely(&self, now: Timestamp) -> Result<Likely, String> {
+        let Some(selector) = self.selector() else {
+            return Err("it is only ever published by name, and no change is it".to_owned());
+        };
+        let mut why_not = None;
+        let expects = |expected: &Expectation| matches!(expected, Expectation::Detected | Expectation::Data(_));
+        let tests = self.tests().iter().filter(|test| expects(&test.expect));
+        let tests = tests.map(|test| (Some(test.name.clone()), test.change.clone()));
+        let made = selector.operations.iter().map(|operation| (None, self.made(*operation)));
+        for (test, change) in tests.chain(made) {
+            let (body, source) = (change.body(self), change.source.clone().or_else(|| selector.source.clone()));
+            let source = source.unwrap_or_else(|| "default".to_owned());
+            match self.is(&body, &source, now) {
+                Ok(()) => return Ok(Likely { body, source, test }),
+                Err(why) => why_not = Some(why),
+            }
+        }
+        Err(why_not.unwrap_or_default())
+    }
+
+    fn is(&self, body: &Value, source: &str, received: Timestamp) -> Result<(), String> {
+        let change = Change::new(ChangeParts { body, source, received }).map_err(|error| error.to_string())?;
+        match self.evaluate(&change) {
+            Verdict::Detected { .. } => Ok(()),
+            _ => Err(self.why_not(&change)),
+        }
+    }
+
+    /// Rows that have what the sample shows where data are a column as it is, and what the condition demands.
+    fn made(&self, operation: Op) -> TestChange {
+        let (mut old, mut new) = (Map::new(), Map::new());
+        if let (Detect::Cel { data: Some(data), .. }, Some(sample)) = (&self.detect, self.sample()) {
+            shown(data, sample, &mut old, &mut new);
+        }
+        for (column, value) in &old {
+            new.entry(column.clone()).or_insert_with(|| value.clone());
+        }
+        for (column, value) in &new {
+            old.entry(column.clone()).or_insert_with(|| value.clone());
+        }
+        for demand in self.when().map(|when| when.demands()).unwrap_or_default() {
+            let wanted = demand.one_of.as_ref().and_then(|values| values.first()).cloned();
+            let is = wanted.or_else(|| new.get(&demand.column).cloned()).unwrap_or_else(|| "after".into());
+            if demand.changes && old.get(&demand.column).is_none_or(|was| equal(was, &is)) {
+                old.insert(demand.column.clone(), another(&is));
+            } else {
+                old.entry(demand.column.clone()).or_insert_with(|| is.clone());
+            }
+            new.insert(demand.column, is);
+        }
+        let row = |there: bool, row| if there { Value::Object(row) } else { Value::Null };
+        TestChange {
+            operation,
+            old: row(operation.has_old(), old),
+            new: row(operation != Op::Delete, new),
+            session: None,
+            table: None,
+            trigger: None,
+            source: None,
+            received: None,
+        }
+    }
+}
+
+/// Another value of the same type.
+fn another(value: &Value) -> Value {
+    match value {
+        Value::Bool(value) => (!value).into(),
+        Value::Number(number) if number.as_i64() == Some(0) => 1.into(),
+        Value::Number(_) => 0.into(),
+        Value::Null => 0.into(),
+        _ => "before".into(),
+    }
+}
+
+/// The columns that data show as they are.
+fn shown(data: &Data, sample: &Value, old: &mut Map<String, Value>, new: &mut Map<String, Value>) {
+    match (data, sample) {
+        (Data::Leaf(leaf), value) => match leaf.source().trim().split_once('.') {
+            Some(("old", column)) if is_name(column) => drop(old.insert(column.to_owned(), value.clone())),
+            Some(("new" | "row", column)) if is_name(column) => drop(new.insert(column.to_owned(), value.clone())),
+            _ => {}
+        },
+        (Data::Map(entries), Value::Object(members)) => {
+            for (name, data) in entries {
+                members.get(name).into_iter().for_each(|value| shown(data, value, old, new));
+            }
+        }
+        (Data::List(items), Value::Array(values)) => {
+            items.iter().zip(values).for_each(|(data, value)| shown(data, value, old, new));
+        }
+        (Data::Null | Data::List(_) | Data::Map(_), _) => {}
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}

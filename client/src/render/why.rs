@@ -1,0 +1,249 @@
+//! What happened to one invocation and why, at length: what was decided of each event, each job, and what is still awaited. Pure.
+
+use std::{fmt::Write as _, time::Duration};
+
+use contracts::{
+    names::{EventRef, JobName},
+    progress::AttemptState,
+    raw::Kind,
+    summary::{Attempt, Event, Invocation, Job, Outcome, State},
+    why::{Happened, Why},
+};
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{LONGEST, again, count, head, job, message, time, tree, wrote};
+use crate::{
+    print::{BOLD, DIM, RED, clean, cut},
+    status::Status,
+};
+
+/// The most that is shown of an event's data, in characters.
+const DATA: usize = 2000;
+
+/// What is known beside the invocation itself.
+#[derive(Debug)]
+pub struct Known<'a> {
+    /// Why events happened or did not; none if nobody can tell, as `untold` says.
+    pub why: Option<&'a Why>,
+    /// Why that is not known.
+    pub untold: Option<String>,
+    /// How the groups and jobs are now; asked only where something is awaited.
+    pub status: Option<&'a Status>,
+    /// The moment.
+    pub now: Timestamp,
+    /// Where times are shown as of.
+    pub zone: &'a TimeZone,
+}
+
+/// The invocation at length.
+pub fn text(one: &Invocation, known: &Known<'_>) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{}", head(one));
+    came(&mut out, one, known);
+    for event in &one.events {
+        let happened = known.why.and_then(|why| why.detected.iter().find(|it| it.event == event.event));
+        let place = happened.and_then(|it| it.place.as_deref());
+        tree::head(&mut out, "✓", &event.event.to_string(), place);
+        happened.into_iter().for_each(|it| made(&mut out, it));
+        jobs(&mut out, event, known);
+    }
+    for failed in &one.failed {
+        tree::head(&mut out, "❌", &failed.event.to_string(), None);
+        let error = cut(&clean(&failed.error), LONGEST);
+        let _ = writeln!(out, "    `{}` failed: {RED}{error}{RED:#}", clean(&failed.stage));
+    }
+    if one.failed_more > 0 {
+        let _ = writeln!(out, "❌ and {} failed", count(one.failed_more as usize, "other event"));
+    }
+    not(&mut out, one, known);
+    if is_undecided(one) {
+        let _ = writeln!(out, "⏳ the detector has not decided yet{}", lag(known.status, "detector"));
+    }
+    let mut rest = Vec::new();
+    again(one, &mut rest);
+    for line in rest {
+        let _ = writeln!(out, "{line}");
+    }
+    out.trim_end().to_owned()
+}
+
+/// Whether something of it is still awaited, so that it matters who holds it.
+pub fn is_open(one: &Invocation) -> bool {
+    one.state != State::Complete
+}
+
+fn is_undecided(one: &Invocation) -> bool {
+    one.catalog.is_none() && one.rejected.is_none() && one.duplicate_of.is_none()
+}
+
+/// When it came, under which ids, and as what.
+fn came(out: &mut String, one: &Invocation, known: &Known<'_>) {
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(out, "   {DIM}{name:<11}{DIM:#} {value}");
+    };
+    line("received", &moment(one.received, known.zone, "%Y-%m-%d %H:%M:%S.%3f %:z"));
+    line("correlation", &one.correlation.to_string());
+    line("invocation", &one.invocation.to_string());
+    let mut what = Vec::new();
+    if let Some(origin) = &one.origin {
+        let parts = [("row", &origin.key), ("trigger", &origin.trigger), ("user", &origin.user)];
+        let named = parts.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", clean(value.as_ref()?))));
+        what.extend(named);
+        if origin.body == Kind::Hasura {
+            what.insert(what.len().min(1), format!("source {}", clean(&origin.source)));
+        }
+        if let Some(related) = &origin.related_to {
+            what.push(format!("related to correlation {related}"));
+        }
+    }
+    if !what.is_empty() {
+        line("as", &what.join(", "));
+    }
+    let catalog = one.catalog.map(|number| format!(", decided by catalog {number}")).unwrap_or_default();
+    line("raw record", &format!("{}{catalog}", one.raw));
+}
+
+fn moment(at: Timestamp, zone: &TimeZone, form: &str) -> String {
+    at.to_zoned(zone.clone()).strftime(form).to_string()
+}
+
+/// What made an event happen, and what was made of the change.
+fn made(out: &mut String, it: &Happened) {
+    if let Some(when) = &it.when {
+        let mut lines = when.lines();
+        let _ = writeln!(out, "    {DIM}when {DIM:#} {}", clean(lines.next().unwrap_or_default()));
+        for line in lines {
+            let _ = writeln!(out, "          {}", clean(line));
+        }
+    }
+    if let Some(key) = &it.key {
+        let _ = writeln!(out, "    {DIM}key  {DIM:#} {}", clean(key));
+    }
+    let data = it
+        .data
+        .as_ref()
+        .map_or_else(|| "too large to be shown here".to_owned(), |data| cut(&clean(&data.to_string()), DATA));
+    let _ = writeln!(out, "    {DIM}data {DIM:#} {data}");
+}
+
+fn jobs(out: &mut String, event: &Event, known: &Known<'_>) {
+    if event.jobs.is_empty() {
+        let _ = writeln!(out, "    {DIM}no jobs{DIM:#}");
+    }
+    for one in &event.jobs {
+        let (sign, said) = job(one);
+        let _ = writeln!(out, "    {sign} {BOLD}{}{BOLD:#}{said}", one.job);
+        for past in &one.earlier {
+            let _ = writeln!(out, "       {DIM}{}{DIM:#}", attempt(past, known));
+        }
+        if let Some(started) = one.started {
+            let _ = writeln!(out, "       {DIM}{}{DIM:#}", ran(one, started, known));
+        }
+        if let Some(result) = one.result.as_deref().filter(|result| message(result) != result.get()) {
+            let _ = writeln!(out, "       {DIM}result{DIM:#} {}", cut(&clean(result.get()), DATA));
+        }
+        if one.outcome == Some(Outcome::Failure) {
+            let mut lines = Vec::new();
+            wrote(one, &mut lines);
+            for line in lines {
+                let _ = writeln!(out, "{line}");
+            }
+        }
+        if let (false, Some(held)) = (one.state == State::Complete, held(known.status, &event.event, one)) {
+            let _ = writeln!(out, "       {held}");
+        }
+    }
+}
+
+/// An attempt that another one followed, and why it did.
+fn attempt(past: &Attempt, known: &Known<'_>) -> String {
+    let at = |time| moment(time, known.zone, "%H:%M:%S.%3f");
+    let how = match past.state {
+        AttemptState::Started | AttemptState::Interrupted => "its process ended before it did".to_owned(),
+        AttemptState::Unknown(state) => clean(state.as_str()),
+        _ => "it failed".to_owned(),
+    };
+    let until = past.ended.map(|ended| format!(" to {}", at(ended))).unwrap_or_default();
+    let error = past.error.as_deref().map(|error| format!(": {}", cut(&clean(error), LONGEST))).unwrap_or_default();
+    format!("attempt {} from {}{until}: {how}{error}", past.attempt, at(past.started))
+}
+
+/// When the latest attempt ran, and as which run.
+fn ran(job: &Job, started: Timestamp, known: &Known<'_>) -> String {
+    let at = |time| moment(time, known.zone, "%H:%M:%S.%3f");
+    let attempt = if job.attempts > 1 { format!("attempt {} ", job.attempts) } else { String::new() };
+    let until = match (job.ended, job.state) {
+        (Some(ended), _) => format!(" to {}", at(ended)),
+        (None, State::InProcess) => {
+            let so_far = Duration::try_from(known.now.duration_since(started)).unwrap_or_default();
+            format!(", for {} now", time(so_far))
+        }
+        (None, _) => String::new(),
+    };
+    format!("{attempt}from {}{until}, run {}", at(started), job.run)
+}
+
+/// Who holds a job that has not ended, as far as the process that answers knows.
+fn held(status: Option<&Status>, event: &EventRef, one: &Job) -> Option<String> {
+    let status = status?;
+    let names = names(event, &one.job);
+    let Some((name, here)) = names.iter().find_map(|name| Some((name, status.jobs.get(name)?))) else {
+        let group = names.iter().map(|name| format!("job.{name}")).find(|name| status.groups.contains_key(name))?;
+        return Some(format!("it runs in another process{}", lag(Some(status), &group)));
+    };
+    let why = match here.state.as_str() {
+        "running" if one.state == State::InProcess => return None,
+        "running" if here.in_flight + here.queued > 0 => {
+            format!(
+                "{name} has {} under way and {} queued before it",
+                count(here.in_flight as usize, "run"),
+                here.queued
+            )
+        }
+        "running" => format!("{name} is about to take it"),
+        "stopped" => format!("{name} is stopped, and somebody must act"),
+        "waiting" => format!("{name} waits, and tries again by itself"),
+        other => format!("{name} is {}", clean(other)),
+    };
+    let error = here.error.as_deref().map(|error| format!(": {RED}{}{RED:#}", cut(&clean(error), LONGEST)));
+    Some(format!("{why}{}", error.unwrap_or_default()))
+}
+
+/// The full names that a job of an event may have: its own, or that of a shared definition.
+fn names(event: &EventRef, job: &JobName) -> [String; 2] {
+    [format!("{event}.{job}"), job.to_string()]
+}
+
+fn lag(status: Option<&Status>, group: &str) -> String {
+    let lag = status.and_then(|status| status.groups.get(group)).map(|group| group.lag);
+    match lag {
+        Some(lag) if lag > 0 => format!("; it has {} yet to read", count(lag as usize, "record")),
+        _ => String::new(),
+    }
+}
+
+/// Every candidate that did not happen, with the part of its condition that decided.
+fn not(out: &mut String, one: &Invocation, known: &Known<'_>) {
+    let Some(why) = known.why else {
+        for not in &one.undetected {
+            tree::head(out, "✗", &not.event.to_string(), None);
+        }
+        if let Some(untold) = &known.untold {
+            let _ = writeln!(out, "why is not known: {}", clean(untold));
+        }
+        return;
+    };
+    if let Some(because) = &why.because {
+        let _ = writeln!(out, "✗ {}", clean(because));
+    }
+    // One that failed is told above, with its error.
+    let failed = |event: &EventRef| one.failed.iter().any(|failed| failed.event == *event);
+    why.undetected.iter().filter(|not| !failed(&not.event)).for_each(|not| tree::not_detected(out, not));
+    if why.undetected_more > 0 {
+        let _ = writeln!(out, "and {} not detected", count(why.undetected_more as usize, "other event"));
+    }
+    let happens = why.detected.iter().filter(|it| !one.events.iter().any(|event| event.event == it.event));
+    for it in happens.filter(|_| one.rejected.is_none() && one.duplicate_of.is_none()) {
+        let _ = writeln!(out, "❔ {} would be detected by catalog {}, and was not", it.event, why.catalog);
+    }
+}

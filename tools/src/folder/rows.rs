@@ -1,0 +1,186 @@
+//! A change that is given as its rows.
+
+use clap::Args;
+use contracts::hasura;
+use serde_json::{Map, Value, json};
+
+/// See the module.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Rows {
+    /// Instead of a payload: the table that changes, `orders` or `shop.orders`
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: Option<String>,
+    /// What happens to the row: insert, update, delete or manual; else what the rows that are given say
+    #[arg(long, value_name = "OPERATION", value_parser = ["insert", "update", "delete", "manual"], ignore_case = true)]
+    pub(crate) op: Option<String>,
+    /// The row before, as JSON
+    #[arg(long, value_name = "JSON", value_parser = row)]
+    pub(crate) old: Option<Value>,
+    /// The row after, as JSON
+    #[arg(long, value_name = "JSON", value_parser = row)]
+    pub(crate) new: Option<Value>,
+    /// A column, as in new.status=shipped; without `new.` or `old.` of every row that there is. What is JSON is read as such, and
+    /// all else is a text. May be repeated
+    #[arg(long, value_name = "COLUMN=VALUE", value_parser = set)]
+    pub(crate) set: Vec<Set>,
+}
+
+/// One column of one row, or of both.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Set {
+    /// `old` or `new`; none of every row that there is.
+    row: Option<&'static str>,
+    /// The column, and the way to what is within it.
+    path: Vec<String>,
+    value: Value,
+}
+
+fn row(text: &str) -> Result<Value, String> {
+    match hasura::parse(text.as_bytes()) {
+        Ok(row @ Value::Object(_)) => Ok(row),
+        Ok(_) => Err("a row is a JSON object, as in {\"id\": 1}".to_owned()),
+        Err(error) => Err(format!("it is no JSON: {error}")),
+    }
+}
+
+fn set(text: &str) -> Result<Set, String> {
+    let wanted = || "write a column and its value, as in new.status=shipped".to_owned();
+    let (name, value) = text.split_once('=').ok_or_else(wanted)?;
+    let row = ["old", "new"].into_iter().find(|row| name.strip_prefix(row).is_some_and(|rest| rest.starts_with('.')));
+    let path: Vec<String> = name.split('.').skip(row.iter().len()).map(str::to_owned).collect();
+    if path.iter().any(String::is_empty) || name == "old" || name == "new" {
+        return Err(wanted());
+    }
+    let value = hasura::parse(value.as_bytes()).unwrap_or_else(|_| value.into());
+    Ok(Set { row, path, value })
+}
+
+impl Set {
+    fn put(&self, row: &mut Value) {
+        let Some((last, way)) = self.path.split_last() else { return };
+        let mut at = row;
+        for name in way {
+            if !at.is_object() {
+                *at = Value::Object(Map::new());
+            }
+            at = &mut at[name.as_str()];
+        }
+        if !at.is_object() {
+            *at = Value::Object(Map::new());
+        }
+        at[last.as_str()] = self.value.clone();
+    }
+}
+
+/// Sets a column of a body's rows, as `--set` does.
+///
+/// # Errors
+/// It is not written as a column and its value, or the body has no such row.
+pub(super) fn set_in(body: &mut Value, text: &str) -> Result<(), String> {
+    let set = set(text)?;
+    let mut found = false;
+    for name in ["old", "new"].into_iter().filter(|row| set.row.is_none_or(|wanted| wanted == *row)) {
+        if let Some(row) = body.pointer_mut(&format!("/event/data/{name}")).filter(|row| row.is_object()) {
+            set.put(row);
+            found = true;
+        }
+    }
+    let row = set.row.map(|row| format!("{row} row")).unwrap_or_else(|| "row".to_owned());
+    if found { Ok(()) } else { Err(format!("the change has no {row}")) }
+}
+
+impl Rows {
+    /// Whether a row or an operation is given.
+    pub(super) fn has_rows(&self) -> bool {
+        self.op.is_some() || self.old.is_some() || self.new.is_some() || !self.set.is_empty()
+    }
+
+    /// What Hasura would send.
+    pub(crate) fn body(&self) -> Value {
+        let has = |row: &str| self.set.iter().any(|set| set.row == Some(row));
+        let (has_old, has_new) = (self.old.is_some() || has("old"), self.new.is_some() || has("new"));
+        let op = match (&self.op, has_old, has_new) {
+            (Some(op), ..) => op.to_uppercase(),
+            (None, true, true) => "UPDATE".to_owned(),
+            (None, true, false) => "DELETE".to_owned(),
+            (None, false, true) => "INSERT".to_owned(),
+            (None, false, false) if self.set.is_empty() => "MANUAL".to_owned(),
+            (None, false, false) => "INSERT".to_owned(),
+        };
+        let is_set = !self.set.is_empty();
+        let mut old =
+            self.old.clone().or_else(|| (has_old || is_set && matches!(&*op, "UPDATE" | "DELETE")).then(empty));
+        let mut new = self.new.clone().or_else(|| (has_new || is_set && op != "DELETE").then(empty));
+        for set in &self.set {
+            for (name, row) in [("old", &mut old), ("new", &mut new)] {
+                if let Some(row) = row.as_mut().filter(|_| set.row.is_none_or(|wanted| wanted == name)) {
+                    set.put(row);
+                }
+            }
+        }
+        let table = self.table.as_deref().unwrap_or("row");
+        let (schema, name) = table.split_once('.').unwrap_or(("public", table));
+        json!({
+            "id": "",
+            "created_at": "",
+            "table": { "schema": schema, "name": name },
+            "event": { "op": op, "data": { "old": old, "new": new }, "session_variables": null },
+        })
+    }
+}
+
+fn empty() -> Value {
+    Value::Object(Map::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Alone {
+        #[command(flatten)]
+        rows: Rows,
+    }
+
+    fn event(arguments: &[&str]) -> String {
+        let Alone { rows } = clap::Parser::parse_from([&["x", "--table", "orders"], arguments].concat());
+        let event = &rows.body()["event"];
+        format!("{} {} {}", event["op"].as_str().unwrap_or_default(), event["data"]["old"], event["data"]["new"])
+    }
+
+    #[test]
+    fn rows_are_made_of_json_and_of_single_columns() {
+        for (arguments, told) in [
+            (
+                &["--set", "new.status=shipped", "--set", "new.n=1.10"][..],
+                r#"INSERT null {"n":1.10,"status":"shipped"}"#,
+            ),
+            (&["--set", "id=7"], r#"INSERT null {"id":7}"#),
+            (&["--op", "delete", "--set", "id=7"], r#"DELETE {"id":7} null"#),
+            (
+                &["--set", "old.status=a", "--set", "new.status=b", "--set", "id=7"],
+                r#"UPDATE {"id":7,"status":"a"} {"id":7,"status":"b"}"#,
+            ),
+            (&["--op", "UPDATE", "--set", "new.a=x y=z"], r#"UPDATE {} {"a":"x y=z"}"#),
+            (
+                &["--old", r#"{"a":1}"#, "--new", r#"{"a":2,"o":{"k":1}}"#, "--set", "new.o.e=true"],
+                r#"UPDATE {"a":1} {"a":2,"o":{"e":true,"k":1}}"#,
+            ),
+            (&["--new", r#"{"a":2}"#, "--set", "new.a.b=null"], r#"INSERT null {"a":{"b":null}}"#),
+            (&["--set", "new.t=\"7\"", "--set", "new.e="], r#"INSERT null {"e":"","t":"7"}"#),
+            (&[], "MANUAL null null"),
+        ] {
+            assert_eq!(event(arguments), told, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_row_or_column_is_told_how_it_is_written() {
+        assert!(row("[1]").is_err_and(|error| error.contains("object")));
+        assert_eq!(row("{\"id\": 1.10}").expect("a row").to_string(), "{\"id\":1.10}");
+        for wrong in ["status", "=1", "new.=1", "new=1", "old=1", "new..a=1"] {
+            assert!(set(wrong).is_err_and(|error| error.contains("new.status=shipped")), "{wrong}");
+        }
+    }
+}
