@@ -20,6 +20,7 @@ mod job;
 mod likely;
 mod report;
 mod rule_test;
+pub mod schema;
 mod sources;
 mod template;
 mod why;

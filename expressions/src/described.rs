@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::{
     error::CompileError,
     functions::Function,
+    get,
     node::{Kind, Literal, Node, Operator},
     suggest::closest,
 };
@@ -115,6 +116,10 @@ impl<'l> Look<'l> {
                 _ => {}
             },
             Kind::Call(Function::Changed | Function::Was | Function::Became, arguments) => self.call(arguments),
+            Kind::Call(Function::Get, arguments) if !arguments[0].rows().is_empty() => {
+                let path = text(&arguments[1]).unwrap_or_default();
+                get::names(path).take(1).for_each(|name| self.exists(name, arguments[1].span.start as usize));
+            }
             Kind::And(terms) | Kind::Or(terms) => terms.iter().for_each(|term| self.condition(term)),
             Kind::Not(inner) => self.condition(inner),
             Kind::If(parts) => self.condition(&parts[0]),

@@ -1,7 +1,7 @@
 //! The keys that files may have.
 
 /// Of an event's file.
-pub(super) const EVENT: &[&str] = &[
+pub(crate) const EVENT: &[&str] = &[
     "description",
     "from",
     "when",
@@ -16,19 +16,19 @@ pub(super) const EVENT: &[&str] = &[
     "emitter",
 ];
 /// Accepted and kept, for features to come.
-pub(super) const RESERVED: &[&str] = &["deprecated", "personal", "emitter"];
+pub(crate) const RESERVED: &[&str] = &["deprecated", "personal", "emitter"];
 /// Of `from`.
-pub(super) const FROM: &[&str] = &["table", "operations", "source", "trigger"];
+pub(crate) const FROM: &[&str] = &["table", "operations", "source", "trigger"];
 /// Of a table's file.
-pub(super) const TABLE: &[&str] = &["description", "source", "columns"];
+pub(crate) const TABLE: &[&str] = &["description", "source", "columns"];
 /// Of a column of a table.
-pub(super) const COLUMN: &[&str] = &["type", "nullable", "values", "description"];
+pub(crate) const COLUMN: &[&str] = &["type", "nullable", "values", "description"];
 /// Of a test.
-pub(super) const TEST: &[&str] = &["name", "change", "expect"];
+pub(crate) const TEST: &[&str] = &["name", "change", "expect"];
 /// Of a test's change.
-pub(super) const CHANGE: &[&str] = &["op", "old", "new", "session", "table", "trigger", "source", "received"];
+pub(crate) const CHANGE: &[&str] = &["op", "old", "new", "session", "table", "trigger", "source", "received"];
 /// Of any job, beside the one key that is its kind.
-pub(super) const JOB: &[&str] =
+pub(crate) const JOB: &[&str] =
     &["id", "description", "timeout", "attempts", "backoff", "concurrency", "order", "finalExitCodes"];
 /// Of `backoff`.
-pub(super) const BACKOFF: &[&str] = &["initial", "factor", "max"];
+pub(crate) const BACKOFF: &[&str] = &["initial", "factor", "max"];

@@ -5,7 +5,7 @@ mod data;
 mod event_file;
 mod from;
 mod job_file;
-mod keys;
+pub(crate) mod keys;
 mod options;
 mod rows;
 mod rules;

@@ -46,6 +46,8 @@ fn names_values_and_types_that_no_row_has_are_said_at_their_place() {
         ("\"tgas\" in new", unknown(0, "tgas", "tags")),
         ("true && changed(\"staus\")", unknown(16, "staus", "status")),
         ("was(\"zpi\", \"1\")", unknown(4, "zpi", "zip")),
+        ("get(new, \"met.a\", 1) == 1", unknown(9, "met", "meta")),
+        ("changedAny(\"zip\", \"staus\")", unknown(18, "staus", "status")),
         ("coalesce(row.amont, 1) > 2", unknown(13, "amont", "amount")),
         (
             "new.carrier == \"x\"",
@@ -102,7 +104,7 @@ fn what_a_row_can_have_is_left_alone() {
         "\"vip\" in new.tags && size(new.tags) > 1 && new.tags.exists(tag, tag == \"x\")",
         "new.zip + \"x\" == \"y\" && new.zip.startsWith(\"8\") && new.zip != null && was(\"meta\", null)",
         "session.statsu == \"x\" || new[op] == 1 || payload.statsu == 1 || coalesce(new.zip, 0) == 0",
-        "received - timestamp(new.zip) > duration(\"1h\")",
+        "get(new, \"meta.x.y\", 1) == 2 && get(payload, \"x\", 1) == 1 && received - timestamp(new.zip) > duration(\"1h\")",
     ] {
         assert_eq!(said(expression), [] as [String; 0], "{expression}");
     }

@@ -1,4 +1,5 @@
-//! `GET /v1/schemas/{event}/{version}`: where an event's `dataschema` points.
+//! `GET /v1/schemas/{event}/{version}`: where an event's `dataschema` points; and `GET /v1/file-schemas/{name}`: the schemas of a
+//! catalog's files, for editors.
 
 use axum::{
     Router,
@@ -7,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use catalog::schema::FILES;
 use contracts::names::{EventName, EventRef};
 use runtime::problem::{Problem, read_only};
 
@@ -16,6 +18,7 @@ use super::Catalogs;
 pub(super) fn router(catalogs: Catalogs) -> Router {
     Router::new()
         .route("/v1/schemas/{event}/{version}", get(show))
+        .route("/v1/file-schemas/{name}", get(of_file))
         .method_not_allowed_fallback(read_only)
         .with_state(catalogs)
 }
@@ -28,8 +31,20 @@ pub(super) async fn nowhere(uri: Uri) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "the API has /v1/correlations/{id}, /v1/invocations, /v1/events, /v1/events/{name}, /v1/rejected, \
-         /v1/raw/{partition}/{offset}, /v1/raw/{partition}/{offset}/why, /v1/schemas/{event}/{version}, /v1/catalogs, /v1/catalogs/{number}, /v1/status, /healthz and /readyz",
+         /v1/raw/{partition}/{offset}, /v1/raw/{partition}/{offset}/why, /v1/schemas/{event}/{version}, /v1/file-schemas/{name}, \
+         /v1/catalogs, /v1/catalogs/{number}, /v1/status, /healthz and /readyz",
     )
+}
+
+async fn of_file(Path(name): Path<String>) -> Response {
+    match FILES.iter().find(|(_, file, _)| *file == name) {
+        Some((.., text)) => ([(header::CONTENT_TYPE, "application/schema+json")], *text).into_response(),
+        None => {
+            let known: Vec<&str> = FILES.iter().map(|(_, file, _)| *file).collect();
+            let detail = format!("there are {} and no `{name}`", known.join(", "));
+            Problem::new(StatusCode::NOT_FOUND, detail).into_response()
+        }
+    }
 }
 
 async fn show(

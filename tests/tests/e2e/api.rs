@@ -54,6 +54,8 @@ async fn events_are_listed_and_streamed_in_the_form_of_cloudevents() {
     assert_eq!(event["dataschema"], format!("http://{}/v1/schemas/thing.made/1", herald.api()));
     let list: Value = herald.get("/v1/events/thing.made").await.expect(200).json();
     assert_eq!(list["occurrences"], json!([event]));
+    let schema: Value = herald.get("/v1/file-schemas/table.json").await.expect(200).json();
+    assert_eq!(schema["title"], "A table whose columns are known");
 }
 
 #[tokio::test]
@@ -74,6 +76,7 @@ async fn what_is_unknown_or_nonsense_is_said_to_be() {
         ("/v1/raw/0/999999/why", 404),
         ("/v1/raw/99/0/why", 404),
         ("/v1/schemas/thing.made/1?x=1", 400),
+        ("/v1/file-schemas/evnt.json", 404),
         ("/v1/status/", 404),
         ("/v1/correlations/", 404),
         ("/", 404),
@@ -92,6 +95,7 @@ async fn what_is_unknown_or_nonsense_is_said_to_be() {
         "/v1/events/thing.made",
         "/v1/rejected",
         "/v1/schemas/thing.made/1",
+        "/v1/file-schemas/event.json",
         "/v1/status",
         // Probes may have parameters that mean nothing here.
         "/healthz?x=1",

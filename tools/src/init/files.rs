@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use catalog::schema::FILES;
 use client::exit::Usage;
 
 /// How many names a message lists.
@@ -59,6 +60,22 @@ fn listed(names: &[String]) -> String {
 impl Plan {
     pub(super) fn add(&mut self, path: impl Into<String>, text: String) {
         self.files.push((path.into(), text));
+    }
+
+    /// Adds the schemas of the catalog's files, and to each of those, for editors, which is its own.
+    pub(super) fn with_schemas(mut self) -> Self {
+        for (path, text) in &mut self.files {
+            let schema =
+                FILES.iter().find(|(folder, ..)| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')));
+            if let Some((_, name, _)) = schema {
+                let up = "../".repeat(path.matches('/').count());
+                *text = format!("# yaml-language-server: $schema={up}schemas/{name}\n{text}");
+            }
+        }
+        for (_, name, text) in FILES {
+            self.add(format!("schemas/{name}"), text.to_owned());
+        }
+        self
     }
 
     #[cfg(test)]

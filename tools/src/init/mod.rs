@@ -63,7 +63,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     if !options.describe && !options.force {
         files::check_empty(folder)?;
     }
-    let plan = plan(&options).await?;
+    let plan = plan(&options).await?.with_schemas();
     let written = plan.write(folder, options.force)?;
     print::line(&written.told(folder))?;
     plan.notes.iter().for_each(|note| print::note(note));

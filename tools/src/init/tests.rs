@@ -13,7 +13,8 @@ use super::{
 
 /// Whether `check` and `test` are green, and each payload is one of the event that is called like it.
 fn is_green(plan: &Plan) -> Catalog {
-    let (catalog, payloads): (Vec<_>, Vec<_>) = plan.files().iter().partition(|(path, _)| path.ends_with(".yaml"));
+    let all = plan.files().iter().filter(|(path, _)| !path.starts_with("schemas/"));
+    let (catalog, payloads): (Vec<_>, Vec<_>) = all.partition(|(path, _)| path.ends_with(".yaml"));
     let sources = Sources::new(catalog.iter().map(|(path, text)| (path.clone(), text.clone())));
     let mut outcome = Catalog::compile(&sources, &Registry::standard(&Config::default()));
     outcome.report.promote(Rule::Sample);
@@ -67,6 +68,16 @@ fn table(schema: &str, name: &str, columns: Vec<Column>) -> Table {
 #[test]
 fn the_example_is_green() {
     is_green(&example::plan());
+    let plan = example::plan().with_schemas();
+    is_green(&plan);
+    let text = |path: &str| {
+        plan.files()
+            .iter()
+            .find(|(known, _)| known == path)
+            .map_or("", |(_, text)| text.lines().next().unwrap_or_default())
+    };
+    assert_eq!(text("events/order.shipped.yaml"), "# yaml-language-server: $schema=../schemas/event.json");
+    assert_eq!(text("tables/public.orders.yaml"), "# yaml-language-server: $schema=../schemas/table.json");
 }
 
 #[test]
