@@ -121,7 +121,8 @@ fn a_catalog_of_a_postgresql_is_green_and_is_described_again_when_tables_change(
     assert_eq!(files("tables"), ["public.measures.yaml", "public.orders.yaml", "shop.Order Items.yaml"]);
     assert_eq!(files("events"), ["measures.created.yaml", "orders.created.yaml", "shop.Order-Items.created.yaml"]);
     let orders = Path::new(folder).join("tables/public.orders.yaml");
-    let described = "description: \"What customers order.\"
+    let described = "# yaml-language-server: $schema=../schemas/table.json
+description: \"What customers order.\"
 columns:
   id: { type: bigint, nullable: false }
   status: { type: order_status, nullable: false, values: [placed, paid, shipped] }
