@@ -125,6 +125,28 @@ fn advice_can_be_followed() {
 }
 
 #[test]
+fn advice_about_yaml_fits_what_is_wrong() {
+    let conditions = "when:\n  - new.a == 1\n  - new.b == 2\n";
+    finds(&format!("{FROM}{conditions}"), (3, 3), "`when` is a list", "join them with `&&`");
+    finds(
+        &format!("{FROM}when: {{ status: {{ _eq: paid }} }}\n"),
+        (2, 7),
+        "`when` is a map",
+        "`when: new.status == \"paid\"`",
+    );
+    finds("jobs: { audit-log: {} }\n", (1, 7), "`jobs` is a map", "write `- audit-log`");
+    finds("jobs: audit-log\n", (1, 7), "`jobs` is a single value", "write `- audit-log`");
+    finds("from: { table: a }\n   when: new.a == 1\n", (2, 4), "no YAML", "begin in one column");
+    finds("jobs:\n  - id: a\n     log: {}\n", (3, 9), "no YAML", "begin in one column");
+    let job = |message: &str| format!("jobs:\n  - id: a\n    log: {{ message: {message} }}\n");
+    finds(&job("Stock of ${data.x}"), (3, 33), "no YAML", "stands in quotes");
+    assert_eq!(problems(&job("\"Stock of ${data.x}\"")), []);
+    finds(&job("\"{{ data.x }}\""), (3, 21), "`{{data.` is written as it stands", "`${data.id}`");
+    finds(&job("\"of $event.name\""), (3, 21), "`$event.` is written as it stands", "`${event.name}`");
+    assert_eq!(problems(&job("\"5 $ ${data.x} $${data.x} {{x}} $data\"")), []);
+}
+
+#[test]
 fn a_file_without_content_hides_no_other_error() {
     let text = r#"[{"path":"events/a.yaml","text":"","unreadable":"the file is not UTF-8"},{"path":"events/b.yaml","text":"x: 1"}]"#;
     let sources: Sources = serde_json::from_str(text).expect("sources");

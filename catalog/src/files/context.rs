@@ -13,6 +13,11 @@ use crate::{
 /// What to write when YAML has eaten a part of an expression.
 pub(super) const BLOCK_HELP: &str =
     "write the expression in block style: `|` behind the colon, and the expression indented on the next line";
+/// What to write for a list of conditions.
+const LIST_HELP: &str =
+    "join them with `&&`: `when: new.a == 1 && new.b == 2`, or in block style, `|`, with one on each line";
+/// What to write for a condition in the form of Hasura's permissions.
+const MAP_HELP: &str = "a condition is an expression: `when: new.status == \"paid\"`";
 /// What an event's key is made of.
 pub(super) const KEY_HELP: &str = "a key is made of texts, numbers and truth values: an expression, `key: new.id`, or a list of some, `key: [new.tenant, new.id]`";
 
@@ -116,6 +121,13 @@ impl<'f> File<'f> {
         if table.is_some_and(|table| table.starts_with('*')) {
             return Some("all tables are spelt `table: \"*\"`, with the quotes");
         }
+        let colon = line.find(':').filter(|_| !line.trim_start().starts_with(['"', '\'', '{', '[']));
+        if colon.is_some_and(|colon| offset <= here + colon && line.starts_with(' ')) {
+            return Some("keys of one map begin in one column: indent this one as those beside it");
+        }
+        if line.contains("${") && line.contains('{') {
+            return Some("within `{ }` a text with `${…}` stands in quotes: `{ message: \"Order ${data.id}\" }`");
+        }
         let is_expression = [line, before].into_iter().any(|line| {
             let Some((key, value)) = line.split_once(':') else { return false };
             let key = key.trim().trim_start_matches("- ");
@@ -199,7 +211,12 @@ impl<'f> File<'f> {
         }
         let Content::Scalar(text, style) = &node.content else {
             let message = format!("`{key}` is {}, and an expression is wanted", node.kind());
-            let help = if scope == Scope::Key { KEY_HELP } else { BLOCK_HELP };
+            let help = match &node.content {
+                _ if scope == Scope::Key => KEY_HELP,
+                Content::List(_) => LIST_HELP,
+                Content::Map { .. } if key == "when" => MAP_HELP,
+                _ => BLOCK_HELP,
+            };
             self.error(Rule::Expression, node.start, message, Some(help.to_owned()));
             return None;
         };

@@ -143,7 +143,10 @@ fn jobs(
         Content::List(items) => items,
         _ if node.is_null() => &[],
         _ => {
-            file.wrong_shape("jobs", node, "a list");
+            let first = node.entries().and_then(|entries| entries.first()).map(|entry| entry.key.as_str());
+            let help = format!("write `- {}`, one on each line", first.or_else(|| node.scalar()).unwrap_or("name"));
+            let message = format!("`jobs` is {}, and a list is wanted", node.kind());
+            file.error(Rule::Shape, node.start, message, Some(help));
             return Vec::new();
         }
     };

@@ -107,6 +107,17 @@ fn options(file: &mut File<'_>, kind: &Entry, kinds: &dyn Kinds) -> Option<Templ
 }
 
 fn template(file: &mut File<'_>, node: &Yaml) -> Option<Template> {
+    if let Content::Scalar(text, _) = &node.content
+        && let Some(written) = other_hole(text)
+    {
+        let message = format!("`{written}` is written as it stands");
+        file.warning(
+            Rule::Expression,
+            node.start,
+            message,
+            "what is filled in is written `${data.id}`, `${event.name}`",
+        );
+    }
     match &node.content {
         Content::Scalar(text, style) if text.contains("${") => {
             let mut mistakes = Vec::new();
@@ -127,6 +138,18 @@ fn template(file: &mut File<'_>, node: &Yaml) -> Option<Template> {
             entries.into_iter().collect::<Option<_>>().map(Template::Map)
         }
     }
+}
+
+/// What other template languages fill in: `{{data.id}}`, `$data.id`.
+fn other_hole(text: &str) -> Option<&'static str> {
+    const HOLES: [(&str, &str, &str); 4] = [
+        ("{{", "data.", "{{data."),
+        ("{{", "event.", "{{event."),
+        ("$", "data.", "$data."),
+        ("$", "event.", "$event."),
+    ];
+    let is_there = |open: &str, name: &str| text.split(open).skip(1).any(|rest| rest.trim_start().starts_with(name));
+    HOLES.iter().find(|(open, name, _)| is_there(open, name)).map(|(.., written)| *written)
 }
 
 fn span(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {

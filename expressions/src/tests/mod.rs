@@ -14,6 +14,7 @@ mod numbers;
 mod operators;
 mod page;
 mod parse;
+mod reference;
 
 use contracts::hasura::{Change, ChangeParts, parse_partly};
 use serde_json::{Value as Json, json};
