@@ -139,7 +139,7 @@ fn advice_about_yaml_fits_what_is_wrong() {
     finds("from: { table: a }\n   when: new.a == 1\n", (2, 4), "no YAML", "begin in one column");
     finds("jobs:\n  - id: a\n     log: {}\n", (3, 9), "no YAML", "begin in one column");
     let job = |message: &str| format!("jobs:\n  - id: a\n    log: {{ message: {message} }}\n");
-    finds(&job("Stock of ${data.x}"), (3, 33), "no YAML", "stands in quotes");
+    finds(&job("Stock of ${data.x}"), (3, 31), "no YAML", "stands in quotes");
     assert_eq!(problems(&job("\"Stock of ${data.x}\"")), []);
     finds(&job("\"{{ data.x }}\""), (3, 21), "`{{data.` is written as it stands", "`${data.id}`");
     finds(&job("\"of $event.name\""), (3, 21), "`$event.` is written as it stands", "`${event.name}`");

@@ -56,7 +56,7 @@ pub(super) fn decimal(text: &str) -> BigDecimal {
 }
 
 pub(super) fn number(value: BigDecimal, is_int: bool) -> Plain {
-    let fits = value >= BigDecimal::from(i64::MIN) && value <= BigDecimal::from(i64::MAX);
+    let fits = (BigDecimal::from(i64::MIN)..=BigDecimal::from(i64::MAX)).contains(&value);
     Plain::Number(Number { value, is_int: is_int && fits, written: None })
 }
 
