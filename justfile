@@ -49,3 +49,7 @@ bench *flags:
 long:
     HERALD_LONG=1 cargo test -p kafka -p tests --test kafka --locked --no-fail-fast -- --nocapture
     HERALD_LONG=1 cargo test -p kafka -p tests --test kafka --locked --no-fail-fast -- --nocapture --ignored how_long network disk librdkafka
+
+# Try a target with inputs that nobody wrote (needs a nightly compiler and cargo-fuzz): `just fuzz expression 600`
+fuzz target seconds="600":
+    fuzz/run {{ target }} {{ seconds }}
