@@ -171,3 +171,33 @@ fn eval_shows_a_value_or_why_a_condition_does_not_hold() {
     let (code, _, stderr) = herald(&["eval", "chnaged(\"a\")"]);
     assert!(code == 2 && stderr.contains("| chnaged(\"a\")\n  | ^") && stderr.contains("changed"), "{code}: {stderr}");
 }
+
+/// Writes the files that a page shows, each under the path in its first line; returns how many there are.
+fn write_files_of(page: &str, folder: &Path) -> usize {
+    let blocks = page.split("\n```").skip(1).step_by(2);
+    let files = blocks.filter_map(|block| {
+        let (_, text) = block.split_once('\n')?;
+        let path = text.lines().next()?.trim_start_matches(['#', '/', ' ']);
+        let is_file = ["events/", "jobs/", "scripts/"].iter().any(|folder| path.starts_with(folder));
+        is_file.then(|| (path.to_owned(), text))
+    });
+    let write = |(path, text): (String, &str)| {
+        let file = folder.join(path);
+        std::fs::create_dir_all(file.parent().expect("its folder")).expect("a folder");
+        std::fs::write(file, text).expect("written");
+    };
+    files.map(write).count()
+}
+
+#[test]
+fn the_page_about_event_modules_is_a_catalog_whose_tests_pass() {
+    let page = include_str!("../../docs/from-hasura-event-detector.md");
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(write_files_of(page, folder.path()), 9);
+    let path = text(folder.path());
+    let (_, stdout, _) = herald(&["check", path]);
+    assert!(stdout.contains("no errors"), "{stdout}");
+    let (code, stdout, stderr) = herald(&["test", path]);
+    assert_eq!((code, stdout.as_str()), (0, "✅ 12 tests, 0 failed\n"), "{stderr}");
+    assert!(!stderr.contains("without a test"), "{stderr}");
+}
