@@ -181,6 +181,8 @@ fn text_of(expression: &Expression, bindings: &Bindings<'_>, path: &str, room: &
         }
         Value::String(text) => Ok(text),
         value @ (Value::Bool(_) | Value::Number(_)) => Ok(value.to_string()),
-        _ => Err(fail(format!("{expression} is a list or a map, and cannot be part of a text"))),
+        _ => Err(fail(format!(
+            "{expression} is a list or a map, and cannot be part of a text; write json({expression})"
+        ))),
     }
 }

@@ -170,7 +170,9 @@ fn templates_give_typed_values_or_text() {
     assert_eq!(render("$${data.id} ${data.id}"), Ok(json!("${data.id} 7")));
     assert_eq!(render("${data.none}"), Ok(json!(null)));
     assert!(render("a${data.none}").is_err_and(|message| message.contains("coalesce")));
-    assert!(render("a${data.list}").is_err_and(|message| message.contains("part of a text")));
+    assert!(render("a${data.list}").is_err_and(|message| message.contains("write json(data.list)")));
+    let whole = r#"a.b: {"id":7,"list":[1],"name":"x","none":null}, null, "x""#;
+    assert_eq!(render("${event.name}: ${json(data)}, ${json(data.none)}, ${json(data.name)}"), Ok(json!(whole)));
     assert_eq!(render("${data.nope}"), Err("data.nope is missing".into()));
     assert!(Template::compile("${data.id").is_err());
     assert_eq!(Template::compile("ab ${foo(1)}").expect_err("unknown")[0].offset, 5);

@@ -92,7 +92,7 @@ const FUNCTIONS: Table = &[
     ),
     (&["seconds", "minutes", "hours", "days"], "write `duration(\"24h\")`, or `duration(\"1m\") * new.minutes`"),
     (&["abs"], "write `new.total < 0 ? -new.total : new.total`"),
-    (&["round"], "write `int(new.total + 0.5)`, which rounds what is not negative"),
+    (&["round", "toFixed", "toPrecision"], "write `int(new.total + 0.5)`, which rounds what is not negative"),
     (&["floor", "trunc", "truncate"], "write `int(new.total)`, which cuts the fraction"),
     (&["ceil", "ceiling"], "write `int(new.total) == new.total ? int(new.total) : int(new.total) + 1`"),
     (&["min", "least"], "write `new.a < new.b ? new.a : new.b`"),

@@ -115,11 +115,10 @@ impl<'l> Look<'l> {
                 Some(name) if !pair[0].rows().is_empty() => self.exists(name, pair[1].span.start as usize),
                 _ => {}
             },
-            Kind::Call(Function::Changed | Function::Was | Function::Became, arguments) => self.call(arguments),
-            Kind::Call(Function::Get, arguments) if !arguments[0].rows().is_empty() => {
-                let path = text(&arguments[1]).unwrap_or_default();
-                get::names(path).take(1).for_each(|name| self.exists(name, arguments[1].span.start as usize));
-            }
+            Kind::Call(function, arguments) if function.is_about_changes() => self.call(arguments),
+            Kind::Call(Function::Get, arguments) => self.path(arguments),
+            Kind::Call(function, arguments) if function.is_of_text() => self.wants_text(&arguments[0]),
+            Kind::Matches(text, _) => self.wants_text(text),
             Kind::And(terms) | Kind::Or(terms) => terms.iter().for_each(|term| self.condition(term)),
             Kind::Not(inner) => self.condition(inner),
             Kind::If(parts) => self.condition(&parts[0]),
@@ -168,6 +167,36 @@ impl<'l> Look<'l> {
         }
     }
 
+    /// `get`, of which the first name of the path is a column's, and the next one within it.
+    fn path(&mut self, arguments: &[Node]) {
+        let (false, Some(path)) = (arguments[0].rows().is_empty(), text(&arguments[1])) else { return };
+        let at = arguments[1].span.start as usize;
+        let mut names = get::names(path);
+        let (Some(name), within) = (names.next(), names.next()) else { return };
+        self.exists(name, at);
+        if let Some(column) = self.rows.columns.get(name)
+            && let Some(within) = within
+            && !matches!(column.read, ColumnType::Any | ColumnType::List)
+        {
+            let message = format!("`{name}` is {}, and has no `{within}`", column.written);
+            self.say(at, message, "only a JSON column has fields".into());
+        }
+    }
+
+    /// What a function takes that is for texts.
+    fn wants_text(&mut self, node: &Node) {
+        let Some((name, column)) = self.column(node) else { return };
+        if !matches!(column.read, ColumnType::Text | ColumnType::Any) {
+            let message = format!("`{name}` is {}, and a text is wanted here", column.written);
+            let text = node.span.of(self.source);
+            let help = match column.read {
+                ColumnType::List => format!("for what is in it write `\"…\" in {text}`"),
+                _ => format!("write `string({text})`"),
+            };
+            self.say(node.span.start as usize, message, help);
+        }
+    }
+
     fn equal(&mut self, sides: &[Node; 2]) {
         let [left, right] = sides;
         match (self.column(left), self.column(right)) {
@@ -209,7 +238,7 @@ impl<'l> Look<'l> {
         let is_fine = a == b && (a == ColumnType::Number || joins(a));
         if !is_fine && (self.column(left).is_some() || self.column(right).is_some()) {
             let message = format!("cannot compute with {} and {}", self.kind(left, a), self.kind(right, b));
-            self.say(left.span.start as usize, message, "`string(x)` makes a text, `double(x)` a number".into());
+            self.say(left.span.start as usize, message, "`string(x)` makes a text, `num(x)` a number".into());
         }
     }
 

@@ -145,7 +145,10 @@ impl<'a> Evaluator<'a> {
             Value::Null => Err(Stop::null(inner.span)),
             // The columns of a row that is no object are missing: a manual invocation may carry anything.
             _ if !inner.rows().is_empty() => Err(Stop::missing(span)),
-            other => Err(Stop::failed(inner.span, format!("is {}, and has no `{field}`", other.kind()))),
+            other => {
+                let hint = if field == "length" { "; its length is `size(…)`" } else { "" };
+                Err(Stop::failed(inner.span, format!("is {}, and has no `{field}`{hint}", other.kind())))
+            }
         }
     }
 

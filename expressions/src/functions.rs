@@ -40,6 +40,25 @@ pub(crate) enum Function {
 }
 
 impl Function {
+    /// Whether its first argument is a text, and nothing else.
+    pub(crate) fn is_of_text(self) -> bool {
+        matches!(
+            self,
+            Self::Contains
+                | Self::StartsWith
+                | Self::EndsWith
+                | Self::Matches
+                | Self::Lower
+                | Self::Upper
+                | Self::LowerAscii
+                | Self::UpperAscii
+                | Self::Trim
+                | Self::Split
+                | Self::Substring
+                | Self::Replace
+        )
+    }
+
     /// Whether its first argument is the name of a column, and it looks at both rows or one of them.
     pub(crate) fn is_about_changes(self) -> bool {
         matches!(self, Self::Changed | Self::ChangedAny | Self::Was | Self::Became)

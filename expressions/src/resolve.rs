@@ -177,6 +177,10 @@ impl Parser<'_> {
                 let help = format!("write the column's name in quotes: \"{column}\"");
                 self.refuse(argument.span.start, "a column's name is wanted here, not its value".into(), Some(&help));
             }
+            Kind::List(_) => {
+                let help = "write each name for itself: `changedAny(\"city\", \"street\")`";
+                self.refuse(argument.span.start, "a column's name is wanted here, not a list".into(), Some(help));
+            }
             Kind::Literal(_) => {
                 self.refuse(argument.span.start, "a column's name is wanted here".into(), Some("write it in quotes"));
             }

@@ -70,6 +70,9 @@ pub(crate) fn call<'a>(function: Function, arguments: &Arguments<'_, 'a>) -> Res
     if function == Function::Join {
         return join(arguments);
     }
+    if function == Function::Contains && matches!(arguments.value(0), Value::List(_)) {
+        return Err(arguments.failed("a list has elements, and no parts of a text: write `\"…\" in list`"));
+    }
     let text = arguments.text(0)?;
     Ok(match function {
         Function::Contains => Value::Bool(text.contains(arguments.text(1)?)),

@@ -104,7 +104,8 @@ pub(crate) fn duration<'a>(arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, S
     }
     let text = arguments.text(0)?;
     parse_duration(text).map(Value::Duration).ok_or_else(|| {
-        arguments.failed(format!("{text:?} is no duration; write a number with its unit: `1h30m`, `1.5s`"))
+        arguments
+            .failed(format!("{text:?} is no duration; write a number with its unit: `1h30m`, `1.5s`; a day is `24h`"))
     })
 }
 

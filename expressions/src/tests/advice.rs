@@ -56,6 +56,7 @@ const SLIPS: &[(&str, &str, &str)] = &[
     ("hasuraEvent.event.op == 'INSERT'", "`new` and `old`", "op == 'INSERT'"),
     ("columnHasChanged('status', payload)", "changed(\"status\")", "changed('status')"),
     ("changed('a', 'b')", "changedAny(", "changedAny('a', 'b')"),
+    ("changedAny(['a', 'b'])", "write each name for itself", "changedAny('a', 'b')"),
     ("operation == 'INSERT'", "write `op`", "op == 'INSERT'"),
     // SQL.
     ("new.status <> 'paid'", "`<>` is no operator", "new.status != 'paid'"),

@@ -86,9 +86,13 @@ fn names_values_and_types_that_no_row_has_are_said_at_their_place() {
         ("new.amount == new.zip", "0 a number (`new.amount`) is compared with a text (`new.zip`); compare what is of one type".into()),
         (
             "new.zip + 1 == \"x\"",
-            "0 cannot compute with a text (`new.zip`) and a number (`1`); `string(x)` makes a text, `double(x)` a number".into(),
+            "0 cannot compute with a text (`new.zip`) and a number (`1`); `string(x)` makes a text, `num(x)` a number".into(),
         ),
         ("new.status.name == \"x\"", "11 `status` is order_status, and has no `name`; only a JSON column has fields".into()),
+        ("get(old, \"zip.x\", 1) == 1", "9 `zip` is text, and has no `x`; only a JSON column has fields".into()),
+        ("lower(new.amount) == \"1\"", "6 `amount` is numeric, and a text is wanted here; write `string(new.amount)`".into()),
+        ("new.tags.contains(\"x\")", "0 `tags` is text[], and a text is wanted here; for what is in it write `\"…\" in new.tags`".into()),
+        ("new.active.matches(\"1\")", "0 `active` is smallint, and a text is wanted here; write `string(new.active)`".into()),
         ("became(\"zip\", null)", "14 `zip` is never null; tables/public.orders.yaml says `nullable: false` of it".into()),
     ] {
         assert_eq!(said(expression), [expected], "{expression}");
@@ -105,6 +109,10 @@ fn what_a_row_can_have_is_left_alone() {
         "new.zip + \"x\" == \"y\" && new.zip.startsWith(\"8\") && new.zip != null && was(\"meta\", null)",
         "session.statsu == \"x\" || new[op] == 1 || payload.statsu == 1 || coalesce(new.zip, 0) == 0",
         "get(new, \"meta.x.y\", 1) == 2 && get(payload, \"x\", 1) == 1 && received - timestamp(new.zip) > duration(\"1h\")",
+        "received - timestamp(new.zip) > duration(\"1h\")",
+        "get(new, \"meta.x\", 1) == 1 && get(new, \"tags.0\", \"\") == \"x\" && num(new.amount) > 1 && lower(new.status) == \"paid\"",
+        "json(new.amount) != \"\" && new.meta.x.lower() == \"a\" && get(session, \"statsu\", 1) == 1",
+        "changedAny(\"zip\", \"tags\")",
     ] {
         assert_eq!(said(expression), [] as [String; 0], "{expression}");
     }

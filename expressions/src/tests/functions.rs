@@ -66,6 +66,8 @@ fn strings_count_characters() {
         ],
     );
     all_false(ROW, &["new.csv.matches(\"^b\")"]);
+    fails(ROW, "new.list.contains(\"x\")", "in list");
+    fails(ROW, "new.s.length > 3", "its length is `size(…)`");
     fails(ROW, "\"abc\".substring(4)", "no position 4");
     fails(ROW, "\"abc\".substring(2, 1)", "ends before");
     fails(ROW, "\"abc\".substring(-1)", "negative");
