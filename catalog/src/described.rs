@@ -83,7 +83,7 @@ const ANYTHING: [&str; 6] = ["json", "jsonb", "bit", "bit varying", "geometry", 
 pub struct Described {
     pub(crate) table: Table,
     pub(crate) source: Option<String>,
-    pub(crate) columns: BTreeMap<String, Column>,
+    pub(crate) columns: Arc<BTreeMap<String, Column>>,
     pub(crate) file: Arc<str>,
     /// The columns that are read as numbers.
     numbers: Vec<String>,
@@ -127,7 +127,7 @@ impl Described {
     pub(crate) fn new(table: Table, source: Option<String>, columns: BTreeMap<String, Column>, file: Arc<str>) -> Self {
         let is_number = |(name, column): (&String, &Column)| (column.read == ColumnType::Number).then(|| name.clone());
         let numbers = columns.iter().filter_map(is_number).collect();
-        Self { table, source, columns, file, numbers }
+        Self { table, source, columns: columns.into(), file, numbers }
     }
 
     /// The table.
@@ -243,13 +243,13 @@ fn either(mut one: Rows, other: Rows) -> Rows {
         one.table = format!("{} and {}", one.table, other.table);
     }
     one.described = format!("{} and {}", one.described, other.described);
-    for column in one.columns.iter_mut().filter(|(name, _)| !other.columns.contains_key(*name)) {
+    let columns = Arc::make_mut(&mut one.columns);
+    for column in columns.iter_mut().filter(|(name, _)| !other.columns.contains_key(*name)) {
         column.1.nullable = true;
     }
-    for (name, mut column) in other.columns {
-        let Some(known) = one.columns.get_mut(&name) else {
-            column.nullable = true;
-            one.columns.insert(name, column);
+    for (name, column) in &*other.columns {
+        let Some(known) = columns.get_mut(name) else {
+            columns.insert(name.clone(), Column { nullable: true, ..column.clone() });
             continue;
         };
         if known.read != column.read {

@@ -135,7 +135,8 @@ fn named(sources: &Sources) -> BTreeMap<(&str, &str), &Source> {
 
 fn name(path: &str) -> Option<(&str, &str)> {
     let (folder, below) = path.split_once('/')?;
-    let file = below.rsplit('/').next()?;
+    // A table of several sources has files of one name, which lie in folders.
+    let file = if folder == "tables" { below } else { below.rsplit('/').next()? };
     Some((folder, file.strip_suffix(".yaml").or_else(|| file.strip_suffix(".yml"))?))
 }
 
@@ -259,6 +260,19 @@ mod tests {
                 ("tests", Some(json!([1, 2])), Some(json!([1]))),
             ]
         );
+    }
+
+    #[test]
+    fn descriptions_of_a_table_in_several_sources_are_told_apart() {
+        let here = ("tables/public.orders.yaml", "columns: { id: bigint }");
+        let shop = |id: &str| format!("source: shop\ncolumns: {{ id: {id} }}");
+        let (before, after) = (shop("uuid"), shop("text"));
+        let changes = between(
+            &[here, ("tables/shop/public.orders.yaml", &before)],
+            &[here, ("tables/shop/public.orders.yaml", &after)],
+        );
+        assert_eq!(changes.brief(), "~ table shop/public.orders");
+        assert_eq!(changes.changed[0].keys[0].path, "columns.id");
     }
 
     #[test]

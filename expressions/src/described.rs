@@ -1,7 +1,7 @@
 //! What is wrong with an expression where the columns of its rows are known: names that no column has, values that a column never
 //! has, and types that do not fit. Each fails, or is never true, for every change of the table.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     error::CompileError,
@@ -52,7 +52,7 @@ pub struct Rows {
     /// Where its columns are described, for messages.
     pub described: String,
     /// The columns, by name.
-    pub columns: BTreeMap<String, Column>,
+    pub columns: Arc<BTreeMap<String, Column>>,
 }
 
 impl Rows {

@@ -23,7 +23,7 @@ fn rows() -> Rows {
         ]
         .map(|(name, column)| (name.to_owned(), column)),
     );
-    Rows { table: "public.orders".into(), described: "tables/public.orders.yaml".into(), columns }
+    Rows { table: "public.orders".into(), described: "tables/public.orders.yaml".into(), columns: columns.into() }
 }
 
 /// What is said, with the place, the message and the advice.
