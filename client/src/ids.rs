@@ -10,6 +10,7 @@ use contracts::{
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{
     address::Api,
@@ -109,6 +110,24 @@ fn ambiguous(id: &str, ids: &[Candidate], more: bool, zone: &TimeZone) -> String
     }
     // An error is told without colours.
     anstream::adapter::strip_str(&out).to_string()
+}
+
+/// The invocation that is meant, as the API has it; none if no single one is meant, or it is a duplicate of one elsewhere.
+///
+/// # Errors
+/// The API cannot be reached, or refuses.
+pub async fn invocation(api: &Api, meant: &Meant) -> anyhow::Result<Option<Box<RawValue>>> {
+    #[derive(Deserialize)]
+    struct Explained {
+        invocation: Box<RawValue>,
+    }
+    let Some(id) = meant.invocation else { return Ok(None) };
+    let found: Option<Explained> = known(api, &format!("/v1/invocations/{id}/why")).await?;
+    let is_meant = |one: &RawValue| {
+        let one: Result<Invocation, _> = serde_json::from_str(one.get());
+        one.is_ok_and(|one| one.correlation == meant.correlation)
+    };
+    Ok(found.map(|found| found.invocation).filter(|one| is_meant(one)))
 }
 
 /// The newest that came.

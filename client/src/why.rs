@@ -9,7 +9,7 @@ use contracts::{
     why::Why,
 };
 use jiff::{Timestamp, tz::TimeZone};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
@@ -136,30 +136,20 @@ impl Options {
     }
 }
 
-/// The invocations of a correlation, the oldest first, or the one that is meant.
+/// The invocation that is meant, or those of the correlation, the oldest first.
 async fn of(api: &Api, meant: &Meant, number: usize) -> anyhow::Result<Listed> {
-    #[derive(Deserialize)]
-    struct Id {
-        invocation: contracts::ids::InvocationId,
+    if let Some(one) = ids::invocation(api, meant).await? {
+        return Ok(Listed { invocations: vec![one], next: None });
     }
     let mut found = Listed::default();
     loop {
-        let limit = if meant.invocation.is_some() { 1000 } else { number - found.invocations.len() };
+        let limit = number - found.invocations.len();
         let cursor = found.next.take().map(|cursor| format!("&cursor={}", encode(&cursor))).unwrap_or_default();
         let path = format!("/v1/correlations/{}?limit={limit}{cursor}", encode(meant.correlation.as_str()));
         let Some(page): Option<Listed> = known(api, &path).await? else { return Ok(found) };
-        let wanted = page.invocations.into_iter().filter(|one| {
-            let id = serde_json::from_str::<Id>(one.get()).ok().map(|one| one.invocation);
-            meant.invocation.is_none_or(|wanted| id == Some(wanted))
-        });
-        found.invocations.extend(wanted);
+        found.invocations.extend(page.invocations);
         found.next = page.next;
-        let has_all = match meant.invocation {
-            Some(_) => !found.invocations.is_empty(),
-            None => found.invocations.len() >= number,
-        };
-        if has_all || found.next.is_none() {
-            found.next = found.next.filter(|_| meant.invocation.is_none());
+        if found.invocations.len() >= number || found.next.is_none() {
             return Ok(found);
         }
     }

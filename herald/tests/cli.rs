@@ -100,6 +100,21 @@ fn a_wait_whose_time_stands_apart_is_told_how_it_is_written() {
 }
 
 #[test]
+fn each_shell_gets_a_script_that_knows_commands_and_flags() {
+    for (shell, marks) in [
+        ("bash", ["_herald", "--undetected"]),
+        ("zsh", ["#compdef herald", "--undetected"]),
+        ("fish", ["complete -c herald", "undetected"]),
+    ] {
+        let Output { status, stdout, .. } = herald(&["completions", shell]).output().expect("it runs");
+        let script = String::from_utf8(stdout).expect("text");
+        assert!(status.success() && marks.iter().all(|mark| script.contains(mark)), "{shell}: {script}");
+    }
+    let (code, stderr) = ended(herald(&["completions", "sh"]));
+    assert!(code == Some(2) && stderr.contains("bash"), "{code:?}: {stderr}");
+}
+
+#[test]
 fn a_benchmark_that_is_stopped_leaves_neither_its_herald_nor_its_folder() {
     let temporary = tempfile::tempdir().expect("a folder");
     let mut command = herald(&["bench", "--dev", "--duration", "5m", "--rate", "1"]);

@@ -158,14 +158,17 @@ fn jobs(out: &mut String, event: &Event, known: &Known<'_>) {
 /// An attempt that another one followed, and why it did.
 fn attempt(past: &Attempt, known: &Known<'_>) -> String {
     let at = |time| moment(time, known.zone, "%H:%M:%S.%3f");
-    let how = match past.state {
-        AttemptState::Started | AttemptState::Interrupted => "its process ended before it did".to_owned(),
-        AttemptState::Unknown(state) => clean(state.as_str()),
-        _ => "it failed".to_owned(),
+    let error = past.error.as_deref().map(|error| cut(&clean(error), LONGEST));
+    let (when, how) = match past.state {
+        // Its end was only noticed by who began the next one.
+        AttemptState::Started | AttemptState::Interrupted => {
+            (String::new(), "the process ended while it was under way".to_owned())
+        }
+        AttemptState::Unknown(state) => (format!(" from {}", at(past.started)), clean(state.as_str())),
+        _ => (format!(" from {}", at(past.started)), "it failed".to_owned()),
     };
-    let until = past.ended.map(|ended| format!(" to {}", at(ended))).unwrap_or_default();
-    let error = past.error.as_deref().map(|error| format!(": {}", cut(&clean(error), LONGEST))).unwrap_or_default();
-    format!("attempt {} from {}{until}: {how}{error}", past.attempt, at(past.started))
+    let until = past.ended.filter(|_| !when.is_empty()).map(|ended| format!(" to {}", at(ended))).unwrap_or_default();
+    format!("attempt {}{when}{until}: {}", past.attempt, error.unwrap_or(how))
 }
 
 /// When the latest attempt ran, and as which run.

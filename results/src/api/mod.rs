@@ -58,6 +58,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/correlations/{id}", get(correlations::show))
         .route("/v1/ids/{text}", get(ids::show))
         .route("/v1/invocations", get(invocations::list))
+        .route("/v1/invocations/{id}/why", get(why::of_invocation))
         .route("/v1/events", get(events::list))
         .route("/v1/events/{name}", get(events::show))
         .route("/v1/rejected", get(rejected::list))

@@ -195,6 +195,7 @@ async fn nonsense_is_refused_with_a_problem_that_says_what_to_do() {
         "/v1/invocations?key=7",
         "/v1/invocations?since=yesterday",
         "/v1/invocations?event=move.*",
+        "/v1/invocations/order/why",
         "/v1/ids/order?limit=5",
         "/v1/ids/order?source=a/b",
         "/v1/invocations?state=failed&state=complete",
@@ -304,6 +305,15 @@ async fn invocations_are_listed_with_filters_and_pages() {
     }
     let found = api.get(&format!("/v1/ids/{}", &done("x", 1)[0].occurrence.invocation.to_string()[..8])).await;
     assert_eq!((&found["ids"][0]["kind"], found["ids"].as_array().map(Vec::len)), (&"invocation".into(), Some(1)));
+    let id = done("x", 1)[0].occurrence.invocation;
+    let explained = api.get(&format!("/v1/invocations/{id}/why")).await;
+    assert_eq!(
+        (&explained["invocation"]["raw"], explained.get("why")),
+        (&"0/1".into(), None),
+        "nobody knows catalogs here"
+    );
+    let unknown = contracts::ids::InvocationId::derived("default", "x");
+    assert_eq!(api.ask(&format!("/v1/invocations/{unknown}/why")).await.0, StatusCode::NOT_FOUND);
     assert_eq!(api.get("/v1/ids/no-such").await, serde_json::json!({ "ids": [] }));
     assert_eq!(api.get("/v1/invocations?state=failed").await["invocations"].as_array().map(Vec::len), Some(0));
     let status = api.get("/v1/status").await;

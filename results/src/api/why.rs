@@ -1,14 +1,58 @@
-//! `GET /v1/raw/{partition}/{offset}/why`: why events did not happen in a raw record.
+//! `GET /v1/raw/{partition}/{offset}/why`: why events happened or did not in a raw record; and `GET /v1/invocations/{id}/why`: the
+//! same of an invocation, by the catalog that decided, beside what became of it.
 
 use axum::{
     extract::{Path, State},
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
-use contracts::raw::{NoPlace, Place};
+use contracts::{
+    ids::InvocationId,
+    outcomes::Unavailable,
+    raw::{NoPlace, Place},
+    summary::Invocation,
+    why::Why,
+};
 use runtime::problem::Problem;
+use serde::Serialize;
 
-use super::{Api, json, params::Params, raw::record};
+use super::{Api, failed, json, params::Params, raw::record};
+
+#[derive(Serialize)]
+struct Explained {
+    invocation: Invocation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<Why>,
+}
+
+pub(super) async fn of_invocation(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let bad = |_| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "an invocation's id is a UUID; `GET /v1/ids/{text}` finds it by its beginning",
+        )
+    };
+    let id: InvocationId = id.parse().map_err(bad)?;
+    let found = api.handle.ask(move |reader| reader.invocation(id)).await.map_err(|error| failed(&error))?;
+    let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("nothing is known of the invocation {id}"));
+    let invocation = found.ok_or_else(unknown)?;
+    // What was not decided has no reasons.
+    let why = match (api.handle.explains(), invocation.catalog) {
+        (Some(explains), Some(catalog)) => Some(explains.why(invocation.raw, Some(catalog)).await.map_err(later)?),
+        _ => None,
+    };
+    Ok(json(&Explained { invocation, why }))
+}
+
+fn later(error: Unavailable) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+}
 
 pub(super) async fn show(
     State(api): State<Api>,
@@ -27,9 +71,6 @@ pub(super) async fn show(
         let _turn = api.handle.page_turn().await;
         record(&api, raw).await?;
     }
-    let why = explains.why(raw, catalog).await.map_err(|error| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
-            .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
-    })?;
+    let why = explains.why(raw, catalog).await.map_err(later)?;
     Ok(json(&why))
 }

@@ -3,6 +3,7 @@
 use contracts::{
     found::{Candidate, Found, IdKind},
     ids::{CorrelationId, InvocationId},
+    summary,
 };
 use rusqlite::{Connection, params};
 use uuid::Uuid;
@@ -14,6 +15,8 @@ use super::{
     row,
 };
 
+/// Under how many correlations an invocation is looked at.
+const LOOKED_AT: usize = 20;
 /// The least characters that are taken for the beginning of an id.
 pub(crate) const LEAST: usize = 4;
 
@@ -34,6 +37,26 @@ impl Reader {
     /// The file cannot be read.
     pub fn find(&self, text: &str, source: &str, most: usize) -> Result<Found, StoreError> {
         self.ask(|connection| find(connection, text, source, most))
+    }
+
+    /// An invocation under whichever correlation; of several, one that is no duplicate there.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn invocation(&self, id: InvocationId) -> Result<Option<summary::Invocation>, StoreError> {
+        self.ask(|connection| {
+            let mut best: Option<summary::Invocation> = None;
+            for (_, correlation) in between(connection, id.0, id.0, LOOKED_AT)? {
+                let Some(row::Correlation { id: row, .. }) = row::correlation(connection, &correlation)? else {
+                    continue;
+                };
+                let Some(found) = row::find(connection, row, id)? else { continue };
+                if best.as_ref().is_none_or(|best| best.duplicate_of.is_some()) {
+                    best = Some(found.state.view(&correlation, id));
+                }
+            }
+            Ok(best)
+        })
     }
 }
 

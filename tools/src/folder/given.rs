@@ -88,16 +88,16 @@ impl Given {
 
 /// The invocation that is meant, or the first of the correlation.
 async fn first(api: &Api, meant: &ids::Meant) -> anyhow::Result<Invocation> {
-    let mut cursor = None;
-    loop {
-        let page = page::get(api, &meant.correlation, cursor.as_deref()).await?.summary;
-        let is_meant = |one: &Invocation| meant.invocation.is_none_or(|id| one.invocation == id);
-        if let Some(one) = page.invocations.into_iter().find(is_meant) {
-            return Ok(one);
-        }
-        cursor = page.next;
-        anyhow::ensure!(cursor.is_some(), "nothing is known of it any more");
+    if let Some(one) = ids::invocation(api, meant).await? {
+        return Ok(serde_json::from_str(one.get())?);
     }
+    let page = page::get(api, &meant.correlation, None).await?.summary;
+    if page.counters.invocations > 1 {
+        let note =
+            "the correlation has several invocations; this is the first, and an invocation's own id means another";
+        client::print::note(note);
+    }
+    page.invocations.into_iter().next().ok_or_else(|| anyhow::anyhow!("nothing is known of it any more"))
 }
 
 /// The JSON of a file, or of standard input.
