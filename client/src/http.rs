@@ -100,7 +100,7 @@ impl fmt::Display for Base {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connection.
-    #[error("cannot reach {base}: {reason}; is `herald dev` (or `./run dev`) running?")]
+    #[error("cannot reach {base}: {reason}; is `{} dev` running?", crate::print::command())]
     Unreachable {
         /// Whom.
         base: String,

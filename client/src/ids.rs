@@ -28,10 +28,10 @@ const LEAST: usize = 4;
 pub struct Given {
     /// A correlation, or the beginning of its id (4 characters or more); an invocation's id is taken for the correlation that it is in
     #[arg(value_name = "ID", required_unless_present = "last")]
-    pub(crate) id: Option<String>,
+    pub id: Option<String>,
     /// The last that came
     #[arg(long, conflicts_with = "id")]
-    pub(crate) last: bool,
+    pub last: bool,
 }
 
 /// What an id means.
@@ -44,13 +44,13 @@ pub struct Meant {
 }
 
 impl Given {
-    /// What is meant; none if nothing is known of it (any more), or nothing has come yet.
+    /// What is meant, `source` being that of a source's own event; none if nothing is known of it (any more), or nothing has come yet.
     ///
     /// # Errors
     /// The API cannot be reached or refuses; or several things are meant, which are named.
-    pub async fn meant(&self, api: &Api) -> anyhow::Result<Option<Meant>> {
+    pub async fn meant(&self, api: &Api, source: Option<&str>) -> anyhow::Result<Option<Meant>> {
         match &self.id {
-            Some(id) => meant(api, id, None).await,
+            Some(id) => meant(api, id, source).await,
             None => last(api).await,
         }
     }
@@ -65,7 +65,7 @@ impl Given {
 }
 
 /// What is said when nothing is known of an id.
-pub fn unknown(id: &str) -> String {
+pub(crate) fn unknown(id: &str) -> String {
     let short = if id.chars().count() < LEAST {
         format!("; the beginning of an id has {LEAST} characters or more")
     } else {
@@ -78,7 +78,7 @@ pub fn unknown(id: &str) -> String {
 ///
 /// # Errors
 /// As of [`Given::meant`].
-pub async fn meant(api: &Api, id: &str, source: Option<&str>) -> anyhow::Result<Option<Meant>> {
+async fn meant(api: &Api, id: &str, source: Option<&str>) -> anyhow::Result<Option<Meant>> {
     let source = source.map(|source| format!("?source={}", encode(source))).unwrap_or_default();
     let Some(Found { ids, more }) = known(api, &format!("/v1/ids/{}{source}", encode(id))).await? else {
         // An older Herald finds nothing by a beginning.

@@ -39,6 +39,11 @@ pub fn block(text: &str) -> anyhow::Result<()> {
     line(&fitting(text))
 }
 
+/// By which command Herald is run here, for advice: `herald`, or the script that runs it.
+pub fn command() -> String {
+    std::env::var("HERALD_COMMAND").unwrap_or_else(|_| "herald".to_owned())
+}
+
 /// Whether somebody looks at what is written as it is written: what is told meanwhile is for them alone.
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal()

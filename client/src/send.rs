@@ -118,7 +118,8 @@ pub async fn run(options: Options, body: Body) -> anyhow::Result<ExitCode> {
     } else {
         print::line(&format!("📨 Accepted\n{}", render::correlation(&accepted.correlation_id)))?;
         let short = line::short(std::iter::once(&accepted.correlation_id))(&accepted.correlation_id);
-        print::note(&format!("   `herald show {short}` shows what becomes of it, `herald why {short}` why"));
+        let command = print::command();
+        print::note(&format!("   `{command} show {short}` shows what becomes of it, `{command} why {short}` why"));
     }
     Ok(ExitCode::SUCCESS)
 }

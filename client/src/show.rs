@@ -39,7 +39,7 @@ pub struct Options {
 /// # Errors
 /// The API cannot be reached, or refuses; that nothing is known of it is an answer, with exit code 1.
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let found = options.given.meant(&options.api).await?.map(|meant| meant.correlation);
+    let found = options.given.meant(&options.api, None).await?.map(|meant| meant.correlation);
     // What nothing is known of yet may be waited for under its whole id.
     let whole = || options.given.id.as_ref().filter(|_| options.wait.is_some())?.parse().ok();
     let Some(correlation) = &found.or_else(whole) else {

@@ -63,7 +63,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let correlation = match &options.correlation {
         _ if options.last => {
             let last = Given { id: None, last: true };
-            match last.meant(&options.api).await? {
+            match last.meant(&options.api, None).await? {
                 Some(last) => Some(last.correlation.to_string()),
                 None => {
                     print::error(&last.unknown());

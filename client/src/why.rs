@@ -17,7 +17,7 @@ use crate::{
     ask::{ask, known},
     exit::{self, Usage},
     http::{Error, encode},
-    ids::{self, Meant},
+    ids::{self, Given, Meant},
     ls::{Listed, Rows, list, read},
     print,
     render::why::{self as shown, Known},
@@ -125,14 +125,9 @@ impl Options {
         if self.rows.since.is_some() {
             return Err(Usage("--since goes with --table, as in --table orders --key 7 --since 1h".to_owned()).into());
         }
-        let (meant, unknown) = match &self.id {
-            Some(id) => (ids::meant(&self.api, id, Some(&self.source)).await?, ids::unknown(id)),
-            None => {
-                let last = ids::Given { id: None, last: true };
-                (last.meant(&self.api).await?, last.unknown())
-            }
-        };
-        Ok(meant.map_or(Wanted::Nothing(unknown), Wanted::Of))
+        let given = Given { id: self.id.clone(), last: self.last };
+        let meant = given.meant(&self.api, Some(&self.source)).await?;
+        Ok(meant.map_or_else(|| Wanted::Nothing(given.unknown()), Wanted::Of))
     }
 }
 

@@ -53,7 +53,7 @@ impl Banner {
         self.warnings(report);
         let changed = changes.map(|changes| changes.brief()).unwrap_or_default();
         if first {
-            let payload = self.best_payload(&followed).await;
+            let payload = self.first_send(&followed).await;
             let goes_on = goes_on::told(&self.results).await;
             self.speaker.line(&self.welcome(&followed, payload.as_deref(), &goes_on, &changed));
         } else {
@@ -131,7 +131,7 @@ impl Banner {
             out.push_str("   no events yet: write one into events/, and it counts at once\n");
         }
         if let Some(payload) = payload {
-            let command = std::env::var("HERALD_COMMAND").unwrap_or_else(|_| "herald".to_owned());
+            let command = print::command();
             let _ = writeln!(
                 out,
                 "\n   Next, in a second terminal:\n\n   {command} send {payload} --wait{}\n",
@@ -141,10 +141,10 @@ impl Banner {
         out
     }
 
-    /// The payload to begin with, if one is found soon: it is only advice.
-    async fn best_payload(&self, followed: &Followed) -> Option<String> {
+    /// What to send to begin with, if something is found soon: it is only advice.
+    async fn first_send(&self, followed: &Followed) -> Option<String> {
         let (folder, catalog) = (self.config.job_runner.folder.clone(), followed.catalog.clone());
-        let found = aside("payloads", move || best_payload(&folder, &catalog));
+        let found = aside("payloads", move || best_payload(&folder, &catalog).or_else(|| likely(&folder, &catalog)));
         tokio::time::timeout(ADVICE, found).await.ok()?.ok()?
     }
 
@@ -198,6 +198,13 @@ fn best_payload(folder: &Path, catalog: &Catalog) -> Option<String> {
         }
     }
     best.map(|(_, file)| file)
+}
+
+/// An event of which a change can be made up.
+fn likely(folder: &Path, catalog: &Catalog) -> Option<String> {
+    let mut tried = catalog.events().iter().take(SHOWN);
+    let event = tried.find(|event| event.likely(jiff::Timestamp::now()).is_ok())?;
+    Some(format!("--event {} --catalog {}", event.name(), folder.display()))
 }
 
 fn detected(body: &[u8], catalog: &Catalog) -> usize {

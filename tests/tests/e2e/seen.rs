@@ -104,6 +104,10 @@ async fn why_says_what_was_decided_of_each_event_and_what_became_of_each_job() {
     }
     herald.cli(&["why", "--table", "things", "--key", "7", "--since", "1h"]).await.expect(0).has(&told);
     herald.cli(&["why", "--last"]).await.expect(0).has(&told);
+    for what in [&["--id", &ids[1]][..], &["--id", "hasura-id-1"], &["--last"]] {
+        let value = herald.cli(&[&["eval", "new.status + source"], what].concat()).await.expect(0).stdout;
+        assert_eq!(value, "\"shipeddefault\"\n", "{what:?}");
+    }
     herald.cli(&["why", "--table", "things", "--key", "8"]).await.expect(1);
     herald.cli(&["why", "no-such-id"]).await.expect(1);
     herald.cli(&["why"]).await.expect(2);

@@ -26,6 +26,9 @@ pub(super) struct Given {
     /// Instead of a payload: what came, by its correlation, its invocation or Hasura's id of it, of which the beginning is enough
     #[arg(long, value_name = "ID", conflicts_with_all = ["payload", "table", "op", "old", "new", "set"])]
     id: Option<String>,
+    /// Instead of a payload: the last that came
+    #[arg(long, conflicts_with_all = ["payload", "id", "table", "op", "old", "new", "set"])]
+    last: bool,
     /// Who sends it, as in /hasura/{source} [default: default]
     #[arg(long, value_name = "NAME", value_parser = client::send::source)]
     source: Option<String>,
@@ -44,7 +47,7 @@ pub(super) struct Body {
 impl Given {
     /// Whether there is a payload, or a table that changes.
     pub(super) fn is_change(&self) -> bool {
-        self.payload.is_some() || self.rows.table.is_some() || self.id.is_some()
+        self.payload.is_some() || self.rows.table.is_some() || self.id.is_some() || self.last
     }
 
     /// Whether anything of a change is given.
@@ -54,9 +57,9 @@ impl Given {
 
     /// What Hasura would send.
     pub(super) fn body(&self) -> anyhow::Result<Body> {
-        if let Some(id) = &self.id {
+        if self.id.is_some() || self.last {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            return runtime.context("cannot start a runtime")?.block_on(self.recorded(id));
+            return runtime.context("cannot start a runtime")?.block_on(self.recorded());
         }
         let value = match &self.payload {
             Some(path) => read(path)?,
@@ -67,9 +70,10 @@ impl Given {
     }
 
     /// What came, as it was received, by whom and when.
-    async fn recorded(&self, id: &str) -> anyhow::Result<Body> {
-        let Some(meant) = ids::meant(&self.api, id, self.source.as_deref()).await? else {
-            anyhow::bail!(ids::unknown(id));
+    async fn recorded(&self) -> anyhow::Result<Body> {
+        let given = ids::Given { id: self.id.clone(), last: self.last };
+        let Some(meant) = given.meant(&self.api, self.source.as_deref()).await? else {
+            anyhow::bail!(given.unknown());
         };
         let one = first(&self.api, &meant).await?;
         let call = Call::get(&self.api.api, &format!("/v1/raw/{}", one.raw)).token(self.api.token.as_deref())?;
