@@ -4,6 +4,7 @@ mod common;
 
 use catalog::{Catalog, Rule, Severity, Sources, Verdict, wire::CatalogRecord};
 use common::{TestKinds, catalog, change, compile, problems_of};
+use proptest::{prop_assert_eq, proptest};
 use serde_json::{Value, json};
 
 const ORDERS: (&str, &str) = (
@@ -224,5 +225,29 @@ fn the_page_about_described_tables_is_right() {
         let event = format!("from: {{ table: orders }}\nwhen: {expression}\nsample: {{}}\n");
         let said = report(&event);
         assert!(said.contains(part), "{said}");
+    }
+}
+
+proptest! {
+    /// However a number is sent, conditions, data and keys are the same.
+    #[test]
+    fn a_number_and_its_text_are_the_same(
+        old in "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,2})?",
+        new in "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,2})?",
+    ) {
+        let event = "from: { table: orders }
+when: changed(\"amount\") && new.amount != 7 && (new.amount > old.amount || new.amount < 1000)
+data: { amount: new.amount, old: old.amount }
+key: new.amount
+";
+        let catalog = catalog(&[("events/a.yaml", event), ORDERS]);
+        let verdict = |quote: &str| {
+            let body = format!(
+                r#"{{ "table": {{ "name": "orders" }}, "event": {{ "op": "UPDATE", "data": {{ "old": {{ "amount": {quote}{old}{quote} }}, "new": {{ "amount": {quote}{new}{quote} }} }} }} }}"#
+            );
+            let (body, _) = catalog.parse(body.as_bytes(), "default").expect("JSON");
+            catalog.events()[0].evaluate(&change(&body, "default"))
+        };
+        prop_assert_eq!(verdict("\""), verdict(""));
     }
 }

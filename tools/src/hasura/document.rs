@@ -78,8 +78,21 @@ impl Document {
 
 /// A text as every version of YAML reads it.
 pub(crate) fn scalar(text: &str) -> String {
-    // A text of JSON is one of YAML, too.
-    if is_plain(text) { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+    if is_plain(text) {
+        return text.to_owned();
+    }
+    // A text of JSON is one of YAML, too, but for what YAML does not print.
+    let quoted = serde_json::Value::from(text).to_string();
+    let mut out = String::with_capacity(quoted.len());
+    for letter in quoted.chars() {
+        match letter {
+            '\u{feff}' | '\u{2028}' | '\u{2029}' | '\u{7f}'..='\u{9f}' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(letter));
+            }
+            _ => out.push(letter),
+        }
+    }
+    out
 }
 
 /// Whether every version of YAML reads it as this text, without quotes.
@@ -109,8 +122,23 @@ mod tests {
 
     #[test]
     fn what_is_written_as_yaml_reads_back() {
-        let texts =
-            ["a", "*", "no", "Y", "007", "1e3", "x: y", "a:", "#", "", " a", "ä", "say \"hi\"\n", "http://h:1/hasura"];
+        let texts = [
+            "a",
+            "*",
+            "no",
+            "Y",
+            "007",
+            "1e3",
+            "x: y",
+            "a:",
+            "#",
+            "",
+            " a",
+            "ä",
+            "say \"hi\"\n",
+            "http://h:1/hasura",
+            "\u{1b}\u{7f}\u{85}\u{2028}\u{feff}",
+        ];
         let document = Document::Map(vec![
             ("texts", Document::List(texts.map(Document::from).to_vec())),
             (

@@ -108,7 +108,7 @@ fn whatever_tables_are_called_and_have_their_stubs_are_green() {
     ];
     let mut status = column("status", "order_status");
     status.values = vec!["say \"hi\"".into(), "no".into(), "1".into(), "on its way".into()];
-    status.comment = Some("two\nlines: # {".into());
+    status.comment = Some("two\nlines: # {\t\u{85}\u{2028}\u{feff}\u{7f}\u{1b}[2J".into());
     let odd = ["in", "my column", "größe", "it's", "a\"b", "var", "null", "x.y", "9lives", "new", "true", "#", "- a"];
     let mut keys = vec![column("id", "bigint"), column("my key", "text"), column("v", "jsonb")];
     keys[1].is_key = true;
