@@ -33,7 +33,7 @@ pub enum Rule {
     /// A column, or a value of one, that no row of a described table has: an error of who writes it, a warning in a catalog that is
     /// on the bus.
     Column,
-    /// A table that is not described, where others are.
+    /// A table that is not described, where others are, or a type that nobody knows: perhaps a slip.
     Table,
     /// A job's options are wrong.
     Job,

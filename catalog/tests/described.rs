@@ -168,6 +168,14 @@ fn a_tables_file_is_checked() {
     ] {
         assert!(said(file).contains(&expected.to_owned()), "{file}: {:#?}", said(file));
     }
+    let type_of = |file: &str| problems_of(&[("events/a.yaml", "from: { table: t }\n"), ("tables/t.yaml", file)]);
+    let unknown = type_of("columns: { x: bolean, y: { type: mood } }\n");
+    assert_eq!(
+        unknown.iter().map(|it| it.severity).collect::<Vec<_>>(),
+        [Severity::Warning],
+        "it may be the database's own"
+    );
+    assert_eq!(type_of("columns: { x: { type: bolean, values: [a] } }\n"), [], "an enum may have any name");
     let slip = problems_of(&[("events/a.yaml", "from: { table: orderz }\n"), ORDERS]);
     assert_eq!(slip[0].message, "public.orderz is not described");
     assert_eq!((slip[0].rule, slip[0].severity), (Rule::Table, Severity::Warning));

@@ -72,11 +72,13 @@ fn column(file: &mut File<'_>, entry: &Entry) -> Option<Column> {
         file.error(Rule::Shape, entry.start, format!("the column `{name}` has no type"), Some(help.into()));
         return None;
     };
-    let mut read = read(file, "type", written)?;
     let values = get("values").map(|node| values(file, node));
-    if values.is_some() && read == ColumnType::Any {
-        read = ColumnType::Text;
-    }
+    // What has values is an enum, whatever it is called.
+    let is_enum = values.is_some() && !written.is_null();
+    let read = match written.scalar().filter(|_| is_enum).map(read_as) {
+        Some(Ok(ColumnType::Any) | Err(_)) => ColumnType::Text,
+        _ => read(file, "type", written)?,
+    };
     if let Some(node) = get("values").filter(|_| read != ColumnType::Text) {
         let message = "only a column of texts has `values`".to_owned();
         file.error(Rule::Shape, node.start, message, Some("leave it out".into()));
@@ -90,7 +92,7 @@ fn read(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<ColumnType> {
     let text = file.text_of(key, node)?;
     Some(read_as(text).unwrap_or_else(|meant| {
         let help = format!("did you mean `{meant}`? Columns of types that are not known are read as they come");
-        file.warning(Rule::Column, node.start, format!("the type `{text}` is not known"), &help);
+        file.warning(Rule::Table, node.start, format!("the type `{text}` is not known"), &help);
         ColumnType::Any
     }))
 }
