@@ -144,6 +144,21 @@ fn advice_about_yaml_fits_what_is_wrong() {
     finds(&job("\"{{ data.x }}\""), (3, 21), "`{{data.` is written as it stands", "`${data.id}`");
     finds(&job("\"of $event.name\""), (3, 21), "`$event.` is written as it stands", "`${event.name}`");
     assert_eq!(problems(&job("\"5 $ ${data.x} $${data.x} {{x}} $data\"")), []);
+    finds(&format!("{FROM}data: {{ a: get(new, \"x.y\", 0) }}\n"), (2, 7), "at its commas", "one entry on each line");
+    assert_eq!(problems(&format!("{FROM}data:\n  a: get(new, \"x.y\", 0)\n")), []);
+}
+
+#[test]
+fn one_cause_is_told_once() {
+    let event = ("events/a.yaml", "jobs: [mail]\n");
+    finds_in(&[event, ("jobs/x/mail.yaml", "lgo: {}\n")], (1, 1), "`lgo` is no kind of job", "`log`");
+    finds_in(&[event, ("jobs/mali.yaml", "log: {}\n")], (1, 8), "there is no job `mail`", "`mali`");
+    finds_in(
+        &[("events/order_paid.yaml", "jobs: []\n")],
+        (0, 0),
+        "has the character '_'",
+        "`order.paid.yaml` or `order-paid.yaml`",
+    );
 }
 
 #[test]
@@ -168,7 +183,7 @@ fn what_yaml_does_to_expressions_is_explained() {
     let found = problems(&format!("{FROM}when: \"a\" in new.tags\n"));
     assert!(found[0].help.as_deref().is_some_and(|help| help.contains(block)), "{found:#?}");
     finds(&format!("{FROM}when: new.note != \"a #1\"\n"), (2, 19), "comment", block);
-    finds(&format!("{FROM}data: {{ a: coalesce(new.a, new.b) }}\n"), (2, 7), "splits an expression", block);
+    finds(&format!("{FROM}data: {{ a: coalesce(new.a, new.b) }}\n"), (2, 7), "splits an expression", "one entry on each line");
     finds(&format!("{FROM}when: [new.a == 1]\n"), (2, 7), "a list", block);
     let found = problems(&format!("{FROM}when: new.a == {{\"b\": 1}}\n"));
     assert!(found[0].help.as_deref().is_some_and(|help| help.contains(block)), "{found:#?}");

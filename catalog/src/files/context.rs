@@ -1,6 +1,6 @@
 //! One file while it is read: its text, its tree, and where its problems go.
 
-use std::{fmt::Display, str::FromStr, sync::Arc};
+use std::{collections::BTreeSet, fmt::Display, str::FromStr, sync::Arc};
 
 use expressions::{CompileError, Expression, Rows, Scope, closest, comment};
 
@@ -23,19 +23,23 @@ pub(super) const KEY_HELP: &str = "a key is made of texts, numbers and truth val
 
 /// Everything found so far, over all files.
 #[derive(Default)]
-pub(super) struct Problems(Vec<Problem>);
+pub(super) struct Problems {
+    found: Vec<Problem>,
+    /// The names of shared jobs whose definitions have an error, which is told once.
+    broken_jobs: BTreeSet<String>,
+}
 
 impl Problems {
     pub(super) fn push(&mut self, problem: Problem) {
-        self.0.push(problem);
+        self.found.push(problem);
     }
 
     pub(super) fn has_errors(&self) -> bool {
-        self.0.iter().any(|problem| problem.severity == Severity::Error)
+        self.found.iter().any(|problem| problem.severity == Severity::Error)
     }
 
     pub(super) fn into_vec(self) -> Vec<Problem> {
-        self.0
+        self.found
     }
 }
 
@@ -72,13 +76,28 @@ impl<'f> File<'f> {
         file.strip_suffix(".yaml").or_else(|| file.strip_suffix(".yml")).unwrap_or(file)
     }
 
+    /// Notes that this file was to define a job, and does not.
+    pub(super) fn job_is_broken(&mut self) {
+        self.problems.broken_jobs.insert(self.stem().to_owned());
+    }
+
+    /// Whether a job of that name has a definition with an error.
+    pub(super) fn is_broken_job(&self, name: &str) -> bool {
+        self.problems.broken_jobs.contains(name)
+    }
+
     /// The name that the file's own name says, if it is one.
     pub(super) fn name<N: FromStr<Err: Display>>(&mut self, help: &str) -> Option<N> {
         match self.stem().parse() {
             Ok(name) => Some(name),
             Err(error) => {
                 let message = format!("the file's name is no name: {error}");
-                self.add(Severity::Error, Rule::Name, None, message, Some(help.to_owned()));
+                let [dots, dashes] = [".", "-"].map(|sign| self.stem().replace(['_', ' '], sign));
+                let help = match dots.parse::<N>() {
+                    Ok(_) => format!("{help}: `{dots}.yaml` or `{dashes}.yaml`"),
+                    Err(_) => help.to_owned(),
+                };
+                self.add(Severity::Error, Rule::Name, None, message, Some(help));
                 None
             }
         }

@@ -8,7 +8,7 @@ use crate::{
     yaml::{Content, Yaml},
 };
 
-use super::context::{BLOCK_HELP, File};
+use super::context::File;
 
 /// Reads the shape; `None` if any leaf is wrong.
 pub(super) fn data(file: &mut File<'_>, node: &Yaml) -> Option<Data> {
@@ -25,7 +25,8 @@ pub(super) fn data(file: &mut File<'_>, node: &Yaml) -> Option<Data> {
             let split = *flow && entries.iter().any(|entry| entry.key.contains([')', ']', '"', '\'']));
             if split {
                 let message = "YAML splits an expression at its commas within `{ }`";
-                file.error(Rule::Expression, node.start, message.into(), Some(BLOCK_HELP.to_owned()));
+                let help = "leave out the `{ }` and write one entry on each line, indented";
+                file.error(Rule::Expression, node.start, message.into(), Some(help.to_owned()));
                 return None;
             }
             let entries: Vec<Option<(String, Data)>> =

@@ -183,6 +183,9 @@ fn listed(
     if let Some(job) = definitions.get(text) {
         return Some((job.name.clone(), job.group.clone()));
     }
+    if file.is_broken_job(text) {
+        return None;
+    }
     let help = match closest(text, definitions.keys().map(JobName::as_str)) {
         Some(known) => format!("did you mean `{known}`?"),
         None => {

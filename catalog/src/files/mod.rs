@@ -65,8 +65,9 @@ fn definitions(sources: &Sources, kinds: &dyn Kinds, problems: &mut Problems) ->
             file.whole_file(Rule::Name, format!("there are two definitions of the job {name}"));
             continue;
         }
-        if let Some(job) = job_file::definition(&mut file, name, kinds) {
-            found.insert(job.name().clone(), job);
+        match job_file::definition(&mut file, name, kinds) {
+            Some(job) => drop(found.insert(job.name().clone(), job)),
+            None => file.job_is_broken(),
         }
     }
     found
