@@ -183,7 +183,12 @@ fn what_yaml_does_to_expressions_is_explained() {
     let found = problems(&format!("{FROM}when: \"a\" in new.tags\n"));
     assert!(found[0].help.as_deref().is_some_and(|help| help.contains(block)), "{found:#?}");
     finds(&format!("{FROM}when: new.note != \"a #1\"\n"), (2, 19), "comment", block);
-    finds(&format!("{FROM}data: {{ a: coalesce(new.a, new.b) }}\n"), (2, 7), "splits an expression", "one entry on each line");
+    finds(
+        &format!("{FROM}data: {{ a: coalesce(new.a, new.b) }}\n"),
+        (2, 7),
+        "splits an expression",
+        "one entry on each line",
+    );
     finds(&format!("{FROM}when: [new.a == 1]\n"), (2, 7), "a list", block);
     let found = problems(&format!("{FROM}when: new.a == {{\"b\": 1}}\n"));
     assert!(found[0].help.as_deref().is_some_and(|help| help.contains(block)), "{found:#?}");
