@@ -197,11 +197,8 @@ fn held(status: Option<&Status>, event: &EventRef, one: &Job) -> Option<String> 
     let why = match here.state.as_str() {
         "running" if one.state == State::InProcess => return None,
         "running" if here.in_flight + here.queued > 0 => {
-            format!(
-                "{name} has {} under way and {} queued before it",
-                count(here.in_flight as usize, "run"),
-                here.queued
-            )
+            let queued = if here.queued > 0 { format!(", {} queued", here.queued) } else { String::new() };
+            format!("{name} has {} under way{queued}", count(here.in_flight as usize, "run"))
         }
         "running" => format!("{name} is about to take it"),
         "stopped" => format!("{name} is stopped, and somebody must act"),

@@ -4,7 +4,7 @@ use contracts::ids::InvocationId;
 use serde_json::{Value, json};
 use tests::{Herald, body};
 
-use crate::support::{noted, shell, until, with_jobs};
+use crate::support::{is_kafka, noted, shell, until, with_jobs};
 
 /// The lines of a listing, without the time, in words.
 fn words(stdout: &str) -> Vec<Vec<&str>> {
@@ -134,6 +134,10 @@ async fn why_says_who_holds_what_is_awaited() {
         })
         .await;
     running.has(&["🔄 slow", "now, run "]);
+    if is_kafka("its runner is another process there, which this one knows no more of than its lag") {
+        herald.mark("mark");
+        return;
+    }
     let second = herald.post(body::insert("b", "things", json!({ "id": 7 }))).await.correlation_id;
     herald
         .wait_for("the second to wait behind the first", async || {
