@@ -392,6 +392,12 @@ impl Event {
         }
     }
 
+    /// What made the condition hold in a change in which it did: its terms, with the values that they saw.
+    pub fn why(&self, change: &Change<'_>, effort: &Effort) -> Vec<Explanation> {
+        let bindings = Bindings { change: Some(change), ..Bindings::default() };
+        self.when().map(|when| when.why(&bindings, effort)).unwrap_or_default()
+    }
+
     /// Why a change did not get past the event's selector and condition, as a tree and a sentence; none if it did.
     pub fn why_not_within(&self, change: &Change<'_>, effort: &Effort) -> Option<Explanation> {
         let Some(selector) = self.selector() else {

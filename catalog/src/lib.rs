@@ -33,6 +33,7 @@ pub use described::Described;
 pub use detector::{DEFAULT_OPERATIONS, Detection, Detector, Mismatch, OPERATIONS, Selector, Table, Tables};
 pub use diff::{Changed, Changes, Key, What};
 pub use event::{Event, ListedJob, MAX_DATA, MAX_KEY, Reason, Stage, Verdict};
+pub use expressions::Effort;
 pub use glance::Glance;
 pub use job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Order};
 pub use likely::Likely;

@@ -44,9 +44,9 @@ pub struct Happened {
     /// Where its condition stands, `file:line`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
-    /// Its condition, as it is written; none if it has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub when: Option<String>,
+    /// The terms of its condition, each with the values that it saw; none if it has no condition.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub terms: Vec<Explanation>,
     /// Its key, where it declares one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,

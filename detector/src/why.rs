@@ -1,7 +1,7 @@
 //! Why events did not happen in a raw record: asked again, for whoever wants to know.
 
 use bus::Record;
-use catalog::{Catalog, Change, ChangeParts, Verdict, Whys};
+use catalog::{Catalog, Change, ChangeParts, Effort, Verdict, Whys};
 use contracts::{
     hasura,
     raw::{Kind, Place, RawHeaders},
@@ -44,7 +44,7 @@ const DATA: usize = 16 * 1024;
 
 /// The events that happened in a change. Their data are made anew.
 fn happened(catalog: &Catalog, change: &Change<'_>) -> Vec<Happened> {
-    let mut out = Vec::new();
+    let (mut out, effort) = (Vec::new(), Effort::default());
     for event in catalog.candidates(change.source(), change.schema(), change.table(), change.operation()) {
         if out.len() == SHOWN {
             break;
@@ -53,7 +53,7 @@ fn happened(catalog: &Catalog, change: &Change<'_>) -> Vec<Happened> {
         out.push(Happened {
             event: event.name().clone(),
             place: event.decided_at(if event.when().is_some() { "when" } else { "from" }),
-            when: event.when().map(|when| when.source().trim().to_owned()),
+            terms: event.why(change, &effort),
             key,
             data: Some(data).filter(|data| contracts::json::size(data) <= DATA),
         });

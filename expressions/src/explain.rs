@@ -91,6 +91,34 @@ impl<'a, 'e> Explainer<'a, 'e> {
         }
     }
 
+    /// What made a condition hold: each of its terms with the values that it saw.
+    pub(crate) fn why(&self, node: &'a Node) -> Vec<Explanation> {
+        let terms = if let Kind::And(terms) = &node.kind { terms.as_slice() } else { std::slice::from_ref(node) };
+        terms.iter().take_while(|_| !self.effort.is_spent()).map(|term| self.held(term)).collect()
+    }
+
+    fn held(&self, node: &'a Node) -> Explanation {
+        let mut parts = Vec::new();
+        match &node.kind {
+            // The first that held was enough.
+            Kind::Or(terms) => {
+                if let Some(term) = terms.iter().find(|term| self.why_not(term).is_none()) {
+                    return self.held(term);
+                }
+            }
+            Kind::Call(Function::Changed | Function::Became | Function::Was, arguments) => {
+                let (name, old, new) = self.columns(&arguments[0]);
+                for (row, value) in [("old", old), ("new", new)] {
+                    let Some(value) = value else { continue };
+                    let (text, value) = (format!("{row}.{name}"), Some(show(value)));
+                    parts.push(self.effort.said(Explanation { text, value, ..Explanation::default() }));
+                }
+            }
+            _ => self.values(node, &mut parts),
+        }
+        self.said(node.span, Some("true".to_owned()), None, parts)
+    }
+
     /// Why a part was false, in a sentence.
     fn because(&self, node: &Node, because: String) -> Explanation {
         self.said(node.span, no(), Some(because), Vec::new())

@@ -110,6 +110,12 @@ impl Expression {
         convert::to_json(&evaluator.context.budget, &value, self.root.span, room)
     }
 
+    /// What made a condition hold that did: each of its terms with the values that it saw, within what several explanations may
+    /// cost together.
+    pub fn why(&self, bindings: &Bindings<'_>, effort: &Effort) -> Vec<Explanation> {
+        Explainer::new(&self.source, bindings, effort).why(&self.root)
+    }
+
     /// Why the condition did not hold, within what several explanations may cost together; `None` if it did.
     pub fn why_not(&self, bindings: &Bindings<'_>, effort: &Effort) -> Option<Explanation> {
         Explainer::new(&self.source, bindings, effort).why_not(&self.root)

@@ -10,8 +10,9 @@ use contracts::{
     why::{Happened, Why},
 };
 use jiff::{Timestamp, tz::TimeZone};
+use serde_json::{Value, value::RawValue};
 
-use super::{LONGEST, again, count, head, job, message, time, tree, wrote};
+use super::{LONGEST, again, count, head, job, time, tree, wrote};
 use crate::{
     print::{BOLD, DIM, RED, clean, cut},
     status::Status,
@@ -86,12 +87,10 @@ fn came(out: &mut String, one: &Invocation, known: &Known<'_>) {
     line("invocation", &one.invocation.to_string());
     let mut what = Vec::new();
     if let Some(origin) = &one.origin {
-        let parts = [("row", &origin.key), ("trigger", &origin.trigger), ("user", &origin.user)];
-        let named = parts.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", clean(value.as_ref()?))));
-        what.extend(named);
-        if origin.body == Kind::Hasura {
-            what.insert(what.len().min(1), format!("source {}", clean(&origin.source)));
-        }
+        let is_sent = origin.body == Kind::Hasura || origin.body == Kind::Scheduled;
+        let source = is_sent.then(|| origin.source.clone());
+        let parts = [("row", &origin.key), ("source", &source), ("trigger", &origin.trigger), ("user", &origin.user)];
+        what.extend(parts.iter().filter_map(|(name, value)| Some(format!("{name} {}", clean(value.as_ref()?)))));
         if let Some(related) = &origin.related_to {
             what.push(format!("related to correlation {related}"));
         }
@@ -109,13 +108,7 @@ fn moment(at: Timestamp, zone: &TimeZone, form: &str) -> String {
 
 /// What made an event happen, and what was made of the change.
 fn made(out: &mut String, it: &Happened) {
-    if let Some(when) = &it.when {
-        let mut lines = when.lines();
-        let _ = writeln!(out, "    {DIM}when {DIM:#} {}", clean(lines.next().unwrap_or_default()));
-        for line in lines {
-            let _ = writeln!(out, "          {}", clean(line));
-        }
-    }
+    it.terms.iter().for_each(|term| tree::clause(out, term));
     if let Some(key) = &it.key {
         let _ = writeln!(out, "    {DIM}key  {DIM:#} {}", clean(key));
     }
@@ -139,7 +132,7 @@ fn jobs(out: &mut String, event: &Event, known: &Known<'_>) {
         if let Some(started) = one.started {
             let _ = writeln!(out, "       {DIM}{}{DIM:#}", ran(one, started, known));
         }
-        if let Some(result) = one.result.as_deref().filter(|result| message(result) != result.get()) {
+        if let Some(result) = one.result.as_deref().filter(|result| says_more(result)) {
             let _ = writeln!(out, "       {DIM}result{DIM:#} {}", cut(&clean(result.get()), DATA));
         }
         if one.outcome == Some(Outcome::Failure) {
@@ -152,6 +145,15 @@ fn jobs(out: &mut String, event: &Event, known: &Known<'_>) {
         if let (false, Some(held)) = (one.state == State::Complete, held(known.status, &event.event, one)) {
             let _ = writeln!(out, "       {held}");
         }
+    }
+}
+
+/// Whether a result has more in it than the line of its job says.
+fn says_more(result: &RawValue) -> bool {
+    match serde_json::from_str(result.get()) {
+        Ok(Value::Object(members)) => members.len() > 1 || !members.contains_key("message"),
+        Ok(value) => matches!(value, Value::Array(_)),
+        Err(_) => false,
     }
 }
 
@@ -245,5 +247,88 @@ fn not(out: &mut String, one: &Invocation, known: &Known<'_>) {
     let happens = why.detected.iter().filter(|it| !one.events.iter().any(|event| event.event == it.event));
     for it in happens.filter(|_| one.rejected.is_none() && one.duplicate_of.is_none()) {
         let _ = writeln!(out, "❔ {} would be detected by catalog {}, and was not", it.event, why.catalog);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::why::{Explanation, NotDetected};
+
+    use super::*;
+    use crate::render::samples;
+
+    fn told(one: &Invocation, why: Option<&Why>, untold: Option<&str>, status: Option<&Status>) -> String {
+        let untold = untold.map(str::to_owned);
+        let known = Known { why, untold, status, now: samples::at("2026-11-21T10:00:09Z"), zone: &TimeZone::UTC };
+        anstream::adapter::strip_str(&text(one, &known)).to_string()
+    }
+
+    fn why() -> Why {
+        let term = |text: &str, value: &str, because: Option<&str>, parts: Vec<Explanation>| Explanation {
+            text: text.into(),
+            value: Some(value.into()),
+            because: because.map(str::to_owned),
+            parts,
+            ..Explanation::default()
+        };
+        let seen = vec![term("old.status", "\"en route\"", None, vec![])];
+        Why {
+            detected: vec![Happened {
+                event: "move.pickup.successful".parse().expect("a name"),
+                place: Some("events/move.pickup.successful.yaml:3".into()),
+                terms: vec![term("changed(\"status\")", "true", None, seen)],
+                key: Some("13107".into()),
+                data: Some(serde_json::json!({ "moveId": 13107 })),
+            }],
+            undetected: vec![NotDetected {
+                event: "move.new".parse().expect("a name"),
+                place: Some("events/move.new.yaml:2".into()),
+                because: "it is for INSERT".into(),
+                explanation: None,
+            }],
+            undetected_more: 3,
+            because: None,
+            ..Why::only(contracts::raw::Place { partition: 3, offset: 17 }, 1, "")
+        }
+    }
+
+    #[test]
+    fn an_invocation_is_explained_at_length() {
+        let mut one = samples::two_events().invocations.remove(0);
+        let job = &mut one.events[1].jobs[0];
+        job.attempts = 3;
+        job.earlier = [(1, AttemptState::Interrupted, None), (2, AttemptState::Failed, Some("no \u{1b}[31mdisk"))]
+            .map(|(attempt, state, error)| Attempt {
+                attempt,
+                state,
+                started: samples::at("2026-11-21T10:00:01Z"),
+                ended: Some(samples::at("2026-11-21T10:00:02Z")),
+                error: error.map(str::to_owned),
+            })
+            .into();
+        insta::assert_snapshot!(told(&one, Some(&why()), None, None));
+    }
+
+    #[test]
+    fn what_is_awaited_says_who_holds_it() {
+        let status = r#"{
+            "results": {"invocations": 1, "open": 1}, "groups": {"job.job-2": {"lag": 1}, "detector": {"lag": 7}},
+            "jobs": {"move.cancel.pending.job-1": {"state": "stopped", "since": null, "error": "no position"},
+                     "job-1": {"state": "running", "since": null, "error": null, "inFlight": 1, "queued": 2}}}"#;
+        let status: Status = serde_json::from_str(status).expect("a status");
+        let mut one = samples::under_way().invocations.remove(0);
+        one.events[0].jobs[0].state = State::Pending;
+        let shown = told(&one, None, Some("the record is gone"), Some(&status));
+        assert!(shown.contains("move.cancel.pending.job-1 is stopped, and somebody must act: no position"), "{shown}");
+        assert!(shown.ends_with("why is not known: the record is gone"), "{shown}");
+        let event: EventRef = "move.new".parse().expect("a name");
+        let pending = samples::job_of("job-1", State::Pending, None);
+        assert_eq!(held(Some(&status), &event, &pending).as_deref(), Some("job-1 has 1 run under way, 2 queued"));
+        let elsewhere = samples::job_of("job-2", State::Pending, None);
+        let held = held(Some(&status), &event, &elsewhere);
+        assert_eq!(held.as_deref(), Some("it runs in another process; it has 1 record yet to read"));
+        (one.catalog, one.events) = (None, vec![]);
+        let shown = told(&one, None, None, Some(&status));
+        assert!(shown.contains("⏳ the detector has not decided yet; it has 7 records yet to read"), "{shown}");
     }
 }

@@ -85,6 +85,29 @@ fn the_part_that_was_false_is_named_with_its_values() {
 }
 
 #[test]
+fn a_condition_that_held_names_its_terms_with_their_values() {
+    let body = body("UPDATE", OLD, NEW);
+    let change = change(&body);
+    let told = |expression: &str| -> Vec<String> {
+        let compiled = Expression::compile(expression, Scope::Change).expect(expression);
+        let why = compiled.why(&Bindings { change: Some(&change), ..Bindings::default() }, &Effort::default());
+        why.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        told("became(\"status\", \"en route\") && new.price + 1 < 5"),
+        [
+            "became(\"status\", \"en route\") is true (old.status = \"new\", new.status = \"en route\")",
+            "new.price + 1 < 5 is true (new.price = 3)",
+        ]
+    );
+    assert_eq!(
+        told("new.price > 5 || changed(\"name\")"),
+        ["changed(\"name\") is true (old.name = \"x\", new.name = null)"]
+    );
+    assert_eq!(told("true"), ["true is true"]);
+}
+
+#[test]
 fn a_row_that_is_not_there_is_named() {
     why_not("old.status == \"a\"", "INSERT", "null", NEW, "old is null: INSERT has no old row");
     why_not("new.status == \"a\"", "DELETE", OLD, "null", "new is null: DELETE has no new row");
