@@ -127,6 +127,13 @@ impl Changed {
     }
 }
 
+/// What one value has differently from another, by path.
+pub fn differences(before: &Value, after: &Value) -> Vec<Key> {
+    let mut keys = Vec::new();
+    compare(&mut keys, String::new(), before, after);
+    keys
+}
+
 /// The files of a catalog by folder and name; those that are no YAML say nothing.
 fn named(sources: &Sources) -> BTreeMap<(&str, &str), &Source> {
     let files = sources.files().iter().filter(|file| is_yaml(&file.path));

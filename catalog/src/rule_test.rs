@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    catalog::Catalog,
     detector::Tables,
     event::{Event, Verdict},
+    template::JobContext,
 };
 
 /// One test of a rule.
@@ -21,6 +23,8 @@ pub struct RuleTest {
     pub change: TestChange,
     /// What is to come of it.
     pub expect: Expectation,
+    /// Jobs that the event is to ask for; others are not looked at.
+    pub jobs: Vec<ExpectedJob>,
     /// The line of the file, from 1.
     pub line: usize,
 }
@@ -44,6 +48,15 @@ pub struct TestChange {
     pub source: Option<String>,
     /// When it was received; else the first moment of 2000.
     pub received: Option<Timestamp>,
+}
+
+/// A job that an event is to ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExpectedJob {
+    /// Its name within the event.
+    pub name: String,
+    /// Options as they are filled in; of a map those keys that stand here.
+    pub options: Option<Value>,
 }
 
 /// What is to come of a change.
@@ -87,14 +100,25 @@ impl TestChange {
 
 impl RuleTest {
     /// Runs the test; the error says what came instead of what was expected.
-    pub fn run(&self, event: &Event) -> Result<(), String> {
+    pub fn run(&self, event: &Event, catalog: &Catalog) -> Result<(), String> {
         let body = self.change.body(event);
         let source = self.change.source.clone().or_else(|| event.selector()?.source.clone());
         let received = self.change.received.or_else(|| Timestamp::from_second(RECEIVED).ok()).unwrap_or_default();
         let parts = ChangeParts { body: &body, source: source.as_deref().unwrap_or("default"), received };
         let change = Change::new(parts).map_err(|error| error.to_string())?;
         let verdict = event.evaluate(&change);
-        match (&self.expect, &verdict) {
+        self.verdict(event, &change, &verdict)?;
+        match &verdict {
+            Verdict::Detected { data, key } => {
+                let context = envelope(event, &change, key.as_deref());
+                self.jobs.iter().try_for_each(|job| job.look(event, catalog, &JobContext { data, event: &context }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn verdict(&self, event: &Event, change: &Change<'_>, verdict: &Verdict) -> Result<(), String> {
+        match (&self.expect, verdict) {
             (Expectation::None, Verdict::NotDetected(_)) => Ok(()),
             (Expectation::Detected, Verdict::Detected { .. }) => Ok(()),
             (Expectation::Failed, Verdict::Failed { .. } | Verdict::TooLarge { .. }) => Ok(()),
@@ -103,10 +127,63 @@ impl RuleTest {
                 Err(format!("expected {expected}, detected with {data}"))
             }
             (_, Verdict::Detected { data, .. }) => Err(format!("detected with {data}")),
-            (_, Verdict::NotDetected(_)) => Err(format!("not detected: {}", event.why_not(&change))),
+            (_, Verdict::NotDetected(_)) => Err(format!("not detected: {}", event.why_not(change))),
             (_, Verdict::Failed { stage, error } | Verdict::TooLarge { stage, error }) => {
                 Err(format!("{} failed: {error}", stage.as_str()))
             }
         }
     }
+}
+
+impl ExpectedJob {
+    /// The error says what differs.
+    fn look(&self, event: &Event, catalog: &Catalog, context: &JobContext<'_>) -> Result<(), String> {
+        let listed = event.jobs().iter().find(|job| job.name.as_str() == self.name);
+        let job = listed.and_then(|job| catalog.job(&job.group));
+        let job = job.ok_or_else(|| format!("the event does not ask for the job `{}`", self.name))?;
+        let Some(expected) = &self.options else { return Ok(()) };
+        let filled = job.options().render(context);
+        let filled = filled.map_err(|error| format!("the job `{}` cannot be filled in: {error}", self.name))?;
+        match difference("", expected, &filled) {
+            None => Ok(()),
+            Some(difference) => Err(format!("the job `{}`: {difference}", self.name)),
+        }
+    }
+}
+
+/// The first thing that is not as expected; keys that are not expected are not looked at.
+fn difference(path: &str, expected: &Value, filled: &Value) -> Option<String> {
+    match (expected, filled) {
+        (Value::Object(expected), Value::Object(filled)) => expected.iter().find_map(|(key, expected)| {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            difference(&path, expected, filled.get(key).unwrap_or(&Value::Null))
+        }),
+        _ if equal(expected, filled) => None,
+        _ => {
+            let path = if path.is_empty() { "its options" } else { path };
+            Some(format!("expected {path} {expected}, filled in {filled}"))
+        }
+    }
+}
+
+/// What `event` is in the options of a test's jobs. Ids are made up: nil, and `test` for the correlation.
+fn envelope(event: &Event, change: &Change<'_>, key: Option<&str>) -> Value {
+    const NIL: &str = "00000000-0000-0000-0000-000000000000";
+    let id = [change.old(), change.new_row()].into_iter().find_map(|row| row.get("id"));
+    let id = id.map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned)).unwrap_or_default();
+    let subject =
+        key.map_or_else(|| format!("{}|{}.{}|{id}", change.source(), change.schema(), change.table()), str::to_owned);
+    json!({
+        "id": NIL,
+        "name": event.name().name,
+        "version": event.name().version,
+        "source": change.source(),
+        "subject": subject,
+        "time": change.received(),
+        "correlationId": "test",
+        "causationId": NIL,
+        "userId": change.user(),
+        "organisationId": change.organisation(),
+        "depth": 0,
+    })
 }

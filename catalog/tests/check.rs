@@ -350,7 +350,25 @@ fn tests_are_checked_for_their_shape() {
         |change: &str, expect: &str| format!("{FROM}tests:\n  - name: x\n    change: {change}\n    expect: {expect}\n");
     assert_eq!(problems(&test("{ op: update, old: {}, new: {} }", "none")), []);
     finds(&test("{ op: upsert }", "none"), (4, 19), "`op` is insert", "");
-    finds(&test("{ new: {} }", "none"), (4, 13), "`op` is insert", "");
+    finds(&test("{ new: {} }", "none"), (4, 13), "the change has no `op`", "`op: update`");
+    finds(&test("{ op: insert, old: {}, new: {} }", "none"), (4, 32), "an insert has no `old` row", "`new` alone");
+    finds(
+        &test("{ op: delete, old: {}, new: { id: 1 } }", "none"),
+        (4, 41),
+        "a delete has no `new` row",
+        "`old` alone",
+    );
+    assert_eq!(problems(&test("{ op: delete, old: {}, new: null }", "none")), []);
+    let with_jobs = |expect: &str, jobs: &str| {
+        format!(
+            "{}    jobs: {jobs}\njobs: [{{ id: mail, log: {{ message: \"${{data.id}}\" }} }}]\n",
+            test("{ op: insert, new: {} }", expect)
+        )
+    };
+    assert_eq!(problems(&with_jobs("detected", "[mail, { mail: { message: 1 } }]")), []);
+    finds(&with_jobs("detected", "[mial]"), (6, 12), "the event has no job `mial`", "`mail`");
+    finds(&with_jobs("none", "[mail]"), (6, 11), "asks for no job", "leave `jobs` out");
+    finds(&with_jobs("detected", "[[mail]]"), (6, 12), "a job's name", "");
     finds(&test("{ op: insert }", "nothing"), (5, 13), "not understood", "`none`");
     finds(&test("{ op: insert, odl: {} }", "none"), (4, 27), "`odl` is unknown", "`old`");
     finds(&test("{ op: insert, received: 2024-01-02 }", "none"), (4, 37), "a timestamp with a zone", "");

@@ -191,3 +191,27 @@ fn a_body_without_what_selects_an_event_is_no_change() {
     let change = change(&odd, "s");
     assert_eq!((change.schema(), change.trigger(), change.user()), ("public", None, None));
 }
+
+#[test]
+fn a_test_expects_jobs_with_the_options_that_matter_filled_in() {
+    let event = |expected: &str| {
+        format!(
+            "from: {{ table: orders }}\ndata: {{ id: new.id }}\nsample: {{ id: 1 }}\njobs:\n  - id: note\n    log: {{ message: \"{}\", \
+             data: \"${{data}}\" }}\ntests:\n  - name: x\n    change: {{ op: insert, new: {{ id: 7 }}, session: {{ x-hasura-user-id: eve }} }}\n    \
+             expect: detected\n    jobs: [{expected}]\n",
+            "${event.name} of ${event.subject} by ${event.userId}"
+        )
+    };
+    let ran = |expected: &str| {
+        let catalog = catalog(&[("events/order.made.yaml", &event(expected))]);
+        let event = &catalog.events()[0];
+        event.tests()[0].run(event, &catalog)
+    };
+    assert_eq!(ran("note"), Ok(()));
+    assert_eq!(ran("{ note: { message: order.made of default|public.orders|7 by eve } }"), Ok(()));
+    assert_eq!(ran("{ note: { data: { id: 7.0 } } }"), Ok(()));
+    let differs = ran("{ note: { data: { id: 8 } } }").expect_err("it is 7");
+    assert_eq!(differs, "the job `note`: expected data.id 8, filled in 7");
+    let absent = ran("{ note: { mesage: x } }").expect_err("there is no such option");
+    assert_eq!(absent, "the job `note`: expected mesage \"x\", filled in null");
+}

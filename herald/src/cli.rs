@@ -88,7 +88,7 @@ impl Command {
             Self::Results(options) => role::results::run(options),
             Self::Init(options) => block_on(tools::init::run(options)),
             Self::Check(options) => tools::folder::check::run(&options),
-            Self::Test(options) => tools::folder::rules::run(&options),
+            Self::Test(options) => block_on(tools::folder::rules::run(options)),
             Self::Detect(options) => tools::folder::detect::run(&options),
             Self::Eval(options) => tools::folder::eval::run(&options),
             Self::Catalog(options) => block_on(tools::catalog::run(options)),

@@ -201,3 +201,25 @@ fn the_page_about_event_modules_is_a_catalog_whose_tests_pass() {
     assert_eq!((code, stdout.as_str()), (0, "✅ 12 tests, 0 failed\n"), "{stderr}");
     assert!(!stderr.contains("without a test"), "{stderr}");
 }
+
+#[test]
+fn tests_are_written_for_continuous_integration_also_where_none_could_run() {
+    let jobs = "    jobs: [{ note: { message: shipped 2 } }]\njobs: [{ id: note, log: { message: \"shipped ${data.id}\" } }]\n";
+    let (folder, file) = catalog(&format!("{SHIPPED}{jobs}"));
+    let out = folder.path().join("out.xml");
+    let (path, xml) = (text(folder.path()), text(&out));
+    let (code, stdout, _) = herald(&["test", path, "--junit", xml]);
+    let why = r#"the job `note`: expected message "shipped 2", filled in "shipped 1""#;
+    assert!(code == 1 && stdout.contains(why), "{code}: {stdout}");
+    let written = std::fs::read_to_string(&out).expect("it is written");
+    assert!(written.contains(r#"<testsuites name="herald test" tests="1" failures="1" errors="0">"#), "{written}");
+    assert!(written.contains("events/order.shipped.yaml:6: the job `note`: expected"), "{written}");
+    std::fs::write(file, "x: 1").expect("written");
+    assert_eq!(herald(&["test", path, "--junit", xml]).0, 1);
+    let written = std::fs::read_to_string(&out).expect("it is written");
+    assert!(written.contains(r#"errors="1""#) && written.contains("`x` is unknown"), "{written}");
+    let (code, _, stderr) = herald(&["test", path, "--junit", "no/such/folder/x.xml"]);
+    assert!(code == 2 && stderr.contains("cannot write no/such/folder/x.xml"), "{code}: {stderr}");
+    let (code, _, stderr) = herald(&["test", MOVES, "--from-log", "10", "--api", "http://127.0.0.1:1"]);
+    assert!(code == 3 && stderr.contains("cannot reach"), "{code}: {stderr}");
+}

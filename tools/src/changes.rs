@@ -26,10 +26,13 @@ fn head(one: &Changed, width: usize) -> String {
     format!("{BOLD}{title}{BOLD:#}{:pad$}   {DIM}{}{DIM:#}", "", shown(&one.file))
 }
 
-fn key(key: &Key) -> Vec<String> {
+pub(crate) fn key(key: &Key) -> Vec<String> {
     let path = if key.path.is_empty() { "the file, which is no YAML" } else { &key.path };
     let path = shown(path);
-    let said = |value: &Option<Value>| value.as_ref().map(value_of);
+    // `7` and `"7"` are told apart.
+    let is_text = |value: &Option<Value>| value.as_ref().is_none_or(Value::is_string);
+    let as_json = is_text(&key.before) != is_text(&key.after);
+    let said = |value: &Option<Value>| value.as_ref().map(|value| value_of(value, as_json));
     match (said(&key.before), said(&key.after)) {
         (Some(before), Some(after)) if before.len() + after.len() + path.len() <= 60 => {
             vec![format!("    {path}: {before} → {after}")]
@@ -43,17 +46,25 @@ fn key(key: &Key) -> Vec<String> {
     }
 }
 
-/// A text as it was written, anything else as JSON.
-fn value_of(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+/// A text as it was written unless JSON is wanted, anything else as JSON.
+fn value_of(value: &Value, as_json: bool) -> String {
+    let text = value.as_str().filter(|_| !as_json).map_or_else(|| value.to_string(), str::to_owned);
     cut(&shown(text.trim_end()).replace('\n', " ⏎ "), VALUE)
 }
 
 #[cfg(test)]
 mod tests {
     use catalog::Sources;
+    use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_number_and_its_text_are_told_apart() {
+        let of = |before, after| key(&Key { path: "a".into(), before: Some(before), after: Some(after) });
+        assert_eq!(of(json!(7), json!("7")), ["    a: 7 → \"7\""]);
+        assert_eq!(of(json!("x"), json!("y")), ["    a: x → y"]);
+    }
 
     #[test]
     fn a_change_is_told_by_event_and_key() {

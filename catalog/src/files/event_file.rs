@@ -55,10 +55,10 @@ pub(super) fn event(
             event.reserved.insert((*key).to_owned(), node.to_json());
         }
     }
-    let rows = tests_key::Rows { described, selector: event.selector() };
-    event.tests = get("tests").map(|node| tests_key::tests(file, node, &rows)).unwrap_or_default();
     let inline = get("jobs").map(|node| jobs(file, &mut event, node, definitions, kinds)).unwrap_or_default();
     event.stamp = event.jobs.iter().map(|job| job.name.clone()).collect();
+    let rows = tests_key::Rows { described, selector: event.selector(), jobs: &event.stamp };
+    event.tests = get("tests").map(|node| tests_key::tests(file, node, &rows)).unwrap_or_default();
     Some((event, inline))
 }
 

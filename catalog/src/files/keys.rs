@@ -24,7 +24,9 @@ pub(crate) const TABLE: &[&str] = &["description", "source", "columns"];
 /// Of a column of a table.
 pub(crate) const COLUMN: &[&str] = &["type", "nullable", "values", "description"];
 /// Of a test.
-pub(crate) const TEST: &[&str] = &["name", "change", "expect"];
+pub(crate) const TEST: &[&str] = &["name", "change", "expect", "jobs"];
+/// Those that a test must have.
+pub(crate) const TEST_WANTED: &[&str] = &["name", "change", "expect"];
 /// Of a test's change.
 pub(crate) const CHANGE: &[&str] = &["op", "old", "new", "session", "table", "trigger", "source", "received"];
 /// Of any job, beside the one key that is its kind.

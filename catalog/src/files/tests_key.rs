@@ -1,6 +1,7 @@
 //! `tests`: their shape; running them is someone else's.
 
-use contracts::hasura::Op;
+use contracts::{hasura::Op, names::JobName};
+use expressions::closest;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -8,7 +9,7 @@ use crate::{
     described::{Described, DescribedTables},
     detector::{Selector, Table, Tables},
     report::Rule,
-    rule_test::{Expectation, RuleTest, TestChange},
+    rule_test::{Expectation, ExpectedJob, RuleTest, TestChange},
     yaml::{Content, Yaml},
 };
 
@@ -19,6 +20,8 @@ pub(super) struct Rows<'r> {
     pub(super) described: &'r DescribedTables,
     /// That of the event.
     pub(super) selector: Option<&'r Selector>,
+    /// The jobs that it lists.
+    pub(super) jobs: &'r [JobName],
 }
 
 impl<'r> Rows<'r> {
@@ -50,7 +53,7 @@ fn test(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<RuleTest> {
         return None;
     };
     file.known_keys(node, keys::TEST);
-    for wanted in keys::TEST {
+    for wanted in keys::TEST_WANTED {
         if !entries.iter().any(|entry| entry.key == *wanted) {
             file.error(Rule::Shape, node.start, format!("the test has no `{wanted}`"), None);
             return None;
@@ -58,10 +61,13 @@ fn test(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<RuleTest> {
     }
     let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
     let (name, expected) = (get("name")?, get("expect")?);
+    let expect = expectation(file, expected)?;
+    let jobs = get("jobs").map(|node| jobs(file, node, rows.jobs, &expect)).unwrap_or_default();
     Some(RuleTest {
         name: file.text_of("name", name)?.to_owned(),
         change: change(file, get("change")?, rows)?,
-        expect: expectation(file, expected)?,
+        expect,
+        jobs,
         line: file.position(node.start).0,
     })
 }
@@ -83,6 +89,57 @@ fn expectation(file: &mut File<'_>, node: &Yaml) -> Option<Expectation> {
     }
 }
 
+/// `[mail, { audit: { message: … } }]`: jobs that the event asks for, where wanted with options as they are filled in.
+fn jobs(file: &mut File<'_>, node: &Yaml, known: &[JobName], expect: &Expectation) -> Vec<ExpectedJob> {
+    if matches!(expect, Expectation::None | Expectation::Failed) {
+        let message = "an event that is not detected asks for no job";
+        file.error(Rule::Shape, node.start, message.into(), Some("leave `jobs` out of this test".into()));
+        return Vec::new();
+    }
+    let Content::List(items) = &node.content else {
+        file.wrong_shape("jobs", node, "a list of jobs, `[mail, { audit: { message: … } }]`,");
+        return Vec::new();
+    };
+    items.iter().filter_map(|item| job(file, item, known)).collect()
+}
+
+fn job(file: &mut File<'_>, item: &Yaml, known: &[JobName]) -> Option<ExpectedJob> {
+    let (name, options) = match (&item.content, item.entries()) {
+        (Content::Scalar(name, _), _) => (name.as_str(), None),
+        (_, Some([entry])) => (entry.key.as_str(), Some(entry.value.to_json())),
+        _ => {
+            file.wrong_shape("jobs", item, "a job's name, or its name with options");
+            return None;
+        }
+    };
+    if !known.iter().any(|job| job.as_str() == name) {
+        let names: Vec<&str> = known.iter().map(JobName::as_str).collect();
+        let help = match closest(name, names.iter().copied()) {
+            Some(job) => format!("did you mean `{job}`?"),
+            None if names.is_empty() => "the event lists no jobs".to_owned(),
+            None => format!("it has {}", names.join(", ")),
+        };
+        file.error(Rule::Job, item.start, format!("the event has no job `{name}`"), Some(help));
+        return None;
+    }
+    Some(ExpectedJob { name: name.to_owned(), options })
+}
+
+/// Says what no change of that operation has: Hasura sends an insert without the row before, and a delete without one after.
+fn contradictions(file: &mut File<'_>, operation: Op, get: impl Fn(&'static str) -> Option<usize>) {
+    let (unwanted, wanted) = match operation {
+        Op::Insert => ("old", "new"),
+        Op::Delete => ("new", "old"),
+        Op::Update | Op::Manual | Op::Unknown(_) => return,
+    };
+    if let Some(at) = get(unwanted) {
+        let op = operation.as_str().to_lowercase();
+        let message = format!("an {op} has no `{unwanted}` row").replace("an delete", "a delete");
+        let help = format!("leave `{unwanted}` out: {op} has `{wanted}` alone, and an update has both");
+        file.error(Rule::Shape, at, message, Some(help));
+    }
+}
+
 fn change(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<TestChange> {
     let Some(entries) = node.entries() else {
         file.wrong_shape("change", node, "a map, `{ op: update, old: …, new: … }`,");
@@ -98,11 +155,18 @@ fn change(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<TestChang
     let operation = match op.as_deref().and_then(Op::parse) {
         Some(operation) => operation,
         None => {
-            let message = "`op` is insert, update, delete or manual";
-            file.error(Rule::Shape, get("op").unwrap_or(node).start, message.into(), None);
+            let (message, help) = match get("op") {
+                Some(_) => ("`op` is insert, update, delete or manual", None),
+                None => (
+                    "the change has no `op`",
+                    Some("add what happens to the row: `op: update`, insert, delete or manual"),
+                ),
+            };
+            file.error(Rule::Shape, get("op").unwrap_or(node).start, message.into(), help.map(str::to_owned));
             return None;
         }
     };
+    contradictions(file, operation, |row| Some(get(row).filter(|row| !row.is_null())?.start));
     let received = match received.map(str::parse::<Timestamp>).transpose() {
         Ok(received) => received,
         Err(_) => {

@@ -40,6 +40,14 @@ async fn a_new_event_counts_at_once() {
     herald.tool(&["catalog", "diff", "1"]).output().await.expect(0).has(&["version 1 → version 3", "say the same"]);
     let shown = herald.tool(&["catalog", "show", "2", "other.made"]).output().await.expect(0);
     shown.has(&["# events/other.made.yaml", "others"]);
+    let folder = herald.catalog().display().to_string();
+    let now = herald.tool(&["test", &folder, "--from-log", "100"]).output().await.expect(1);
+    now.has(&[
+        "other.made",
+        "1 would not be detected any more",
+        "the catalog has no such event",
+        "3 of 3 recorded changes",
+    ]);
 }
 
 #[tokio::test]

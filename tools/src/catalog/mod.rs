@@ -1,6 +1,6 @@
 //! `herald catalog`: puts one on the bus, and shows the versions that are there.
 
-mod from;
+pub(crate) mod from;
 mod show;
 
 use std::process::ExitCode;

@@ -3,7 +3,9 @@
 pub mod check;
 pub mod detect;
 pub mod eval;
+mod from_log;
 mod given;
+mod junit;
 mod repl;
 pub(crate) mod rows;
 pub mod rules;

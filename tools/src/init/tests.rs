@@ -22,7 +22,10 @@ fn is_green(plan: &Plan) -> Catalog {
     let catalog = outcome.catalog.expect("a catalog");
     for event in catalog.events() {
         assert!(!event.tests().is_empty(), "{}", event.name());
-        event.tests().iter().for_each(|test| test.run(event).unwrap_or_else(|why| panic!("{}: {why}", event.name())));
+        event
+            .tests()
+            .iter()
+            .for_each(|test| test.run(event, &catalog).unwrap_or_else(|why| panic!("{}: {why}", event.name())));
     }
     assert_eq!(payloads.len(), catalog.events().len());
     for (path, text) in payloads {
