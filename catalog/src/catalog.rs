@@ -16,7 +16,9 @@ use crate::{
     files,
     job::Job,
     report::{Report, Rule},
+    rule_test::RuleTest,
     sources::Sources,
+    template::JobContext,
 };
 
 /// The kinds of jobs there are, and what their options may be: the runner's registry.
@@ -172,6 +174,17 @@ impl Catalog {
     /// Every job, by group.
     pub fn jobs(&self) -> impl Iterator<Item = &Job> {
         self.jobs.values()
+    }
+
+    /// Runs a test of an event.
+    ///
+    /// # Errors
+    /// The text says what came instead of what was expected.
+    pub fn test(&self, event: &Event, test: &RuleTest) -> Result<(), String> {
+        test.run(event, &|group, data, event| {
+            let filled = self.job(group)?.options().render(&JobContext { data, event });
+            Some(filled.map_err(|error| error.to_string()))
+        })
     }
 
     /// The job of a group, in use or retired.

@@ -205,7 +205,7 @@ fn a_test_expects_jobs_with_the_options_that_matter_filled_in() {
     let ran = |expected: &str| {
         let catalog = catalog(&[("events/order.made.yaml", &event(expected))]);
         let event = &catalog.events()[0];
-        event.tests()[0].run(event, &catalog)
+        catalog.test(event, &event.tests()[0])
     };
     assert_eq!(ran("note"), Ok(()));
     assert_eq!(ran("{ note: { message: order.made of default|public.orders|7 by eve } }"), Ok(()));

@@ -113,5 +113,5 @@ fn is_meant(event: &Event, name: &str) -> bool {
 fn all<'c>(catalog: &'c Catalog, name: &str) -> Vec<Ran<'c>> {
     let events = catalog.events().iter().filter(|event| is_meant(event, name));
     let tests = events.flat_map(|event| event.tests().iter().map(move |test| (event, test)));
-    tests.map(|(event, test)| Ran { event, test, failure: test.run(event, catalog).err() }).collect()
+    tests.map(|(event, test)| Ran { event, test, failure: catalog.test(event, test).err() }).collect()
 }
