@@ -262,6 +262,17 @@ impl Event {
         }
     }
 
+    /// The names of its data's members, where they are known.
+    pub(crate) fn members(&self) -> Option<BTreeSet<&str>> {
+        match &self.detect {
+            Detect::Cel { data: Some(Data::Map(entries)), .. } => {
+                Some(entries.iter().map(|(name, _)| &**name).collect())
+            }
+            Detect::Cel { data: None, .. } => Some(BTreeSet::from(["op", "old", "new"])),
+            Detect::Cel { .. } | Detect::Named | Detect::Rust { .. } => None,
+        }
+    }
+
     /// Adds the columns that decide about it or become its data.
     pub(crate) fn columns(&self, into: &mut Columns) {
         match &self.detect {

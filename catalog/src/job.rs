@@ -6,7 +6,7 @@ use contracts::names::{EventRef, GroupName, JobName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::template::Template;
+use crate::{report::Place, template::Template};
 
 /// How long one attempt may take, unless the job says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -69,6 +69,17 @@ pub struct Job {
     pub(crate) events: Vec<EventRef>,
     pub(crate) definition: Value,
     pub(crate) file: Arc<str>,
+    /// The members of an event's data without which its options cannot be filled in.
+    pub(crate) needs: Vec<Need>,
+}
+
+/// A member of the data that is needed, and where.
+#[derive(Debug, Clone)]
+pub(crate) struct Need {
+    pub(crate) name: String,
+    pub(crate) place: Place,
+    /// The line it is on.
+    pub(crate) text: String,
 }
 
 impl Job {

@@ -40,6 +40,6 @@ pub use likely::Likely;
 pub use report::{Place, Problem, Report, Rule, Severity, shown};
 pub use rule_test::{Expectation, ExpectedJob, RuleTest, TestChange};
 pub use sources::{FOLDERS, MAX_FILE, ReadError, Source, Sources};
-pub use template::{JobContext, Part, RenderError, Template};
+pub use template::{ATTRIBUTES, JobContext, Part, RenderError, Template};
 pub use why::Whys;
 pub use yaml::json_of as json_of_yaml;

@@ -32,6 +32,21 @@ pub enum Part {
     Expression(Expression),
 }
 
+/// What `event` has.
+pub const ATTRIBUTES: [&str; 11] = [
+    "id",
+    "name",
+    "version",
+    "source",
+    "subject",
+    "time",
+    "correlationId",
+    "causationId",
+    "userId",
+    "organisationId",
+    "depth",
+];
+
 /// What a template is filled with.
 #[derive(Debug, Clone, Copy)]
 pub struct JobContext<'a> {
@@ -54,11 +69,14 @@ pub struct RenderError {
 impl Template {
     /// Compiles one string. Offsets of errors count from its first byte.
     pub fn compile(text: &str) -> Result<Self, Vec<CompileError>> {
-        Self::compile_telling(text, &mut Vec::new())
+        Self::compile_telling(text, &mut |_, _| {})
     }
 
-    /// The same; adds what fails for every event.
-    pub(crate) fn compile_telling(text: &str, mistakes: &mut Vec<CompileError>) -> Result<Self, Vec<CompileError>> {
+    /// The same; tells of each expression, and where in the text it begins.
+    pub(crate) fn compile_telling(
+        text: &str,
+        tell: &mut dyn FnMut(&Expression, usize),
+    ) -> Result<Self, Vec<CompileError>> {
         let mut parts = Vec::new();
         let mut errors = Vec::new();
         let mut literal = String::new();
@@ -86,7 +104,7 @@ impl Template {
             let in_text = |error: CompileError| CompileError { offset: error.offset + found + 2, ..error };
             match Expression::compile(&text[found + 2..end], Scope::Job) {
                 Ok(expression) => {
-                    mistakes.extend(expression.mistakes().into_iter().map(in_text));
+                    tell(&expression, found + 2);
                     if !literal.is_empty() {
                         parts.push(Part::Text(std::mem::take(&mut literal)));
                     }

@@ -433,3 +433,39 @@ fn a_report_shows_the_line_and_points_at_the_place() {
     assert_eq!(json["problems"][0]["rule"], "expression");
     assert_eq!(serde_json::from_value::<catalog::Report>(json).expect("and back"), report);
 }
+
+#[test]
+fn what_a_jobs_options_name_and_no_event_has_is_said() {
+    let event = |data: &str, jobs: &str| format!("{FROM}{data}jobs:\n{jobs}");
+    let inline = "  - id: a\n    log: { message: \"Order ${data.orderid} of ${data.b}\" }\n";
+    finds(&event("data: { orderId: new.id, b: new.b }\n", inline), (5, 35), "have no `orderid`", "`orderId`");
+    finds(&event("", "  - id: a\n    log: { message: \"${data.id}\" }\n"), (4, 29), "have no `id`", "coalesce(data.id");
+    finds(
+        &event("", "  - id: a\n    log: { message: \"${event.nmae}\" }\n"),
+        (4, 30),
+        "`event` has no `nmae`",
+        "`name`",
+    );
+    // What may be missing, what is not known, and what is there.
+    for (data, message) in [
+        ("data: { a: new.a }\n", "${data.a} ${coalesce(data.b, event.id)} ${has(data.c) ? data.c : ''}"),
+        ("", "${data.op} ${data.new.whatever}"),
+        ("data: new.payload\n", "${data.whatever}"),
+    ] {
+        assert_eq!(
+            problems(&event(data, &format!("  - id: a\n    log: {{ message: \"{message}\" }}\n"))),
+            [],
+            "{message}"
+        );
+    }
+    // A shared job: said once, where it stands.
+    let shared = ("jobs/mail.yaml", "command:\n  run: [mail, \"${data.to}\"]\n");
+    let of = |data: &str| format!("{FROM}when: changed(\"{data}\")\ndata: {{ {data}: new.x }}\njobs: [mail]\n");
+    let (fine, without, other) = (of("to"), of("too"), of("other"));
+    let found =
+        problems_of(&[("events/a.yaml", &fine), ("events/b.yaml", &without), ("events/c.yaml", &other), shared]);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].message, "the data of b (and 1 more) have no `to`");
+    assert_eq!((found[0].place.file.as_str(), found[0].place.line, found[0].place.column), ("jobs/mail.yaml", 2, 23));
+    assert_eq!(found[0].severity, Severity::Error);
+}

@@ -31,6 +31,7 @@ mod holds;
 mod json_text;
 mod literal;
 mod macros;
+mod members;
 mod mistakes;
 mod names;
 mod node;
@@ -61,6 +62,7 @@ pub use context::Bindings;
 pub use described::{Column, ColumnType, Rows};
 pub use error::{CompileError, Stop};
 pub use explain::Effort;
+pub use members::Member;
 pub use node::Scope;
 pub use opening::Opening;
 pub use scan::{comment, hole_end};
@@ -139,6 +141,13 @@ impl Expression {
     /// What in it fails for every change, in the order of the text. It can be evaluated all the same.
     pub fn mistakes(&self) -> Vec<CompileError> {
         mistakes::of(&self.root, &self.source)
+    }
+
+    /// The members of `data` and `event` without which it has no value, in the order of the text.
+    pub fn members(&self) -> Vec<Member> {
+        let mut members = Vec::new();
+        members::needed(&self.root, &self.source, &mut members);
+        members
     }
 
     /// What in it cannot be meant where the rows have these columns, in the order of the text; `is_condition` where it is to be

@@ -128,3 +128,18 @@ fn attributes(event: &EventHeaders) -> Value {
         "depth": event.depth,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::attributes;
+    use crate::steps::tests::event;
+
+    #[test]
+    fn what_an_event_has_is_what_a_catalog_is_checked_against() {
+        let made = attributes(&event("order.paid", 1));
+        let names: BTreeSet<&str> = made.as_object().expect("a map").keys().map(String::as_str).collect();
+        assert_eq!(names, catalog::ATTRIBUTES.into_iter().collect());
+    }
+}

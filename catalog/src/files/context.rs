@@ -276,6 +276,13 @@ impl<'f> File<'f> {
         }
     }
 
+    /// The place of a byte of a scalar's text, and the line it is on.
+    pub(super) fn place_within(&self, node: &Yaml, text: &str, style: Style, offset: usize) -> (Place, String) {
+        let (line, column) = self.position(offset_in_file(self.text(), (node.start, style), text, offset));
+        let shown = self.text().lines().nth(line - 1).unwrap_or_default();
+        (Place { file: self.source.path.clone(), line, column }, shown.to_owned())
+    }
+
     /// What fails for every change.
     pub(super) fn mistakes(&mut self, node: &Yaml, text: &str, style: Style, mistakes: Vec<CompileError>) {
         for mistake in mistakes {

@@ -38,7 +38,7 @@ pub(crate) fn compile(sources: &Sources, kinds: &dyn Kinds) -> Outcome {
     let definitions = definitions(sources, kinds, &mut problems);
     let described = described(sources, &mut problems);
     let (events, inline) = events(sources, kinds, (&definitions, &described), &mut problems);
-    rules::check(&events, &definitions, &described, &mut problems);
+    rules::check(&events, (&definitions, &inline), &described, &mut problems);
     if events.is_empty() && !problems.has_errors() {
         problems.push(whole("events", Rule::Empty, Severity::Warning, "the folder has no events yet"));
     }

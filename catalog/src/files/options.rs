@@ -6,14 +6,14 @@ use contracts::{
     duration,
     names::{GroupName, JobName},
 };
-use expressions::closest;
+use expressions::{CompileError, Member, closest};
 use serde_json::{Map, Value};
 
 use crate::{
     catalog::Kinds,
-    job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Order},
+    job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Need, Order},
     report::Rule,
-    template::Template,
+    template::{ATTRIBUTES, Template},
     yaml::{Content, Entry, Yaml},
 };
 
@@ -28,7 +28,8 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
     let entries = node.entries()?;
     let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
     let kind = kind(file, node, kinds)?;
-    let options = options(file, kind, kinds)?;
+    let mut needs = Vec::new();
+    let options = options(file, kind, kinds, &mut needs)?;
     Some(Job {
         name,
         group,
@@ -50,6 +51,7 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
         events: Vec::new(),
         definition: definition_json(node),
         file: file.path(),
+        needs,
     })
 }
 
@@ -90,10 +92,10 @@ fn kind<'y>(file: &mut File<'_>, node: &'y Yaml, kinds: &dyn Kinds) -> Option<&'
 }
 
 /// Compiles the options of the kind, and asks the kind about them.
-fn options(file: &mut File<'_>, kind: &Entry, kinds: &dyn Kinds) -> Option<Template> {
+fn options(file: &mut File<'_>, kind: &Entry, kinds: &dyn Kinds, needs: &mut Vec<Need>) -> Option<Template> {
     let (raw, compiled) = match kind.value.is_null() {
         true => (Value::Object(Map::new()), Some(Template::Value(Value::Object(Map::new())))),
-        false => (kind.value.to_json(), template(file, &kind.value)),
+        false => (kind.value.to_json(), template(file, &kind.value, needs)),
     };
     if let Err(message) = kinds.check(&kind.key, &raw) {
         file.error(Rule::Job, kind.start, format!("{}: {message}", kind.key), None);
@@ -106,7 +108,20 @@ fn options(file: &mut File<'_>, kind: &Entry, kinds: &dyn Kinds) -> Option<Templ
     compiled
 }
 
-fn template(file: &mut File<'_>, node: &Yaml) -> Option<Template> {
+/// A member that `event` does not have.
+fn unknown_attribute(member: Member) -> Option<CompileError> {
+    let Member { name, offset, .. } = member;
+    if ATTRIBUTES.contains(&name.as_str()) {
+        return None;
+    }
+    let help = match closest(&name, ATTRIBUTES) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => format!("it has {}; what the event carries is `data`", ATTRIBUTES.join(", ")),
+    };
+    Some(CompileError { offset, message: format!("`event` has no `{name}`"), help: Some(help) })
+}
+
+fn template(file: &mut File<'_>, node: &Yaml, needs: &mut Vec<Need>) -> Option<Template> {
     if let Content::Scalar(text, _) = &node.content
         && let Some(written) = other_hole(text)
     {
@@ -120,20 +135,30 @@ fn template(file: &mut File<'_>, node: &Yaml) -> Option<Template> {
     }
     match &node.content {
         Content::Scalar(text, style) if text.contains("${") => {
-            let mut mistakes = Vec::new();
-            let compiled = Template::compile_telling(text, &mut mistakes);
+            let (mut mistakes, mut members) = (Vec::new(), Vec::new());
+            let compiled = Template::compile_telling(text, &mut |expression, at| {
+                let in_text = |mistake: CompileError| CompileError { offset: mistake.offset + at, ..mistake };
+                mistakes.extend(expression.mistakes().into_iter().map(in_text));
+                let in_text = |member: Member| Member { offset: member.offset + at, ..member };
+                members.extend(expression.members().into_iter().map(in_text));
+            });
+            mistakes.extend(members.extract_if(.., |member| member.of_event).filter_map(unknown_attribute));
             file.mistakes(node, text, *style, mistakes);
+            needs.extend(members.into_iter().map(|member| {
+                let (place, line) = file.place_within(node, text, *style, member.offset);
+                Need { name: member.name, place, text: line }
+            }));
             compiled.map_err(|errors| file.template_errors(node, text, *style, errors)).ok()
         }
         Content::Scalar(..) => Some(Template::Value(node.to_json())),
         Content::List(items) => {
-            let items: Vec<Option<Template>> = items.iter().map(|item| template(file, item)).collect();
+            let items: Vec<Option<Template>> = items.iter().map(|item| template(file, item, needs)).collect();
             items.into_iter().collect::<Option<_>>().map(Template::List)
         }
         Content::Map { entries, .. } => {
             let entries: Vec<Option<(String, Template)>> = entries
                 .iter()
-                .map(|entry| template(file, &entry.value).map(|value| (entry.key.clone(), value)))
+                .map(|entry| template(file, &entry.value, needs).map(|value| (entry.key.clone(), value)))
                 .collect();
             entries.into_iter().collect::<Option<_>>().map(Template::Map)
         }

@@ -9,7 +9,7 @@ use crate::{
     described::DescribedTables,
     detector::{Selector, Tables},
     event::Event,
-    job::Job,
+    job::{Job, Need},
     report::{Place, Problem, Rule, Severity},
 };
 
@@ -18,7 +18,7 @@ use super::context::Problems;
 /// Checks events against each other and against the jobs.
 pub(super) fn check(
     events: &[Event],
-    definitions: &BTreeMap<JobName, Job>,
+    (definitions, inline): (&BTreeMap<JobName, Job>, &[Job]),
     described: &DescribedTables,
     problems: &mut Problems,
 ) {
@@ -27,6 +27,7 @@ pub(super) fn check(
     // What an event wanted to list is only known when every event could be read.
     if !problems.has_errors() {
         unused(events, definitions, problems);
+        definitions.values().chain(inline).for_each(|job| unfilled(events, job, problems));
     }
 }
 
@@ -63,6 +64,30 @@ fn misnamed(events: &[Event], described: &DescribedTables, problems: &mut Proble
             let help = format!("did you mean {meant}? A table of that name is described in tables/{table}.yaml");
             problems.push(Problem { help: Some(help), ..warning(event.place("from"), Rule::Table, message) });
         }
+    }
+}
+
+/// What a job's options name of the data, and an event that lists it does not have: each such run fails.
+fn unfilled(events: &[Event], job: &Job, problems: &mut Problems) {
+    if job.needs.is_empty() {
+        return;
+    }
+    let listing = events.iter().filter(|event| event.jobs().iter().any(|listed| listed.group == job.group));
+    let known: Vec<_> = listing.filter_map(|event| Some((event, event.members()?))).collect();
+    for Need { name, place, text } in &job.needs {
+        let mut without = known.iter().filter(|(_, members)| !members.contains(name.as_str()));
+        let Some((event, members)) = without.next() else { continue };
+        let more = match without.count() {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        let help = match closest(name, members.iter().copied()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("add it to the event's `data`, or give a default: coalesce(data.{name}, \"\")"),
+        };
+        let message = format!("the data of {}{more} have no `{name}`", event.name());
+        let problem = warning(place.clone(), Rule::AlwaysFails, message);
+        problems.push(Problem { help: Some(help), text: text.clone(), ..problem });
     }
 }
 

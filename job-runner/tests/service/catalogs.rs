@@ -103,9 +103,9 @@ async fn options_that_cannot_be_filled_in_fail_the_run_and_are_named() {
     topics(&*bus, &["a"]).await;
     let jobs = "
   - id: inline
-    log: { message: \"to ${data.none}\" }
+    log: { message: \"to ${data.id.none}\" }
   - id: program
-    command: { run: [sh], env: { NAME: \"x ${data.none}\" } }
+    command: { run: [sh], env: { NAME: \"x ${data.id.none}\" } }
 ";
     let (_, view) = compiled(&registry, jobs, None, 0);
     let runner = Runner::start(bus.clone(), registry, view);
