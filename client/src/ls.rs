@@ -56,7 +56,7 @@ pub struct Rows {
     /// Only changes of this table, `orders` or `shop.orders`
     #[arg(long, value_name = "TABLE")]
     pub(crate) table: Option<String>,
-    /// Only changes of the table's row with this key; of several key columns, as JSON joined by `|`
+    /// Only changes of the table's row with this key; several key columns are joined by `|`
     #[arg(long, value_name = "KEY", requires = "table")]
     pub(crate) key: Option<String>,
     /// Only what was received since: so long ago, as in 1h, or at a time, as in 2026-01-02T03:04:05Z

@@ -48,8 +48,8 @@ pub struct Origin {
     /// `schema.table`, for a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
-    /// The row's key columns as JSON, joined by `|`, as they stand in the raw record's key; none where the whole table is one
-    /// key, or the key is longer than anybody types.
+    /// The row's key columns, joined by `|`, as they stand in the raw record's key; none where the whole table is one key, or the
+    /// key is longer than anybody types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// What happened to the row, for a change.

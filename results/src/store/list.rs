@@ -59,7 +59,7 @@ pub struct Filter {
     pub eventless: bool,
     /// Only those of a table, `schema.table`.
     pub table: Option<String>,
-    /// Of that table only the row with this key, as JSON or as the text that it is.
+    /// Of that table only the row with this key.
     pub key: Option<String>,
     /// Only those in which this event was detected.
     pub event: Option<EventRef>,
@@ -102,10 +102,6 @@ pub(super) fn spans(connection: &Connection, from: i64, to: i64) -> Result<Vec<i
     let mut statement = connection.prepare_cached(SPANS).map_err(StoreError::doing("read"))?;
     let rows = statement.query_map([to >> SPAN, from >> SPAN], |row| row.get(0));
     rows.and_then(Iterator::collect).map_err(StoreError::doing("read"))
-}
-
-fn quoted(key: &str) -> String {
-    serde_json::Value::from(key).to_string()
 }
 
 /// What is found for a page.
@@ -203,7 +199,7 @@ impl Filter {
         self.takes(row::state(&part), row::flags(&part))
             && self.since.is_none_or(|since| state.received() >= since)
             && self.table.as_ref().is_none_or(|wanted| table == Some(wanted))
-            && self.key.as_ref().is_none_or(|wanted| key.is_some_and(|key| key == wanted || *key == quoted(wanted)))
+            && self.key.as_ref().is_none_or(|wanted| key == Some(wanted))
             && self.event.as_ref().is_none_or(|wanted| state.event_names().any(|event| event == wanted))
     }
 }

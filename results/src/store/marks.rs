@@ -1,8 +1,6 @@
 //! By what an invocation is found beside its ids: its table, its row and its events, as hashes, which whoever finds it holds
 //! against its body. The names themselves come from strangers, and would have to be kept for ever.
 
-use std::borrow::Cow;
-
 use contracts::names::EventRef;
 use rusqlite::{Connection, params};
 use xxhash_rust::xxh3::xxh3_64;
@@ -64,10 +62,8 @@ pub(super) fn of_table(table: &str) -> i64 {
     xxh3_64(table.as_bytes()).cast_signed()
 }
 
-/// The key is JSON, or the text that it is: whoever looks for `7` means the number or the text.
 pub(super) fn of_row(table: &str, key: &str) -> i64 {
-    let text = serde_json::from_str::<Cow<'_, str>>(key).unwrap_or(Cow::Borrowed(key));
-    xxh3_64(format!("{table}|{text}").as_bytes()).cast_signed()
+    xxh3_64(format!("{table}|{key}").as_bytes()).cast_signed()
 }
 
 pub(super) fn of_event(event: &EventRef) -> i64 {
