@@ -57,6 +57,7 @@ fn the_selector_is_checked() {
     finds("from: { table: .moves }\n", (1, 16), "no table's name", "public.moves");
     finds("when: new.a == 1\n", (1, 7), "only published by name", "from");
     finds("from: { table: 'public.\"Order\"' }\n", (1, 16), "quotes in its name", "`public.Order`");
+    finds("from: { table: '\"a.b\".\"c\"' }\n", (1, 16), "quotes in its name", "table.schema == \"a.b\"");
 }
 
 #[test]

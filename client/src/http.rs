@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
     HeaderMap, Method, Request, StatusCode, Uri,
-    body::Incoming,
+    body::{Body as _, Incoming},
     client::conn::http1,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue},
 };
@@ -20,6 +20,8 @@ use crate::sse;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
+/// A body beyond this is none that a Herald takes, in bytes.
+const LARGE: u64 = 4 * 1024 * 1024;
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 256 * 1024 * 1024;
 
@@ -253,7 +255,8 @@ impl<'a> Call<'a> {
             http1::handshake(TokioIo::new(connection)).await.map_err(|error| unreachable(reason(&error)))?;
         // Ends with the connection; what broke it is told to whoever waits for the answer.
         drop(tokio::spawn(driver));
-        let response = sender.send_request(request).await.map_err(|error| broken(base, &error))?;
+        let length = request.body().size_hint().exact().unwrap_or_default();
+        let response = sender.send_request(request).await.map_err(|error| unfinished(base, &error, length))?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -272,6 +275,18 @@ async fn read(base: &Base, response: hyper::Response<Incoming>) -> Result<Bytes,
 
 fn broken(base: &Base, error: &hyper::Error) -> Error {
     Error::Broken { base: base.to_string(), reason: reason(error) }
+}
+
+/// That no answer came. Whoever refuses a body at once, and reads no more of it, may be gone before its answer is read.
+fn unfinished(base: &Base, error: &hyper::Error, length: u64) -> Error {
+    let reason = match length > LARGE {
+        true => format!(
+            "{} after a part of {length} bytes, which are more than a webhook takes (`ingest.max-body`, 4MiB at most)",
+            reason(error)
+        ),
+        false => reason(error),
+    };
+    Error::Broken { base: base.to_string(), reason }
 }
 
 /// The innermost cause, which is what says something.

@@ -11,7 +11,7 @@ use serde_json::{Deserializer, value::RawValue};
 
 /// The file holds no JSON object, so there is nothing to make fresh.
 #[derive(Debug, thiserror::Error)]
-#[error("it is not a JSON object ({0}); --same-id sends it as it is")]
+#[error("it is not a JSON object, as every body of Hasura's is: {0}")]
 pub(crate) struct NoObject(#[from] serde_json::Error);
 
 /// The payload with that `id` and with `created_at` at that time. A member that it does not have is not added: a body
@@ -130,10 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_says_how_to_send_it_all_the_same() {
+    fn what_is_no_object_is_said_to_be_none() {
         for text in ["[1]", "{\"id\":", "", "{} {}"] {
             let error = fresh(text, "x", now()).expect_err("no object");
-            assert!(error.to_string().contains("--same-id"), "{error}");
+            assert!(error.to_string().contains("not a JSON object"), "{error}");
         }
     }
 }

@@ -254,9 +254,11 @@ fn wrote(job: &Job, out: &mut Vec<String>) {
     }
 }
 
-/// A line that a job writes, with the job's name before it.
+/// A line that a job writes, with the job's name before it. Of a line that was written over itself, as progress is, what was
+/// written last.
 pub fn output(job: &str, line: &str) -> String {
-    format!("{DIM}{job} │{DIM:#} {}", cut(&defused(line), LONGEST))
+    let last = line.rsplit('\r').find(|part| !part.trim().is_empty()).unwrap_or(line);
+    format!("{DIM}{job} │{DIM:#} {}", cut(&defused(last), LONGEST))
 }
 
 /// A result in short: the `message` of an object, a text as it is, anything else as JSON.

@@ -60,7 +60,13 @@ fn table(file: &mut File<'_>, node: &Yaml) -> Option<Table> {
     let table = Table::parse(text);
     if text.contains('"') {
         let message = format!("{text:?} would be a table with quotes in its name");
-        let help = format!("write `{}`: names are compared as they are", text.replace('"', ""));
+        let schema = text.trim_start_matches('"').split_once("\".").map(|(schema, _)| schema).unwrap_or_default();
+        let help = match schema.contains('.') {
+            true => format!(
+                "a schema that has a dot in its name is told by the condition: `table: \"*\"` and `when: table.schema == \"{schema}\" && …`"
+            ),
+            false => format!("write `{}`: names are compared as they are", text.replace('"', "")),
+        };
         file.error(Rule::Shape, node.start, message, Some(help));
         return None;
     }

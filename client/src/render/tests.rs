@@ -116,3 +116,11 @@ fn a_block_has_what_happened_and_the_closest_of_what_did_not() {
 fn what_is_under_way_says_what_it_waits_for() {
     assert_snapshot!(strip_str(&awaits(&incomplete()).expect("it waits")).to_string());
 }
+
+#[test]
+fn of_progress_that_is_written_over_itself_the_last_is_shown() {
+    let shown = |line: &str| anstream::adapter::strip_str(&output("job", line)).to_string();
+    assert_eq!(shown("10 %\r50 %\r100 %\r"), "job │ 100 %");
+    assert_eq!(shown("  whole\r"), "job │   whole");
+    assert_eq!(shown("\r"), "job │ ");
+}

@@ -1,6 +1,6 @@
 //! What can go wrong with the store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bus::place::Displaced;
 
@@ -8,8 +8,10 @@ use bus::place::Displaced;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// SQLite cannot read or write the file.
-    #[error("failed to {doing} the results store: {source}")]
+    #[error("failed to {doing} the results store{}: {source}", shown(path.as_deref()))]
     Sqlite {
+        /// The file, once it is known which.
+        path: Option<PathBuf>,
         /// What was being done.
         doing: &'static str,
         /// Why it failed.
@@ -69,10 +71,23 @@ pub enum StoreError {
     },
 }
 
+fn shown(path: Option<&Path>) -> String {
+    path.map(|path| format!(" `{}`", path.display())).unwrap_or_default()
+}
+
 impl StoreError {
     /// Names what was being done when SQLite failed.
     pub(super) fn doing(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
-        move |source| Self::Sqlite { doing, source }
+        move |source| Self::Sqlite { path: None, doing, source }
+    }
+
+    /// Names the file in which SQLite failed.
+    #[must_use]
+    pub(super) fn at(mut self, file: &Path) -> Self {
+        if let Self::Sqlite { path, .. } = &mut self {
+            path.get_or_insert_with(|| file.to_owned());
+        }
+        self
     }
 
     /// Whether the same may succeed later, when the disk has room or the lock is gone.

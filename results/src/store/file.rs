@@ -109,9 +109,8 @@ pub(super) fn open(path: &Path) -> Result<(Connection, File), StoreError> {
         std::fs::create_dir_all(folder).map_err(io)?;
     }
     let lock = lock(path)?;
-    let connection = Connection::open(path).map_err(StoreError::doing("open"))?;
-    configure(&connection, path)?;
-    migrate(&connection, path)?;
+    let connection = Connection::open(path).map_err(StoreError::doing("open")).map_err(|error| error.at(path))?;
+    configure(&connection, path).and_then(|()| migrate(&connection, path)).map_err(|error| error.at(path))?;
     Ok((connection, lock))
 }
 
@@ -163,7 +162,7 @@ fn configure(connection: &Connection, path: &Path) -> Result<(), StoreError> {
         )
         .map_err(|source| match source.sqlite_error_code() {
             Some(rusqlite::ErrorCode::NotADatabase) => StoreError::Foreign(path.to_owned()),
-            _ => StoreError::Sqlite { doing: "open", source },
+            _ => StoreError::doing("open")(source),
         })?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())

@@ -89,6 +89,10 @@ impl Reader {
 
     /// Runs a question in one read transaction.
     pub(super) fn ask<T>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.try_ask(question).map_err(|error| error.at(&self.path))
+    }
+
+    fn try_ask<T>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = idle.map_or_else(|| file::open_to_read(&self.path), Ok)?;
         let transaction = connection.unchecked_transaction().map_err(StoreError::doing("read"))?;

@@ -66,7 +66,7 @@ impl Writer {
 
     /// The next unfinished rows that are due, and behind which row the sweep goes on: none, 0, at its end.
     fn overdue(&self, since: Timestamp) -> Result<(Vec<Key>, i64), StoreError> {
-        let read = |source| StoreError::Sqlite { doing: "read", source };
+        let read = |source| StoreError::doing("read")(source).at(self.path());
         let since = since.as_microsecond();
         let mut statement = self.connection.prepare_cached(SWEEP).map_err(read)?;
         let not_yet = format!("{} AND flags & {} = 0", row::NAMED, row::OVERDUE);
@@ -134,7 +134,7 @@ impl Writer {
     }
 
     fn delete(&self, doomed: &[i64]) -> Result<(), StoreError> {
-        let write = |source| StoreError::Sqlite { doing: "trim", source };
+        let write = |source| StoreError::doing("trim")(source).at(self.path());
         let sql = self.connection.unchecked_transaction().map_err(write)?;
         let run = |statement: &str, id: i64| {
             sql.prepare_cached(statement).and_then(|mut statement| statement.execute([id])).map_err(write)

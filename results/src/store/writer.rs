@@ -184,7 +184,7 @@ impl Writer {
             }
             Err(error) => {
                 self.memory.clear();
-                Err(error)
+                Err(error.at(&self.options.path))
             }
         }
     }

@@ -83,8 +83,9 @@ fn told(text: &str, mistakes: &[CompileError]) -> String {
         let before = &text[..text.floor_char_boundary(mistake.offset)];
         let line = before.rsplit('\n').next().unwrap_or_default();
         let shown = text[before.len() - line.len()..].lines().next().unwrap_or_default();
-        let help = mistake.help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
-        format!("{}\n  | {shown}\n  | {:pad$}^{help}", mistake.message, "", pad = line.chars().count())
+        let help = mistake.help.as_ref().map(|help| format!("\n  help: {}", catalog::shown(help))).unwrap_or_default();
+        let (message, shown) = (catalog::shown(&mistake.message), catalog::shown(shown));
+        format!("{message}\n  | {shown}\n  | {:pad$}^{help}", "", pad = line.chars().count())
     });
     each.collect::<Vec<_>>().join("\n")
 }

@@ -13,7 +13,7 @@ use contracts::{hasura, headers, summary::Invocation};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::rows::Rows;
+use super::rows::{self, Rows};
 
 /// See the module.
 #[derive(Debug, Clone, Args)]
@@ -65,6 +65,13 @@ impl Given {
             Some(path) => read(path)?,
             None => self.rows.body(),
         };
+        if let Some(odd) = rows::contradiction(&value) {
+            match &self.payload {
+                None => return Err(Usage(odd).into()),
+                // What came all the same is decided as it is.
+                Some(_) => client::print::note(&odd),
+            }
+        }
         let source = self.source.clone().unwrap_or_else(|| "default".to_owned());
         Ok(Body { value, source, received: Timestamp::now() })
     }
@@ -104,6 +111,9 @@ async fn first(api: &Api, meant: &ids::Meant) -> anyhow::Result<Invocation> {
     page.invocations.into_iter().next().ok_or_else(|| anyhow::anyhow!("nothing is known of it any more"))
 }
 
+/// The largest body that any webhook takes, in bytes.
+const LARGEST: usize = 4 * 1024 * 1024;
+
 /// The JSON of a file, or of standard input.
 pub(crate) fn read(path: &std::path::Path) -> anyhow::Result<Value> {
     let is_stdin = path.as_os_str() == "-";
@@ -115,5 +125,10 @@ pub(crate) fn read(path: &std::path::Path) -> anyhow::Result<Value> {
         fs::read(path).map(|read| bytes = read)
     };
     read.map_err(|error| Usage(format!("cannot read {shown}: {error}")))?;
+    if bytes.len() > LARGEST {
+        let refused =
+            format!("{shown} has {} bytes, and no webhook takes more than {LARGEST} (`ingest.max-body`)", bytes.len());
+        return Err(Usage(refused).into());
+    }
     hasura::parse(&bytes).map_err(|error| Usage(format!("{shown} is no JSON: {error}")).into())
 }

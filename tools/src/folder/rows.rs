@@ -89,6 +89,19 @@ pub(super) fn set_in(body: &mut Value, text: &str) -> Result<(), String> {
     if found { Ok(()) } else { Err(format!("the change has no {row}")) }
 }
 
+/// What a change has that none of its operation has, if anything.
+pub(super) fn contradiction(body: &Value) -> Option<String> {
+    let event = hasura::unwrap(body).get("event")?;
+    let op = event.get("op")?.as_str()?;
+    let (unwanted, wanted) = match op {
+        "INSERT" => ("old", "new"),
+        "DELETE" => ("new", "old"),
+        _ => return None,
+    };
+    let row = event.get("data")?.get(unwanted).filter(|row| !row.is_null());
+    row.map(|_| format!("Hasura sends no `{unwanted}` row of {op}: it has `{wanted}` alone, and UPDATE has both"))
+}
+
 impl Rows {
     /// Whether a row or an operation is given.
     pub(super) fn has_rows(&self) -> bool {
@@ -136,6 +149,20 @@ fn empty() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_that_the_operation_does_not_have_is_told() {
+        let odd = |op: &str, old: Value, new: Value| {
+            contradiction(&json!({ "event": { "op": op, "data": { "old": old, "new": new } } }))
+        };
+        assert!(odd("INSERT", json!({}), json!({})).is_some_and(|told| told.contains("no `old` row of INSERT")));
+        assert!(odd("DELETE", json!({}), json!({})).is_some_and(|told| told.contains("no `new` row of DELETE")));
+        for (op, old, new) in
+            [("INSERT", json!(null), json!({})), ("UPDATE", json!({}), json!({})), ("MANUAL", json!({}), json!({}))]
+        {
+            assert_eq!(odd(op, old, new), None, "{op}");
+        }
+    }
 
     #[derive(clap::Parser)]
     struct Alone {

@@ -88,6 +88,10 @@ struct Document {
 impl Document {
     fn read(file: PathBuf) -> Result<Self, Usage> {
         let failed = |error: String| Usage(format!("cannot read {}: {error}", file.display()));
+        // A pipe would be waited for.
+        if fs::metadata(&file).is_ok_and(|found| !found.is_file()) {
+            return Err(failed("it is no regular file".to_owned()));
+        }
         let text = fs::read_to_string(&file).map_err(|error| failed(error.to_string()))?;
         let value = serde_json::from_str(&text).or_else(|_| json_of_yaml(&text)).map_err(failed)?;
         Ok(Self { file, value })

@@ -52,7 +52,7 @@ struct Triggers {
     #[arg(long, value_name = "URL", value_parser = base, required_unless_present_any = ["url_env", "check"])]
     url: Option<String>,
     /// The variable of Hasura's environment that holds the whole URL of the webhook, with /hasura
-    #[arg(long, value_name = "NAME", conflicts_with = "url")]
+    #[arg(long, value_name = "NAME", conflicts_with = "url", value_parser = variable)]
     url_env: Option<String>,
     /// Check the metadata that there is (its folder, or an exported file) instead of printing triggers; ends with 1 if an event
     /// misses something
@@ -65,7 +65,7 @@ struct Triggers {
     #[arg(long, value_name = "NAME", default_value = DEFAULT_SOURCE, value_parser = client::send::source)]
     database: String,
     /// The variable of Hasura's environment that holds the webhook's secret
-    #[arg(long, value_name = "NAME", default_value = "HERALD_SECRET")]
+    #[arg(long, value_name = "NAME", default_value = "HERALD_SECRET", value_parser = variable)]
     secret_env: String,
     /// The request header of the secret, as `ingest.secret-header` calls it
     #[arg(long, value_name = "NAME", default_value = client::send::SECRET_HEADER)]
@@ -96,7 +96,19 @@ fn base(text: &str) -> Result<String, String> {
     if !["http://", "https://", "{{"].iter().any(|begin| base.starts_with(begin)) {
         return Err("a URL begins with http:// or https://, or is {{NAME}} for a variable of Hasura's".to_owned());
     }
+    if base.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#')) {
+        return Err("the webhook's URL has no query, no fragment and no blanks: http://herald:8080".to_owned());
+    }
     Ok(base.strip_suffix("/hasura").unwrap_or(base).to_owned())
+}
+
+/// The name of a variable of the environment.
+fn variable(text: &str) -> Result<String, String> {
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.is_empty() || !text.chars().all(is_fine) || text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err("a variable's name has letters, digits and `_`, as in HERALD_SECRET".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// Does it.

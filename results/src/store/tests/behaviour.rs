@@ -454,6 +454,15 @@ fn files_of_others_of_newer_versions_and_in_use_are_refused() {
 
 /// Facts of a few invocations under a few correlations.
 #[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let store = Fixture::new();
+    let reader = store.writer.as_ref().expect("it is open").reader();
+    store.writer.as_ref().expect("it is open").connection.execute_batch("DROP TABLE total").expect("broken");
+    let told = reader.totals().expect_err("a table is gone").to_string();
+    assert!(told.starts_with("failed to read the results store `/") && told.contains(".db`: "), "{told}");
+}
+
+#[test]
 fn a_store_is_erased_whatever_its_format_and_nothing_else_is() {
     let mut store = Fixture::new();
     let path = store.options.path.clone();

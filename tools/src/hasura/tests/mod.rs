@@ -107,3 +107,28 @@ fn events_that_name_a_trigger_get_it_and_what_does_not_go_together_is_said() {
     assert_eq!(made, [("others", "1st", true), ("things", "1st", true), ("things", "second", false)]);
     insta::assert_snapshot!(needs.notes.join("\n"));
 }
+
+#[test]
+fn a_url_and_a_variable_that_hasura_could_not_use_are_refused() {
+    for odd in ["http://h:1?x=1", "http://h:1/#a", "http://h :1", "http://h:1/a b"] {
+        assert!(super::base(odd).is_err_and(|error| error.contains("no query, no fragment")), "{odd}");
+    }
+    assert_eq!(super::base("{{HERALD}}/x/hasura").as_deref(), Ok("{{HERALD}}/x"));
+    for odd in ["", "A B", "1A", "A-B"] {
+        assert!(super::variable(odd).is_err(), "{odd}");
+    }
+    assert!(super::variable("HERALD_SECRET_2").is_ok());
+}
+
+#[test]
+fn metadata_that_is_a_pipe_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("databases")).expect("a folder");
+    let list = "- name: default\n  tables: \"!include default/tables/tables.yaml\"\n";
+    std::fs::write(folder.path().join("databases/databases.yaml"), list).expect("written");
+    let tables = folder.path().join("databases/default/tables");
+    std::fs::create_dir_all(&tables).expect("a folder");
+    rustix::fs::mkfifoat(rustix::fs::CWD, tables.join("tables.yaml"), rustix::fs::Mode::RUSR).expect("a pipe");
+    let error = super::metadata::read(folder.path()).expect_err("a pipe").to_string();
+    assert!(error.contains("tables.yaml: it is no regular file"), "{error}");
+}
