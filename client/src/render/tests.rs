@@ -119,7 +119,7 @@ fn what_is_under_way_says_what_it_waits_for() {
 
 #[test]
 fn of_progress_that_is_written_over_itself_the_last_is_shown() {
-    let shown = |line: &str| anstream::adapter::strip_str(&output("job", line)).to_string();
+    let shown = |line: &str| strip_str(&output("job", line)).to_string();
     assert_eq!(shown("10 %\r50 %\r100 %\r"), "job │ 100 %");
     assert_eq!(shown("  whole\r"), "job │   whole");
     assert_eq!(shown("\r"), "job │ ");
