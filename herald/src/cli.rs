@@ -135,4 +135,28 @@ mod tests {
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
+
+    /// The words of a command, of which those in single quotes are one.
+    fn words(command: &str) -> Vec<String> {
+        let parts = command.split('\'').enumerate();
+        let words = parts.flat_map(|(index, part)| match index % 2 {
+            1 => vec![part.to_owned()],
+            _ => part.split_whitespace().map(str::to_owned).collect(),
+        });
+        words.collect()
+    }
+
+    #[test]
+    fn each_command_of_the_page_on_seeing_is_one() {
+        let page = include_str!("../../docs/seeing.md");
+        let lines = page.lines().filter_map(|line| line.trim_start_matches("$ ").strip_prefix("herald "));
+        let mut count = 0;
+        for line in lines {
+            let command = line.split(" > ").next().and_then(|line| line.split("  # ").next()).unwrap_or_default();
+            let parsed = Cli::try_parse_from([vec!["herald".to_owned()], words(command)].concat());
+            assert!(parsed.is_ok(), "{line}: {}", parsed.err().map(|error| error.to_string()).unwrap_or_default());
+            count += 1;
+        }
+        assert!(count > 10, "only {count}");
+    }
 }

@@ -122,6 +122,16 @@ async fn why_says_what_was_decided_of_each_event_and_what_became_of_each_job() {
 }
 
 #[tokio::test]
+async fn a_change_that_is_made_up_is_sent_as_hasura_would() {
+    let herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    let made = herald.cli(&["send", "--table", "things", "--set", "id=7", "--wait"]).await.expect(0);
+    made.has(&["Detected 1 event from INSERT public.things", "⭐ thing.made", "✅ note  row 7"]);
+    // What is made up has an id of its own each time.
+    herald.cli(&["send", "--table", "things", "--set", "id=7", "--wait"]).await.expect(0).has(&["⭐ thing.made"]);
+    herald.cli(&["send", "--table", "others", "--set", "id=7", "--wait"]).await.expect(0).has(&["no event"]);
+}
+
+#[tokio::test]
 async fn why_says_who_holds_what_is_awaited() {
     let slow = shell("slow", &until("mark"), "    concurrency: 1\n    order: key\n");
     let herald = Herald::build().event("thing.made", &with_jobs("things", &slow)).start().await;
