@@ -73,8 +73,9 @@ impl Said {
                 event.source = source,
                 event.table = shown(&table),
                 column = shown(&missing),
-                "rows do not carry their key column, so the whole table is one key and its changes wait for each other; \
-                 name its key under `ingest.keys`; said once"
+                setting = format!("\"{}\" = [\"<its key column>\"]", shown(&table)),
+                "rows do not carry the key column of their raw record, so the whole table is one key and its changes wait for each \
+                 other, whatever `key` its events have; write the setting below [ingest.keys]; said once"
             ),
         }
     }
