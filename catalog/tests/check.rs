@@ -362,7 +362,7 @@ fn tests_are_checked_for_their_shape() {
     assert_eq!(problems(&test("{ op: delete, old: {}, new: null }", "none")), []);
     let with_jobs = |expect: &str, jobs: &str| {
         format!(
-            "{}    jobs: {jobs}\njobs: [{{ id: mail, log: {{ message: \"${{data.id}}\" }} }}]\n",
+            "{}    jobs: {jobs}\njobs: [{{ id: mail, log: {{ message: \"${{data.op}}\" }} }}]\n",
             test("{ op: insert, new: {} }", expect)
         )
     };
