@@ -40,6 +40,13 @@ async fn a_new_event_counts_at_once() {
     herald.tool(&["catalog", "diff", "1"]).output().await.expect(0).has(&["version 1 → version 3", "say the same"]);
     let shown = herald.tool(&["catalog", "show", "2", "other.made"]).output().await.expect(0);
     shown.has(&["# events/other.made.yaml", "others"]);
+    if let Engine::Kafka(brokers) = herald.engine() {
+        let bus = ["--brokers", brokers, "--prefix", herald.fleet().prefix()];
+        let history = [&["catalog", "history"], &bus[..]].concat();
+        herald.tool(&history).output().await.expect(0).has(&["version 3", "in force", "- other.made", "version 1"]);
+        let show = [&["catalog", "show", "2", "other.made"], &bus[..]].concat();
+        herald.tool(&show).output().await.expect(0).has(&["# events/other.made.yaml", "others"]);
+    }
     let folder = herald.catalog().display().to_string();
     let now = herald.tool(&["test", &folder, "--from-log", "100"]).output().await.expect(1);
     now.has(&[
