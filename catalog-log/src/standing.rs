@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use catalog::{Place, Problem, Rule, Severity, Sources, wire::CatalogRecord};
+use catalog::{Location, Problem, Rule, Severity, Sources, wire::CatalogRecord};
 
 /// What stands on the bus before files are applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(crate) fn emptied(sources: &Sources, previous: Option<&CatalogRecord>, home:
     let message = format!("there is no file of an event any more, and version {} has {events}", previous.number);
     let flag = if home.is_some() { "start anew: `herald dev --fresh`" } else { "add `--empty`" };
     let help = format!("put `events/` back; if there are to be no events, {flag}");
-    let place = Place { file: "events".to_owned(), line: 0, column: 0 };
+    let place = Location { file: "events".to_owned(), line: 0, column: 0 };
     let (severity, rule) = (Severity::Error, Rule::Empty);
     Some(Problem { severity, rule, place, message, help: Some(help), text: String::new() })
 }

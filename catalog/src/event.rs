@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     detector::{Detection, Detector, Mismatch, Selector, Shared},
-    report::Place,
+    report::Location,
     rule_test::RuleTest,
 };
 
@@ -235,14 +235,14 @@ impl Event {
     }
 
     /// Where a key of the file stands (`sample`, `schema`, `when` …), or the file as a whole.
-    pub fn place(&self, key: &str) -> Place {
+    pub fn place(&self, key: &str) -> Location {
         let (line, column) = self.places.get(key).copied().unwrap_or((0, 0));
-        Place { file: self.file.to_string(), line, column }
+        Location { file: self.file.to_string(), line, column }
     }
 
     /// The same as `file:line`; none if it is in no file.
     pub fn decided_at(&self, key: &str) -> Option<String> {
-        let Place { file, line, .. } = self.place(key);
+        let Location { file, line, .. } = self.place(key);
         (line > 0).then(|| format!("{file}:{line}"))
     }
 

@@ -6,7 +6,7 @@ use contracts::names::{EventRef, GroupName, JobName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{report::Place, template::Template};
+use crate::{report::Location, template::Template};
 
 /// How long one attempt may take, unless the job says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -77,7 +77,7 @@ pub struct Job {
 #[derive(Debug, Clone)]
 pub(crate) struct Need {
     pub(crate) name: String,
-    pub(crate) place: Place,
+    pub(crate) place: Location,
     /// The line it is on.
     pub(crate) text: String,
 }

@@ -37,7 +37,7 @@ pub use expressions::Effort;
 pub use glance::Glance;
 pub use job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Order};
 pub use likely::Likely;
-pub use report::{Place, Problem, Report, Rule, Severity, shown};
+pub use report::{Location, Problem, Report, Rule, Severity, shown};
 pub use rule_test::{Expectation, ExpectedJob, RuleTest, TestChange};
 pub use sources::{FOLDERS, MAX_FILE, ReadError, Source, Sources};
 pub use template::{ATTRIBUTES, JobContext, Part, RenderError, Template};

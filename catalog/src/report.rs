@@ -47,7 +47,7 @@ pub enum Rule {
 
 /// A place in a file of the catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct Location {
     /// The file, relative to the catalog's folder.
     pub file: String,
     /// From 1; 0 where the file as a whole is meant.
@@ -65,7 +65,7 @@ pub struct Problem {
     pub rule: Rule,
     /// Where.
     #[serde(flatten)]
-    pub place: Place,
+    pub place: Location,
     /// What is wrong.
     pub message: String,
     /// What to write instead, where we know.
@@ -140,7 +140,7 @@ impl fmt::Display for Problem {
             Severity::Error => "error",
         };
         writeln!(f, "{severity}: {}", shown(&self.message))?;
-        let Place { file, line, column } = &self.place;
+        let Location { file, line, column } = &self.place;
         let file = shown(file);
         if *line == 0 {
             writeln!(f, "  --> {file}")?;
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn what_stands_in_a_file_cannot_command_the_terminal() {
         let text = "when: \u{1b}[2J\u{9b}31m\u{202e} x\r".to_owned();
-        let place = Place { file: "events/\u{1b}c.yaml".into(), line: 1, column: 10 };
+        let place = Location { file: "events/\u{1b}c.yaml".into(), line: 1, column: 10 };
         let (severity, rule, message) = (Severity::Error, Rule::Shape, "`\u{7}` is unknown".to_owned());
         let problem = Problem { severity, rule, place, message, help: Some("did you mean `\u{9d}`?".into()), text };
         let told = problem.to_string();

@@ -61,7 +61,7 @@ struct Set {
     group: String,
     /// begin, end, a time as in 2026-01-31T12:00:00Z, or offsets as in raw/0=17
     #[arg(value_name = "PLACE", required = true)]
-    places: Vec<Place>,
+    places: Vec<Target>,
     /// A topic of which every partition is set; may be repeated [default: where the group has a position]
     #[arg(long, value_name = "TOPIC")]
     topic: Vec<String>,
@@ -71,12 +71,12 @@ struct Set {
 
 /// From where on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum Target {
     All(Start),
     At(TopicPartition, Offset),
 }
 
-impl FromStr for Place {
+impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -220,14 +220,14 @@ fn not_results(group: &str) -> Result<(), Usage> {
 async fn positions(
     bus: &dyn Bus,
     group: &str,
-    places: &[Place],
+    places: &[Target],
     topics: &[String],
 ) -> anyhow::Result<Vec<(TopicPartition, Offset)>> {
     let mut out = Vec::new();
     for place in places {
         let start = match place {
-            Place::All(start) => *start,
-            Place::At(at, offset) => {
+            Target::All(start) => *start,
+            Target::At(at, offset) => {
                 check(bus, group, at, topics).await?;
                 let (begin, end) = (bus.offset(at, Start::Earliest).await?, bus.offset(at, Start::End).await?);
                 if !(begin..=end).contains(offset) {
@@ -292,17 +292,17 @@ mod tests {
 
     #[test]
     fn a_place_is_a_word_a_time_or_an_offset() {
-        assert_eq!("begin".parse(), Ok(Place::All(Start::Earliest)));
-        assert_eq!("end".parse(), Ok(Place::All(Start::End)));
+        assert_eq!("begin".parse(), Ok(Target::All(Start::Earliest)));
+        assert_eq!("end".parse(), Ok(Target::All(Start::End)));
         let time = "2026-01-31T12:00:00Z".parse().expect("a time");
-        assert_eq!("2026-01-31T12:00:00Z".parse(), Ok(Place::All(Start::Time(time))));
-        assert_eq!("event.a.b/3=17".parse(), Ok(Place::At(TopicPartition::new("event.a.b", 3), Offset(17))));
+        assert_eq!("2026-01-31T12:00:00Z".parse(), Ok(Target::All(Start::Time(time))));
+        assert_eq!("event.a.b/3=17".parse(), Ok(Target::At(TopicPartition::new("event.a.b", 3), Offset(17))));
         assert!(
-            matches!("9999-12-30T22:00:00Z".parse(), Ok(Place::All(Start::Time(_)))),
+            matches!("9999-12-30T22:00:00Z".parse(), Ok(Target::All(Start::Time(_)))),
             "the end of the range that is told"
         );
         for wrong in ["", "raw", "raw/0", "raw=1", "raw/x=1", "raw/0=-1", "9999-12-31T23:59:59Z", "2026-01-31"] {
-            let told = wrong.parse::<Place>().expect_err(wrong);
+            let told = wrong.parse::<Target>().expect_err(wrong);
             assert!(told.contains("up to 9999-12-30T22:00:00Z") && told.contains("with its zone"), "{told}");
         }
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Display, str::FromStr, sync::Arc};
 use expressions::{CompileError, Expression, Rows, Scope, closest, comment};
 
 use crate::{
-    report::{Place, Problem, Rule, Severity},
+    report::{Location, Problem, Rule, Severity},
     sources::Source,
     yaml::{self, Content, ErrorKind, Style, Yaml, line_column, offset_in_file},
 };
@@ -181,7 +181,7 @@ impl<'f> File<'f> {
             0 => String::new(),
             _ => self.text().lines().nth(line - 1).unwrap_or_default().to_owned(),
         };
-        let place = Place { file: self.source.path.clone(), line, column };
+        let place = Location { file: self.source.path.clone(), line, column };
         self.problems.push(Problem { severity, rule, place, message, help, text });
     }
 
@@ -277,10 +277,10 @@ impl<'f> File<'f> {
     }
 
     /// The place of a byte of a scalar's text, and the line it is on.
-    pub(super) fn place_within(&self, node: &Yaml, text: &str, style: Style, offset: usize) -> (Place, String) {
+    pub(super) fn place_within(&self, node: &Yaml, text: &str, style: Style, offset: usize) -> (Location, String) {
         let (line, column) = self.position(offset_in_file(self.text(), (node.start, style), text, offset));
         let shown = self.text().lines().nth(line - 1).unwrap_or_default();
-        (Place { file: self.source.path.clone(), line, column }, shown.to_owned())
+        (Location { file: self.source.path.clone(), line, column }, shown.to_owned())
     }
 
     /// What fails for every change.

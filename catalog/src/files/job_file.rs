@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     catalog::{Catalog, Kinds},
     job::Job,
-    report::{Place, Problem, Rule, Severity},
+    report::{Location, Problem, Rule, Severity},
     sources::{Source, Sources},
     wire,
     yaml::Yaml,
@@ -87,7 +87,7 @@ pub(crate) fn left_behind(group: &GroupName, events: &[EventRef]) -> Problem {
         "what {} still hold for it is not done; list it again with a definition that compiles",
         events.join(", ")
     );
-    let place = Place { file: "(retired)".into(), line: 0, column: 0 };
+    let place = Location { file: "(retired)".into(), line: 0, column: 0 };
     Problem { severity: Severity::Warning, rule: Rule::Job, place, message, help: Some(help), text: String::new() }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     described::DescribedTables,
     event::Event,
     job::Job,
-    report::{Place, Problem, Report, Rule, Severity},
+    report::{Location, Problem, Report, Rule, Severity},
     sources::{Source, Sources, is_yaml},
 };
 
@@ -50,7 +50,7 @@ pub(crate) fn compile(sources: &Sources, kinds: &dyn Kinds) -> Outcome {
 }
 
 fn whole(file: &str, rule: Rule, severity: Severity, message: &str) -> Problem {
-    let place = Place { file: file.to_owned(), line: 0, column: 0 };
+    let place = Location { file: file.to_owned(), line: 0, column: 0 };
     Problem { severity, rule, place, message: message.to_owned(), help: None, text: String::new() }
 }
 

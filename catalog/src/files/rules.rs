@@ -10,7 +10,7 @@ use crate::{
     detector::{Selector, Tables},
     event::Event,
     job::{Job, Need},
-    report::{Place, Problem, Rule, Severity},
+    report::{Location, Problem, Rule, Severity},
 };
 
 use super::context::Problems;
@@ -95,11 +95,11 @@ fn unfilled(events: &[Event], job: &Job, problems: &mut Problems) {
 fn unused(events: &[Event], definitions: &BTreeMap<JobName, Job>, problems: &mut Problems) {
     let listed: BTreeSet<_> = events.iter().flat_map(Event::jobs).map(|job| &job.group).collect();
     for job in definitions.values().filter(|job| !listed.contains(&job.group)) {
-        let place = Place { file: job.file().to_owned(), line: 0, column: 0 };
+        let place = Location { file: job.file().to_owned(), line: 0, column: 0 };
         problems.push(warning(place, Rule::Job, format!("no event lists the job {}", job.name())));
     }
 }
 
-fn warning(place: Place, rule: Rule, message: String) -> Problem {
+fn warning(place: Location, rule: Rule, message: String) -> Problem {
     Problem { severity: Severity::Warning, rule, place, message, help: None, text: String::new() }
 }

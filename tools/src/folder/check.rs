@@ -149,7 +149,7 @@ fn github(folder: &Path, problem: &Problem) -> String {
 
 #[cfg(test)]
 mod tests {
-    use catalog::Place;
+    use catalog::Location;
 
     use super::*;
 
@@ -157,7 +157,7 @@ mod tests {
         Problem {
             severity: Severity::Error,
             rule: Rule::NeverHolds,
-            place: Place { file: "events/a,b.yaml".into(), line, column: 7 },
+            place: Location { file: "events/a,b.yaml".into(), line, column: 7 },
             message: "50% of it\ncan never hold".into(),
             help: Some("leave it out".into()),
             text: "when: false".into(),

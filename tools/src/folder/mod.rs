@@ -12,7 +12,7 @@ pub mod rules;
 
 use std::path::Path;
 
-use catalog::{Catalog, Outcome, Place, Problem, Report, Rule, Severity, Sources};
+use catalog::{Catalog, Location, Outcome, Problem, Report, Rule, Severity, Sources};
 use client::{
     exit::Usage,
     print::{self, count},
@@ -52,7 +52,7 @@ fn no_catalog(folder: &Path) -> Problem {
         Some((name, place)) => format!("{name} lies {place}: move it into events/"),
         None => "name the folder of a catalog, or write one event into events/".to_owned(),
     };
-    let place = Place { file: "events".to_owned(), line: 0, column: 0 };
+    let place = Location { file: "events".to_owned(), line: 0, column: 0 };
     let message = format!("{} is no catalog: it has no folder `events`", folder.display());
     Problem { severity: Severity::Error, rule: Rule::Empty, place, message, help: Some(help), text: String::new() }
 }
