@@ -10,7 +10,6 @@ use crate::log::{Log, Newest};
 /// How long until a bus that cannot be read is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// What is new.
 #[derive(Debug)]
 pub enum News<'f> {
     /// The log has no catalog yet.

@@ -10,7 +10,6 @@ use crate::log::{Entry, Log};
 /// One version, without its files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Version {
-    /// Its number.
     pub number: u64,
     /// When it was planned.
     pub written: Timestamp,
@@ -27,7 +26,6 @@ pub struct Version {
 }
 
 impl Version {
-    /// Of a record, and the one before it.
     pub fn of(record: &CatalogRecord, before: Option<&CatalogRecord>) -> Self {
         let changed = before.map(|before| {
             let changes = Changes::between(&before.sources, &record.sources);

@@ -17,7 +17,6 @@ const STEP: usize = 1024 * 1024;
 
 /// What a record of the topic is.
 pub enum Entry {
-    /// A catalog.
     Catalog(Box<CatalogRecord>),
     /// Nothing that this version can read.
     Unreadable(DecodeError),
@@ -37,7 +36,6 @@ pub struct Log<'b> {
 /// What a catalog that is not deleted says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Live {
-    /// Its number.
     pub number: u64,
     /// When it was planned.
     pub written: Timestamp,
@@ -96,7 +94,6 @@ impl<'b> Log<'b> {
 /// Which catalog counts, of those that were read.
 #[derive(Default)]
 pub struct Newest {
-    /// It.
     pub record: Option<CatalogRecord>,
     /// Why what was written after it cannot be read, where something was.
     pub unreadable: Option<DecodeError>,

@@ -106,7 +106,6 @@ pub enum Error {
     Unreachable {
         /// Whom.
         base: String,
-        /// Why not.
         reason: String,
     },
     /// The connection broke in the middle.
@@ -114,13 +113,11 @@ pub enum Error {
     Broken {
         /// With whom.
         base: String,
-        /// How.
         reason: String,
     },
     /// An answer that is not 2xx.
     #[error("{base} answered {status}: {detail}")]
     Refused {
-        /// Who.
         base: String,
         /// The HTTP status.
         status: u16,
@@ -130,7 +127,6 @@ pub enum Error {
     /// A 2xx whose body is not what Herald answers.
     #[error("{base} answered something that is not Herald's: {reason}")]
     Unexpected {
-        /// Who.
         base: String,
         /// What is wrong with it.
         reason: String,

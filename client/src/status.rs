@@ -40,7 +40,6 @@ pub struct Group {
     pub lag: u64,
 }
 
-/// How a job is.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {

@@ -15,7 +15,6 @@ fn herald(arguments: &[&str]) -> (i32, String, String) {
     (status.code().expect("an exit code"), text(stdout), text(stderr))
 }
 
-/// A catalog of one event.
 fn catalog(event: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("events/order.shipped.yaml");

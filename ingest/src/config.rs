@@ -55,7 +55,6 @@ pub struct ResultsConfig {
 pub struct CorrelationConfig {
     /// The request header.
     pub header: String,
-    /// The session variable.
     pub session_variable: String,
     /// The columns that may hold a tracking token.
     pub token_columns: Vec<String>,
@@ -104,18 +103,11 @@ pub enum ConfigError {
     Listen(#[from] ListenError),
     /// A name that no header can have.
     #[error("`ingest.{setting}` is `{value}`, which no HTTP header is named; write one as in `x-herald-secret`")]
-    HeaderName {
-        /// The setting.
-        setting: &'static str,
-        /// Its value.
-        value: String,
-    },
+    HeaderName { setting: &'static str, value: String },
     /// A number that would refuse everything, or more than a record can carry.
     #[error("`ingest.{setting}` is {value}; it must be {expected}")]
     OutOfRange {
-        /// The setting.
         setting: &'static str,
-        /// Its value.
         value: String,
         /// What it may be.
         expected: &'static str,

@@ -20,7 +20,6 @@ pub(crate) enum Notice {
     },
     /// A table whose rows do not carry its key columns.
     TableAsKey {
-        /// The source.
         source: String,
         /// `schema.table`.
         table: String,

@@ -19,7 +19,6 @@ pub enum Error {
          unread; set `results.after-loss = \"continue\"` to go on without it"
     )]
     Deleted {
-        /// Where.
         partition: TopicPartition,
         /// Where the store would go on.
         position: Offset,
@@ -32,7 +31,6 @@ pub enum Error {
          store was filled from; put back the bus's files, or move the store's file away to begin anew"
     )]
     OtherBus {
-        /// Where.
         partition: TopicPartition,
         /// Where the store would go on.
         position: Offset,

@@ -14,7 +14,6 @@ const WAITING: usize = 4096;
 /// A correlation changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The correlation.
     pub correlation: CorrelationId,
     /// The number of facts known of it now.
     pub revision: u64,
@@ -110,7 +109,6 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The correlation.
     pub fn correlation(&self) -> &CorrelationId {
         &self.correlation
     }

@@ -39,7 +39,6 @@ struct State {
     usable: bool,
     /// Why they were neither used nor refused.
     failed: Option<String>,
-    /// The warnings.
     warned: HashSet<String>,
 }
 

@@ -18,7 +18,6 @@ use tokio::sync::Mutex;
 /// The bus; whoever holds it may read its catalogs, which are large when they are unpacked.
 type Shelf = Arc<Mutex<Arc<dyn Bus>>>;
 
-/// The routes.
 pub(super) fn router(bus: Arc<dyn Bus>) -> Router {
     Router::new()
         .route("/v1/catalogs", get(list))

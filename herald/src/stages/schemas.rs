@@ -14,7 +14,6 @@ use runtime::problem::{Problem, read_only};
 
 use super::Catalogs;
 
-/// The route.
 pub(super) fn router(catalogs: Catalogs) -> Router {
     Router::new()
         .route("/v1/schemas/{event}/{version}", get(show))

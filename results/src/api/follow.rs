@@ -192,7 +192,6 @@ async fn end(bus: &dyn Bus, at: &TopicPartition) -> Result<Offset, bus::Error> {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen(Arc<Mutex<Option<Look>>>);
 
-/// When they were looked at, and what there was.
 type Look = (Instant, Arc<[TopicInfo]>);
 
 impl Seen {

@@ -62,7 +62,6 @@ pub(super) async fn page(
     Ok((found, more.then_some(cursor)))
 }
 
-/// A place in each of these partitions.
 async fn places(bus: &dyn Bus, of: &[TopicPartition], place: Start) -> Result<Vec<Offset>, bus::Error> {
     let found = bus.offsets(of, place).await?;
     let each = |at| found.get(at).copied().ok_or_else(|| bus::Error::Unavailable(format!("{at} cannot be asked")));

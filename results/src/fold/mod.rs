@@ -45,7 +45,6 @@ impl Line {
 /// What orders the raw records of one invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Moment {
-    /// When it was received.
     pub received: Timestamp,
     /// Where it stands.
     pub raw: Place,

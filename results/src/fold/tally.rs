@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 /// What one invocation contributes to its correlation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// Its counters.
     pub counters: Counters,
     /// How far it has come.
     pub state: State,

@@ -41,7 +41,6 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// What the stage needs of others.
 #[derive(Clone)]
 pub struct Deps {
-    /// The bus.
     pub bus: Arc<dyn Bus>,
 }
 

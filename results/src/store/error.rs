@@ -52,7 +52,6 @@ pub enum StoreError {
     /// A stored row cannot be read: the file is damaged.
     #[error("row {row} of the results store is damaged: {why}; move the file away to fill a new one from the bus")]
     Damaged {
-        /// The row.
         row: i64,
         /// What is wrong with it.
         why: String,

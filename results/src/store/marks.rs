@@ -12,7 +12,6 @@ use crate::fold::Invocation;
 /// that a transaction writes to the few pages of the last one, and whoever looks for it asks once for each span.
 pub(super) const SPAN: i64 = 12;
 
-/// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Marks {
     /// The table.

@@ -31,7 +31,6 @@ pub(super) struct Group {
     pub(super) before: Option<(u64, bool)>,
 }
 
-/// A row.
 #[derive(Debug)]
 pub(super) struct Row {
     /// Its id; none before it was written.

@@ -188,7 +188,6 @@ pub(super) fn tally(connection: &Connection, correlation: &CorrelationId) -> Res
     Ok(row::single(connection, id)?.map(|only| (id, Tally::of(&only.state.part()))))
 }
 
-/// The summary of a correlation of one invocation.
 pub(super) fn alone((correlation, invocation): &Key, only: &Invocation, tally: &Tally) -> Summary {
     let mut out = bare(correlation, tally);
     out.invocations.push(only.view(correlation, *invocation));

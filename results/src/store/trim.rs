@@ -20,7 +20,6 @@ pub(super) const OLDEST: &str = "SELECT id, received, state < 2 FROM invocation 
 /// The spans before the oldest row.
 const EMPTY_SPANS: &str = "DELETE FROM span WHERE number < (SELECT min(id) FROM invocation) >> 12";
 
-/// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
     /// Invocations received before are deleted.

@@ -15,7 +15,6 @@ use super::{DEFAULT_SOURCE, needs::Columns};
 /// What is known of Hasura.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Metadata {
-    /// The tables that are tracked.
     pub(crate) tables: Vec<Tracked>,
     /// Their triggers, whoever they are for.
     pub(super) triggers: Vec<Found>,

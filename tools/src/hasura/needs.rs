@@ -12,9 +12,7 @@ use super::name;
 /// Of which columns' changes an update is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Columns {
-    /// Of any.
     All,
-    /// Of these.
     These(BTreeSet<String>),
 }
 
@@ -30,7 +28,6 @@ pub(super) struct Trigger {
     pub(super) update: Option<Columns>,
     pub(super) delete: bool,
     pub(super) manual: bool,
-    /// The events it is for.
     pub(super) events: BTreeSet<String>,
 }
 

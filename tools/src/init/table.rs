@@ -1,6 +1,5 @@
 //! A table, as far as whoever was asked knows it.
 
-/// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Table {
     /// What Hasura calls its database.

@@ -14,7 +14,6 @@ use settings::{Config, kafka_topics};
 
 /// Topics and groups.
 pub(crate) struct Needs {
-    /// The topics.
     pub(crate) specs: Vec<TopicSpec>,
     /// The groups, and which topics each reads.
     pub(crate) groups: Vec<(String, Vec<Topic>)>,

@@ -6,12 +6,10 @@ use kafka_admin::{
 };
 use serde_json::{Value, json};
 
-/// A plan.
 pub(super) fn plan(plan: &Plan) -> Value {
     json!({ "done": plan.is_done(), "topics": plan.topics.iter().map(topic).collect::<Vec<_>>() })
 }
 
-/// What was done, and the plan of what is left.
 pub(super) fn applied(done: &[Done], left: &Plan) -> Value {
     let one = |done: &Done| json!({ "name": done.name, "what": done.what, "failed": done.failed });
     json!({ "applied": done.iter().map(one).collect::<Vec<_>>(), "left": plan(left) })
