@@ -226,7 +226,7 @@ pub struct JobStep {
     pub attempt: u32,
     /// Where it stands.
     pub state: AttemptState,
-    /// When this attempt started.
+    /// When this attempt started; of one whose process ended under it, when that was noticed.
     pub started: Timestamp,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -93,9 +93,10 @@ pub struct Attempt {
     pub attempt: u32,
     /// Where it stood last.
     pub state: AttemptState,
-    /// When it started.
-    pub started: Timestamp,
-    /// When it ended, as far as that is known.
+    /// When it started; none if that was not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// When it ended; none if its process ended under it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
     /// What went wrong.

@@ -36,10 +36,10 @@ impl<'a> Attempt<'a> {
         self.step(AttemptState::Started, None, Ok(None), [None, None])
     }
 
-    /// The process died under it, and a further attempt follows.
+    /// The process died under it, nobody knows when, and a further attempt follows.
     pub(crate) fn interrupted(self) -> Outgoing {
         let error = "the process ended while this attempt was under way; another follows".to_owned();
-        self.step(AttemptState::Interrupted, Some(self.started), Err(error), [None, None])
+        self.step(AttemptState::Interrupted, None, Err(error), [None, None])
     }
 
     /// It has ended, and the run with it.

@@ -161,15 +161,13 @@ fn says_more(result: &RawValue) -> bool {
 fn attempt(past: &Attempt, known: &Known<'_>) -> String {
     let at = |time| moment(time, known.zone, "%H:%M:%S.%3f");
     let error = past.error.as_deref().map(|error| cut(&clean(error), LONGEST));
-    let (when, how) = match past.state {
-        // Its end was only noticed by who began the next one.
-        AttemptState::Started | AttemptState::Interrupted => {
-            (String::new(), "the process ended while it was under way".to_owned())
-        }
-        AttemptState::Unknown(state) => (format!(" from {}", at(past.started)), clean(state.as_str())),
-        _ => (format!(" from {}", at(past.started)), "it failed".to_owned()),
+    let how = match past.state {
+        AttemptState::Started | AttemptState::Interrupted => "the process ended while it was under way".to_owned(),
+        AttemptState::Unknown(state) => clean(state.as_str()),
+        _ => "it failed".to_owned(),
     };
-    let until = past.ended.filter(|_| !when.is_empty()).map(|ended| format!(" to {}", at(ended))).unwrap_or_default();
+    let when = past.started.map(|started| format!(" from {}", at(started))).unwrap_or_default();
+    let until = past.ended.map(|ended| format!(" to {}", at(ended))).unwrap_or_default();
     format!("attempt {}{when}{until}: {}", past.attempt, error.unwrap_or(how))
 }
 
@@ -301,8 +299,8 @@ mod tests {
             .map(|(attempt, state, error)| Attempt {
                 attempt,
                 state,
-                started: samples::at("2026-11-21T10:00:01Z"),
-                ended: Some(samples::at("2026-11-21T10:00:02Z")),
+                started: Some(samples::at("2026-11-21T10:00:01Z")),
+                ended: (state == AttemptState::Failed).then(|| samples::at("2026-11-21T10:00:02Z")),
                 error: error.map(str::to_owned),
             })
             .into();

@@ -48,6 +48,7 @@ async fn an_attempt_whose_process_died_is_spent_until_none_is_left() {
         states(steps),
         [(1, Started), (1, Interrupted), (2, Started), (2, Interrupted), (3, Started), (3, Failed)]
     );
+    assert_eq!((steps[1].ended, steps[3].ended), (None, None), "when the process ended is not known");
     assert!(steps[5].error.as_deref().expect("an error").contains("all 3 attempts are spent"));
     assert_eq!(begun.available_permits(), 0, "it ran once more");
     runner.stop().await;

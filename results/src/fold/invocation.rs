@@ -1,5 +1,7 @@
 //! The state of one invocation under one correlation, both of which the one who keeps it knows it by.
 
+use std::cmp::Ordering;
+
 use contracts::{
     ids::EventId,
     names::{EventRef, JobName},
@@ -136,9 +138,11 @@ pub(super) struct Earlier {
     #[serde(rename = "p")]
     print: u64,
     #[serde(rename = "b")]
-    pub(super) started: Timestamp,
+    started: Timestamp,
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    begun: Option<Timestamp>,
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
-    pub(super) ended: Option<Timestamp>,
+    ended: Option<Timestamp>,
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
 }
@@ -147,13 +151,39 @@ pub(super) struct Earlier {
 const EARLIER: usize = 16;
 const ERROR: usize = 500;
 
+/// When an attempt started: whoever tells that its process ended under it knows only when that was noticed.
+fn start(state: AttemptState, begun: Option<Timestamp>, started: Timestamp) -> Option<Timestamp> {
+    begun.or_else(|| (state != AttemptState::Interrupted).then_some(started))
+}
+
+impl Earlier {
+    pub(super) fn started(&self) -> Option<Timestamp> {
+        start(self.state, self.begun, self.started)
+    }
+
+    /// None where its process ended under it.
+    pub(super) fn ended(&self) -> Option<Timestamp> {
+        self.ended.filter(|_| self.state != AttemptState::Interrupted)
+    }
+}
+
+impl Step {
+    pub(super) fn started(&self) -> Option<Timestamp> {
+        start(self.state, self.begun, self.started)
+    }
+}
+
 /// The highest step of a run that was told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Step {
     pub(super) print: u64,
     pub(super) attempt: u32,
     pub(super) state: AttemptState,
-    pub(super) started: Timestamp,
+    /// As this step tells it.
+    started: Timestamp,
+    /// When the attempt was told to start, the last time: one that a shutdown cut off starts again under its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ended: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -294,7 +324,8 @@ impl Run {
         let JobStep { event_id, event, job, run: _, attempt, state, started, ended, result, error, stderr, stdout } =
             step;
         let job = self.event(event_id, event).job(job);
-        job.told(Step { print, attempt, state, started, ended, result, error, stderr, stdout });
+        let begun = (state == AttemptState::Started).then_some(started);
+        job.told(Step { print, attempt, state, started, begun, ended, result, error, stderr, stdout });
     }
 
     fn event(&mut self, id: EventId, event: EventRef) -> &mut EventRun {
@@ -325,30 +356,39 @@ impl EventRun {
 impl JobRun {
     /// Takes in a step: the highest counts, and of each attempt before it the highest is kept.
     fn told(&mut self, step: Step) {
-        let rank = |step: &Step| (step.attempt, step.state, step.print);
-        let lower = match &mut self.step {
-            None => {
-                self.step = Some(step);
-                return;
-            }
-            Some(have) if rank(have) < rank(&step) => std::mem::replace(have, step),
-            Some(_) => step,
+        let Some(have) = &mut self.step else {
+            self.step = Some(step);
+            return;
         };
-        let highest = self.step.as_ref().map_or(0, |step| step.attempt);
-        if lower.attempt < highest {
-            self.passed(lower);
+        match step.attempt.cmp(&have.attempt) {
+            Ordering::Less => self.passed(step),
+            Ordering::Equal => {
+                let begun = have.begun.max(step.begun);
+                if (have.state, have.print) < (step.state, step.print) {
+                    *have = step;
+                }
+                have.begun = begun;
+            }
+            Ordering::Greater => {
+                let lower = std::mem::replace(have, step);
+                self.passed(lower);
+            }
         }
     }
 
     fn passed(&mut self, step: Step) {
-        let Step { print, attempt, state, started, ended, error, .. } = step;
+        let Step { print, attempt, state, started, begun, ended, error, .. } = step;
         let error = error.map(|error| error.chars().take(ERROR).collect());
-        let past = Earlier { attempt, state, print, started, ended, error };
+        let past = Earlier { attempt, state, print, started, begun, ended, error };
         match self.earlier.binary_search_by_key(&attempt, |have| have.attempt) {
-            Ok(place) if (self.earlier[place].state, self.earlier[place].print) < (state, print) => {
-                self.earlier[place] = past;
+            Ok(place) => {
+                let have = &mut self.earlier[place];
+                let begun = have.begun.max(past.begun);
+                if (have.state, have.print) < (state, print) {
+                    *have = past;
+                }
+                have.begun = begun;
             }
-            Ok(_) => {}
             Err(place) => {
                 self.earlier.insert(place, past);
                 let excess = self.earlier.len().saturating_sub(EARLIER);

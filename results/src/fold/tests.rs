@@ -211,6 +211,44 @@ fn a_redrive_reopens_and_a_higher_attempt_counts() {
     assert_eq!(earlier, [(4, AttemptState::Interrupted), (5, AttemptState::Failed)]);
 }
 
+/// A step whose start is of its own.
+fn step_at(attempt: u32, state: AttemptState, started: i64, ended: Option<i64>) -> Line {
+    let mut progress = step(1, "move.new", "a", attempt, state).progress;
+    if let Fact::Job(step) = &mut progress.fact {
+        (step.started, step.ended) = (at(started), ended.map(at));
+    }
+    line(progress.occurrence, progress.fact)
+}
+
+#[test]
+fn an_interrupted_attempt_has_the_start_that_it_was_told_with_and_no_end() {
+    let begun = || step_at(1, AttemptState::Started, 10, None);
+    // As earlier versions tell it: with the moment at which it was noticed as start and end.
+    let noticed = || step_at(1, AttemptState::Interrupted, 50, Some(50));
+    let next = || step_at(2, AttemptState::Started, 50, None);
+    for facts in [[begun(), noticed(), next()], [next(), noticed(), begun()], [noticed(), begun(), next()]] {
+        let job = shown(&fold(facts)).events.remove(0).jobs.remove(0);
+        let past = &job.earlier[0];
+        assert_eq!((past.state, past.started, past.ended), (AttemptState::Interrupted, Some(at(10)), None));
+        assert_eq!((job.attempts, job.started), (2, Some(at(50))));
+    }
+    let job = shown(&fold([begun(), noticed()])).events.remove(0).jobs.remove(0);
+    assert_eq!((job.started, job.ended), (Some(at(10)), None));
+    let job = shown(&fold([noticed(), next()])).events.remove(0).jobs.remove(0);
+    assert_eq!((job.earlier[0].started, job.earlier[0].ended), (None, None), "nobody told");
+    // All attempts are spent.
+    let spent = step_at(1, AttemptState::Failed, 50, Some(50));
+    let job = shown(&fold([spent, begun()])).events.remove(0).jobs.remove(0);
+    assert_eq!((job.started, job.ended), (Some(at(10)), Some(at(50))));
+    // A shutdown gave it back, and it began again.
+    let again = || step_at(1, AttemptState::Started, 90, None);
+    let done = || step_at(1, AttemptState::Succeeded, 90, Some(95));
+    for facts in [[begun(), again(), done()], [done(), again(), begun()], [again(), begun(), done()]] {
+        let job = shown(&fold(facts)).events.remove(0).jobs.remove(0);
+        assert_eq!((job.started, job.ended), (Some(at(90)), Some(at(95))));
+    }
+}
+
 #[test]
 fn refusals_and_failed_events_are_errors_and_unknown_kinds_are_counted() {
     let refused = Refused { origin: origin(), reason: "depth".into(), detail: "17 cascades deep".into() };
@@ -257,6 +295,8 @@ fn any_fact() -> impl Strategy<Value = Line> {
             .prop_map(|(n, catalog, name, jobs)| detected(n, catalog, &[(name, &["a", "b"][..jobs.min(2)])])),
         6 => (0..4_u64, names, jobs, 1..4_u32, states)
             .prop_map(|(n, event, job, attempt, state)| step(n, event, job, attempt, state)),
+        2 => (1..4_u32, 0..3_i64)
+            .prop_map(|(attempt, started)| step_at(attempt, AttemptState::Started, started, None)),
         2 => (0..4_u64, 0..4_u64, any::<bool>()).prop_map(|(n, of, elsewhere)| duplicate(n, of, elsewhere)),
         1 => (0..4_u64).prop_map(reused),
         1 => (0..4_u64).prop_map(|n| {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{
     Moment, Part,
-    invocation::{Decision, Earlier, EventRun, ID_REUSED, Invocation, JobRun, Known, Run, Verdict},
+    invocation::{Decision, Earlier, EventRun, ID_REUSED, Invocation, JobRun, Known, Run, Step, Verdict},
 };
 
 /// How many of the records that came under another change's id are named.
@@ -202,7 +202,7 @@ fn view_job(event: &EventRun, job: &JobRun) -> summary::Job {
         outcome,
         attempts: step.map_or(0, |step| step.attempt),
         earlier: job.earlier.iter().map(view_attempt).collect(),
-        started: step.map(|step| step.started),
+        started: step.and_then(Step::started),
         ended: step.filter(|_| outcome.is_some()).and_then(|step| step.ended),
         result: step.and_then(|step| step.result.clone()),
         error: step.and_then(|step| step.error.clone()),
@@ -212,6 +212,7 @@ fn view_job(event: &EventRun, job: &JobRun) -> summary::Job {
 }
 
 fn view_attempt(past: &Earlier) -> summary::Attempt {
-    let Earlier { attempt, state, started, ended, error, .. } = past;
-    summary::Attempt { attempt: *attempt, state: *state, started: *started, ended: *ended, error: error.clone() }
+    let Earlier { attempt, state, error, .. } = past;
+    let (started, ended) = (past.started(), past.ended());
+    summary::Attempt { attempt: *attempt, state: *state, started, ended, error: error.clone() }
 }
