@@ -31,6 +31,26 @@ fn a_fine_file_has_no_problems() {
 }
 
 #[test]
+fn the_quotes_of_a_text_are_those_that_its_place_wants() {
+    for (written, place, help) in [
+        ("when: new.status == paid\n", (2, 21), "a text in quotes: `\"paid\"`"),
+        ("when: |\n  new.status == paid\n", (3, 17), "a text in quotes: `\"paid\"`"),
+        ("when: 'new.status == paid'\n", (2, 22), "a text in quotes: `\"paid\"`"),
+        ("when: \"new.status == paid\"\n", (2, 22), "a text in quotes: `'paid'`"),
+        ("data:\n  status: paid\n", (3, 11), "a text in quotes: `\"'paid'\"`"),
+        ("data:\n  status: \"paid\"\n", (3, 12), "a text in quotes: `\"'paid'\"`"),
+        ("data:\n  status: |\n    paid\n", (4, 5), "a text in quotes: `\"paid\"`"),
+        ("key: [new.id, paid]\n", (2, 15), "a text in quotes: `\"'paid'\"`"),
+        ("when: \"new.status = 1 && new.a == paid\"\n", (2, 19), "write `==`"),
+    ] {
+        finds(&format!("{FROM}{written}"), place, "", help);
+    }
+    let written = "when: |\n  new.status == \"'paid'\"\n";
+    finds(&format!("{FROM}{written}"), (3, 17), "a text with quotes in it", "write \"paid\"");
+    assert_eq!(problems(&format!("{FROM}data:\n  status: \"'paid'\"\n")), []);
+}
+
+#[test]
 fn unknown_keys_are_refused_with_a_suggestion() {
     finds("form: { table: moves }\n", (1, 1), "`form` is unknown", "`from`");
     finds("from: { table: moves, opertions: [insert] }\n", (1, 23), "`opertions` is unknown", "`operations`");

@@ -21,7 +21,12 @@ pub(crate) fn of(root: &Node, source: &str) -> Vec<CompileError> {
 
 fn look(node: &Node, source: &str, found: &mut Vec<CompileError>) {
     match &node.kind {
-        Kind::Call(function, arguments) if function.is_about_changes() => found.extend(column(arguments)),
+        Kind::Call(function, arguments) if function.is_about_changes() => {
+            found.extend(column(arguments));
+            if *function != Function::ChangedAny {
+                found.extend(arguments.get(1).into_iter().flat_map(quoted_twice));
+            }
+        }
         Kind::Call(function, arguments) => found.extend(conversion(*function, arguments, source)),
         Kind::And(terms) | Kind::Or(terms) => {
             let is_or = matches!(node.kind, Kind::Or(_));
@@ -71,7 +76,11 @@ fn unequal(left: &Node, right: &Node, source: &str) -> Option<CompileError> {
     }
     let (one, other) = types::of(left).zip(types::of(right))?;
     if !types::never_equal(one, other) {
-        return None;
+        return match (one, other) {
+            (Type::Json, _) => quoted_twice(right),
+            (_, Type::Json) => quoted_twice(left),
+            _ => None,
+        };
     }
     let help = match (&left.kind, one, other) {
         (Kind::Not(_), ..) => Some("`!` binds more strongly: write `!(new.status in [\"paid\"])`, `!(new.total == 1)`"),
@@ -82,6 +91,18 @@ fn unequal(left: &Node, right: &Node, source: &str) -> Option<CompileError> {
     };
     let message = format!("{} is never equal to {}", one.kind(), other.kind());
     Some(CompileError::new(left.span.start as usize, message, help))
+}
+
+/// A text whose quotes are a part of it, as in YAML's quotes: no column has such a text.
+fn quoted_twice(node: &Node) -> Option<CompileError> {
+    let written = match &node.kind {
+        Kind::List(items) => return items.iter().find_map(quoted_twice),
+        Kind::Literal(Literal::String(written)) => written,
+        _ => return None,
+    };
+    let inner = ['\'', '"'].iter().find_map(|quote| written.strip_prefix(*quote)?.strip_suffix(*quote))?;
+    let message = format!("{written:?} is a text with quotes in it");
+    Some(CompileError::new(node.span.start as usize, message, Some(&format!("write {inner:?}"))))
 }
 
 /// A text that was made lower-case is compared with one that is not.

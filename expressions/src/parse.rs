@@ -340,6 +340,7 @@ impl<'s> Parser<'s> {
         let span = self.span(start);
         let kind = match arguments.pop().map(|argument| argument.kind) {
             Some(Kind::Select(inner, field)) if arguments.is_empty() => Kind::Has(inner, field),
+            Some(Kind::Index(pair)) if arguments.is_empty() => self.has_element(&pair, start),
             // The parts of a table, which are always there.
             Some(Kind::Var(var)) if arguments.is_empty() && var.is_part_of_table() => {
                 Kind::Literal(Literal::Bool(true))

@@ -37,7 +37,7 @@ impl Parser<'_> {
                 "a name with `-` is written in brackets: `new[\"order-id\"]`, `session[\"x-hasura-role\"]`".to_owned()
             }
             _ => {
-                format!("a column is written `new.{name}` or `old.{name}`, a text in quotes of its own: `\"'{name}'\"`")
+                format!("a column is written `new.{name}` or `old.{name}`, a text in quotes: `\"{name}\"`")
             }
         };
         self.refuse(span.start, format!("`{name}` is not known here"), Some(&help))
@@ -68,9 +68,15 @@ impl Parser<'_> {
     ) -> Parsed<Kind> {
         let function = match self.resolve(name, is_member, arguments.len()) {
             Ok(function) => function,
-            // Of `Math.abs(x)` it is enough to say what is written for `Math`.
-            Err(_) if is_member && self.is_refused(&arguments[0]) => return Ok(Kind::Literal(Literal::Null)),
-            Err((message, help)) => return Ok(self.refuse(name_at, message, help.as_deref())),
+            // Of `JSON.parse(x)` it is enough to say what is written for `JSON`.
+            Err(_) if is_member && self.is_refused(&arguments[0]) => {
+                self.namespaced(name, &arguments[0]);
+                return Ok(Kind::Literal(Literal::Null));
+            }
+            Err((message, help)) => {
+                let help = self.instead_of_changed(name, is_member, &arguments).or(help);
+                return Ok(self.refuse(name_at, message, help.as_deref()));
+            }
         };
         self.check_arguments(function, &arguments);
         Ok(match (function, arguments.as_mut_slice()) {
@@ -105,6 +111,41 @@ impl Parser<'_> {
         each.collect::<Parsed<_>>().map(Kind::Or)
     }
 
+    /// Of `Math.abs(x)` it is said what is written for `abs`: there is a namespace of numbers in many languages, and each of its
+    /// functions is something else here.
+    fn namespaced(&mut self, name: &str, target: &Node) {
+        if !target.span.of(self.source).eq_ignore_ascii_case("math") {
+            return;
+        }
+        let Some(advice) = advice::function(name, self.scope) else { return };
+        let error = self.errors.iter_mut().rev().find(|error| error.offset == target.span.start as usize);
+        error.into_iter().for_each(|error| error.help = Some(advice.clone()));
+    }
+
+    /// What may be meant by a `changed` of more than one column, or of a column and a value, in the words of who wrote it.
+    fn instead_of_changed(&self, name: &str, is_member: bool, arguments: &[Node]) -> Option<String> {
+        let ([column, more @ ..], "changed", false) = (arguments, name, is_member) else { return None };
+        let last = more.last()?;
+        let text = |node: &Node| node.span.of(self.source);
+        if self.scope == Scope::Job || !is_text(column) || arguments.iter().any(|argument| self.is_refused(argument)) {
+            return None;
+        }
+        let column = text(column);
+        let became = match more {
+            [value] => format!("for \"changed to\" write `became({column}, {})`", text(value)),
+            [from, to] => {
+                format!("for \"changed from … to\" write `was({column}, {}) && became({column}, {})`", text(from), text(to))
+            }
+            _ => String::new(),
+        };
+        if !more.iter().all(is_text) {
+            return Some(became).filter(|became| !became.is_empty());
+        }
+        let listed = &self.source[arguments[0].span.start as usize..last.span.end as usize];
+        let any = format!("for one of several columns `changedAny({listed})`");
+        Some(if became.is_empty() { format!("write {any}") } else { format!("{became}, {any}") })
+    }
+
     /// Whether a node stands in for something that was refused.
     fn is_refused(&self, node: &Node) -> bool {
         self.errors.iter().any(|error| error.offset == node.span.start as usize)
@@ -112,6 +153,12 @@ impl Parser<'_> {
 
     pub(super) fn not_called_like_this(&mut self, name: &str, at: u32) -> Kind {
         self.refuse(at, format!("`{name}` is not called like this"), Some(&macro_usage(name, self.scope)))
+    }
+
+    /// Of `has(new["a b"])` it is said how that is asked for.
+    pub(super) fn has_element(&mut self, [inner, key]: &[Node; 2], at: u32) -> Kind {
+        let help = format!("write `{} in {}`", key.span.of(self.source), inner.span.of(self.source));
+        self.refuse(at, "`has` is not called like this".to_owned(), Some(&help))
     }
 
     /// The function of this name, if it may be called like this; else what is said.
@@ -171,6 +218,9 @@ impl Parser<'_> {
     }
 
     fn check_column(&mut self, argument: &Node) {
+        if self.is_refused(argument) {
+            return self.unquoted(argument);
+        }
         match &argument.kind {
             Kind::Literal(Literal::String(_)) | Kind::Local(_) => {}
             Kind::Select(inner, column) if matches!(inner.kind, Kind::Var(Var::Old | Var::New | Var::Row)) => {
@@ -186,6 +236,16 @@ impl Parser<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Of `changed(status)` one thing is said: that the name stands in quotes.
+    fn unquoted(&mut self, argument: &Node) {
+        let (start, name) = (argument.span.start as usize, argument.span.of(self.source));
+        if !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+            return;
+        }
+        let error = self.errors.iter_mut().find(|error| error.offset == start);
+        error.into_iter().for_each(|error| error.help = Some(format!("write the column's name in quotes: \"{name}\"")));
     }
 
     /// What can be known of operands that are literals.
@@ -224,6 +284,10 @@ impl Parser<'_> {
         self.errors.push(CompileError::new(at as usize, message, help));
         Kind::Literal(Literal::Null)
     }
+}
+
+fn is_text(node: &Node) -> bool {
+    matches!(node.kind, Kind::Literal(Literal::String(_)))
 }
 
 fn macro_usage(name: &str, scope: Scope) -> String {

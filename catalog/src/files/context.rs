@@ -248,22 +248,30 @@ impl<'f> File<'f> {
         match Expression::compile(text, scope) {
             Ok(_) if self.is_swallowed_by_a_comment(node, text, *style) => None,
             Ok(expression) => {
-                self.mistakes(node, text, *style, expression.mistakes());
-                self.misuses(node, (text, *style), &expression, key == "when");
+                let mistakes = expression.mistakes();
+                self.misuses(node, (text, *style), &expression, (key == "when", &mistakes));
+                self.mistakes(node, text, *style, mistakes);
                 Some(expression)
             }
             Err(errors) => {
-                self.expression_errors(node, text, *style, errors);
+                self.expression_errors(key, node, (text, *style), errors);
                 None
             }
         }
     }
 
-    fn expression_errors(&mut self, node: &Yaml, text: &str, style: Style, errors: Vec<CompileError>) {
+    fn expression_errors(&mut self, key: &str, node: &Yaml, (text, style): (&str, Style), errors: Vec<CompileError>) {
         let cut = style == Style::Plain && self.is_cut_by_a_comment(node);
+        let quote = self.text().get(node.start..).and_then(|rest| rest.chars().next());
         for error in errors {
             let offset = offset_in_file(self.text(), (node.start, style), text, error.offset);
             let (message, help) = match style {
+                // YAML takes the quotes off that a leaf begins with, and an expression within `"` has others.
+                Style::Plain | Style::Quoted if key != "when" && is_word(text) => {
+                    let within = |help: String| help.replace(&format!("\"{text}\""), &format!("\"'{text}'\""));
+                    (error.message, error.help.map(within))
+                }
+                Style::Quoted if quote == Some('"') => (error.message, error.help.map(in_other_quotes)),
                 Style::Plain if cut => {
                     let message = format!("{}: YAML takes what follows `#` for a comment", error.message);
                     (message, Some(BLOCK_HELP.to_owned()))
@@ -292,9 +300,17 @@ impl<'f> File<'f> {
     }
 
     /// What cannot be meant of the columns that there are.
-    fn misuses(&mut self, node: &Yaml, (text, style): (&str, Style), expression: &Expression, is_condition: bool) {
-        let misuses = self.rows.as_ref().map(|rows| expression.misuses(rows, is_condition));
-        for misuse in misuses.unwrap_or_default() {
+    /// Of what fails in any case, in the place of one of these mistakes, nothing more is said.
+    fn misuses(
+        &mut self,
+        node: &Yaml,
+        (text, style): (&str, Style),
+        expression: &Expression,
+        (is_condition, mistakes): (bool, &[CompileError]),
+    ) {
+        let misuses = self.rows.as_ref().map(|rows| expression.misuses(rows, is_condition)).unwrap_or_default();
+        let is_told = |misuse: &CompileError| mistakes.iter().any(|mistake| mistake.offset == misuse.offset);
+        for misuse in misuses.into_iter().filter(|misuse| !is_told(misuse)) {
             let offset = offset_in_file(self.text(), (node.start, style), text, misuse.offset);
             self.column(offset, misuse.message, misuse.help.unwrap_or_default());
         }
@@ -323,6 +339,16 @@ impl<'f> File<'f> {
             self.error(Rule::Expression, offset, error.message, error.help);
         }
     }
+}
+
+/// Whether a text is one word, which a text is that was meant as one.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// What to write where YAML's own quotes are `"`.
+fn in_other_quotes(help: String) -> String {
+    if help.contains('\'') { help } else { help.replace('"', "'") }
 }
 
 /// Whether a text ends within a bracket or a text of its own, as it does where YAML split it.

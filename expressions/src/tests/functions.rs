@@ -1,9 +1,37 @@
 use serde_json::json;
 
-use super::{all, all_false, all_true, fails};
+use super::{super::{Expression, Scope}, all, all_false, all_true, fails, value_of};
 
 const ROW: &str = r#"{"s": "  Héllo World ", "csv": "a,b,,c", "at": "2024-03-10T12:34:56.789Z", "local": "2024-07-01T10:00:00",
     "day": "2024-07-01", "pg": "2024-03-10T12:34:56+05:30", "n": 3, "list": ["x", "y"]}"#;
+
+#[test]
+fn what_is_written_for_other_roundings_rounds_as_they_do() {
+    let help = |call: &str| {
+        let found = Expression::compile(call, Scope::Change).expect_err(call);
+        let help = found[0].help.clone().unwrap_or_default();
+        help.rsplit('`').nth(1).unwrap_or_default().to_owned()
+    };
+    for (call, expected) in [
+        ("Math.abs(new.total)", ["1.5", "1.5", "2", "2"]),
+        ("Math.round(new.total)", ["-2", "2", "-2", "2"]),
+        ("floor(new.total)", ["-2", "1", "-2", "2"]),
+        ("new.total.ceil()", ["-1", "2", "-2", "2"]),
+        ("trunc(new.total)", ["-1", "1", "-2", "2"]),
+    ] {
+        let written = help(call);
+        for (total, expected) in ["-1.5", "1.5", "-2", "2"].iter().zip(expected) {
+            let found = value_of(&format!("string({written})"), &format!("{{\"total\":{total}}}"));
+            assert_eq!(found, Ok(json!(expected)), "{call}: {written} of {total}");
+        }
+        assert!(value_of(&format!("{written} > 5"), "{\"total\":1}") == Ok(json!(false)), "{written}");
+    }
+    assert_eq!(value_of("int(new.total * 100 + 0.5) / 100.0", "{\"total\":1.239}"), Ok(json!(1.24)));
+    assert!(Expression::compile("new.total.toFixed(2)", Scope::Change).expect_err("it is not there")[0]
+        .help
+        .as_deref()
+        .is_some_and(|help| help.contains("`int(new.total * 100 + 0.5) / 100.0`")));
+}
 
 #[test]
 fn times_without_end_compare_as_databases_mean_them() {
