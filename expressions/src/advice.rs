@@ -100,7 +100,10 @@ const FUNCTIONS: Table = &[
         &["toFixed"],
         "write `int(new.total * 100 + 0.5) / 100.0`, a number with two places of what is not negative, or compare the number as it is",
     ),
-    (&["pow", "power", "square", "sqrt"], "there are no powers and no roots: write `new.a * new.a`, and compare squares"),
+    (
+        &["pow", "power", "square", "sqrt"],
+        "there are no powers and no roots: write `new.a * new.a`, and compare squares",
+    ),
     (&["trunc", "truncate"], "write `int(new.total)`, which cuts the fraction"),
     (
         &["floor"],
@@ -209,7 +212,10 @@ const NAMES: Table = &[
         &["Date", "moment", "dayjs", "DateTime", "datetime"],
         "write `timestamp(new.created_at)`; the only clock is `received`",
     ),
-    (&["Math", "math"], "there is none: write `int(new.total)` to cut the fraction, `(new.total < 0 ? -new.total : new.total)` for what is without a sign"),
+    (
+        &["Math", "math"],
+        "there is none: write `int(new.total)` to cut the fraction, `(new.total < 0 ? -new.total : new.total)` for what is without a sign",
+    ),
     (&["JSON"], "write `json(new.tags)` for the text; what is JSON in a row need not be parsed: `new.meta.a`"),
     (&["Object"], "the macros go over the keys of a map: `new.meta.exists(key, key == \"a\")`"),
     (&["Array"], "write `type(new.tags) == list`"),

@@ -134,7 +134,11 @@ impl Parser<'_> {
         let became = match more {
             [value] => format!("for \"changed to\" write `became({column}, {})`", text(value)),
             [from, to] => {
-                format!("for \"changed from … to\" write `was({column}, {}) && became({column}, {})`", text(from), text(to))
+                format!(
+                    "for \"changed from … to\" write `was({column}, {}) && became({column}, {})`",
+                    text(from),
+                    text(to)
+                )
             }
             _ => String::new(),
         };

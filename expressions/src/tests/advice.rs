@@ -42,7 +42,11 @@ const SLIPS: &[(&str, &str, &str)] = &[
     ("new.name == `a`", "`\"a\"`", "new.name == \"a\""),
     ("new.name == `${new.first}`", "in other quotes", "new.name == new.first + 'x'"),
     ("JSON.stringify(new.tags) == ''", "json(new.tags)", "json(new.tags) == ''"),
-    ("Math.abs(new.total) > 1", "write `(new.total < 0 ? -new.total : new.total)`", "(new.total < 0 ? -new.total : new.total) > 1"),
+    (
+        "Math.abs(new.total) > 1",
+        "write `(new.total < 0 ? -new.total : new.total)`",
+        "(new.total < 0 ? -new.total : new.total) > 1",
+    ),
     (
         "_.get(new, 'address.city') == 'a'",
         "get(new, \"address.city\", \"unknown\")",

@@ -1,6 +1,9 @@
 use serde_json::json;
 
-use super::{super::{Expression, Scope}, all, all_false, all_true, fails, value_of};
+use super::{
+    super::{Expression, Scope},
+    all, all_false, all_true, fails, value_of,
+};
 
 const ROW: &str = r#"{"s": "  Héllo World ", "csv": "a,b,,c", "at": "2024-03-10T12:34:56.789Z", "local": "2024-07-01T10:00:00",
     "day": "2024-07-01", "pg": "2024-03-10T12:34:56+05:30", "n": 3, "list": ["x", "y"]}"#;
@@ -27,10 +30,12 @@ fn what_is_written_for_other_roundings_rounds_as_they_do() {
         assert!(value_of(&format!("{written} > 5"), "{\"total\":1}") == Ok(json!(false)), "{written}");
     }
     assert_eq!(value_of("int(new.total * 100 + 0.5) / 100.0", "{\"total\":1.239}"), Ok(json!(1.24)));
-    assert!(Expression::compile("new.total.toFixed(2)", Scope::Change).expect_err("it is not there")[0]
-        .help
-        .as_deref()
-        .is_some_and(|help| help.contains("`int(new.total * 100 + 0.5) / 100.0`")));
+    assert!(
+        Expression::compile("new.total.toFixed(2)", Scope::Change).expect_err("it is not there")[0]
+            .help
+            .as_deref()
+            .is_some_and(|help| help.contains("`int(new.total * 100 + 0.5) / 100.0`"))
+    );
 }
 
 #[test]
