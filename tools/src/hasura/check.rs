@@ -6,9 +6,9 @@ use catalog::{Catalog, Event, OPERATIONS, Operation, Selector, Table, Tables};
 use runtime::finding::Finding;
 
 use super::{
-    DEFAULT_SOURCE,
     metadata::{Found, Metadata, Told},
     needs::Columns,
+    webhook::{Refused, Webhook},
     write::Address,
 };
 
@@ -24,15 +24,19 @@ pub(super) struct Wanted<'w> {
 struct Delivers<'m> {
     found: &'m Found,
     source: String,
+    /// As far as it stands in the metadata.
+    webhook: Option<Webhook>,
 }
 
 /// What is missing (problems), and what is risky or for nobody (warnings).
 pub(super) fn check(catalog: &Catalog, metadata: &Metadata, wanted: &Wanted<'_>) -> Vec<Finding> {
     let delivers: Vec<Delivers<'_>> = metadata.triggers.iter().filter_map(|found| wanted.delivers(found)).collect();
     let mut findings = missing(catalog, metadata, &delivers);
+    findings.extend(delivers.iter().filter_map(Delivers::refused));
     let is_complete = findings.is_empty();
     for one in &delivers {
         findings.extend(unwanted(catalog, one));
+        findings.extend(one.risks());
         findings.extend(wanted.risks(one.found));
     }
     findings.extend(doubled(catalog, &delivers));
@@ -46,27 +50,23 @@ pub(super) fn check(catalog: &Catalog, metadata: &Metadata, wanted: &Wanted<'_>)
 
 impl Wanted<'_> {
     fn delivers<'m>(&self, found: &'m Found) -> Option<Delivers<'m>> {
+        // A variable in braces may be all of the webhook, too.
+        let whole = found.webhook.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+        let variable = whole.unwrap_or(&found.variable);
         let by_variable = match self.address {
-            Some(Address::Variable(name)) => found.variable == *name,
+            Some(Address::Variable(name)) => variable == name,
             Some(Address::Base(_)) => false,
-            None => found.variable.to_ascii_uppercase().contains("HERALD"),
+            None => variable.to_ascii_uppercase().contains("HERALD"),
         };
         if by_variable {
-            return Some(Delivers { found, source: found.database.clone() });
+            return Some(Delivers { found, source: found.database.clone(), webhook: None });
         }
-        let webhook = found.webhook.trim_end_matches('/');
-        let (base, path) = webhook.rsplit_once("/hasura")?;
-        let is_there = match self.address {
-            Some(Address::Base(address)) => base == address,
-            Some(Address::Variable(_)) => false,
-            None => true,
+        let webhook = match self.address {
+            Some(Address::Base(base)) => Webhook::at(&found.webhook, base)?,
+            Some(Address::Variable(_)) => return None,
+            None => Webhook::of(&found.webhook)?,
         };
-        let source = match path.strip_prefix('/') {
-            Some(source) if !source.contains('/') => source,
-            None if path.is_empty() => DEFAULT_SOURCE,
-            _ => return None,
-        };
-        is_there.then(|| Delivers { found, source: source.to_owned() })
+        Some(Delivers { found, source: webhook.source.clone(), webhook: Some(webhook) })
     }
 
     fn risks(&self, found: &Found) -> Vec<Finding> {
@@ -90,9 +90,24 @@ impl Wanted<'_> {
                 Some(_) => {}
             }
         }
-        if found.transforms_body {
-            let what = format!("{name} on {table} sends another body than Hasura's own");
-            risk("body", what, "Herald refuses what is no delivery of Hasura's: leave `request_transform.body` out");
+        for part in &found.transforms {
+            let advice = format!("leave `request_transform.{part}` out");
+            let (check, what, advice) = match *part {
+                "body" => (
+                    "body",
+                    "sends another body than Hasura's own",
+                    format!("Herald refuses what is no delivery of Hasura's: {advice}"),
+                ),
+                "method" => {
+                    ("webhook", "sends another method than Hasura's own", format!("Herald takes a POST: {advice}"))
+                }
+                _ => (
+                    "webhook",
+                    "sends its deliveries to another URL than its webhook",
+                    format!("write the URL into `webhook`, and {advice}"),
+                ),
+            };
+            risk(check, format!("{name} on {table} {what}"), &advice);
         }
         risks
     }
@@ -101,6 +116,30 @@ impl Wanted<'_> {
 impl Delivers<'_> {
     fn tells(&self, operation: Operation) -> Option<&Told> {
         self.found.told.iter().find(|told| told.operation == operation)
+    }
+
+    /// That Herald takes none of its deliveries, where that is so.
+    fn refused(&self) -> Option<Finding> {
+        let Refused { status, because, advice } = self.webhook.as_ref()?.refused.as_ref()?;
+        let Found { name, table, .. } = self.found;
+        let what = format!("Herald answers {status} to all that {name} on {table} sends: {because}");
+        Some(Finding::problem("webhook", what, advice))
+    }
+
+    /// What is risky about the URL.
+    fn risks(&self) -> Vec<Finding> {
+        let Found { name, table, .. } = self.found;
+        let Some(webhook) = &self.webhook else { return Vec::new() };
+        let waits = webhook.waits.then(|| {
+            let what = format!("{name} on {table} waits with each delivery until all that it caused has ended");
+            let advice = "leave `?wait` out of its URL: all triggers share Hasura's connections, and a change is durable at once";
+            Finding::warning("wait", what, advice)
+        });
+        let has_user = webhook.has_user.then(|| {
+            let what = format!("{name} on {table} has a user and a password in its URL, which Herald does not look at");
+            Finding::warning("secret", what, "leave them out: the secret is a header's, with `value_from_env`")
+        });
+        waits.into_iter().chain(has_user).collect()
     }
 
     /// Whether what it delivers is what an event looks at, as far as its selector goes.

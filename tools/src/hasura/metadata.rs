@@ -44,9 +44,12 @@ pub(super) struct Found {
     pub(super) variable: String,
     /// The names of its headers, and whether each has its value in plain text.
     pub(super) headers: Vec<(String, bool)>,
-    /// Whether another body than Hasura's is sent.
-    pub(super) transforms_body: bool,
+    /// What of the request is made anew, of [`TRANSFORMED`].
+    pub(super) transforms: Vec<&'static str>,
 }
+
+/// What a `request_transform` may change so that Herald does not get what Hasura sends.
+const TRANSFORMED: [&str; 4] = ["body", "method", "url", "query_params"];
 
 /// Of what kind of change it tells, and how.
 #[derive(Debug, PartialEq, Eq)]
@@ -175,6 +178,10 @@ fn found(database: &str, table: &Table, trigger: &Value) -> Found {
         (text(header, "name").unwrap_or_default().to_owned(), is_plain)
     };
     let of = |key| text(trigger, key).unwrap_or_default().to_owned();
+    let transforms = |part: &str| {
+        let part = trigger.get("request_transform").and_then(|transform| transform.get(part));
+        part.is_some_and(|part| !part.is_null() && part.as_object().is_none_or(|parts| !parts.is_empty()))
+    };
     Found {
         database: database.to_owned(),
         table: table.clone(),
@@ -184,7 +191,7 @@ fn found(database: &str, table: &Table, trigger: &Value) -> Found {
         webhook: of("webhook"),
         variable: of("webhook_from_env"),
         headers: headers.map(header).collect(),
-        transforms_body: trigger.pointer("/request_transform/body").is_some_and(|body| !body.is_null()),
+        transforms: TRANSFORMED.into_iter().filter(|part| transforms(part)).collect(),
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod name;
 mod needs;
 #[cfg(test)]
 mod tests;
+mod webhook;
 mod write;
 
 use std::{

@@ -86,7 +86,7 @@ event_triggers:
     enable_manual: true
     update: { columns: [payment_status, city], payload: [id] }
     delete: { columns: '*' }
-  webhook: '{{HERALD_URL}}/hasura/'
+  webhook: '{{HERALD_URL}}/hasura'
   headers: [{ name: X-Herald-Secret, value: written }]
   request_transform: { version: 2, body: { action: transform, template: '{{$body.event}}' } }
 - name: also
@@ -112,6 +112,42 @@ event_triggers:
     let findings = check(&catalog, &metadata(&[orders, other]), &WANTED);
     insta::assert_snapshot!(told(&findings));
     assert!(findings.iter().all(|finding| finding.level != Level::Ok && !finding.advice.is_empty()));
+}
+
+#[test]
+fn a_url_is_held_against_what_herald_answers() {
+    let trigger = |name: &str, webhook: &str, more: &str| {
+        format!(
+            "- name: {name}\n  definition: {{ update: {{ columns: '*' }} }}\n  retry_conf: {{ num_retries: 3 }}\n  \
+             webhook: {webhook}\n  headers: [{{ name: x-herald-secret, value_from_env: S }}]\n{more}"
+        )
+    };
+    let paid = catalog(&[("order.paid", "from: { table: orders }\nwhen: became('status', 'paid')\n")]);
+    let of = |triggers: &[String]| {
+        let orders = format!("table: orders\nevent_triggers:\n{}", triggers.concat());
+        told(&check(&paid, &metadata(&[&orders]), &WANTED))
+    };
+    // The wrong path is the cause, not that no trigger tells.
+    assert_eq!(
+        of(&[trigger("t", "http://herald:8080/hasura/", "")]),
+        "problem webhook: Herald answers 404 to all that t on public.orders sends: it has no webhook at /hasura/\n"
+    );
+    let (once, waits) = (
+        trigger("once", "http://herald:8080/hasura", ""),
+        trigger("waits", "HTTP://u:p@herald:8080/hasura?wait=30s", ""),
+    );
+    let said = of(&[once, waits]);
+    for line in [
+        "ok triggers: 1 of",
+        "warning wait: waits on public.orders waits with each delivery",
+        "warning secret: waits on public.orders has a user and a password",
+        "warning twice: once and waits both tell of public.orders",
+    ] {
+        assert!(said.contains(line), "{line}:\n{said}");
+    }
+    let transform = "  request_transform: { version: 2, url: '{{$base_url}}/x', query_params: {}, method: PUT }\n";
+    let said = of(&[trigger("t", "'{{HERALD_HOOK}}'", transform)]);
+    assert!(said.contains("another URL than its webhook") && said.contains("another method"), "{said}");
 }
 
 #[test]
