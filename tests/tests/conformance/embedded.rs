@@ -7,7 +7,8 @@ use std::{
 };
 
 use bus::{
-    Assignment, Bus, Delivery, Offset, Outgoing, PublishError, Share, Start, Subscription, TopicPartition, TopicSpec,
+    Assignment, Bus, Delivery, Member, Offset, Outgoing, PublishError, Share, Start, Subscription, TopicPartition,
+    TopicSpec,
     embedded::{Config, Embedded, OpenError, Standing},
 };
 
@@ -119,22 +120,29 @@ async fn notes_of_before_they_were_text_are_empty_or_refused_by_name() {
     assert!(refused.contains("`job.old` has a note that is no text"), "{refused}");
 }
 
+/// A member of a group that has read nothing of a topic.
+async fn holding(bus: &Arc<dyn Bus>, group: &str, topic: &str) -> (Box<dyn Member>, Vec<Assignment>) {
+    let member = bus.join(group, Subscription::to([topic])).await.unwrap();
+    let assignments = assigned(&*member).await;
+    let hold = |assignment: &Assignment| Share {
+        partition: assignment.partition.clone(),
+        generation: assignment.generation,
+        outputs: vec![],
+        position: bus::Position::at(Offset::ZERO),
+    };
+    member.commit(assignments.iter().map(hold).collect()).await.unwrap();
+    (member, assignments)
+}
+
 #[tokio::test]
 async fn a_full_bus_refuses_publications_and_lets_hops_drain() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config { max_bytes: 2 << 20, ..Config::new(folder.path()) };
     let bus = open(&config);
     create(&bus, &["in", "out"]).await;
-    let member = bus.join("group", Subscription::to(["in"])).await.unwrap();
-    let assignments = assigned(&*member).await;
-    let at = assignments[0].partition.clone();
-    let hold = Share {
-        partition: at,
-        generation: assignments[0].generation,
-        outputs: vec![],
-        position: bus::Position::at(Offset::ZERO),
-    };
-    member.commit(vec![hold]).await.unwrap();
+    // What a group has yet to read stays, however full the bus is.
+    let (member, assignments) = holding(&bus, "group", "in").await;
+    let _reader = holding(&bus, "reader", "out").await;
     let mut seed = 1;
     let begun = Instant::now();
     let refused = loop {
