@@ -65,6 +65,20 @@ fn check_finds_what_is_wrong_in_every_form_and_ends_with_1_only_for_errors() {
 }
 
 #[test]
+fn a_test_of_another_table_is_warned_of() {
+    let of = |table: &str| {
+        let change =
+            format!("change: {{ op: update, table: {table}, old: {{ status: new }}, new: {{ status: new }} }}");
+        let (head, _) = SHIPPED.split_once("  - name").expect("a test");
+        let (folder, _) = catalog(&format!("{head}  - {{ name: t, {change}, expect: none }}\n"));
+        herald(&["check", text(folder.path())]).1
+    };
+    let told = of("ordres");
+    assert!(told.contains("the test's change is of public.ordres") && told.contains("about public.orders"), "{told}");
+    assert!(!of("public.orders").contains("the test's change"));
+}
+
+#[test]
 fn the_tests_beside_the_rules_are_run_and_say_what_came_instead() {
     let (code, stdout, _) = herald(&["test", MOVES]);
     assert!(code == 0 && stdout.ends_with(" tests, 0 failed\n"), "{code}: {stdout}");
@@ -101,6 +115,18 @@ fn detect_says_what_a_change_would_be_and_which_clause_decided() {
         (code, &found["problems"][0]["help"]),
         (1, &"a source is 1 to 64 letters, digits, `.`, `_` or `-`".into())
     );
+    let (code, stdout, _) = herald(&["detect", path, "--table", "orders", "--set", "new.id=1"]);
+    assert!(
+        code == 0 && stdout.starts_with("✗ order.shipped ") && stdout.matches("order.shipped ").count() == 1,
+        "{stdout}"
+    );
+    // What fails is told once.
+    let fails = ["detect", path, "--table", "orders", "--set", "old.status=new", "--set", "new.status=shipped"];
+    let (code, stdout, _) = herald(&fails);
+    assert!(code == 1 && stdout.starts_with("❌ order.shipped ") && !stdout.contains("✗"), "{code}: {stdout}");
+    let (_, json, _) = herald(&[&fails[..], &["--json"]].concat());
+    let found: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((found["failed"].as_array().map(Vec::len), &found["undetected"]), (Some(1), &serde_json::json!([])));
     let (code, _, stderr) = herald(&["detect", path, "no/such/file"]);
     assert!(code == 2 && stderr.contains("cannot read no/such/file"), "{code}: {stderr}");
     let (code, _, stderr) = herald(&change("[1]"));
@@ -172,6 +198,34 @@ fn eval_shows_a_value_or_why_a_condition_does_not_hold() {
 }
 
 /// Writes the files that a page shows, each under the path in its first line; returns how many there are.
+/// Ends as `eval` of what is piped in does.
+fn piped(lines: &str) -> i32 {
+    use std::{io::Write as _, process::Stdio};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_herald"))
+        .arg("eval")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    child.stdin.take().expect("stdin").write_all(lines.as_bytes()).expect("written");
+    child.wait().expect("it ends").code().expect("an exit code")
+}
+
+#[test]
+fn eval_of_lines_ends_as_the_worst_of_them_would() {
+    for (lines, code) in [
+        ("1\n\n:set new.a=1\nnew.a == 1\n", 0),
+        ("1 == 2\n1\n", 1),
+        ("new.b\n1\n", 1),
+        ("new.a ==\n1 == 2\n1\n", 2),
+        (":nonsense\n", 2),
+        ("1\n:quit\nnew.a ==\n", 0),
+    ] {
+        assert_eq!(piped(lines), code, "{lines:?}");
+    }
+}
+
 fn write_files_of(page: &str, folder: &Path) -> usize {
     let blocks = page.split("\n```").skip(1).step_by(2);
     let files = blocks.filter_map(|block| {

@@ -56,7 +56,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
             send.source.get_or_insert(likely.source);
             likely.body
         }
-        (None, None) if rows.table.is_some() => rows.body(),
+        (None, None) if rows.table.is_some() => rows.body()?,
         (None, None) => {
             let wanted = "give what Hasura sends, as a file; or a change: --table orders --set new.status=shipped; or an \
                           event of a catalog: --event order.paid --catalog .";

@@ -182,6 +182,14 @@ fn change(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<TestChang
         }
         table
     });
+    if let Some((table, tables)) = table.as_ref().zip(rows.selector.map(|selector| &selector.tables))
+        && !tables.includes(&table.schema, &table.name)
+    {
+        let at = get("table").unwrap_or(node).start;
+        let help =
+            format!("the event is about {tables}; what is of another table is never this event, whatever its rows");
+        file.warning(Rule::Table, at, format!("the test's change is of {table}"), &help);
+    }
     let described = rows.of(table.as_ref(), source.as_deref());
     let mut row = |key: &str| {
         let mut row = json(key);

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,7 +10,7 @@ use std::{
 use catalog::{Catalog, Change, ChangeParts, Changes, Event, Report, Severity, Tables, Verdict};
 use contracts::hasura;
 use results::Handle;
-use runtime::health::Check;
+use runtime::{config::Auth, health::Check};
 
 use super::goes_on;
 use crate::stages::{Catalogs, Followed};
@@ -134,8 +134,9 @@ impl Banner {
             let command = print::command();
             let _ = writeln!(
                 out,
-                "\n   Next, in a second terminal:\n\n   {command} send {payload} --wait{}\n",
-                self.elsewhere()
+                "\n   Next, in a second terminal:\n\n{}   {command} send {payload} --wait{}\n",
+                secrets(&self.config.ingest.listen.auth, &self.config.api.listen.auth),
+                elsewhere(self.webhook, self.api)
             );
         }
         out
@@ -147,18 +148,30 @@ impl Banner {
         let found = aside("payloads", move || best_payload(&folder, &catalog).or_else(|| likely(&folder, &catalog)));
         tokio::time::timeout(ADVICE, found).await.ok()?.ok()?
     }
+}
 
-    /// The flags that a tool needs to find listeners that are not where they usually are.
-    fn elsewhere(&self) -> String {
-        let mut out = String::new();
-        if self.webhook.port() != 8080 {
-            let _ = write!(out, " --url http://{}", self.webhook);
+/// The flags that a tool on this machine needs to find listeners that are not where they usually are.
+fn elsewhere(webhook: SocketAddr, api: SocketAddr) -> String {
+    let mut out = String::new();
+    for (flag, mut address, usual) in [("url", webhook, 8080), ("api", api, 8081)] {
+        // Whoever listens everywhere is nowhere to be called; it listens here, too.
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
         }
-        if self.api.port() != 8081 {
-            let _ = write!(out, " --api http://{}", self.api);
+        if address != SocketAddr::from((Ipv4Addr::LOCALHOST, usual)) {
+            let _ = write!(out, " --{flag} http://{address}");
         }
-        out
     }
+    out
+}
+
+/// The variables that a tool needs where a listener wants a secret.
+fn secrets(webhook: &Auth, api: &Auth) -> String {
+    let wanted = [(webhook, "HERALD_SECRET", "ingest.listen.auth"), (api, "HERALD_API_TOKEN", "api.listen.auth")];
+    let lines = wanted.into_iter().filter(|(auth, ..)| auth.secrets().is_some());
+    lines.map(|(_, variable, key)| format!("   export {variable}=…   # the secret of `{key}`\n")).collect()
 }
 
 /// An event's name, its tables, their operations, and its jobs.
@@ -213,4 +226,31 @@ fn detected(body: &[u8], catalog: &Catalog) -> usize {
     let Ok(change) = Change::new(parts) else { return 0 };
     let candidates = catalog.candidates("default", change.schema(), change.table(), change.operation());
     candidates.filter(|event| matches!(event.evaluate(&change), Verdict::Detected { .. })).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::config::{Secret, Secrets};
+
+    use super::*;
+
+    fn at(webhook: &str, api: &str) -> String {
+        elsewhere(webhook.parse().expect("an address"), api.parse().expect("an address"))
+    }
+
+    #[test]
+    fn what_is_to_be_typed_next_finds_the_listeners() {
+        assert_eq!(at("127.0.0.1:8080", "127.0.0.1:8081"), "");
+        assert_eq!(at("0.0.0.0:8080", "0.0.0.0:8081"), "");
+        assert_eq!(at("0.0.0.0:41880", "[::]:8081"), " --url http://127.0.0.1:41880 --api http://[::1]:8081");
+        assert_eq!(at("10.0.0.7:8080", "127.0.0.1:1"), " --url http://10.0.0.7:8080 --api http://127.0.0.1:1");
+    }
+
+    #[test]
+    fn what_is_to_be_typed_next_has_the_secrets_that_are_wanted() {
+        assert_eq!(secrets(&Auth::Unset, &Auth::None), "");
+        let secret = Secrets::new(Secret::new("one").into_iter().collect()).expect("a secret");
+        let told = secrets(&Auth::Secrets(secret), &Auth::Unset);
+        assert_eq!(told, "   export HERALD_SECRET=…   # the secret of `ingest.listen.auth`\n");
+    }
 }

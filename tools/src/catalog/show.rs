@@ -34,7 +34,8 @@ pub(super) struct Show {
 /// `herald catalog diff`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Diff {
-    /// A version's number, or a catalog's folder [default: the version before the other one]
+    /// A version's number, or a catalog's folder [default: the version before the other one]. A folder alone is what the version in
+    /// force would become
     #[arg(value_name = "FROM")]
     before: Option<Side>,
     /// A version's number, or a catalog's folder [default: the version in force]
@@ -119,9 +120,10 @@ fn is_of(file: &Source, name: &str) -> bool {
 
 impl Diff {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let (after_name, after) = self.side(self.after.as_ref(), None).await?;
+        let (before, after) = self.sides();
+        let (after_name, after) = self.side(after, None).await?;
         let earlier = after_name.parse::<u64>().ok();
-        let (before_name, before) = self.side(self.before.as_ref(), earlier).await?;
+        let (before_name, before) = self.side(before, earlier).await?;
         let changes = Changes::between(&before, &after);
         if self.json {
             let side = |name: &str| name.parse::<u64>().map_or_else(|_| json!(name), |number| json!(number));
@@ -136,6 +138,14 @@ impl Diff {
         }
         changes::lines(&changes).iter().try_for_each(|line| print::line(&format!("   {line}")))?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// What is compared with what. A folder alone is the new side: what it would change of the version in force.
+    fn sides(&self) -> (Option<&Side>, Option<&Side>) {
+        match (&self.before, &self.after) {
+            (Some(folder @ Side::Folder(_)), None) => (None, Some(folder)),
+            (before, after) => (before.as_ref(), after.as_ref()),
+        }
     }
 
     /// The files of a side, and its name: a number or a folder. Without one it is the version before `than`, or the newest.
@@ -202,6 +212,25 @@ mod tests {
     fn a_side_is_a_number_or_a_folder() {
         assert_eq!("3".parse(), Ok(Side::Version(3)));
         assert_eq!("./3".parse(), Ok(Side::Folder("./3".into())));
+    }
+
+    #[test]
+    fn a_folder_alone_is_what_the_version_in_force_would_become() {
+        #[derive(clap::Parser)]
+        struct Alone {
+            #[command(flatten)]
+            diff: Diff,
+        }
+        let sides = |given: &[&str]| {
+            let Alone { diff } = clap::Parser::parse_from([&["diff"], given].concat());
+            let (before, after) = diff.sides();
+            (before.cloned(), after.cloned())
+        };
+        let (number, folder) = (Some(Side::Version(3)), Some(Side::Folder("my".into())));
+        assert_eq!(sides(&["my"]), (None, folder.clone()));
+        assert_eq!(sides(&["my", "3"]), (folder, number.clone()));
+        assert_eq!(sides(&["3"]), (number, None));
+        assert_eq!(sides(&[]), (None, None));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use client::{
     print::{self, DIM, RED, clean},
     render::tree,
 };
-use contracts::hasura;
+use contracts::{hasura, names::EventRef};
 use serde_json::{Value, json};
 
 use super::{check, compile, given::Given, useless};
@@ -93,7 +93,10 @@ impl<'c> Found<'c> {
                 Verdict::NotDetected(_) => {}
             }
         }
-        Self { detected, failed, why: catalog.why_not(change) }
+        let mut why = catalog.why_not(change);
+        let is_told = |name: &EventRef| failed.iter().any(|it: &Failed<'_>| it.event.name() == name);
+        why.events.retain(|not| !is_told(&not.event));
+        Self { detected, failed, why }
     }
 
     fn document(&self) -> Value {
@@ -129,7 +132,8 @@ impl<'c> Found<'c> {
             head(&mut out, "❌", event, stage);
             let _ = writeln!(out, "    `{stage}` fails: {RED}{}{RED:#}", clean(error));
         }
-        if let Some(nothing) = &self.why.nothing {
+        // The events of the table say it themselves.
+        if let Some(nothing) = self.why.nothing.as_ref().filter(|_| self.why.events.is_empty()) {
             let _ = writeln!(out, "✗ {}", clean(nothing));
         }
         self.why.events.iter().for_each(|not| tree::not_detected(&mut out, not));

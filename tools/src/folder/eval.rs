@@ -28,7 +28,8 @@ pub struct Options {
     given: Given,
 }
 
-/// Does it: 0 if it has a value; 1 if it is a condition that does not hold, or has no value. Of several lines, 0.
+/// Does it: 0 if it has a value; 1 if it is a condition that does not hold, or has no value. Of several lines that are piped in, the
+/// worst of each.
 ///
 /// # Errors
 /// The expression or the payload cannot be used, or stdout cannot be written.

@@ -62,16 +62,14 @@ impl Given {
             return runtime.context("cannot start a runtime")?.block_on(self.recorded());
         }
         let value = match &self.payload {
-            Some(path) => read(path)?,
-            None => self.rows.body(),
-        };
-        if let Some(odd) = rows::contradiction(&value) {
-            match &self.payload {
-                None => return Err(Usage(odd).into()),
+            Some(path) => {
+                let value = read(path)?;
                 // What came all the same is decided as it is.
-                Some(_) => client::print::note(&odd),
+                rows::contradiction(&value).iter().for_each(|odd| client::print::note(odd));
+                value
             }
-        }
+            None => self.rows.body()?,
+        };
         let source = self.source.clone().unwrap_or_else(|| "default".to_owned());
         Ok(Body { value, source, received: Timestamp::now() })
     }

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context as _;
 use client::{
-    exit::{Usage, told},
+    exit::{self, Usage, told},
     print,
 };
 use contracts::hasura;
@@ -29,7 +29,8 @@ An expression shows its value; a condition that does not hold, the clause that d
   :help                this
   :quit                ends it, as Ctrl-D does";
 
-/// Reads lines until there are no more; a line that is wrong is told, and ends nothing.
+/// Reads lines until there are no more; a line that is wrong is told, and ends nothing. What a script piped in ends with the worst
+/// status that any of its lines would have alone.
 ///
 /// # Errors
 /// The terminal or standard input cannot be read, or stdout cannot be written.
@@ -40,15 +41,23 @@ pub(super) fn run(mut body: Body, is_terminal: bool) -> anyhow::Result<ExitCode>
     } else {
         Lines::Stdin
     };
+    let mut status = 0;
     while let Some(line) = lines.next()? {
         match answer(line.trim(), &mut body) {
             Ok(Answer::Said(text)) => print::line(&text)?,
+            Ok(Answer::Value { text, holds }) => {
+                print::line(&text)?;
+                status = status.max(if holds { 0 } else { exit::NO });
+            }
             Ok(Answer::Nothing) => {}
             Ok(Answer::End) => break,
-            Err(error) => print::error(&told(&error)),
+            Err(error) => {
+                print::error(&told(&error));
+                status = exit::USAGE;
+            }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if is_terminal { ExitCode::SUCCESS } else { ExitCode::from(status) })
 }
 
 enum Lines {
@@ -82,6 +91,11 @@ impl Lines {
 #[derive(Debug, PartialEq)]
 enum Answer {
     Said(String),
+    /// Of an expression; and whether it has a value that is not false.
+    Value {
+        text: String,
+        holds: bool,
+    },
     Nothing,
     End,
 }
@@ -106,7 +120,10 @@ fn answer(line: &str, body: &mut Body) -> anyhow::Result<Answer> {
         _ if command.starts_with(':') => {
             return Err(Usage(format!("there is no {command}; :help says what there is")).into());
         }
-        _ => Answer::Said(eval::evaluate(&eval::compile(line)?, body)?.0),
+        _ => {
+            let (text, holds) = eval::evaluate(&eval::compile(line)?, body)?;
+            Answer::Value { text, holds }
+        }
     })
 }
 
@@ -129,7 +146,7 @@ mod tests {
     fn expressions_see_what_was_set_and_commands_say_what_is_wrong_with_them() {
         let mut body = body();
         let mut said = |line: &str| match answer(line, &mut body) {
-            Ok(Answer::Said(text)) => text,
+            Ok(Answer::Said(text) | Answer::Value { text, .. }) => text,
             Ok(other) => format!("{other:?}"),
             Err(error) => format!("error: {error}"),
         };

@@ -1,6 +1,9 @@
 //! A change that is given as its rows.
 
+use std::fmt;
+
 use clap::Args;
+use client::exit::Usage;
 use contracts::hasura;
 use serde_json::{Map, Value, json};
 
@@ -53,6 +56,13 @@ fn set(text: &str) -> Result<Set, String> {
     }
     let value = hasura::parse(value.as_bytes()).unwrap_or_else(|_| value.into());
     Ok(Set { row, path, value })
+}
+
+impl fmt::Display for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let row = self.row.map(|row| format!("{row}.")).unwrap_or_default();
+        write!(f, "{row}{}", self.path.join("."))
+    }
 }
 
 impl Set {
@@ -109,7 +119,28 @@ impl Rows {
     }
 
     /// What Hasura would send.
-    pub(crate) fn body(&self) -> Value {
+    ///
+    /// # Errors
+    /// Rows are given that the operation does not have, or two values for one place.
+    pub(crate) fn body(&self) -> Result<Value, Usage> {
+        if let Some((one, other)) = self.twice() {
+            return Err(Usage(format!(
+                "--set {one} and --set {other} are about the same place, which has one value: leave one out"
+            )));
+        }
+        let body = self.made();
+        contradiction(&body).map_or(Ok(body), |odd| Err(Usage(odd)))
+    }
+
+    /// Two columns of which one is the other, or within it.
+    fn twice(&self) -> Option<(&Set, &Set)> {
+        let is_same_row = |a: &Set, b: &Set| a.row.is_none() || b.row.is_none() || a.row == b.row;
+        let is_same = |a: &Set, b: &Set| a.path.iter().zip(&b.path).all(|(a, b)| a == b) && is_same_row(a, b);
+        let mut each = self.set.iter().enumerate();
+        each.find_map(|(at, one)| self.set[at + 1..].iter().find(|other| is_same(one, other)).map(|other| (one, other)))
+    }
+
+    fn made(&self) -> Value {
         let has = |row: &str| self.set.iter().any(|set| set.row == Some(row));
         let (has_old, has_new) = (self.old.is_some() || has("old"), self.new.is_some() || has("new"));
         let op = match (&self.op, has_old, has_new) {
@@ -172,7 +203,7 @@ mod tests {
 
     fn event(arguments: &[&str]) -> String {
         let Alone { rows } = clap::Parser::parse_from([&["x", "--table", "orders"], arguments].concat());
-        let event = &rows.body()["event"];
+        let event = &rows.body().expect("a body")["event"];
         format!("{} {} {}", event["op"].as_str().unwrap_or_default(), event["data"]["old"], event["data"]["new"])
     }
 
@@ -200,6 +231,24 @@ mod tests {
         ] {
             assert_eq!(event(arguments), told, "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn rows_that_contradict_one_another_are_refused() {
+        let refused = |arguments: &[&str]| {
+            let Alone { rows } = clap::Parser::parse_from([&["x", "--table", "orders"], arguments].concat());
+            rows.body().expect_err("refused").to_string()
+        };
+        assert!(refused(&["--op", "delete", "--set", "new.id=7"]).contains("no `new` row of DELETE"));
+        assert!(refused(&["--op", "insert", "--set", "old.id=1"]).contains("no `old` row of INSERT"));
+        for (one, other) in
+            [("new.a", "new.a.b"), ("new.a.b", "new.a"), ("id", "id"), ("id", "old.id"), ("old.a.b", "a")]
+        {
+            let told = refused(&["--set", &format!("{one}=1"), "--set", &format!("{other}=2")]);
+            assert!(told.contains(&format!("--set {one} and --set {other} are")), "{told}");
+        }
+        let fine = event(&["--set", "old.a=1", "--set", "new.a=2", "--set", "new.b.c=1", "--set", "new.b.d=1"]);
+        assert_eq!(fine, r#"UPDATE {"a":1} {"a":2,"b":{"c":1,"d":1}}"#);
     }
 
     #[test]

@@ -14,6 +14,6 @@ pub(super) fn plan() -> Plan {
     for (path, text) in FILES {
         plan.add(path, text.to_owned());
     }
-    plan.payload = Some(("payloads/order.shipped.json".to_owned(), DEFAULT_SOURCE.to_owned()));
+    plan.payloads.push(("payloads/order.shipped.json".to_owned(), DEFAULT_SOURCE.to_owned()));
     plan
 }

@@ -20,8 +20,8 @@ pub(super) struct Plan {
     files: Vec<(String, String)>,
     /// What cannot be done, in sentences.
     pub(super) notes: Vec<String>,
-    /// A payload to begin with, and its source.
-    pub(super) payload: Option<(String, String)>,
+    /// For each source a payload to begin with, and the source.
+    pub(super) payloads: Vec<(String, String)>,
 }
 
 /// What was done.

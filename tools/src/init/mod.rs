@@ -142,10 +142,15 @@ fn next(folder: &Path, plan: &Plan) -> String {
     let herald = std::env::var("HERALD_COMMAND").unwrap_or_else(|_| "herald".to_owned());
     let shown = values::shell(&folder.display().to_string());
     let mut out = format!("\nNext:\n  {herald} check {shown}\n  {herald} test {shown}\n  {herald} dev {shown}\n");
-    if let Some((payload, source)) = &plan.payload {
+    if !plan.payloads.is_empty() {
+        out.push_str("and then, in a second terminal:\n");
+    }
+    // What is of a database must be sent as of it: a payload does not say it.
+    for (payload, source) in &plan.payloads {
         let payload = values::shell(&folder.join(payload).display().to_string());
         let source = if source == DEFAULT_SOURCE { String::new() } else { format!(" --source {source}") };
-        out.push_str(&format!("and then, in a second terminal:\n  {herald} send {payload}{source} --wait"));
+        out.push_str(&format!("  {herald} send {payload}{source} --wait\n"));
     }
+    out.truncate(out.trim_end().len());
     out
 }

@@ -43,7 +43,9 @@ pub(super) fn plan(tables: &[Table], describe: bool, notes: Vec<String>) -> Plan
         plan.add(format!("events/{event}.yaml"), event_file(table, &event, names_source));
         let payload = format!("payloads/{event}.json");
         plan.add(payload.clone(), self::payload(table));
-        plan.payload.get_or_insert((payload, table.source.clone()));
+        if !plan.payloads.iter().any(|(_, source)| *source == table.source) {
+            plan.payloads.push((payload, table.source.clone()));
+        }
     }
     if let Some(first) = undescribed.first() {
         let more = undescribed.len() - 1;
@@ -76,7 +78,7 @@ fn event_name(table: &Table, taken: &mut BTreeSet<String>) -> String {
     if table.source != DEFAULT_SOURCE {
         parts.push(plain(&table.source));
     }
-    if table.schema != "public" {
+    if table.schema != "public" && table.schema != table.source {
         parts.push(plain(&table.schema));
     }
     let stem = parts.into_iter().chain([plain(&table.name)]).collect::<Vec<_>>().join(".");

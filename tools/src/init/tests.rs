@@ -11,6 +11,23 @@ use super::{
     table::{Column, Table},
 };
 
+#[test]
+fn what_is_of_another_database_is_sent_as_of_that() {
+    let of = |source: &str, schema: &str, name: &str| Table {
+        source: source.into(),
+        ..table(schema, name, vec![column("id", "integer")])
+    };
+    let tables = [of("default", "public", "orders"), of("crm", "crm", "people"), of("crm", "public", "orders")];
+    let plan = stub::plan(&tables, false, Vec::new());
+    is_green(&plan);
+    let next = super::next("my".as_ref(), &plan);
+    let sends: Vec<&str> = next.lines().filter_map(|line| line.trim().split_once(" send ").map(|(_, it)| it)).collect();
+    assert_eq!(
+        sends,
+        ["my/payloads/orders.created.json --wait", "my/payloads/crm.people.created.json --source crm --wait"]
+    );
+}
+
 /// Whether `check` and `test` are green, and each payload is one of the event that is called like it.
 fn is_green(plan: &Plan) -> Catalog {
     let all = plan.files().iter().filter(|(path, _)| !path.starts_with("schemas/"));
@@ -162,7 +179,7 @@ fn whatever_tables_are_called_and_have_their_stubs_are_green() {
     assert_eq!(plan.notes.len(), 4, "{:?}", plan.notes);
     assert!(plan.notes.iter().any(|note| note.contains("public.unknown and 1 more")), "{:?}", plan.notes);
     let only = stub::plan(&tables, true, Vec::new());
-    assert!(only.files().iter().all(|(path, _)| path.starts_with("tables/")) && only.payload.is_none());
+    assert!(only.files().iter().all(|(path, _)| path.starts_with("tables/")) && only.payloads.is_empty());
 }
 
 #[test]
