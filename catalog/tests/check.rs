@@ -51,6 +51,35 @@ fn the_quotes_of_a_text_are_those_that_its_place_wants() {
 }
 
 #[test]
+fn what_is_never_true_or_false_is_no_condition() {
+    for (when, message, help) in [
+        ("'\"true\"'", "\"true\" is a text, and a condition is true or false", "write true, without quotes"),
+        ("'new.paid ? 1 : true'", "a number is no condition", "new.total != 0"),
+        ("size(new.tags)", "a number is no condition", "new.total != 0"),
+    ] {
+        let found = problems(&format!("{FROM}when: {when}\n"));
+        assert!(found.len() == 1 && found[0].message == message, "{when}: {found:#?}");
+        assert!(found[0].severity == Severity::Error && found[0].help.as_deref().is_some_and(|told| told.contains(help)));
+    }
+    assert_eq!(problems(&format!("{FROM}when: new.paid || coalesce(new.a, false)\n")), []);
+}
+
+#[test]
+fn of_one_cause_one_thing_is_said() {
+    let table = ("tables/public.orders.yaml", "columns:\n  id: integer\n  status: text\n");
+    for (when, message) in [
+        ("changed('new.status')", "no column is called"),
+        ("became(status, 'paid')", "`status` is not known here"),
+        ("new.statsu.getHours() > 3", "comes as a text"),
+    ] {
+        let event = format!("from: {{ table: orders }}\nwhen: {when}\n");
+        let found = problems_of(&[("events/a.yaml", &event), table]);
+        assert!(found.iter().filter(|problem| problem.place.column == found[0].place.column).count() == 1, "{found:#?}");
+        assert!(found[0].message.contains(message), "{found:#?}");
+    }
+}
+
+#[test]
 fn unknown_keys_are_refused_with_a_suggestion() {
     finds("form: { table: moves }\n", (1, 1), "`form` is unknown", "`from`");
     finds("from: { table: moves, opertions: [insert] }\n", (1, 23), "`opertions` is unknown", "`operations`");
@@ -157,6 +186,14 @@ fn advice_about_yaml_fits_what_is_wrong() {
     );
     finds("jobs: { audit-log: {} }\n", (1, 7), "`jobs` is a map", "write `- audit-log`");
     finds("jobs: audit-log\n", (1, 7), "`jobs` is a single value", "write `- audit-log`");
+    finds("from: { table: a\nwhen: new.a == 1\n", (2, 5), "no YAML", "the `{` of line 1, column 7, is not closed");
+    let nested = "sample: { a: 1, b: { c: 2 }\njobs: []\n";
+    finds(nested, (2, 1), "no YAML", "the `{` of line 1, column 9, is not closed");
+    let list = "from: { table: a, operations: [update }\n";
+    finds(list, (1, 31), "no YAML", "the `[` of line 1, column 31, is not closed");
+    finds(&format!("{FROM}data:\n  a: new.x + \"a: b\"\n"), (3, 16), "no YAML", "block style");
+    finds("sample: { a: b: c }\n", (1, 15), "no YAML", "a text with `: ` in it");
+    finds("description: it is: so\n", (1, 19), "no YAML", "`description: \"it is: so\"`");
     finds("from: { table: a }\n   when: new.a == 1\n", (2, 4), "no YAML", "begin in one column");
     finds("jobs:\n  - id: a\n     log: {}\n", (3, 9), "no YAML", "begin in one column");
     let job = |message: &str| format!("jobs:\n  - id: a\n    log: {{ message: {message} }}\n");
@@ -336,7 +373,7 @@ fn jobs_are_checked() {
     finds("jobs:\n  - id: a\n    simulate: { dealy: 3s }\n", (3, 5), "simulate: `dealy` is unknown", "");
     for (option, message) in [
         ("timeout: 30", "no duration"),
-        ("timeout: 0s", "longer than nothing"),
+        ("timeout: 0s", "`timeout` is nothing"),
         ("attempts: 0", "from 1 to"),
         ("concurrency: many", "from 1 to"),
         ("order: random", "`key` or `none`"),

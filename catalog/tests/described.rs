@@ -152,7 +152,7 @@ fn a_tables_file_is_checked() {
         ("", "0:0 the file is empty"),
         ("colums: {}\n", "1:1 the key `colums` is unknown"),
         ("columns: [a]\n", "1:10 `columns` is a list, and a map of columns and their types, `id: integer`, is wanted"),
-        ("columns: {}\n", "1:10 `columns` is a map, and a map of columns and their types, `id: integer`, is wanted"),
+        ("columns: {}\n", "1:10 `columns` is empty"),
         ("columns: { x: bolean }\n", "1:15 the type `bolean` is not known"),
         ("columns: { x: { type: boolean, nulable: true } }\n", "1:32 the key `nulable` is unknown"),
         ("columns: { x: { nullable: true } }\n", "1:12 the column `x` has no type"),

@@ -68,7 +68,13 @@ impl<'e, 'a> Arguments<'e, 'a> {
 
     /// The error for an argument of the wrong type.
     pub(crate) fn wrong(&self, index: usize, wanted: &str) -> Stop {
-        Stop::failed(self.nodes[index].span, format!("is {}, and {wanted} is wanted here", self.values[index].kind()))
+        self.wrong_unless(index, wanted, "")
+    }
+
+    /// The same, and what to do.
+    pub(crate) fn wrong_unless(&self, index: usize, wanted: &str, hint: &str) -> Stop {
+        let message = format!("is {}, and {wanted} is wanted here{hint}", self.values[index].kind());
+        Stop::failed(self.nodes[index].span, message)
     }
 
     /// An error of the call as a whole.

@@ -11,9 +11,14 @@ use crate::{
     arguments::Arguments,
     budget::{Budget, Room},
     error::{Span, Stop},
+    literal,
+    node::Node,
     number::{self, Number},
     value::{List, Map, Text, Value},
 };
+
+/// How many letters of a text an error shows.
+const SHOWN: usize = 40;
 
 /// `int`: truncates a number toward zero, reads a string of digits, counts a timestamp's seconds since 1970.
 pub(crate) fn int<'a>(arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, Stop> {
@@ -69,6 +74,18 @@ pub(crate) fn num<'a>(arguments: &Arguments<'_, 'a>) -> Result<Value<'a>, Stop> 
         Value::Bool(_) => Err(arguments.failed("a bool is no number; write `new.paid ? 1 : 0`")),
         _ => double(arguments),
     }
+}
+
+/// What to do about a text that was compared with a number, if that helps: behind an error.
+pub(crate) fn to_number(text: &str, node: &Node) -> String {
+    if is_json_number(text) {
+        return match literal::unquoted(node) {
+            Some(number) => format!("; write {number}, without quotes"),
+            None => "; convert the text with num()".to_owned(),
+        };
+    }
+    let shown: String = text.chars().take(SHOWN).collect();
+    format!("; {shown:?}{} is no number", if shown.len() < text.len() { "…" } else { "" })
 }
 
 /// Whether a text is a number by JSON's grammar.

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     error::CompileError,
     functions::Function,
-    get,
+    get, literal,
     node::{Kind, Literal, Node, Operator},
     suggest::closest,
 };
@@ -141,7 +141,13 @@ impl<'l> Look<'l> {
             && !matches!(column.read, ColumnType::Any)
         {
             let message = format!("`{name}` is {}, and has no `{field}`", column.written);
-            self.say(at, message, "only a JSON column has fields".into());
+            let help = match field.to_lowercase().as_str() {
+                "length" | "size" | "count" if matches!(column.read, ColumnType::List | ColumnType::Text) => {
+                    format!("write `size({})`", inner.span.of(self.source))
+                }
+                _ => "only a JSON column has fields".to_owned(),
+            };
+            self.say(at, message, help);
         }
     }
 
@@ -227,7 +233,12 @@ impl<'l> Look<'l> {
             && (self.column(left).is_some() || self.column(right).is_some())
         {
             let message = format!("{} is compared with {}", self.kind(left, a), self.kind(right, b));
-            self.say(left.span.start as usize, message, "compare what is of one type".into());
+            let number = literal::unquoted(left).or_else(|| literal::unquoted(right));
+            let help = match number.filter(|_| [a, b].contains(&ColumnType::Number)) {
+                Some(number) => format!("write {number}, without quotes"),
+                None => "compare what is of one type".to_owned(),
+            };
+            self.say(left.span.start as usize, message, help);
         }
     }
 

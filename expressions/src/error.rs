@@ -66,11 +66,15 @@ impl Stop {
     pub(crate) fn describe(&self, source: &str) -> String {
         let text = self.span().of(source);
         let message = match self {
+            Self::Absent(_) if text == "null" => return "the value is null".to_owned(),
             Self::Absent(Absence { null: true, .. }) => return format!("{text} is null"),
             Self::Absent(_) => return format!("{text} is missing"),
             Self::Failed(failure) => failure.message.clone(),
             Self::TooLarge(_, full) => full.to_string(),
         };
+        if message.starts_with("is ") {
+            return format!("{text} {message}");
+        }
         if text == source.trim() { message } else { format!("{text}: {message}") }
     }
 

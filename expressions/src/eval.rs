@@ -6,6 +6,7 @@ use crate::{
     arguments::Arguments,
     calls, compare,
     context::{Bindings, Context},
+    convert,
     error::{Span, Stop},
     functions::Function,
     get, json_text, macros,
@@ -228,13 +229,12 @@ impl<'a> Evaluator<'a> {
         self.context.budget.look(compare::words(&left).min(compare::words(&right)), span)?;
         let order = compare::order(&left, &right).ok_or_else(|| {
             let hint = match (&left, &right) {
-                (Value::String(_), Value::Number(_)) | (Value::Number(_), Value::String(_)) => {
-                    "; convert the text with num()"
-                }
+                (Value::String(text), Value::Number(_)) => convert::to_number(text, &pair[0]),
+                (Value::Number(_), Value::String(text)) => convert::to_number(text, &pair[1]),
                 (Value::String(_), Value::Timestamp(_)) | (Value::Timestamp(_), Value::String(_)) => {
-                    "; convert the text with timestamp() or date()"
+                    "; convert the text with timestamp() or date()".to_owned()
                 }
-                _ => "",
+                _ => String::new(),
             };
             Stop::failed(span, format!("{} has no order with {}{hint}", left.kind(), right.kind()))
         })?;

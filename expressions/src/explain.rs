@@ -164,37 +164,40 @@ impl<'a, 'e> Explainer<'a, 'e> {
             }
             Kind::Call(Function::Changed, arguments) => self.because(node, self.not_changed(&arguments[0])),
             Kind::Call(Function::Became, arguments) => {
-                let meant = self.meant(self.columns(&arguments[0]).2.and_then(Json::as_str), &arguments[1]);
-                Explanation { meant, ..self.because(node, self.not_became(node, arguments)) }
+                let near = near(self.columns(&arguments[0]).2.and_then(Json::as_str), &arguments[1]);
+                self.nearly(near, self.because(node, self.not_became(node, arguments)))
             }
             Kind::Call(Function::Was, arguments) => {
-                let meant = self.meant(self.columns(&arguments[0]).1.and_then(Json::as_str), &arguments[1]);
-                Explanation { meant, ..self.because(node, self.was_not(node, arguments)) }
+                let near = near(self.columns(&arguments[0]).1.and_then(Json::as_str), &arguments[1]);
+                self.nearly(near, self.because(node, self.was_not(node, arguments)))
             }
             Kind::Equal { negated: false, sides } => {
-                let meant = self.meant_of(&sides[0], &sides[1]).or_else(|| self.meant_of(&sides[1], &sides[0]));
-                Explanation { meant, ..self.seen(node) }
+                let near = self.near_to(&sides[0], &sides[1]).or_else(|| self.near_to(&sides[1], &sides[0]));
+                self.nearly(near, self.seen(node))
             }
-            Kind::In(sides) => Explanation { meant: self.meant_of(&sides[0], &sides[1]), ..self.seen(node) },
+            Kind::In(sides) => self.nearly(self.near_to(&sides[0], &sides[1]), self.seen(node)),
             Kind::Literal(_) => self.because(node, format!("{} never holds", self.text(node.span))),
             _ => self.seen(node),
         }
     }
 
-    /// A text that is wanted, and that another one differs from by no more than a slip.
-    fn meant(&self, found: Option<&str>, wanted: &'a Node) -> Option<String> {
-        let text = |node: &'a Node| match &node.kind {
-            Kind::Literal(Literal::String(text)) => Some(&**text),
-            _ => None,
-        };
-        let (found, wanted): (&str, Vec<&str>) = match &wanted.kind {
-            Kind::List(items) => (found?, items.iter().filter_map(text).collect()),
-            _ => (found?, text(wanted).into_iter().collect()),
-        };
-        closest(found, wanted).filter(|meant| *meant != found).map(show)
+    /// Says what was nearly there; of a value that differs in case alone, that it does.
+    fn nearly(&self, near: Option<Near>, explanation: Explanation) -> Explanation {
+        match near {
+            None => explanation,
+            Some(Near::Slip(meant)) => Explanation { meant: Some(meant), ..explanation },
+            Some(Near::Case(told)) => match explanation.because {
+                Some(because) => Explanation { because: Some(format!("{because}; {told}")), ..explanation },
+                None => {
+                    let mut explanation = explanation;
+                    explanation.parts.push(Explanation::only(told));
+                    explanation
+                }
+            },
+        }
     }
 
-    fn meant_of(&self, found: &'a Node, wanted: &'a Node) -> Option<String> {
+    fn near_to(&self, found: &'a Node, wanted: &'a Node) -> Option<Near> {
         if !path(found) && (!is_step(found) || within_macro(found)) {
             return None;
         }
@@ -202,7 +205,7 @@ impl<'a, 'e> Explainer<'a, 'e> {
         let value = evaluator.eval(found).ok();
         self.effort.evaluated(&evaluator);
         match value? {
-            Value::String(found) => self.meant(Some(&found), wanted),
+            Value::String(found) => near(Some(&found), wanted),
             _ => None,
         }
     }
@@ -307,6 +310,32 @@ impl<'a, 'e> Explainer<'a, 'e> {
         };
         if text.contains('\n') { text.split_whitespace().collect::<Vec<_>>().join(" ") } else { text }
     }
+}
+
+/// A text that is wanted, and almost the one that was found.
+enum Near {
+    /// It differs by no more than a slip: as JSON.
+    Slip(String),
+    /// It differs by case: a sentence.
+    Case(String),
+}
+
+fn near(found: Option<&str>, wanted: &Node) -> Option<Near> {
+    let text = |node: &'_ Node| match &node.kind {
+        Kind::Literal(Literal::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let (found, wanted): (&str, Vec<String>) = match &wanted.kind {
+        Kind::List(items) => (found?, items.iter().filter_map(text).collect()),
+        _ => (found?, text(wanted).into_iter().collect()),
+    };
+    let meant = closest(found, wanted.iter().map(String::as_str)).filter(|meant| *meant != found)?;
+    if meant.to_lowercase() == found.to_lowercase() {
+        return Some(Near::Case(format!("{} is not {}: they differ by case", show(found), show(meant))));
+    }
+    // Of two letters one is half.
+    let is_long = |text: &str| text.chars().nth(2).is_some();
+    (is_long(found) && is_long(meant)).then(|| Near::Slip(show(meant)))
 }
 
 /// Whether a node only walks from a variable to a value.

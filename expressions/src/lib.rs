@@ -22,6 +22,7 @@ mod context;
 mod convert;
 mod demands;
 mod described;
+mod doubts;
 mod error;
 mod eval;
 mod explain;
@@ -141,6 +142,18 @@ impl Expression {
     /// What in it fails for every change, in the order of the text. It can be evaluated all the same.
     pub fn mistakes(&self) -> Vec<CompileError> {
         mistakes::of(&self.root, &self.source)
+    }
+
+    /// What in it can be meant, and hardly is, in the order of the text.
+    pub fn doubts(&self) -> Vec<CompileError> {
+        let mut found = Vec::new();
+        doubts::of(&self.root, &mut found);
+        found
+    }
+
+    /// What in it, as a whole condition, is never true or false.
+    pub fn no_condition(&self) -> Vec<CompileError> {
+        mistakes::no_whole(&self.root, &self.source)
     }
 
     /// The members of `data` and `event` without which it has no value, in the order of the text.

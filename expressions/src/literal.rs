@@ -1,6 +1,12 @@
 //! From the text of a literal to its value.
 
-use crate::{error::CompileError, node::Literal, scan::Token};
+use serde_json::Number;
+
+use crate::{
+    error::CompileError,
+    node::{Kind, Literal, Node},
+    scan::Token,
+};
 
 /// The value of a token that is a string or bytes.
 ///
@@ -58,6 +64,12 @@ fn escape(rest: &str, is_bytes: bool, value: &mut Vec<u8>) -> Result<usize, (&'s
         None => return Err(("the text has an escape that stands for no letter", "`\\ud800` to `\\udfff` are none")),
     }
     Ok(width)
+}
+
+/// The number that a written text is, which was meant without its quotes.
+pub(crate) fn unquoted(node: &Node) -> Option<Number> {
+    let Kind::Literal(Literal::String(text)) = &node.kind else { return None };
+    text.trim().parse().ok()
 }
 
 /// The value of a token that is a number, with its sign.

@@ -7,6 +7,7 @@ use crate::{
     context::{Bindings, Context},
     error::{CompileError, Stop},
     functions::{FUNCTIONS, Function},
+    literal,
     node::{Kind, Literal, Node},
     types::{self, Type},
     value::Value,
@@ -21,11 +22,9 @@ pub(crate) fn of(root: &Node, source: &str) -> Vec<CompileError> {
 
 fn look(node: &Node, source: &str, found: &mut Vec<CompileError>) {
     match &node.kind {
-        Kind::Call(function, arguments) if function.is_about_changes() => {
-            found.extend(column(arguments));
-            if *function != Function::ChangedAny {
-                found.extend(arguments.get(1).into_iter().flat_map(quoted_twice));
-            }
+        Kind::Call(function, arguments) if function.is_about_changes() => found.extend(column(arguments)),
+        Kind::Call(Function::Field(_), arguments) if types::of(&arguments[0]) == Some(Type::Json) => {
+            found.extend(no_time(node, &arguments[0], source));
         }
         Kind::Call(function, arguments) => found.extend(conversion(*function, arguments, source)),
         Kind::And(terms) | Kind::Or(terms) => {
@@ -40,19 +39,35 @@ fn look(node: &Node, source: &str, found: &mut Vec<CompileError>) {
                 found.extend(items.iter().filter_map(|item| unequal(&sides[0], item, source)).take(1));
             }
         }
-        _ => found.extend(misfit(node)),
+        _ => found.extend(misfit(node, source)),
     }
     node.children().into_iter().for_each(|child| look(child, source, found));
 }
 
-fn misfit(node: &Node) -> Option<CompileError> {
+/// Of `1 < new.total < 9` each half is a comparison of its own.
+fn chained(left: &Node, right: &Node, source: &str) -> Option<String> {
+    let (Kind::Compare(_, inner) | Kind::Equal { sides: inner, .. }) = &left.kind else { return None };
+    let rest = source.get(inner[1].span.start as usize..right.span.end as usize)?;
+    Some(format!("write `{} && {rest}`", left.span.of(source)))
+}
+
+/// A number that was written as a text.
+fn without_quotes(sides: &[Node; 2]) -> Option<String> {
+    sides.iter().find_map(literal::unquoted).map(|number| format!("write {number}, without quotes"))
+}
+
+fn misfit(node: &Node, source: &str) -> Option<CompileError> {
     let (left, right) = types::misfit(node)?;
     let (left_kind, right_kind) = (left.kind(), right.kind());
-    let message = match node.kind {
-        Kind::Compare(..) => format!("{left_kind} has no order with {right_kind}"),
-        _ => format!("cannot compute with {left_kind} and {right_kind}"),
-    };
-    Some(CompileError::new(node.span.start as usize, message, types::advice(left, right)))
+    let at = node.span.start as usize;
+    let (Kind::Compare(_, sides) | Kind::Arithmetic(_, sides)) = &node.kind else { return None };
+    if !matches!(node.kind, Kind::Compare(..)) {
+        let message = format!("cannot compute with {left_kind} and {right_kind}");
+        return Some(CompileError::new(at, message, types::advice(left, right)));
+    }
+    let message = format!("{left_kind} has no order with {right_kind}");
+    let help = chained(&sides[0], &sides[1], source).or_else(|| without_quotes(sides));
+    Some(CompileError::new(at, message, help.as_deref().or_else(|| types::advice(left, right))))
 }
 
 /// What is a value of another type where something is to be true or false.
@@ -76,11 +91,7 @@ fn unequal(left: &Node, right: &Node, source: &str) -> Option<CompileError> {
     }
     let (one, other) = types::of(left).zip(types::of(right))?;
     if !types::never_equal(one, other) {
-        return match (one, other) {
-            (Type::Json, _) => quoted_twice(right),
-            (_, Type::Json) => quoted_twice(left),
-            _ => None,
-        };
+        return None;
     }
     let help = match (&left.kind, one, other) {
         (Kind::Not(_), ..) => Some("`!` binds more strongly: write `!(new.status in [\"paid\"])`, `!(new.total == 1)`"),
@@ -90,19 +101,8 @@ fn unequal(left: &Node, right: &Node, source: &str) -> Option<CompileError> {
         _ => types::advice(one, other),
     };
     let message = format!("{} is never equal to {}", one.kind(), other.kind());
-    Some(CompileError::new(left.span.start as usize, message, help))
-}
-
-/// A text whose quotes are a part of it, as in YAML's quotes: no column has such a text.
-fn quoted_twice(node: &Node) -> Option<CompileError> {
-    let written = match &node.kind {
-        Kind::List(items) => return items.iter().find_map(quoted_twice),
-        Kind::Literal(Literal::String(written)) => written,
-        _ => return None,
-    };
-    let inner = ['\'', '"'].iter().find_map(|quote| written.strip_prefix(*quote)?.strip_suffix(*quote))?;
-    let message = format!("{written:?} is a text with quotes in it");
-    Some(CompileError::new(node.span.start as usize, message, Some(&format!("write {inner:?}"))))
+    let chained = (one == Type::Bool).then(|| chained(left, right, source)).flatten();
+    Some(CompileError::new(left.span.start as usize, message, chained.as_deref().or(help)))
 }
 
 /// A text that was made lower-case is compared with one that is not.
@@ -131,6 +131,30 @@ fn column(arguments: &[Node]) -> Option<CompileError> {
     };
     let message = format!("no column is called {name:?}");
     Some(CompileError::new(arguments[0].span.start as usize, message, Some(&help)))
+}
+
+/// A part of a time is asked for of what comes as a text.
+fn no_time(node: &Node, of: &Node, source: &str) -> Option<CompileError> {
+    let call = source.get(of.span.end as usize..node.span.end as usize).filter(|call| call.starts_with('.'))?;
+    let (text, at) = (of.span.of(source), of.span.start as usize);
+    let help = format!("write `timestamp({text}){call}`, or `date({text}, \"Europe/Berlin\"){call}` where it has no zone");
+    Some(CompileError::new(at, format!("{text} comes as a text, and a timestamp is wanted here"), Some(&help)))
+}
+
+/// What a whole condition is where it is never true or false; of a choice, each of its ends.
+pub(crate) fn no_whole(root: &Node, source: &str) -> Vec<CompileError> {
+    match &root.kind {
+        Kind::If(parts) => parts[1..].iter().flat_map(|part| no_whole(part, source)).collect(),
+        Kind::Literal(Literal::String(text)) => {
+            let help = match text.trim() {
+                truth @ ("true" | "false") => format!("write {truth}, without quotes"),
+                _ => format!("compare it: `new.status == {}`", root.span.of(source)),
+            };
+            let message = format!("{} is a text, and a condition is true or false", root.span.of(source));
+            vec![CompileError::new(root.span.start as usize, message, Some(&help))]
+        }
+        _ => no_condition(root, false).into_iter().collect(),
+    }
 }
 
 /// A conversion of literals fails for every change or for none.

@@ -139,8 +139,26 @@ pub(crate) fn unexpected(source: &str, offset: usize, expected: &str, open: Opti
         return CompileError::new(offset, format!("{next:?} has no meaning here"), help);
     }
     let message = format!("unexpected `{}` where {expected} should be", word(rest));
-    let help = hint(before, rest, expected).map(str::to_owned).or_else(|| unclosed(source, open));
-    CompileError::new(offset, message, help.as_deref())
+    let help = in_own_words(before, rest).or_else(|| hint(before, rest, expected).map(str::to_owned));
+    CompileError::new(offset, message, help.or_else(|| unclosed(source, open)).as_deref())
+}
+
+/// What was written, as it is written here: a range, and a number whose digits are in groups.
+fn in_own_words(before: &str, rest: &str) -> Option<String> {
+    if word(rest).eq_ignore_ascii_case("between") {
+        let mut words = rest.split_whitespace().skip(1);
+        let (low, and, high) = (words.next()?, words.next()?, words.next()?);
+        let of = before.split_whitespace().next_back()?;
+        let are_simple = [of, low, high].iter().all(|part| !part.contains(['(', ')', '[', ']', '&', '|', '"', '\'']));
+        return (and.eq_ignore_ascii_case("and") && are_simple).then(|| format!("write `{of} >= {low} && {of} <= {high}`"));
+    }
+    let is_of_number = |c: char| c.is_ascii_digit() || c == '_' || c == ',';
+    let first = &before[before.trim_end_matches(is_of_number).len()..];
+    let more = &rest[..rest.len() - rest.trim_start_matches(is_of_number).len()];
+    let groups = more.strip_prefix([',', '_'])?.split([',', '_']).collect::<Vec<_>>();
+    let is_group = |group: &&str| group.len() == 3 && group.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && groups.iter().all(is_group)).then(|| format!("write `{first}{}`, without signs between the digits", groups.concat()))
 }
 
 /// The text ends where something is missing.

@@ -154,7 +154,7 @@ pub(crate) fn field<'a>(field: Field, arguments: &Arguments<'_, 'a>) -> Result<V
         Value::Duration(duration) => {
             return duration_field(field, *duration).map(Value::int).ok_or_else(|| arguments.wrong(0, "a timestamp"));
         }
-        _ => return Err(arguments.wrong(0, "a timestamp; convert it with timestamp() or date()")),
+        _ => return Err(arguments.wrong_unless(0, "a timestamp", "; convert it with timestamp() or date()")),
     };
     let zone = match arguments.count() {
         1 => TimeZone::UTC,

@@ -186,7 +186,7 @@ fn eval_shows_a_value_or_why_a_condition_does_not_hold() {
         (
             &["new.status == \"shipped\"", "--new", r#"{"status": "Shipped"}"#],
             1,
-            "false\n    new.status == \"shipped\" → false\n      new.status = \"Shipped\"\n      did you mean \"shipped\"?\n",
+            "false\n    new.status == \"shipped\" → false\n      new.status = \"Shipped\", \"Shipped\" is not \"shipped\": they differ by case\n",
         ),
         (&["new.statsu", "--new", "{}"], 1, "no value: new.statsu is missing\n"),
     ] {

@@ -119,7 +119,7 @@ impl<'f> File<'f> {
                 let offset = error.offset.min(self.text().len());
                 let (message, help) = match error.kind {
                     ErrorKind::Syntax => {
-                        (format!("this is no YAML: {}", error.message), self.help_with_yaml(offset).map(str::to_owned))
+                        (format!("this is no YAML: {}", error.message), self.help_with_yaml(offset))
                     }
                     ErrorKind::Unwanted => (error.message, None),
                 };
@@ -129,31 +129,48 @@ impl<'f> File<'f> {
         }
     }
 
-    /// What to write where YAML stumbled over a line that holds an expression, which a key tells that takes one, or a value that
-    /// begins like one; or over the sign for all tables.
-    fn help_with_yaml(&self, offset: usize) -> Option<&'static str> {
+    /// What to write where YAML stumbled: over a bracket that nothing closes, over a line that holds an expression, which a key tells
+    /// that takes one, or a value that begins like one; over a text with `: ` in it; or over the sign for all tables.
+    fn help_with_yaml(&self, offset: usize) -> Option<String> {
         let text = self.text();
         let here = text.get(..offset).map_or(0, |before| before.rfind('\n').map_or(0, |at| at + 1));
         let line = text.get(here..).and_then(|rest| rest.lines().next()).unwrap_or_default();
         let before = text.get(..here.saturating_sub(1)).and_then(|before| before.lines().last()).unwrap_or_default();
         let table = line.split_once("table:").map(|(_, tables)| tables.trim_start_matches([' ', '[']));
         if table.is_some_and(|table| table.starts_with('*')) {
-            return Some("all tables are spelt `table: \"*\"`, with the quotes");
+            return Some("all tables are spelt `table: \"*\"`, with the quotes".to_owned());
+        }
+        if let Some(open) = yaml::unclosed(text, offset) {
+            let (number, column) = self.position(open);
+            let bracket = &text[open..=open];
+            return Some(format!("the `{bracket}` of line {number}, column {column}, is not closed"));
         }
         let colon = line.find(':').filter(|_| !line.trim_start().starts_with(['"', '\'', '{', '[']));
         if colon.is_some_and(|colon| offset <= here + colon && line.starts_with(' ')) {
-            return Some("keys of one map begin in one column: indent this one as those beside it");
+            return Some("keys of one map begin in one column: indent this one as those beside it".to_owned());
         }
         if line.contains("${") && line.contains('{') {
-            return Some("within `{ }` a text with `${…}` stands in quotes: `{ message: \"Order ${data.id}\" }`");
+            let help = "within `{ }` a text with `${…}` stands in quotes: `{ message: \"Order ${data.id}\" }`";
+            return Some(help.to_owned());
         }
         let is_expression = [line, before].into_iter().any(|line| {
             let Some((key, value)) = line.split_once(':') else { return false };
             let key = key.trim().trim_start_matches("- ");
-            matches!(key, "when" | "key")
-                || key != "from" && value.trim_start().starts_with(['!', '"', '\'', '&', '*', '{', '[', '%', '@', '`'])
+            let begins = |signs: &[char]| value.trim_start().starts_with(signs);
+            matches!(key, "when" | "key") || begins(&['!', '"', '\'', '&', '*', '%', '@', '`'])
         });
-        is_expression.then_some(BLOCK_HELP)
+        if is_expression {
+            return Some(BLOCK_HELP.to_owned());
+        }
+        let (key, value) = line.split_once(": ")?;
+        if !value.contains(": ") {
+            return None;
+        }
+        Some(match value.trim_start().starts_with(['{', '[']) {
+            true => "a text with `: ` in it stands in quotes".to_owned(),
+            false if value.contains(['"', '\'', '(', '=', '&', '?']) => BLOCK_HELP.to_owned(),
+            false => format!("a text with `: ` in it stands in quotes: `{}: \"{}\"`", key.trim(), value.trim()),
+        })
     }
 
     pub(super) fn error(&mut self, rule: Rule, offset: usize, message: String, help: Option<String>) {
@@ -248,9 +265,12 @@ impl<'f> File<'f> {
         match Expression::compile(text, scope) {
             Ok(_) if self.is_swallowed_by_a_comment(node, text, *style) => None,
             Ok(expression) => {
-                let mistakes = expression.mistakes();
-                self.misuses(node, (text, *style), &expression, (key == "when", &mistakes));
-                self.mistakes(node, text, *style, mistakes);
+                let mut mistakes = expression.mistakes();
+                if key == "when" {
+                    mistakes.extend(expression.no_condition());
+                }
+                let misuses = self.rows.as_ref().map(|rows| expression.misuses(rows, key == "when")).unwrap_or_default();
+                self.told(node, (text, *style), [mistakes, misuses, expression.doubts()]);
                 Some(expression)
             }
             Err(errors) => {
@@ -299,20 +319,16 @@ impl<'f> File<'f> {
         }
     }
 
-    /// What cannot be meant of the columns that there are.
-    /// Of what fails in any case, in the place of one of these mistakes, nothing more is said.
-    fn misuses(
-        &mut self,
-        node: &Yaml,
-        (text, style): (&str, Style),
-        expression: &Expression,
-        (is_condition, mistakes): (bool, &[CompileError]),
-    ) {
-        let misuses = self.rows.as_ref().map(|rows| expression.misuses(rows, is_condition)).unwrap_or_default();
-        let is_told = |misuse: &CompileError| mistakes.iter().any(|mistake| mistake.offset == misuse.offset);
-        for misuse in misuses.into_iter().filter(|misuse| !is_told(misuse)) {
-            let offset = offset_in_file(self.text(), (node.start, style), text, misuse.offset);
-            self.column(offset, misuse.message, misuse.help.unwrap_or_default());
+    /// What fails for every change, what cannot be meant of the columns that there are, and what hardly is: of one place the first.
+    fn told(&mut self, node: &Yaml, (text, style): (&str, Style), found: [Vec<CompileError>; 3]) {
+        let mut places = BTreeSet::new();
+        for (rule, found) in [Rule::AlwaysFails, Rule::Column, Rule::Expression].into_iter().zip(found) {
+            let new: Vec<CompileError> = found.into_iter().filter(|error| !places.contains(&error.offset)).collect();
+            places.extend(new.iter().map(|error| error.offset));
+            for error in new {
+                let offset = offset_in_file(self.text(), (node.start, style), text, error.offset);
+                self.add(Severity::Warning, rule, Some(offset), error.message, error.help);
+            }
         }
     }
 

@@ -191,7 +191,8 @@ fn span(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
 fn positive(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
     let found = span(file, key, node)?;
     if found.is_zero() {
-        file.error(Rule::Job, node.start, format!("`{key}` is longer than nothing"), None);
+        let help = format!("write how long, as in `{key}: 30s`, or leave it out for the default");
+        file.error(Rule::Job, node.start, format!("`{key}` is nothing, and a time is wanted"), Some(help));
         return None;
     }
     Some(found)

@@ -61,7 +61,7 @@ fn misnamed(events: &[Event], described: &DescribedTables, problems: &mut Proble
             let closest = || closest(&table.to_string(), known.iter().map(String::as_str));
             let Some(meant) = *looked_at.entry(table).or_insert_with(closest) else { continue };
             let message = format!("{table} is not described");
-            let help = format!("did you mean {meant}? A table of that name is described in tables/{table}.yaml");
+            let help = format!("did you mean {meant}? A table of that name would be described in tables/{table}.yaml");
             problems.push(Problem { help: Some(help), ..warning(event.place("from"), Rule::Table, message) });
         }
     }

@@ -38,7 +38,12 @@ pub(super) fn table(file: &mut File<'_>) -> Option<Described> {
         file.error(Rule::Shape, root.start, "the file describes no columns".into(), Some(help.into()));
         return None;
     };
-    let Some(entries) = columns.entries().filter(|entries| !entries.is_empty()) else {
+    if columns.entries().is_some_and(<[_]>::is_empty) {
+        let help = "add the name of each column and its type: `id: integer`";
+        file.error(Rule::Shape, columns.start, "`columns` is empty".into(), Some(help.into()));
+        return None;
+    }
+    let Some(entries) = columns.entries() else {
         file.wrong_shape("columns", columns, "a map of columns and their types, `id: integer`,");
         return None;
     };

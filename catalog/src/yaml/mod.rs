@@ -6,9 +6,11 @@
 mod place;
 mod read;
 mod scalar;
+mod unclosed;
 
 pub(crate) use place::{line_column, offset_in_file};
 pub(crate) use read::{ErrorKind, read};
+pub(crate) use unclosed::unclosed;
 
 use serde_json::{Map, Value};
 

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use super::super::{CompileError, Expression, Scope, advice, functions::FUNCTIONS, slips};
 
 fn problems(text: &str, scope: Scope) -> Vec<CompileError> {
-    Expression::compile(text, scope).map_or_else(|errors| errors, |compiled| compiled.mistakes())
+    let found = |compiled: Expression| [compiled.mistakes(), compiled.doubts()].concat();
+    Expression::compile(text, scope).map_or_else(|errors| errors, found)
 }
 
 /// What stands in backticks in a text.
@@ -88,7 +89,18 @@ const SLIPS: &[(&str, &str, &str)] = &[
     ("new.status in ('paid', 'shipped')", "[\"paid\", \"shipped\"]", "new.status in ['paid', 'shipped']"),
     ("new.status IN ['paid']", "write `in`", "new.status in ['paid']"),
     ("new.name LIKE 'a%'", "startsWith", "new.name.startsWith('a')"),
-    ("new.total BETWEEN 1 AND 9", ">= 1 && new.total <= 9", "new.total >= 1 && new.total <= 9"),
+    ("new.total BETWEEN 1 AND 5", "`new.total >= 1 && new.total <= 5`", "new.total >= 1 && new.total <= 5"),
+    ("lower(new.a) between 'a' and 'b'", "new.total >= 1 && new.total <= 9", "new.a >= 'a' && new.a <= 'b'"),
+    ("new.total > 1,000", "write `1000`", "new.total > 1000"),
+    ("new.total > 1_000_000", "write `1000000`", "new.total > 1000000"),
+    ("10 < new.total < 20", "write `10 < new.total && new.total < 20`", "10 < new.total && new.total < 20"),
+    ("new.a == new.b == 1", "write `new.a == new.b && new.b == 1`", "new.a == new.b && new.b == 1"),
+    ("size(new.tags) > '5'", "write 5, without quotes", "size(new.tags) > 5"),
+    (
+        "new.created_at.getHours('UTC') > 3",
+        "`timestamp(new.created_at).getHours('UTC')`",
+        "timestamp(new.created_at).getHours('UTC') > 3",
+    ),
     ("new.a == 1 and new.b == 2", "write `&&`", "new.a == 1 && new.b == 2"),
     ("new.a == 1 OR new.b == 2", "write `||`", "new.a == 1 || new.b == 2"),
     ("not new.paid", "write `!`", "!new.paid"),

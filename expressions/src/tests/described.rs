@@ -59,6 +59,8 @@ fn names_values_and_types_that_no_row_has_are_said_at_their_place() {
         ("new.status == \"lost\"", "14 `status` is never \"lost\"; its values are placed, paid, shipped".into()),
         ("new.status in [\"paid\", \"shiped\"]", "23 `status` is never \"shiped\"; did you mean \"shipped\"?".into()),
         ("\"Paid\" != old.status", "0 `status` is never \"Paid\"; did you mean \"paid\"?".into()),
+        ("new.amount > \"1000\"", "0 a number (`new.amount`) is compared with a text (`\"1000\"`); write 1000, without quotes".into()),
+        ("new.tags.length > 3", "9 `tags` is text[], and has no `length`; write `size(new.tags)`".into()),
         ("new.amount == \"1000\"", "14 `amount` is numeric, a number, which no text equals; write 1000, without quotes".into()),
         ("new.active == true", "14 `active` is smallint, a number: 0 and 1 are no truth values; write 1 instead of true".into()),
         ("was(\"active\", false)", "14 `active` is smallint, a number: 0 and 1 are no truth values; write 0 instead of false".into()),

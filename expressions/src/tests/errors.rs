@@ -119,7 +119,7 @@ fn operations_of_types_that_do_not_fit_are_told() {
         "convert",
     );
     always_fails_in(Scope::Job, "event.time < timestamp(data.t)", "event", "a value of a row", "convert");
-    always_fails("size(new.l) > \"3\"", "size", "a number has no order with a string", "num(new.total)");
+    always_fails("size(new.l) > \"3\"", "size", "a number has no order with a string", "write 3, without quotes");
     always_fails(
         "duration(new.t) * received > duration(\"1h\")",
         "duration",

@@ -42,9 +42,14 @@ fn the_part_that_was_false_is_named_with_its_values() {
         ),
         (
             "became(\"status\", [\"done\", \"En Route\"])",
-            "became(\"status\", [\"done\", \"En Route\"]): status changed to \"en route\"; did you mean \"En Route\"?",
+            "became(\"status\", [\"done\", \"En Route\"]): status changed to \"en route\"; \"en route\" is not \"En Route\": they differ by case",
         ),
         ("was(\"status\", \"ned\")", "was(\"status\", \"ned\"): status was \"new\"; did you mean \"ned\"?"),
+        (
+            "new.status == \"En route\"",
+            "new.status == \"En route\" is false (new.status = \"en route\", \"en route\" is not \"En route\": they differ by case)",
+        ),
+        ("new.tags[0] == \"b\"", "new.tags[0] == \"b\" is false (new.tags[0] = \"a\")"),
         (
             "new.status == \"en_route\"",
             "new.status == \"en_route\" is false (new.status = \"en route\"); did you mean \"en_route\"?",

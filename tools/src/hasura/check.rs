@@ -42,7 +42,8 @@ pub(super) fn check(catalog: &Catalog, metadata: &Metadata, wanted: &Wanted<'_>)
     findings.extend(doubled(catalog, &delivers));
     if is_complete {
         let events = catalog.events().iter().filter(|event| event.selector().is_some()).count();
-        let told = format!("{events} of the catalog's events are about tables, and nothing of that is missing");
+        let are = if events == 1 { "is" } else { "are" };
+        let told = format!("{events} of the catalog's events {are} about tables, and nothing of that is missing");
         findings.push(Finding::ok("triggers", told));
     }
     findings

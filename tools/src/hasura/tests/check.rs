@@ -170,7 +170,7 @@ event_triggers:
     for text in [&some, &all] {
         assert_eq!(
             of(text),
-            "ok triggers: 1 of the catalog's events are about tables, and nothing of that is missing\n"
+            "ok triggers: 1 of the catalog's events is about tables, and nothing of that is missing\n"
         );
     }
     let leaves = "t leaves columns out of what it sends of UPDATE on public.orders (`payload`)";
