@@ -59,7 +59,9 @@ fn what_is_never_true_or_false_is_no_condition() {
     ] {
         let found = problems(&format!("{FROM}when: {when}\n"));
         assert!(found.len() == 1 && found[0].message == message, "{when}: {found:#?}");
-        assert!(found[0].severity == Severity::Error && found[0].help.as_deref().is_some_and(|told| told.contains(help)));
+        assert!(
+            found[0].severity == Severity::Error && found[0].help.as_deref().is_some_and(|told| told.contains(help))
+        );
     }
     assert_eq!(problems(&format!("{FROM}when: new.paid || coalesce(new.a, false)\n")), []);
 }
@@ -74,7 +76,10 @@ fn of_one_cause_one_thing_is_said() {
     ] {
         let event = format!("from: {{ table: orders }}\nwhen: {when}\n");
         let found = problems_of(&[("events/a.yaml", &event), table]);
-        assert!(found.iter().filter(|problem| problem.place.column == found[0].place.column).count() == 1, "{found:#?}");
+        assert!(
+            found.iter().filter(|problem| problem.place.column == found[0].place.column).count() == 1,
+            "{found:#?}"
+        );
         assert!(found[0].message.contains(message), "{found:#?}");
     }
 }

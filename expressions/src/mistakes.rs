@@ -137,7 +137,8 @@ fn column(arguments: &[Node]) -> Option<CompileError> {
 fn no_time(node: &Node, of: &Node, source: &str) -> Option<CompileError> {
     let call = source.get(of.span.end as usize..node.span.end as usize).filter(|call| call.starts_with('.'))?;
     let (text, at) = (of.span.of(source), of.span.start as usize);
-    let help = format!("write `timestamp({text}){call}`, or `date({text}, \"Europe/Berlin\"){call}` where it has no zone");
+    let help =
+        format!("write `timestamp({text}){call}`, or `date({text}, \"Europe/Berlin\"){call}` where it has no zone");
     Some(CompileError::new(at, format!("{text} comes as a text, and a timestamp is wanted here"), Some(&help)))
 }
 

@@ -150,7 +150,8 @@ fn in_own_words(before: &str, rest: &str) -> Option<String> {
         let (low, and, high) = (words.next()?, words.next()?, words.next()?);
         let of = before.split_whitespace().next_back()?;
         let are_simple = [of, low, high].iter().all(|part| !part.contains(['(', ')', '[', ']', '&', '|', '"', '\'']));
-        return (and.eq_ignore_ascii_case("and") && are_simple).then(|| format!("write `{of} >= {low} && {of} <= {high}`"));
+        return (and.eq_ignore_ascii_case("and") && are_simple)
+            .then(|| format!("write `{of} >= {low} && {of} <= {high}`"));
     }
     let is_of_number = |c: char| c.is_ascii_digit() || c == '_' || c == ',';
     let first = &before[before.trim_end_matches(is_of_number).len()..];
@@ -158,7 +159,8 @@ fn in_own_words(before: &str, rest: &str) -> Option<String> {
     let groups = more.strip_prefix([',', '_'])?.split([',', '_']).collect::<Vec<_>>();
     let is_group = |group: &&str| group.len() == 3 && group.bytes().all(|byte| byte.is_ascii_digit());
     let is_number = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
-    (is_number && groups.iter().all(is_group)).then(|| format!("write `{first}{}`, without signs between the digits", groups.concat()))
+    (is_number && groups.iter().all(is_group))
+        .then(|| format!("write `{first}{}`, without signs between the digits", groups.concat()))
 }
 
 /// The text ends where something is missing.

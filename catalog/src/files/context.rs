@@ -118,9 +118,7 @@ impl<'f> File<'f> {
             Err(error) => {
                 let offset = error.offset.min(self.text().len());
                 let (message, help) = match error.kind {
-                    ErrorKind::Syntax => {
-                        (format!("this is no YAML: {}", error.message), self.help_with_yaml(offset))
-                    }
+                    ErrorKind::Syntax => (format!("this is no YAML: {}", error.message), self.help_with_yaml(offset)),
                     ErrorKind::Unwanted => (error.message, None),
                 };
                 self.error(Rule::File, offset, message, help);
@@ -269,7 +267,8 @@ impl<'f> File<'f> {
                 if key == "when" {
                     mistakes.extend(expression.no_condition());
                 }
-                let misuses = self.rows.as_ref().map(|rows| expression.misuses(rows, key == "when")).unwrap_or_default();
+                let misuses =
+                    self.rows.as_ref().map(|rows| expression.misuses(rows, key == "when")).unwrap_or_default();
                 self.told(node, (text, *style), [mistakes, misuses, expression.doubts()]);
                 Some(expression)
             }

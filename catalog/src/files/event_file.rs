@@ -95,7 +95,10 @@ fn check_holds(file: &mut File<'_>, offset: usize, when: &Expression, operations
         file.warning(Rule::NeverHolds, offset, message, help);
     }
     // Of what is no condition that was said.
-    if operations.is_empty() || !when.no_condition().is_empty() || !operations.iter().all(|operation| when.never_holds(*operation)) {
+    if operations.is_empty()
+        || !when.no_condition().is_empty()
+        || !operations.iter().all(|operation| when.never_holds(*operation))
+    {
         return;
     }
     let listed: Vec<&str> = operations.iter().map(|operation| operation.as_str()).collect();

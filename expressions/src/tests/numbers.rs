@@ -1,4 +1,7 @@
-use super::{super::{Bindings, Expression, Scope}, all, all_false, all_true, fails, value_of};
+use super::{
+    super::{Bindings, Expression, Scope},
+    all, all_false, all_true, fails, value_of,
+};
 use serde_json::json;
 
 const ROW: &str = r#"{"i": 5, "d": 19.90, "e": 1.990e1, "z": 0.0, "big": 9007199254740993, "huge": 123456789012345678901234567890,
@@ -131,7 +134,11 @@ fn what_cannot_be_computed_is_a_failure() {
     fails(ROW, "new.text > 5", "convert the text with num()");
     fails(ROW, "num(new.text) > \"5\"", "; write 5, without quotes");
     fails(ROW, "\"abc\" > num(new.text)", "; \"abc\" is no number");
-    fails(r#"{"at": "2024-01-31"}"#, "dyn(new.at).getHours() > 3", "dyn(new.at) is a string, and a timestamp is wanted here; convert it");
+    fails(
+        r#"{"at": "2024-01-31"}"#,
+        "dyn(new.at).getHours() > 3",
+        "dyn(new.at) is a string, and a timestamp is wanted here; convert it",
+    );
     let (one, null) = (Expression::compile("1", Scope::Change), Expression::compile("null", Scope::Change));
     for (expression, told) in [(one, "1 is an int, and a condition is true or false"), (null, "the value is null")] {
         let expression = expression.expect("it compiles");
