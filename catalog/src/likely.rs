@@ -5,8 +5,9 @@ use contracts::{
     hasura::{Change, ChangeParts, Op},
     json::equal,
 };
+use expressions::{Bindings, Wanted, WishOf};
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::{
     event::{Data, Detect, Event, Verdict},
@@ -37,7 +38,9 @@ impl Event {
         let expects = |expected: &Expectation| matches!(expected, Expectation::Detected | Expectation::Data(_));
         let tests = self.tests().iter().filter(|test| expects(&test.expect));
         let tests = tests.map(|test| (Some(test.name.clone()), test.change.clone()));
-        let made = selector.operations.iter().map(|operation| (None, self.made(*operation)));
+        let can_be = |operation: &Op| !self.when().is_some_and(|when| when.never_holds(*operation));
+        let made = selector.operations.iter().filter(|operation| can_be(operation));
+        let made = made.map(|operation| (None, self.made(*operation)));
         for (test, change) in tests.chain(made) {
             let (body, source) = (change.body(self), change.source.clone().or_else(|| selector.source.clone()));
             let source = source.unwrap_or_else(|| "default".to_owned());
@@ -53,7 +56,17 @@ impl Event {
         let change = Change::new(ChangeParts { body, source, received }).map_err(|error| error.to_string())?;
         match self.evaluate(&change) {
             Verdict::Detected { .. } => Ok(()),
-            _ => Err(self.why_not(&change)),
+            _ => Err(self.in_the_way(&change)),
+        }
+    }
+
+    /// Why a change is not this event, and the term of the condition that is in the way.
+    fn in_the_way(&self, change: &Change<'_>) -> String {
+        let why = self.why_not(change);
+        let bindings = Bindings { change: Some(change), ..Bindings::default() };
+        match self.when().and_then(|when| when.unmet(&bindings)) {
+            Some(term) => format!("nothing was found for `{}` ({why})", term.trim()),
+            None => why,
         }
     }
 
@@ -63,33 +76,76 @@ impl Event {
         if let (Detect::Cel { data: Some(data), .. }, Some(sample)) = (&self.detect, self.sample()) {
             shown(data, sample, &mut old, &mut new);
         }
-        for (column, value) in &old {
-            new.entry(column.clone()).or_insert_with(|| value.clone());
-        }
-        for (column, value) in &new {
-            old.entry(column.clone()).or_insert_with(|| value.clone());
-        }
-        for demand in self.when().map(|when| when.demands()).unwrap_or_default() {
-            let wanted = demand.one_of.as_ref().and_then(|values| values.first()).cloned();
-            let is = wanted.or_else(|| new.get(&demand.column).cloned()).unwrap_or_else(|| "after".into());
-            if demand.changes && old.get(&demand.column).is_none_or(|was| equal(was, &is)) {
-                old.insert(demand.column.clone(), another(&is));
-            } else {
-                old.entry(demand.column.clone()).or_insert_with(|| is.clone());
+        share(&mut old, &mut new);
+        let mut session = Map::new();
+        for wish in self.when().map(|when| when.wishes()).unwrap_or_default() {
+            let row = match wish.of {
+                WishOf::Session => &mut session,
+                WishOf::Old => &mut old,
+                WishOf::Row if operation == Op::Delete => &mut old,
+                WishOf::New | WishOf::Row => &mut new,
+            };
+            match (&wish.wanted, wish.path.as_slice()) {
+                (Wanted::Changed, [column]) => change(column, &mut old, &mut new),
+                (wanted, [column, way @ ..]) => grant(row.entry(column.clone()).or_insert(Value::Null), way, wanted),
+                (_, []) => {}
             }
-            new.insert(demand.column, is);
         }
+        share(&mut old, &mut new);
         let row = |there: bool, row| if there { Value::Object(row) } else { Value::Null };
         TestChange {
             operation,
             old: row(operation.has_old(), old),
             new: row(operation != Op::Delete, new),
-            session: None,
+            session: (!session.is_empty()).then_some(session),
             table: None,
             trigger: None,
             source: None,
             received: None,
         }
+    }
+}
+
+/// Gives each row what only the other has.
+fn share(old: &mut Map<String, Value>, new: &mut Map<String, Value>) {
+    for (column, value) in &*old {
+        new.entry(column.clone()).or_insert_with(|| value.clone());
+    }
+    for (column, value) in &*new {
+        old.entry(column.clone()).or_insert_with(|| value.clone());
+    }
+}
+
+/// Lets a column have another value than before.
+fn change(column: &str, old: &mut Map<String, Value>, new: &mut Map<String, Value>) {
+    let is = new.entry(column.to_owned()).or_insert_with(|| "after".into());
+    if old.get(column).is_none_or(|was| equal(was, is)) {
+        old.insert(column.to_owned(), another(is));
+    }
+}
+
+/// Lets a value, or what is within it, be what is wanted; what is so already stays.
+fn grant(value: &mut Value, way: &[String], wanted: &Wanted) {
+    if let [name, way @ ..] = way {
+        if !value.is_object() {
+            *value = Value::Object(Map::new());
+        }
+        return grant(&mut value[name.as_str()], way, wanted);
+    }
+    let is_beyond = |limit: &Number, than: fn(&f64, &f64) -> bool| {
+        value.as_f64().zip(limit.as_f64()).is_some_and(|(value, limit)| than(&value, &limit))
+    };
+    let granted = match wanted {
+        Wanted::OneOf(values) if values.iter().any(|one| equal(one, value)) => None,
+        Wanted::OneOf(values) => values.first().cloned(),
+        Wanted::NoneOf(values) if !value.is_null() && !values.iter().any(|one| equal(one, value)) => None,
+        Wanted::NoneOf(values) => Some(values.first().map_or_else(|| "after".into(), another)),
+        Wanted::AtLeast(limit) => (!is_beyond(limit, f64::ge)).then(|| limit.clone().into()),
+        Wanted::AtMost(limit) => (!is_beyond(limit, f64::le)).then(|| limit.clone().into()),
+        Wanted::Changed => None,
+    };
+    if let Some(granted) = granted {
+        *value = granted;
     }
 }
 

@@ -53,11 +53,42 @@ fn without_one_it_is_made_of_the_sample_and_the_condition() {
 }
 
 #[test]
+fn what_a_condition_wants_is_made_up() {
+    for when in [
+        r#"was("status", "paid") && became("status", "shipped")"#,
+        r#"op == "INSERT" && new.paid"#,
+        r#"op == "UPDATE" && !new.paid && !old.paid"#,
+        r#"changed("note") && role == "clerk""#,
+        r#"user == "u1" && session["x-hasura-shop"] == "berlin""#,
+        r#"new.total > 1000 && new.total < 2000 && became("status", "paid")"#,
+        r#"new.total > 1000 && new.total >= 5"#,
+        r#"!(new.total < 10) && !(new.rest >= 3) && 5 < new.a && 5 >= new.b && !(5 > new.c) && !(5 <= new.d)"#,
+        r#"num(new.total) >= 5 && new.status in ["paid"]"#,
+        r#"new.total > 1.5 && old.total < 0.5"#,
+        r#"!(new.status in ["paid"]) && new.kind != "x""#,
+        r#"new.number.startsWith("A-") && new.mail.endsWith("@x.de") && !new.mail.contains("spam")"#,
+        r#"has(new.note) && new.note != null"#,
+        r#"new.options.color == "red" && get(new, "options.size", 0) > 3"#,
+        r#"changedAny("a", "b")"#,
+        r#"lower(new.status) == "paid" || new.n > old.n + 3"#,
+        r#"row.kind == "x""#,
+    ] {
+        // A sample that shows no column.
+        let event =
+            format!("from: {{ table: a }}\nwhen: '{when}'\nsample: {{ x: 1 }}\ndata: {{ x: size(table.name) }}\n");
+        likely(&event).unwrap_or_else(|why| panic!("{when}: {why}"));
+    }
+}
+
+#[test]
 fn what_cannot_be_made_up_says_what_is_in_the_way() {
     let why = likely(
         "from: { table: a, operations: [update] }\nwhen: new.n > old.n + 3\nsample: { id: 1 }\ndata: { id: new.id }\n",
     );
-    assert!(why.as_ref().is_err_and(|why| why.contains("new.n is missing")), "{why:?}");
+    assert!(
+        why.as_ref().is_err_and(|why| why.contains("`new.n > old.n + 3`") && why.contains("new.n is missing")),
+        "{why:?}"
+    );
     let why = likely("description: by name\njobs: []\n");
     assert!(why.is_err_and(|why| why.contains("published by name")));
 }

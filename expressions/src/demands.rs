@@ -108,7 +108,7 @@ fn path<'n>(node: &'n Node) -> Option<Path<'n>> {
     }
 }
 
-fn turned(relation: Relation) -> Relation {
+pub(crate) fn turned(relation: Relation) -> Relation {
     match relation {
         Relation::Less => Relation::Greater,
         Relation::LessOrEqual => Relation::GreaterOrEqual,

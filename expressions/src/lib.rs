@@ -48,6 +48,7 @@ mod suggest;
 mod time;
 mod types;
 mod value;
+mod wishes;
 
 #[cfg(test)]
 mod tests;
@@ -68,6 +69,7 @@ pub use node::Scope;
 pub use opening::Opening;
 pub use scan::{comment, hole_end};
 pub use suggest::closest;
+pub use wishes::{Wanted, Wish, WishOf};
 
 use eval::Evaluator;
 use explain::Explainer;
@@ -186,9 +188,16 @@ impl Expression {
         opening::of(&self.root)
     }
 
-    /// What its terms that all have to hold demand of one column each, as far as it is a demand like that of an opening.
-    pub fn demands(&self) -> Vec<Opening> {
-        opening::all(&self.root)
+    /// Single values that would make it hold, as far as they are easily guessed.
+    pub fn wishes(&self) -> Vec<Wish> {
+        wishes::of(&self.root)
+    }
+
+    /// The first of the terms that all have to hold which does not.
+    pub fn unmet(&self, bindings: &Bindings<'_>) -> Option<&str> {
+        let terms = if let Kind::And(terms) = &self.root.kind { terms } else { std::slice::from_ref(&*self.root) };
+        let holds = |term: &Node| matches!(Evaluator::new(bindings).eval(term), Ok(value::Value::Bool(true)));
+        terms.iter().find(|term| !holds(term)).map(|term| term.span.of(&self.source))
     }
 
     /// Columns of which at least one has changed wherever the condition holds; none if it can hold whatever changed.

@@ -23,12 +23,6 @@ pub(crate) fn of(root: &Node) -> Option<Opening> {
     of_term(if let Kind::And(terms) = &root.kind { &terms[0] } else { root })
 }
 
-/// The demands of all terms that have to hold, as far as they are such.
-pub(crate) fn all(root: &Node) -> Vec<Opening> {
-    let terms = if let Kind::And(terms) = &root.kind { terms } else { std::slice::from_ref(root) };
-    terms.iter().filter_map(of_term).collect()
-}
-
 fn of_term(term: &Node) -> Option<Opening> {
     match &term.kind {
         Kind::Call(function @ (Function::Changed | Function::Became), arguments) => {
@@ -57,7 +51,7 @@ fn new_column(node: &Node) -> Option<String> {
 }
 
 /// A value that is written, and that JSON has.
-fn written(node: &Node) -> Option<Json> {
+pub(crate) fn written(node: &Node) -> Option<Json> {
     match &node.kind {
         Kind::Literal(Literal::Null) => Some(Json::Null),
         Kind::Literal(Literal::Bool(value)) => Some(Json::Bool(*value)),

@@ -98,7 +98,9 @@ fn likely(event: &EventRef, folder: &Path) -> anyhow::Result<Option<Likely>> {
     let likely = known.likely(Timestamp::now());
     Ok(Some(likely.map_err(|why| {
         let file = known.file();
-        let advice = format!("write a test in {file} that expects it, or give the change: --table … --set new.…");
+        let advice = format!(
+            "write a test in {file} that expects it, or give the change: --table … --set old.status=placed --set new.status=paid"
+        );
         Usage(format!("no change could be made up that is {event}: {why}; {advice}"))
     })?))
 }
