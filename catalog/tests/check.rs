@@ -85,6 +85,16 @@ fn of_one_cause_one_thing_is_said() {
 }
 
 #[test]
+fn a_key_is_made_of_data_that_there_are() {
+    let data = format!("{FROM}data: {{ orderId: new.id }}\n");
+    finds(&format!("{data}key: data.oderId\n"), (3, 11), "the event's data have no `oderId`", "`orderId`");
+    finds(&format!("{data}key: [new.tenant, data.oops]\n"), (3, 24), "have no `oops`", "add it to `data`");
+    finds(&format!("{FROM}key: data.id\n"), (2, 11), "have no `id`", "`new.id`");
+    assert_eq!(problems(&format!("{data}key: coalesce(data.oops, data.orderId)\n")), []);
+    assert_eq!(problems(&format!("{FROM}key: data.new.id\n")), []);
+}
+
+#[test]
 fn unknown_keys_are_refused_with_a_suggestion() {
     finds("form: { table: moves }\n", (1, 1), "`form` is unknown", "`from`");
     finds("from: { table: moves, opertions: [insert] }\n", (1, 23), "`opertions` is unknown", "`operations`");

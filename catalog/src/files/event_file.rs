@@ -1,12 +1,12 @@
 //! An event's file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::{
     hasura::Op,
     names::{EventRef, GroupName, JobName},
 };
-use expressions::{Expression, Scope, closest};
+use expressions::{CompileError, Expression, Member, Scope, closest};
 use serde_json::Value;
 
 use crate::{
@@ -40,7 +40,9 @@ pub(super) fn event(
     let mut event = Event::new(name, detect, file.path());
     event.places = entries.iter().map(|entry| (entry.key.clone(), file.position(entry.start))).collect();
     event.description = get("description").and_then(|node| file.text_of("description", node)).map(str::to_owned);
-    event.key = get("key").map(|node| key(file, node)).unwrap_or_default();
+    let members = event.members();
+    let key = get("key").map(|node| key(file, node, members.as_ref())).unwrap_or_default();
+    event.key = key;
     event.schema = get("schema").filter(|node| !node.is_null()).map(Yaml::to_json);
     event.sample = get("sample").map(Yaml::to_json);
     if let Some(schema) = get("schema") {
@@ -109,19 +111,30 @@ fn check_holds(file: &mut File<'_>, offset: usize, when: &Expression, operations
 }
 
 /// `key: new.id`, or a list of parts.
-fn key(file: &mut File<'_>, node: &Yaml) -> Vec<Expression> {
+fn key(file: &mut File<'_>, node: &Yaml, members: Option<&BTreeSet<&str>>) -> Vec<Expression> {
     match &node.content {
         Content::List(parts) if parts.is_empty() => {
             file.wrong_shape("key", node, "an expression or a list of them");
             Vec::new()
         }
-        Content::List(parts) => parts.iter().filter_map(|part| key_part(file, part)).collect(),
-        _ => key_part(file, node).into_iter().collect(),
+        Content::List(parts) => parts.iter().filter_map(|part| key_part(file, part, members)).collect(),
+        _ => key_part(file, node, members).into_iter().collect(),
     }
 }
 
-fn key_part(file: &mut File<'_>, node: &Yaml) -> Option<Expression> {
+fn key_part(file: &mut File<'_>, node: &Yaml, members: Option<&BTreeSet<&str>>) -> Option<Expression> {
     let part = file.expression("key", node, Scope::Key)?;
+    if let (Some(members), Content::Scalar(text, style)) = (members, &node.content) {
+        let unknown = part.members().into_iter().filter(|member| !member.of_event && !members.contains(&*member.name));
+        let mistakes = unknown.map(|Member { name, offset, .. }| {
+            let help = match closest(&name, members.iter().copied()) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => "add it to `data`, or take a column: `new.id`".to_owned(),
+            };
+            CompileError { offset, message: format!("the event's data have no `{name}`"), help: Some(help) }
+        });
+        file.mistakes(node, text, *style, mistakes.collect());
+    }
     if part.is_composite() {
         let message = format!("the JSON of `{part}`, which is no single value, would be in the key");
         file.warning(Rule::Expression, node.start, message, KEY_HELP);
