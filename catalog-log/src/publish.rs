@@ -163,7 +163,8 @@ impl Publisher {
         let missing: Vec<_> = needed.filter(|topic| !topics.contains_key(topic)).map(TopicSpec::new).collect();
         let folder = self.home();
         let is_same = |previous: &&CatalogRecord| {
-            previous.sources == sources && (previous.folder.is_none() || folder.is_none() || previous.folder == folder)
+            previous.sources.say_the_same(&sources)
+                && (previous.folder.is_none() || folder.is_none() || previous.folder == folder)
         };
         if let Some(previous) = previous.as_ref().filter(is_same) {
             return Ok(Err(Applied::Unchanged(previous.number, outcome.report, missing)));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    sources::{Source, Sources, is_yaml},
+    sources::{Source, Sources},
     yaml::json_of,
 };
 
@@ -136,8 +136,7 @@ pub fn differences(before: &Value, after: &Value) -> Vec<Key> {
 
 /// The files of a catalog by folder and name; those that are no YAML say nothing.
 fn named(sources: &Sources) -> BTreeMap<(&str, &str), &Source> {
-    let files = sources.files().iter().filter(|file| is_yaml(&file.path));
-    files.filter_map(|file| Some((name(&file.path)?, file))).collect()
+    sources.yaml().filter_map(|file| Some((name(&file.path)?, file))).collect()
 }
 
 fn name(path: &str) -> Option<(&str, &str)> {

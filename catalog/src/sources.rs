@@ -67,9 +67,19 @@ impl Sources {
         &self.files
     }
 
+    /// Whether both have the same files of those that are read: what lies beside them makes no other catalog.
+    pub fn say_the_same(&self, other: &Self) -> bool {
+        self.yaml().eq(other.yaml())
+    }
+
+    /// The files that are read.
+    pub(crate) fn yaml(&self) -> impl Iterator<Item = &Source> {
+        self.files.iter().filter(|file| is_yaml(&file.path))
+    }
+
     /// How many files of events there are.
     pub fn event_files(&self) -> usize {
-        self.files.iter().filter(|file| file.path.starts_with("events/") && is_yaml(&file.path)).count()
+        self.yaml().filter(|file| file.path.starts_with("events/")).count()
     }
 
     /// The text of one file.

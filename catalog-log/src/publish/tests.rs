@@ -148,6 +148,26 @@ async fn files_that_say_the_same_create_topics_that_were_deleted() {
 }
 
 #[tokio::test]
+async fn files_that_are_not_read_are_warned_of_and_make_no_version() {
+    let fixture = Fixture::new().await;
+    let publisher = fixture.publisher("a", "first");
+    let events = publisher.folder.join("events");
+    std::fs::write(events.join("note.txt"), "before").expect("written");
+    assert!(matches!(publisher.apply().await.expect("a bus"), Applied::Published(_)));
+    std::fs::remove_file(events.join("note.txt")).expect("removed");
+    assert!(matches!(publisher.apply().await.expect("a bus"), Applied::Unchanged(1, ..)));
+    for name in ["move.changed.yaml~", "4913", "#move.changed.yaml#", "move.changed.yaml.swp"] {
+        std::fs::write(events.join(name), "by an editor").expect("written");
+        let Applied::Unchanged(1, report, _) = publisher.apply().await.expect("a bus") else { panic!("{name}") };
+        let told = report.to_string();
+        assert!(told.contains(name) && told.contains("this file is not read"), "{told}");
+    }
+    // An edit beside them is one.
+    let publisher = fixture.publisher("a", "second");
+    assert!(matches!(publisher.apply().await.expect("a bus"), Applied::Published(draft) if draft.number() == 2));
+}
+
+#[tokio::test]
 async fn a_program_that_is_not_there_is_a_warning_with_its_line() {
     let fixture = Fixture::new().await;
     let publisher = fixture.publisher("a", "first");

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use catalog::{Catalog, Change, ChangeParts, Changes, Event, Report, Severity, Tables, Verdict};
+use catalog::{Catalog, Change, ChangeParts, Changes, Event, Report, Tables, Verdict};
 use contracts::hasura;
 use results::Handle;
 use runtime::{config::Auth, health::Check};
@@ -63,12 +63,13 @@ impl Banner {
         }
     }
 
-    /// The files cannot be used.
-    pub(super) fn invalid(&self, report: &Report, standing: &Standing) {
-        let (errors, warnings) = report.by_severity();
-        for problem in errors {
+    /// The files cannot be used; `warnings` are those of the report, and those that were told before.
+    pub(super) fn invalid(&self, report: &Report, warnings: usize, standing: &Standing) {
+        let (errors, new) = report.by_severity();
+        for problem in &errors {
             self.speaker.paint(tools::report::problem(problem).trim_end());
         }
+        self.warnings(report);
         let folder = self.config.job_runner.folder.display();
         let stays = match standing {
             Standing::Counts(number) => format!("catalog version {number} stays in force"),
@@ -81,21 +82,23 @@ impl Banner {
             Standing::Another(other) => format!(" (that of {} counts for nothing here)", other.display()),
             _ => String::new(),
         };
-        let errors = print::count(report.count(Severity::Error), "error");
-        let warnings = match warnings.len() {
-            0 => String::new(),
-            more => format!(" and {}: herald check {folder}", print::count(more, "warning")),
+        let errors = print::count(errors.len(), "error");
+        let warnings = match print::count(warnings, "warning") {
+            _ if warnings == 0 => String::new(),
+            told if new.len() == warnings && warnings <= WARNINGS => format!(" and {told}"),
+            told => format!(" and {told}: herald check {folder}"),
         };
         self.speaker.paint(&format!("{RED}❌ The catalog has {errors}{RED:#}{warnings}; {stays}{others}"));
     }
 
     /// Some of the warnings, and how many there are more.
-    fn warnings(&self, report: &Report) {
-        for problem in report.problems.iter().take(WARNINGS) {
+    pub(super) fn warnings(&self, report: &Report) {
+        let (_, warnings) = report.by_severity();
+        for problem in warnings.iter().take(WARNINGS) {
             self.speaker.paint(tools::report::problem(problem).trim_end());
         }
-        if report.problems.len() > WARNINGS {
-            let more = print::count(report.problems.len() - WARNINGS, "more warning");
+        if warnings.len() > WARNINGS {
+            let more = print::count(warnings.len() - WARNINGS, "more warning");
             self.speaker.line(&format!("{more}: herald check {}", self.config.job_runner.folder.display()));
         }
     }

@@ -157,6 +157,11 @@ fn configure(options: &Options) -> anyhow::Result<Config> {
 }
 
 async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Result<ExitCode> {
+    if !config.data.exists() {
+        // One that cannot listen leaves no folder behind.
+        drop(Bound::bind("ingest.listen", &config.ingest.listen).await?);
+        drop(Bound::bind("api.listen", &config.api.listen).await?);
+    }
     if options.fresh
         && let Some(erased) = fresh::start(&config, &options.catalog).await?
     {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use catalog::Report;
+use catalog::{Report, Severity};
 use tokio_util::sync::CancellationToken;
 
 use super::{banner::Banner, files::Files};
@@ -56,11 +56,16 @@ impl State {
     async fn tell(&mut self, applied: Applied, banner: &Banner) {
         self.failed = None;
         let (number, mut report, changes) = match applied {
-            Applied::Unchanged(..) if self.welcomed && self.usable => return,
+            Applied::Unchanged(_, mut report, _) if self.welcomed && self.usable => {
+                self.leave_new(&mut report);
+                return banner.warnings(&report);
+            }
             Applied::Published(draft) => (draft.number(), draft.report.clone(), Some(draft.changes())),
             Applied::Unchanged(number, report, _) => (number, report, None),
-            Applied::Invalid(standing, report) => {
-                banner.invalid(&report, &standing);
+            Applied::Invalid(standing, mut report) => {
+                let warnings = report.count(Severity::Warning);
+                self.leave_new(&mut report);
+                banner.invalid(&report, warnings, &standing);
                 self.usable = false;
                 // A catalog of before goes on counting, so there is something to listen for.
                 if let Standing::Counts(number) = standing
@@ -71,9 +76,13 @@ impl State {
                 return;
             }
         };
-        // What was said once is not said at each save.
-        report.problems.retain(|problem| self.warned.insert(problem.to_string()));
+        self.leave_new(&mut report);
         banner.applied(number, &report, changes, !self.welcomed).await;
         (self.welcomed, self.usable) = (true, true);
+    }
+
+    /// A warning that was told once is not told at each save.
+    fn leave_new(&mut self, report: &mut Report) {
+        report.problems.retain(|it| it.severity == Severity::Error || self.warned.insert(it.to_string()));
     }
 }
