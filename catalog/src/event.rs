@@ -9,7 +9,7 @@ use contracts::{
     document,
     hasura::{Change, Op, Row},
     names::{EventRef, GroupName, JobName},
-    why::Explanation,
+    why::{Explanation, Failing},
 };
 use expressions::{Bindings, Columns, Effort, Expression, Opening, Room, Stop};
 use serde_json::{Map, Value};
@@ -407,6 +407,17 @@ impl Event {
     pub fn why(&self, change: &Change<'_>, effort: &Effort) -> Vec<Explanation> {
         let bindings = Bindings { change: Some(change), ..Bindings::default() };
         self.when().map(|when| when.why(&bindings, effort)).unwrap_or_default()
+    }
+
+    /// That a change makes the event fail, with where and by which values; none if it does not.
+    pub fn failing(&self, change: &Change<'_>, effort: &Effort) -> Option<Failing> {
+        let (stage, error) = match self.evaluate(change) {
+            Verdict::Failed { stage, error } | Verdict::TooLarge { stage, error } => (stage, error),
+            Verdict::Detected { .. } | Verdict::NotDetected(_) => return None,
+        };
+        let explanation = (stage == Stage::When).then(|| self.why_not_within(change, effort)).flatten();
+        let place = self.decided_at(stage.as_str());
+        Some(Failing { event: self.name().clone(), stage: stage.as_str().to_owned(), place, error, explanation })
     }
 
     /// Why a change did not get past the event's selector and condition, as a tree and a sentence; none if it did.

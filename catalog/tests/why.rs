@@ -40,7 +40,7 @@ fn an_event_that_did_not_happen_says_why_also_beside_one_that_did() {
         text,
         [
             "order.paid: became(\"status\", \"paid\"): status changed to \"open\"",
-            "order.wrong: a string has no order with an int; \"open\" is no number",
+            "order.wrong: a string has no order with an int; \"open\" is no number (new.status = \"open\")",
             "order.typo: neither row has a column statuss",
             "order.placed: the change is UPDATE, and the event listens to INSERT",
         ]

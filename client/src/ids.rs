@@ -23,11 +23,15 @@ use crate::{
 /// The least characters that are taken for the beginning of an id.
 const LEAST: usize = 4;
 
+/// What is said where nothing is meant.
+const UNSAID: &str =
+    "say which one: by its id or the beginning of it, or --last, the last that came; `herald ls` lists what came";
+
 /// An id as it is given on the command line.
 #[derive(Debug, Clone, Args)]
 pub struct Given {
     /// A correlation, or the beginning of its id (4 characters or more); an invocation's id is taken for the correlation that it is in
-    #[arg(value_name = "ID", required_unless_present = "last")]
+    #[arg(value_name = "ID")]
     pub id: Option<String>,
     /// The last that came
     #[arg(long, conflicts_with = "id")]
@@ -47,11 +51,12 @@ impl Given {
     /// What is meant, `source` being that of a source's own event; none if nothing is known of it (any more), or nothing has come yet.
     ///
     /// # Errors
-    /// The API cannot be reached or refuses; or several things are meant, which are named.
+    /// The API cannot be reached or refuses; nothing is meant; or several things are, which are named.
     pub async fn meant(&self, api: &Api, source: Option<&str>) -> anyhow::Result<Option<Meant>> {
         match &self.id {
             Some(id) => meant(api, id, source).await,
-            None => last(api).await,
+            None if self.last => last(api).await,
+            None => Err(Usage(UNSAID.to_owned()).into()),
         }
     }
 

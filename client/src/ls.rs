@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use crate::{
     address::Api,
     ask::ask,
+    exit::Usage,
     http::encode,
     page::one_line,
     print,
@@ -57,7 +58,7 @@ pub struct Rows {
     #[arg(long, value_name = "TABLE")]
     pub(crate) table: Option<String>,
     /// Only changes of the table's row with this key; several key columns are joined by `|`
-    #[arg(long, value_name = "KEY", requires = "table")]
+    #[arg(long, value_name = "KEY")]
     pub(crate) key: Option<String>,
     /// Only what was received since: so long ago, as in 1h, or at a time, as in 2026-01-02T03:04:05Z
     #[arg(long, value_name = "TIME", value_parser = since)]
@@ -75,6 +76,12 @@ fn since(text: &str) -> Result<Timestamp, String> {
 }
 
 impl Rows {
+    /// That a key goes with a table.
+    pub(crate) fn check(&self) -> Result<(), Usage> {
+        let Some(key) = self.key.as_ref().filter(|_| self.table.is_none()) else { return Ok(()) };
+        Err(Usage(format!("a key is that of a table's row: --table orders --key '{}'", print::clean(key))))
+    }
+
     /// As parameters of a list.
     pub(crate) fn query(&self) -> Vec<String> {
         let pairs =
@@ -96,6 +103,7 @@ pub(crate) struct Listed {
 /// # Errors
 /// The API cannot be reached, or refuses.
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    options.rows.check()?;
     let mut query = options.rows.query();
     query.extend(options.failed.then(|| "state=failed".to_owned()));
     query.extend(options.undetected.then(|| "events=none".to_owned()));

@@ -5,6 +5,7 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
+use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
 use runtime::telemetry::{Flush, Sink};
@@ -94,7 +95,7 @@ impl Speaker {
     /// The same, with lines as long as they are.
     pub fn paint(&self, text: &str) {
         match anstream::AutoStream::choice(&io::stdout()) {
-            anstream::ColorChoice::Never => self.line(&anstream::adapter::strip_str(text).to_string()),
+            anstream::ColorChoice::Never => self.line(&strip_str(text).to_string()),
             _ => self.line(text),
         }
     }
@@ -128,15 +129,16 @@ pub fn error(text: &str) {
     }
 }
 
-/// A text from elsewhere as it may stand on a terminal: control characters, which could move the cursor or hide what
-/// follows, become blanks, and white space around it goes.
+/// A text from elsewhere as it may stand on a terminal: what commands it (colours, movements of the cursor) goes, other
+/// control characters become blanks, and white space around it goes.
 pub fn clean(text: &str) -> String {
     defused(text.trim()).trim_start().to_owned()
 }
 
 /// The same, with the white space before it as it is: of a line whose indentation says something.
 pub fn defused(line: &str) -> String {
-    let shown: String = line.chars().map(|c| if c.is_control() || is_bidi(c) { ' ' } else { c }).collect();
+    let text = if line.contains('\u{1b}') { strip_str(line).to_string().into() } else { Cow::from(line) };
+    let shown: String = text.chars().map(|c| if c.is_control() || is_bidi(c) { ' ' } else { c }).collect();
     shown.trim_end().to_owned()
 }
 
@@ -159,7 +161,8 @@ mod tests {
 
     #[test]
     fn a_text_from_elsewhere_cannot_command_the_terminal() {
-        assert_eq!(clean("  \u{1b}[2Jgone\r\nnext\u{202e}x "), "[2Jgone  next x");
+        assert_eq!(clean("  \u{1b}[2Jgone\r\nnext\u{202e}x "), "gone  next x");
+        assert_eq!(defused("  \u{1b}[1;31mred \u{1b}[0mand \u{1b}]0;title\u{7}plain\u{8}"), "  red and plain");
     }
 
     #[test]

@@ -24,11 +24,15 @@ use crate::{
     status::Status,
 };
 
+/// What is said where nothing is asked about.
+const UNSAID: &str = "say what is asked about: an id or the beginning of one, as in `herald why 5b0c`; --last, the last that came; \
+                      or a row, as in --table orders --key 7";
+
 /// What `herald why` is told.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// A correlation, an invocation, or Hasura's id of an event; or the beginning of one of the first two (4 characters or more)
-    #[arg(value_name = "ID", required_unless_present_any = ["last", "table"], conflicts_with_all = ["table", "last"])]
+    #[arg(value_name = "ID", conflicts_with_all = ["table", "last"])]
     id: Option<String>,
     /// The last that came
     #[arg(long, conflicts_with = "table")]
@@ -119,11 +123,15 @@ enum Wanted {
 
 impl Options {
     async fn wanted(&self) -> anyhow::Result<Wanted> {
+        self.rows.check()?;
         if self.rows.table.is_some() {
             return Ok(Wanted::Rows);
         }
         if self.rows.since.is_some() {
             return Err(Usage("--since goes with --table, as in --table orders --key 7 --since 1h".to_owned()).into());
+        }
+        if self.id.is_none() && !self.last {
+            return Err(Usage(UNSAID.to_owned()).into());
         }
         let given = Given { id: self.id.clone(), last: self.last };
         let meant = given.meant(&self.api, Some(&self.source)).await?;

@@ -26,6 +26,9 @@ pub struct Why {
     /// Events that did happen, with what was made of the change; the first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub detected: Vec<Happened>,
+    /// Events that failed; the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Failing>,
     /// Events of the change's table that did not happen, with the reason: first those that looked at it, then those that are
     /// about another operation or source.
     #[serde(default)]
@@ -53,6 +56,24 @@ pub struct Happened {
     /// Its data; none if they are larger than an explanation may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<serde_json::Value>,
+}
+
+/// An event whose condition, data or key failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Failing {
+    /// Name and version.
+    pub event: EventRef,
+    /// `when`, `data` or `key`.
+    pub stage: String,
+    /// Where that stands in its file, `file:line`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// What went wrong.
+    pub error: String,
+    /// The part of the condition that failed, with the values that it saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Explanation>,
 }
 
 /// An event that did not happen.
@@ -105,6 +126,15 @@ impl Explanation {
         self.meant.iter().try_for_each(|meant| write!(f, "; did you mean {meant}?"))
     }
 
+    /// ` (new.price = 3)`
+    fn write_parts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, part) in self.parts.iter().enumerate() {
+            f.write_str(if index > 0 { ", " } else { " (" })?;
+            part.write_value(f)?;
+        }
+        f.write_str(if self.parts.is_empty() { "" } else { ")" })
+    }
+
     /// `new.a = 5`, and what that was made of.
     fn write_value(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.because, &self.value) {
@@ -123,6 +153,7 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(because) = &self.because {
             f.write_str(because)?;
+            self.write_parts(f)?;
             return self.write_meant(f);
         }
         if self.any_of {
@@ -132,11 +163,7 @@ impl fmt::Display for Explanation {
             });
         }
         write!(f, "{} is {}", self.text, self.value.as_deref().unwrap_or_default())?;
-        for (index, part) in self.parts.iter().enumerate() {
-            f.write_str(if index > 0 { ", " } else { " (" })?;
-            part.write_value(f)?;
-        }
-        f.write_str(if self.parts.is_empty() { "" } else { ")" })?;
+        self.write_parts(f)?;
         self.write_meant(f)
     }
 }
@@ -144,7 +171,15 @@ impl fmt::Display for Explanation {
 impl Why {
     /// No more than a sentence.
     pub fn only(raw: Place, catalog: u64, because: impl Into<String>) -> Self {
-        Self { raw, catalog, because: Some(because.into()), detected: vec![], undetected: vec![], undetected_more: 0 }
+        Self {
+            raw,
+            catalog,
+            because: Some(because.into()),
+            detected: vec![],
+            failed: vec![],
+            undetected: vec![],
+            undetected_more: 0,
+        }
     }
 }
 

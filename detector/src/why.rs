@@ -5,7 +5,7 @@ use catalog::{Catalog, Change, ChangeParts, Effort, Verdict, Whys};
 use contracts::{
     hasura,
     raw::{Kind, Place, RawHeaders},
-    why::{Happened, Why},
+    why::{Failing, Happened, Why},
 };
 
 /// Why the events of a catalog of that number did not happen in a raw record. Bounded in work and in bytes.
@@ -31,26 +31,30 @@ pub fn why(catalog: &Catalog, number: u64, record: &Record) -> Why {
     match Change::new(parts) {
         Err(error) => only(&error.to_string()),
         Ok(change) => {
-            let Whys { events, more, nothing } = catalog.why_not(&change);
-            let detected = happened(catalog, &change);
-            Why { raw, catalog: number, because: nothing, detected, undetected: events, undetected_more: more }
+            let Whys { mut events, more, nothing } = catalog.why_not(&change);
+            let (detected, failed) = happened(catalog, &change);
+            events.retain(|not| failed.iter().all(|failed| failed.event != not.event));
+            Why { raw, catalog: number, because: nothing, detected, failed, undetected: events, undetected_more: more }
         }
     }
 }
 
-/// How many events that happened are shown, and how many bytes their data may have as JSON.
+/// How many events that happened or failed are shown, and how many bytes their data may have as JSON.
 const SHOWN: usize = 50;
 const DATA: usize = 16 * 1024;
 
-/// The events that happened in a change. Their data are made anew.
-fn happened(catalog: &Catalog, change: &Change<'_>) -> Vec<Happened> {
-    let (mut out, effort) = (Vec::new(), Effort::default());
+/// The events that happened in a change, whose data are made anew, and those that failed.
+fn happened(catalog: &Catalog, change: &Change<'_>) -> (Vec<Happened>, Vec<Failing>) {
+    let (mut detected, mut failed, effort) = (Vec::new(), Vec::new(), Effort::default());
     for event in catalog.candidates(change.source(), change.schema(), change.table(), change.operation()) {
-        if out.len() == SHOWN {
+        if detected.len() + failed.len() == SHOWN {
             break;
         }
-        let Verdict::Detected { data, key } = event.evaluate(change) else { continue };
-        out.push(Happened {
+        let Verdict::Detected { data, key } = event.evaluate(change) else {
+            failed.extend(event.failing(change, &effort));
+            continue;
+        };
+        detected.push(Happened {
             event: event.name().clone(),
             place: event.decided_at(if event.when().is_some() { "when" } else { "from" }),
             terms: event.why(change, &effort),
@@ -58,5 +62,5 @@ fn happened(catalog: &Catalog, change: &Change<'_>) -> Vec<Happened> {
             data: Some(data).filter(|data| contracts::json::size(data) <= DATA),
         });
     }
-    out
+    (detected, failed)
 }

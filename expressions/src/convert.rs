@@ -151,10 +151,11 @@ fn duration_text(duration: SignedDuration) -> String {
     format!("{sign}{}{}s", duration.as_secs().unsigned_abs(), fraction.trim_end_matches('0'))
 }
 
-/// A computed number as JSON writes it, without superfluous zeros.
+/// A computed number as people write it: spelt out, or with one digit before the point and an exponent.
 fn decimal_text(value: &BigDecimal) -> String {
-    let text = value.to_scientific_notation();
-    text.parse().map_or(text, |number: JsonNumber| json::canonical(&Json::Number(number)))
+    let text = value.normalized().to_scientific_notation();
+    let spelt_out = text.parse().map(|number: JsonNumber| json::canonical(&Json::Number(number)));
+    spelt_out.ok().filter(|spelt| !spelt.contains('e')).unwrap_or(text)
 }
 
 /// The value as JSON, as far as there is room. Numbers that were only passed on keep their digits.

@@ -87,7 +87,13 @@ impl<'a, 'e> Explainer<'a, 'e> {
         match outcome {
             Ok(true) => None,
             Ok(false) => Some(self.why_false(node)),
-            Err(stop) => Some(self.said(stop.span(), None, Some(self.without_value(&stop)), Vec::new())),
+            Err(stop) => {
+                let mut seen = Vec::new();
+                if let (Stop::Failed(_), Some(part)) = (&stop, part_at(node, stop.span())) {
+                    part.children().into_iter().for_each(|child| self.values(child, &mut seen));
+                }
+                Some(self.said(stop.span(), None, Some(self.without_value(&stop)), seen))
+            }
         }
     }
 
@@ -336,6 +342,11 @@ fn near(found: Option<&str>, wanted: &Node) -> Option<Near> {
     // Of two letters one is half.
     let is_long = |text: &str| text.chars().nth(2).is_some();
     (is_long(found) && is_long(meant)).then(|| Near::Slip(show(meant)))
+}
+
+/// The part of a node that stands there.
+fn part_at(node: &Node, span: Span) -> Option<&Node> {
+    if node.span == span { Some(node) } else { node.children().into_iter().find_map(|child| part_at(child, span)) }
 }
 
 /// Whether a node only walks from a variable to a value.

@@ -42,7 +42,7 @@ pub fn stop_on_signals(stop: CancellationToken, last: impl Fn() + Send + 'static
                 continue;
             }
             if stop.is_cancelled() {
-                tracing::warn!(signal = name, "told to stop again: ending at once");
+                tracing::info!(signal = name, "told to stop again: ending at once");
                 last();
                 std::process::exit(130);
             }

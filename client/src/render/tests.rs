@@ -73,7 +73,7 @@ fn results_of_every_kind_fit_on_a_line() {
         (r#""plain text""#, "plain text"),
         ("null", ""),
         (r#"{"message":7}"#, r#"{"message":7}"#),
-        (r#"{"message":"two\nlines\u001b[31m"}"#, "two lines [31m"),
+        (r#"{"message":"two\nlines\u001b[31m"}"#, "two lines"),
     ] {
         assert_eq!(message(&raw(result)), shown, "{result}");
     }

@@ -4,10 +4,10 @@ use std::{fmt::Write as _, time::Duration};
 
 use contracts::{
     names::{EventRef, JobName},
-    progress::AttemptState,
+    progress::{AttemptState, FailedEvent},
     raw::Kind,
     summary::{Attempt, Event, Invocation, Job, Outcome, State},
-    why::{Happened, Why},
+    why::{Failing, Happened, Why},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, value::RawValue};
@@ -48,11 +48,7 @@ pub fn text(one: &Invocation, known: &Known<'_>) -> String {
         happened.into_iter().for_each(|it| made(&mut out, it));
         jobs(&mut out, event, known);
     }
-    for failed in &one.failed {
-        tree::head(&mut out, "❌", &failed.event.to_string(), None);
-        let error = cut(&clean(&failed.error), LONGEST);
-        let _ = writeln!(out, "    `{}` failed: {RED}{error}{RED:#}", clean(&failed.stage));
-    }
+    one.failed.iter().for_each(|failed| tree::failed(&mut out, &failing(failed, known)));
     if one.failed_more > 0 {
         let _ = writeln!(out, "❌ and {} failed", count(one.failed_more as usize, "other event"));
     }
@@ -66,6 +62,18 @@ pub fn text(one: &Invocation, known: &Known<'_>) -> String {
         let _ = writeln!(out, "{line}");
     }
     out.trim_end().to_owned()
+}
+
+/// What was recorded of an event that failed, with what is found out now.
+fn failing(failed: &FailedEvent, known: &Known<'_>) -> Failing {
+    let found = known.why.and_then(|why| why.failed.iter().find(|it| it.event == failed.event));
+    // What fails now in another part did not fail in this one for what is seen there.
+    let (place, explanation) = found
+        .filter(|found| found.stage == failed.stage)
+        .map(|found| (found.place.clone(), found.explanation.clone()))
+        .unwrap_or_default();
+    let FailedEvent { event, stage, error } = failed.clone();
+    Failing { event, stage, place, error, explanation }
 }
 
 /// Whether something of it is still awaited, so that it matters who holds it.

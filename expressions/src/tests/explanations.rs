@@ -59,7 +59,11 @@ fn the_part_that_was_false_is_named_with_its_values() {
             "new.status in [\"enroute\", \"lost\"] is false (new.status = \"en route\"); did you mean \"enroute\"?",
         ),
         ("op == \"INSERT\"", "op == \"INSERT\" is false (op = \"UPDATE\")"),
-        ("new.price / 0 == 1", "new.price / 0: division by zero"),
+        ("new.price / 0 == 1", "new.price / 0: division by zero (new.price = 3)"),
+        (
+            "true && new.status > 5",
+            "new.status > 5: a string has no order with an int; \"en route\" is no number (new.status = \"en route\")",
+        ),
         ("new.tags.exists(t,\n  t == \"q\")", "new.tags.exists(t, t == \"q\") is false (new.tags = [\"a\"])"),
         ("false", "false never holds"),
         ("new.price / 2 > 3 && true", "new.price / 2 > 3 is false (new.price / 2 = 1.5, new.price = 3)"),

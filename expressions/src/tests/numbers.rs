@@ -96,6 +96,9 @@ fn ints_and_decimals_mix_in_arithmetic() {
         ("0.1 + 0.2", "0.3"),
         ("1.5 + 1.5", "3"),
         ("1.0 / 3", "0.3333333333333333333333333333333333"),
+        ("2.50 * 1e900", "2.5e+900"),
+        ("0.25 * 1e-900", "2.5e-901"),
+        ("-10 * 1e900", "-1e+901"),
     ] {
         assert_eq!(value_of(expression, ROW).map(|value| value.to_string()), Ok(expected.to_owned()), "{expression}");
     }

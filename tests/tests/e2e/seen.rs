@@ -121,6 +121,60 @@ async fn why_says_what_was_decided_of_each_event_and_what_became_of_each_job() {
     assert_eq!((&document["status"], document.get("next")), (&Value::Null, Some(&Value::Null)));
 }
 
+/// What a page shows below a command, up to the end of its block.
+fn shown(page: &str, command: &str) -> String {
+    let (_, rest) = page.split_once(&format!("$ {command}\n")).expect("the page has the command");
+    rest.split_once("```").expect("a block ends").0.to_owned()
+}
+
+/// The same without ids, days and times, which differ each time.
+fn masked(text: &str) -> String {
+    let word = |word: &str| match word {
+        id if id.len() == 36 && id.matches('-').count() == 4 => "<id>".to_owned(),
+        time if time.contains(':') && time.starts_with(|c: char| c.is_ascii_digit() || c == '+') => "<time>".to_owned(),
+        day if day.starts_with("20") && day.matches('-').count() == 2 => "<day>".to_owned(),
+        other => other.to_owned(),
+    };
+    text.lines().map(|line| line.split(' ').map(word).collect::<Vec<_>>().join(" ") + "\n").collect()
+}
+
+#[tokio::test]
+async fn the_page_on_seeing_shows_what_is_printed() {
+    if is_kafka("the place of a record is another one there") {
+        return;
+    }
+    let event = |when: &str, more: &str| {
+        format!(
+            "from: {{ table: public.orders, operations: [update] }}\nwhen: {when}\n\
+             data: {{ orderId: new.id }}\nsample: {{ orderId: 7 }}\n{more}"
+        )
+    };
+    let job = "jobs:\n  - id: receipt\n    log: { message: \"A receipt for order ${data.orderId}\" }\n";
+    let herald = Herald::build()
+        .event("order.paid", &event("became(\"status\", \"paid\")", job))
+        .event("order.shipped", &event("became(\"status\", \"shipped\")", ""))
+        .event("order.large", &event("new.total > 1000", ""))
+        .start()
+        .await;
+    let (old, new) = (
+        json!({ "id": 7, "status": "placed", "total": "12.50" }),
+        json!({ "id": 7, "status": "paid", "total": "12.50" }),
+    );
+    let change = body::with_session(body::update("a", "orders", old, new), "x-hasura-user-id", "42");
+    let summary = herald.run(change).await;
+    let page = std::fs::read_to_string(tests::root().join("docs/seeing.md")).unwrap();
+    let printed = herald.cli(&["why", summary.correlation.as_str()]).await.expect(0).stdout;
+    assert_eq!(masked(&shown(&page, "herald why 5b0c")), masked(&printed));
+    let (expression, told) = shown(&page, "herald eval")
+        .split_once("» new.")
+        .map(|(_, rest)| {
+            let (line, told) = rest.split_once('\n').expect("an answer");
+            (format!("new.{line}"), told.to_owned())
+        })
+        .expect("an expression");
+    assert_eq!(herald.cli(&["eval", &expression, "--set", "new.status=payd"]).await.expect(1).stdout, told);
+}
+
 #[tokio::test]
 async fn a_change_that_is_made_up_is_sent_as_hasura_would() {
     let herald = Herald::build().event("thing.made", &noted("things")).start().await;

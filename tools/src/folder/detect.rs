@@ -2,14 +2,14 @@
 
 use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
-use catalog::{Catalog, Change, ChangeParts, Event, Outcome, Verdict, Whys};
+use catalog::{Catalog, Change, ChangeParts, Effort, Event, Outcome, Verdict, Whys};
 use clap::Args;
 use client::{
     exit::{self, Usage},
-    print::{self, DIM, RED, clean},
+    print::{self, DIM, clean},
     render::tree,
 };
-use contracts::{hasura, names::EventRef};
+use contracts::{hasura, why::Failing};
 use serde_json::{Value, json};
 
 use super::{check, compile, given::Given, useless};
@@ -67,35 +67,25 @@ struct Detected<'c> {
     key: Option<String>,
 }
 
-/// An event that cannot be decided, or whose data or key cannot be made.
-struct Failed<'c> {
-    event: &'c Event,
-    stage: &'static str,
-    error: String,
-}
-
 /// What comes of a change.
 struct Found<'c> {
     detected: Vec<Detected<'c>>,
-    failed: Vec<Failed<'c>>,
+    failed: Vec<Failing>,
     why: Whys,
 }
 
 impl<'c> Found<'c> {
     fn new(catalog: &'c Catalog, change: &'c Change<'_>) -> Self {
-        let (mut detected, mut failed) = (Vec::new(), Vec::new());
+        let (mut detected, mut failed, effort) = (Vec::new(), Vec::new(), Effort::default());
         for event in catalog.candidates(change.source(), change.schema(), change.table(), change.operation()) {
             match event.evaluate(change) {
                 Verdict::Detected { data, key } => detected.push(Detected { event, data, key }),
-                Verdict::Failed { stage, error } | Verdict::TooLarge { stage, error } => {
-                    failed.push(Failed { event, stage: stage.as_str(), error });
-                }
                 Verdict::NotDetected(_) => {}
+                Verdict::Failed { .. } | Verdict::TooLarge { .. } => failed.extend(event.failing(change, &effort)),
             }
         }
         let mut why = catalog.why_not(change);
-        let is_told = |name: &EventRef| failed.iter().any(|it: &Failed<'_>| it.event.name() == name);
-        why.events.retain(|not| !is_told(&not.event));
+        why.events.retain(|not| failed.iter().all(|failed| failed.event != not.event));
         Self { detected, failed, why }
     }
 
@@ -104,11 +94,9 @@ impl<'c> Found<'c> {
             let jobs: Vec<_> = it.event.stamp().iter().map(ToString::to_string).collect();
             json!({ "event": it.event.name(), "data": it.data, "key": it.key, "jobs": jobs })
         });
-        let failed =
-            self.failed.iter().map(|it| json!({ "event": it.event.name(), "stage": it.stage, "error": it.error }));
         json!({
             "detected": detected.collect::<Vec<_>>(),
-            "failed": failed.collect::<Vec<_>>(),
+            "failed": self.failed,
             "undetected": self.why.events,
             "undetectedMore": self.why.more,
             "because": self.why.nothing,
@@ -128,10 +116,7 @@ impl<'c> Found<'c> {
             let jobs = if jobs.is_empty() { "none".to_owned() } else { jobs.join(", ") };
             let _ = writeln!(out, "    {DIM}jobs {DIM:#} {jobs}");
         }
-        for Failed { event, stage, error } in &self.failed {
-            head(&mut out, "❌", event, stage);
-            let _ = writeln!(out, "    `{stage}` fails: {RED}{}{RED:#}", clean(error));
-        }
+        self.failed.iter().for_each(|failing| tree::failed(&mut out, failing));
         // The events of the table say it themselves.
         if let Some(nothing) = self.why.nothing.as_ref().filter(|_| self.why.events.is_empty()) {
             let _ = writeln!(out, "✗ {}", clean(nothing));
