@@ -14,6 +14,7 @@ mod tests;
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -172,7 +173,15 @@ impl Options {
         let program = &self.program;
         if program.contains('/') {
             let path = dir.join(program);
-            return (!path.is_file()).then(|| format!("its program, {}, is no file", path.display()));
+            let Ok(found) = path.metadata() else { return Some(format!("its program, {}, is no file", path.display())) };
+            return match (found.is_file(), found.permissions().mode() & 0o111) {
+                (false, _) => Some(format!("its program, {}, is no file", path.display())),
+                (true, 0) => Some(format!("its program, {0}, is not executable: chmod +x {0}", path.display())),
+                _ => None,
+            };
+        }
+        if let Some(script) = self.script().map(|script| dir.join(script)).filter(|script| !script.is_file()) {
+            return Some(format!("its script, {}, is no file", script.display()));
         }
         let paths = self.env.get("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"))?;
         if is_template(&paths.to_string_lossy()) {
@@ -180,6 +189,13 @@ impl Options {
         }
         let is_found = std::env::split_paths(&paths).any(|folder| folder.join(program).is_file());
         (!is_found).then(|| format!("no folder of PATH has its program, `{program}`"))
+    }
+
+    /// The file that an interpreter is to read: its first argument, where that is no option and not filled in.
+    fn script(&self) -> Option<&str> {
+        const INTERPRETERS: [&str; 9] = ["sh", "bash", "zsh", "python", "python3", "node", "ruby", "perl", "php"];
+        let first = self.arguments.first().filter(|_| INTERPRETERS.contains(&self.program.as_str()))?;
+        (!first.starts_with('-') && !is_template(first)).then_some(first)
     }
 
     fn of(options: &Value) -> Result<Self, String> {

@@ -227,11 +227,17 @@ fn a_row_does_not_choose_what_is_executed() {
 fn what_is_not_there_is_told_where_it_would_run() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("inner")).expect("a folder");
-    std::fs::write(folder.path().join("inner/go"), "").expect("written");
+    let go = folder.path().join("inner/go");
+    std::fs::write(&go, "").expect("written");
+    std::fs::write(folder.path().join("inner/plain"), "").expect("written");
+    std::fs::set_permissions(&go, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
     let absent = |options: &Value| commands(folder.path()).absent(options);
     for there in [
         json!(["sh", "-c", "true"]),
         json!(["inner/go"]),
+        json!(["sh", "inner/plain"]),
+        json!(["sh", "${data.script}"]),
+        json!({ "run": ["sh", "plain"], "dir": "inner" }),
         json!(["/bin/sh"]),
         json!({ "run": ["./go"], "dir": "inner" }),
         json!({ "run": ["sh"], "dir": "${data.dir}" }),
@@ -244,6 +250,8 @@ fn what_is_not_there_is_told_where_it_would_run() {
         (json!({ "run": ["sh"], "dir": "inner/go" }), "/inner/go, is no folder"),
         (json!({ "run": ["./none"], "dir": "inner" }), "/inner/./none, is no file"),
         (json!(["./inner"]), "/./inner, is no file"),
+        (json!(["inner/plain"]), "/inner/plain, is not executable: chmod +x "),
+        (json!(["sh", "scripts/missing.sh"]), "its script, "),
         (json!(["/no/such/program"]), "its program, /no/such/program, is no file"),
         (json!(["no-such-program"]), "no folder of PATH has its program, `no-such-program`"),
     ] {
