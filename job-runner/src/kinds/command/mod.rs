@@ -173,7 +173,9 @@ impl Options {
         let program = &self.program;
         if program.contains('/') {
             let path = dir.join(program);
-            let Ok(found) = path.metadata() else { return Some(format!("its program, {}, is no file", path.display())) };
+            let Ok(found) = path.metadata() else {
+                return Some(format!("its program, {}, is no file", path.display()));
+            };
             return match (found.is_file(), found.permissions().mode() & 0o111) {
                 (false, _) => Some(format!("its program, {}, is no file", path.display())),
                 (true, 0) => Some(format!("its program, {0}, is not executable: chmod +x {0}", path.display())),
