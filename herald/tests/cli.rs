@@ -28,6 +28,36 @@ fn ended(mut command: Command) -> (Option<i32>, String) {
 }
 
 #[test]
+fn a_dev_that_cannot_listen_leaves_no_folder_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let (data, catalog) = (folder.path().join("data"), folder.path().display().to_string());
+    let data_flag = data.display().to_string();
+    for busy in ["--listen", "--api"] {
+        let free = if busy == "--api" { "--listen" } else { "--api" };
+        let (code, stderr) =
+            ended(herald(&["dev", &catalog, "--data", &data_flag, busy, &address, free, "127.0.0.1:0"]));
+        assert!(code == Some(1) && stderr.contains("cannot listen on"), "{busy} ends with {code:?}: {stderr}");
+        assert!(!data.exists(), "{busy}: {} is there", data.display());
+    }
+}
+
+#[test]
+fn what_a_question_is_about_is_asked_for_with_every_way_to_say_it() {
+    for (arguments, says) in [
+        (&["why"][..], &["herald why 5b0c", "--last", "--table orders --key 7"][..]),
+        (&["why", "--key", "8"], &["--table orders --key '8'"]),
+        (&["ls", "--key", "8"], &["--table orders --key '8'"]),
+        (&["show"], &["by its id", "--last"]),
+    ] {
+        let (code, stderr) = ended(herald(arguments));
+        let is_told = says.iter().all(|it| stderr.contains(it));
+        assert!(code == Some(2) && is_told, "{arguments:?} ends with {code:?}: {stderr}");
+    }
+}
+
+#[test]
 fn an_answer_that_cannot_be_written_is_no_success() {
     for arguments in [&["--help"][..], &["--version"], &["help", "dev"], &["dev", "-h"], &["config"], &["schemas"]] {
         let mut command = herald(arguments);
