@@ -95,6 +95,13 @@ fn a_key_is_made_of_data_that_there_are() {
 }
 
 #[test]
+fn a_sample_shows_what_the_data_have() {
+    let data = format!("{FROM}data: {{ orderId: new.id, total: new.total }}\n");
+    finds(&format!("{data}sample: {{ oderId: 7 }}\n"), (3, 11), "which the data do not", "`orderId`");
+    assert_eq!(problems(&format!("{data}sample: {{ orderId: 7 }}\n")), []);
+}
+
+#[test]
 fn unknown_keys_are_refused_with_a_suggestion() {
     finds("form: { table: moves }\n", (1, 1), "`form` is unknown", "`from`");
     finds("from: { table: moves, opertions: [insert] }\n", (1, 23), "`opertions` is unknown", "`operations`");

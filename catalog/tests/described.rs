@@ -36,7 +36,7 @@ when: |
 data:
   noted: [new.id, new.nte]
   active: new.active
-key: [new.id, data.x, old.ide]
+key: [new.id, data.noted, old.ide]
 ";
     assert_eq!(
         said(event),
@@ -45,7 +45,7 @@ key: [new.id, data.x, old.ide]
             "4:10 public.orders has no column `statsu`; did you mean `status`?",
             "4:44 `active` is smallint, a number: 0 and 1 are no truth values; write 1 instead of true",
             "6:23 public.orders has no column `nte`; did you mean `note`?",
-            "8:27 public.orders has no column `ide`; did you mean `id`?",
+            "8:31 public.orders has no column `ide`; did you mean `id`?",
         ]
     );
     let found = problems_of(&[("events/a.yaml", event), ORDERS]);

@@ -42,6 +42,9 @@ pub(super) fn event(
     event.description = get("description").and_then(|node| file.text_of("description", node)).map(str::to_owned);
     let members = event.members();
     let key = get("key").map(|node| key(file, node, members.as_ref())).unwrap_or_default();
+    if let (Some(members), Some(sample)) = (&members, get("sample")) {
+        shown_and_not_there(file, sample, members);
+    }
     event.key = key;
     event.schema = get("schema").filter(|node| !node.is_null()).map(Yaml::to_json);
     event.sample = get("sample").map(Yaml::to_json);
@@ -140,6 +143,17 @@ fn key_part(file: &mut File<'_>, node: &Yaml, members: Option<&BTreeSet<&str>>) 
         file.warning(Rule::Expression, node.start, message, KEY_HELP);
     }
     Some(part)
+}
+
+/// What a sample shows, and the data never have.
+fn shown_and_not_there(file: &mut File<'_>, sample: &Yaml, members: &BTreeSet<&str>) {
+    for entry in sample.entries().unwrap_or_default().iter().filter(|entry| !members.contains(&*entry.key)) {
+        let help = match closest(&entry.key, members.iter().copied()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => "leave it out, or add it to `data`".to_owned(),
+        };
+        file.warning(Rule::Shape, entry.start, format!("the sample has `{}`, which the data do not", entry.key), &help);
+    }
 }
 
 fn check_schema(file: &mut File<'_>, node: &Yaml) {
