@@ -65,6 +65,33 @@ fn check_finds_what_is_wrong_in_every_form_and_ends_with_1_only_for_errors() {
 }
 
 #[test]
+fn what_lies_where_nobody_reads_is_warned_of() {
+    let (folder, file) = catalog(SHIPPED);
+    for stray in ["order.paid.yaml", "event/order.late.yaml"] {
+        let path = folder.path().join(stray);
+        std::fs::create_dir_all(path.parent().expect("its folder")).expect("a folder");
+        std::fs::copy(&file, path).expect("written");
+    }
+    std::fs::write(folder.path().join("compose.yaml"), "services: {}\n").expect("written");
+    let (code, told, _) = herald(&["check", text(folder.path())]);
+    assert_eq!(code, 0, "{told}");
+    assert!(
+        told.contains("order.paid.yaml is not read") && told.contains("event/order.late.yaml is not read"),
+        "{told}"
+    );
+    assert!(!told.contains("compose.yaml"), "{told}");
+}
+
+#[test]
+fn a_secret_in_plain_text_is_warned_of_and_not_shown() {
+    let job = "jobs:\n  - id: mail\n    command: { run: [sh], env: { SMTP_PASSWORD: hunter2 } }\n";
+    let (folder, _) = catalog(&format!("{SHIPPED}{job}"));
+    let (code, told, _) = herald(&["check", text(folder.path())]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("`SMTP_PASSWORD` looks like a secret") && !told.contains("hunter2"), "{told}");
+}
+
+#[test]
 fn a_test_of_another_table_is_warned_of() {
     let of = |table: &str| {
         let change =

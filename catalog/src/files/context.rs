@@ -60,6 +60,11 @@ impl<'f> File<'f> {
         self.source.path.as_str().into()
     }
 
+    /// How many errors there are, of the files before it, too.
+    pub(super) fn errors(&self) -> usize {
+        self.problems.found.iter().filter(|problem| problem.severity == Severity::Error).count()
+    }
+
     /// The line and column of a byte.
     pub(super) fn position(&self, offset: usize) -> (usize, usize) {
         line_column(self.text(), offset)
@@ -183,6 +188,16 @@ impl<'f> File<'f> {
     /// A warning at a place, with what to do.
     pub(super) fn warning(&mut self, rule: Rule, offset: usize, message: String, help: &str) {
         self.add(Severity::Warning, rule, Some(offset), message, Some(help.to_owned()));
+    }
+
+    /// A secret among a job's options; without its line, which would show it.
+    pub(super) fn secret(&mut self, offset: usize, message: String) {
+        let help =
+            "take it out, name its environment variable under `job-runner.environment`, and let the program read that";
+        self.warning(Rule::Job, offset, message, help);
+        if let Some(problem) = self.problems.found.last_mut() {
+            problem.text.clear();
+        }
     }
 
     /// A warning about the file as a whole.

@@ -36,11 +36,13 @@ pub(super) fn event(
     let entries = root.entries().unwrap_or_default();
     let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
 
+    let errors = file.errors();
     let detect = detect(file, described, get("from"), [get("when"), get("data")]);
     let mut event = Event::new(name, detect, file.path());
     event.places = entries.iter().map(|entry| (entry.key.clone(), file.position(entry.start))).collect();
     event.description = get("description").and_then(|node| file.text_of("description", node)).map(str::to_owned);
-    let members = event.members();
+    // What data with an error would have is not known.
+    let members = event.members().filter(|_| file.errors() == errors);
     let key = get("key").map(|node| key(file, node, members.as_ref())).unwrap_or_default();
     if let (Some(members), Some(sample)) = (&members, get("sample")) {
         shown_and_not_there(file, sample, members);

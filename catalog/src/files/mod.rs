@@ -9,6 +9,7 @@ pub(crate) mod keys;
 mod options;
 mod rows;
 mod rules;
+mod secrets;
 mod table_file;
 mod tests_key;
 

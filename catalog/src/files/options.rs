@@ -17,7 +17,7 @@ use crate::{
     yaml::{Content, Entry, Yaml},
 };
 
-use super::{context::File, job_file::definition_json, keys};
+use super::{context::File, job_file::definition_json, keys, secrets};
 
 /// The most attempts, and the most runs side by side, that a job may ask for.
 const MOST_ATTEMPTS: u64 = 1_000;
@@ -100,6 +100,13 @@ fn options(file: &mut File<'_>, kind: &Entry, kinds: &dyn Kinds, needs: &mut Vec
     if let Err(message) = kinds.check(&kind.key, &raw) {
         file.error(Rule::Job, kind.start, format!("{}: {message}", kind.key), None);
         return None;
+    }
+    for (offset, name) in secrets::of(&kind.value) {
+        let what = name.map_or_else(|| "this".to_owned(), |name| format!("`{name}`"));
+        file.secret(
+            offset,
+            format!("{what} looks like a secret in plain text, which everybody who has the catalog can read"),
+        );
     }
     if let Some(message) = kinds.absent(&kind.key, &raw) {
         let help = "put it there, or correct the path; if job runners are other machines, it must be there";

@@ -33,21 +33,16 @@ fn compile(folder: &Path) -> anyhow::Result<Outcome> {
         outcome.report.problems.retain(|problem| problem.rule != Rule::Empty);
         outcome.report.push(no_catalog(folder));
         outcome.catalog = None;
+        return Ok(outcome);
     }
+    strays(folder).into_iter().for_each(|stray| outcome.report.push(stray));
     Ok(outcome)
 }
 
 /// That a folder has no `events/`, with what looks as if it belonged there.
 fn no_catalog(folder: &Path) -> Problem {
-    let names = |folder: &Path| -> Vec<String> {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        names.retain(|name| name.ends_with(".yaml") || name.ends_with(".yml"));
-        names.sort();
-        names
-    };
-    let beside = names(folder).into_iter().map(|name| (name, "beside it"));
-    let below = names(&folder.join("event")).into_iter().map(|name| (format!("event/{name}"), "there"));
+    let beside = yaml_files(folder).into_iter().map(|name| (name, "beside it"));
+    let below = yaml_files(&folder.join("event")).into_iter().map(|name| (format!("event/{name}"), "there"));
     let help = match beside.chain(below).next() {
         Some((name, place)) => format!("{name} lies {place}: move it into events/"),
         None => "name the folder of a catalog, or write one event into events/".to_owned(),
@@ -55,6 +50,37 @@ fn no_catalog(folder: &Path) -> Problem {
     let place = Location { file: "events".to_owned(), line: 0, column: 0 };
     let message = format!("{} is no catalog: it has no folder `events`", folder.display());
     Problem { severity: Severity::Error, rule: Rule::Empty, place, message, help: Some(help), text: String::new() }
+}
+
+fn yaml_files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| name.ends_with(".yaml") || name.ends_with(".yml"));
+    names.sort();
+    names
+}
+
+/// What nobody reads, and looks as if it was to be read: events in the folder itself, and what lies in a folder whose name is
+/// one letter short.
+fn strays(folder: &Path) -> Vec<Problem> {
+    let is_event = |name: &String| {
+        let path = folder.join(name);
+        let is_small = std::fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() < 1024 * 1024);
+        is_small && std::fs::read_to_string(&path).is_ok_and(|text| text.lines().any(|line| line.starts_with("from:")))
+    };
+    let mut found: Vec<_> = yaml_files(folder).into_iter().filter(is_event).map(|name| (name, "events")).collect();
+    for (short, meant) in [("event", "events"), ("job", "jobs"), ("table", "tables")] {
+        found.extend(yaml_files(&folder.join(short)).into_iter().map(|name| (format!("{short}/{name}"), meant)));
+    }
+    let problem = |(file, meant): (String, &str)| Problem {
+        severity: Severity::Warning,
+        rule: Rule::File,
+        message: format!("{file} is not read"),
+        place: Location { file, line: 0, column: 0 },
+        help: Some(format!("move it into {meant}/, or out of the catalog's folder")),
+        text: String::new(),
+    };
+    found.into_iter().map(problem).collect()
 }
 
 /// The catalog; or none, once its errors are told.
