@@ -9,10 +9,8 @@ use std::{
 
 use catalog::{Catalog, Change, ChangeParts, Changes, Event, Report, Tables, Verdict};
 use contracts::hasura;
-use results::Handle;
 use runtime::{config::Auth, health::Check};
 
-use super::goes_on;
 use crate::stages::{Catalogs, Followed};
 use catalog_log::{Standing, aside};
 use client::print::{self, RED, Speaker};
@@ -32,7 +30,8 @@ pub(super) struct Banner {
     pub(super) webhook: SocketAddr,
     pub(super) api: SocketAddr,
     pub(super) config: Config,
-    pub(super) results: Handle,
+    /// What was under way when the process began, in lines.
+    pub(super) goes_on: Vec<String>,
     pub(super) catalogs: Catalogs,
     pub(super) check: Check,
     pub(super) speaker: Speaker,
@@ -54,8 +53,7 @@ impl Banner {
         let changed = changes.map(|changes| changes.brief()).unwrap_or_default();
         if first {
             let payload = self.first_send(&followed).await;
-            let goes_on = goes_on::told(&self.results).await;
-            self.speaker.line(&self.welcome(&followed, payload.as_deref(), &goes_on, &changed));
+            self.speaker.line(&self.welcome(&followed, payload.as_deref(), &self.goes_on, &changed));
         } else {
             let counted = tools::report::counted(&followed.catalog);
             let changed = if changed.is_empty() { changed } else { format!(": {changed}") };

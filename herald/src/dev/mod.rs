@@ -184,6 +184,7 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
     let explainer = Arc::new(Explainer::new(bus.clone(), registry.clone(), catalogs.clone()));
     let outcomes = results.handle().explained_by(explainer.clone());
     let former = owner::former(&*bus, &outcomes, &options.catalog, &config.data).await?;
+    let goes_on = goes_on::told(&outcomes).await;
     let board = job_runner::Board::default();
     let ending = Ending { stop: stop.clone(), board: board.clone(), grace: config.job_runner.grace.get() };
     let blocks = options.blocks().then(|| Blocks::new(outcomes.clone(), explainer, speaker.clone(), outputs, ending));
@@ -219,7 +220,7 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
         webhook,
         api: api_address,
         config,
-        results: outcomes.clone(),
+        goes_on,
         catalogs,
         check,
         speaker,
