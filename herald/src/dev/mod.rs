@@ -216,16 +216,7 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
         may_empty: false,
     };
     let schemas_url = schemas_url(&config, api_address);
-    let banner = banner::Banner {
-        webhook,
-        api: api_address,
-        config,
-        goes_on,
-        catalogs,
-        check,
-        speaker,
-        former,
-    };
+    let banner = banner::Banner { webhook, api: api_address, config, goes_on, catalogs, check, speaker, former };
 
     let open = embedded.clone();
     let mut supervisor = Supervisor::new(health.clone());
