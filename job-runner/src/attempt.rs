@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     FAILED,
     core::Launch,
-    kind::{Failure, Held, Outcome, Run},
+    kind::{Failure, Held, Outcome, Run, Then},
     line,
     plan::Plan,
 };
@@ -85,7 +85,7 @@ async fn limited(plan: &Plan, launch: Launch, stop: CancellationToken) -> Ended 
             let late = timeout(LINGER, running).await;
             let wrote = late.ok().and_then(Result::err).unwrap_or_else(|| Failure::new(""));
             let error = format!("timed out after {}", runtime::config::Duration(plan.timeout));
-            Ended::Done(Err(Failure { error, ..wrote }))
+            Ended::Done(Err(Failure { error, then: Then::Retry, ..wrote }))
         }
     }
 }

@@ -161,16 +161,35 @@ impl Answer {
 pub struct Failure {
     /// What went wrong, in a sentence; at most [`MAX_TEXT`] bytes are kept.
     pub error: String,
+    /// Whether another attempt makes sense.
+    pub then: Then,
     /// The end of what it wrote to stderr.
     pub stderr: Option<String>,
     /// The end of what it wrote to stdout.
     pub stdout: Option<String>,
 }
 
+/// What follows a failed attempt, as far as its kind can tell; the number of attempts counts all the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Then {
+    /// Another attempt, when the job's back-off says.
+    #[default]
+    Retry,
+    /// Another attempt, so long after this one has ended.
+    RetryAfter(Duration),
+    /// No other: it would fail in the same way.
+    GiveUp,
+}
+
 impl Failure {
-    /// A failure that wrote nothing.
+    /// A failure that wrote nothing, and may pass.
     pub fn new(error: impl Into<String>) -> Self {
-        Self { error: bounded(error.into()), stderr: None, stdout: None }
+        Self { error: bounded(error.into()), then: Then::Retry, stderr: None, stdout: None }
+    }
+
+    /// A failure that would come again each time.
+    pub fn last(error: impl Into<String>) -> Self {
+        Self { then: Then::GiveUp, ..Self::new(error) }
     }
 
     /// The same failure with the end of stderr, unless there is none.

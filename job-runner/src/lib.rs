@@ -46,7 +46,7 @@ pub const FAILED: &str = "job_runner::failed";
 pub use config::Config;
 pub use error::{Error, GroupError};
 pub use handle::{Board, GroupState, GroupStatus, Handle};
-pub use kind::{Answer, Failure, Inline, Kind, MAX_RESULT, MAX_TEXT, Outcome, Run};
+pub use kind::{Answer, Failure, Inline, Kind, MAX_RESULT, MAX_TEXT, Outcome, Run, Then};
 pub use ledger::NoteError;
 pub use registry::{Hears, Registry};
 pub use service::{Deps, Service};

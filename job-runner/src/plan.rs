@@ -91,12 +91,12 @@ impl Options {
             Value::Null
         } else {
             document::parse_bytes(data)
-                .map_err(|error| Failure::new(format!("the event's data is not JSON: {error}")))?
+                .map_err(|error| Failure::last(format!("the event's data is not JSON: {error}")))?
         };
         template
             .render(&JobContext { data: &data, event: &attributes(event) })
             .map(Arc::new)
-            .map_err(|error| Failure::new(format!("the job's options cannot be filled in: {error}")))
+            .map_err(|error| Failure::last(format!("the job's options cannot be filled in: {error}")))
     }
 }
 

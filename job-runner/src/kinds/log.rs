@@ -27,7 +27,7 @@ impl Kind for Log {
 
 impl Inline for Log {
     fn run_inline(&self, run: &Run) -> Outcome {
-        let message = message(&run.options).map_err(Failure::new)?.unwrap_or_else(|| run.event.event.to_string());
+        let message = message(&run.options).map_err(Failure::last)?.unwrap_or_else(|| run.event.event.to_string());
         tracing::info!(
             job.name = run.group.full_name(),
             job.run = %run.id,

@@ -24,7 +24,7 @@ impl Kind for Simulate {
 
     fn run(&self, run: Run) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
-            let options = options_of(&run.options).map_err(Failure::new)?;
+            let options = options_of(&run.options).map_err(Failure::last)?;
             let message = options.message.unwrap_or_else(|| run.job.to_string());
             tokio::select! {
                 () = run.cancelled.cancelled() => return Err(Failure::new(format!("{message} was cancelled"))),

@@ -70,7 +70,7 @@ impl Command {
     }
 
     fn prepare(&self, run: &Run, result: Option<&Path>) -> Result<Program, Failure> {
-        let options = Options::of(&run.options).map_err(Failure::new)?;
+        let options = Options::of(&run.options).map_err(Failure::last)?;
         let dir = options.dir.map_or_else(|| self.folder.clone(), |dir| self.folder.join(dir));
         let program = Path::new(&options.program);
         // What has a slash is relative to where it runs; what has none is found on the path.
