@@ -271,7 +271,8 @@ impl Cluster {
             for at in &of {
                 add(&mut list, &names, at, place)?;
             }
-            let found = observer.offsets_for_times(list, QUESTION).map_err(|error| unavailable(&error))?;
+            let found = watermarks::with_leader(|| observer.offsets_for_times(list.clone(), QUESTION))
+                .map_err(|error| unavailable(&error))?;
             let mut out = HashMap::with_capacity(of.len());
             for element in found.elements() {
                 let (Some(topic), RawOffset::Offset(offset)) = (names.inner(element.topic()), element.offset()) else {

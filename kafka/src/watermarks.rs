@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::{
     consumer::{BaseConsumer, Consumer as _, ConsumerContext},
-    error::RDKafkaErrorCode as Code,
+    error::{KafkaResult, RDKafkaErrorCode as Code},
 };
 
 use crate::{
@@ -15,7 +15,6 @@ use crate::{
 use bus::{Error, Offset, TopicPartition};
 
 /// The low and the high watermark of a partition for a client; for one that reads committed, the end is the last stable offset.
-/// While the partition has no leader it asks again, for five seconds: librdkafka does so by itself for all but this question.
 ///
 /// # Errors
 /// There is no such partition, or the brokers do not answer.
@@ -24,20 +23,27 @@ pub(crate) fn extent(
     name: &str,
     at: &TopicPartition,
 ) -> Result<(Offset, Offset), Error> {
+    match with_leader(|| client.fetch_watermarks(name, at.partition.0.cast_signed(), QUESTION)) {
+        Ok((begin, end)) => Ok((codec::offset(begin), codec::offset(end))),
+        Err(error) => match verdict::code(&error) {
+            Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
+                Err(Error::UnknownTopic(at.topic.clone()))
+            }
+            _ => Err(unavailable(&error)),
+        },
+    }
+}
+
+/// Asks the leader of a partition. While the partition has none it asks again, for five seconds: librdkafka does not do so for
+/// questions about offsets.
+pub(crate) fn with_leader<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
     let deadline = Instant::now() + QUESTION;
     loop {
-        let error = match client.fetch_watermarks(name, at.partition.0.cast_signed(), QUESTION) {
-            Ok((begin, end)) => return Ok((codec::offset(begin), codec::offset(end))),
-            Err(error) => error,
-        };
-        match verdict::code(&error) {
-            Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
-                return Err(Error::UnknownTopic(at.topic.clone()));
-            }
-            code if verdict::is_leaderless(code) && Instant::now() < deadline => {
+        match ask() {
+            Err(error) if verdict::is_leaderless(verdict::code(&error)) && Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            _ => return Err(unavailable(&error)),
+            answer => return answer,
         }
     }
 }
@@ -45,7 +51,7 @@ pub(crate) fn extent(
 #[cfg(test)]
 mod tests {
     use rdkafka::{
-        ClientConfig,
+        ClientConfig, TopicPartitionList,
         mocking::MockCluster,
         types::{RDKafkaApiKey, RDKafkaRespErr},
     };
@@ -65,6 +71,10 @@ mod tests {
         );
         mock.request_errors(RDKafkaApiKey::ListOffsets, &[no_leader; 4]);
         assert_eq!(extent(&client, "new", &of_new).expect("it has a leader then"), (Offset::ZERO, Offset::ZERO));
+        let mut list = TopicPartitionList::new();
+        list.add_partition("new", 0).set_offset(rdkafka::Offset::Beginning).expect("an offset");
+        mock.request_errors(RDKafkaApiKey::ListOffsets, &[no_leader; 4]);
+        with_leader(|| client.offsets_for_times(list.clone(), QUESTION)).expect("it has a leader then");
         mock.request_errors(RDKafkaApiKey::ListOffsets, &[not_there; 4]);
         let told = extent(&client, "new", &of_new).expect_err("it is not there");
         assert!(matches!(told, Error::UnknownTopic(_)), "{told:?}");
