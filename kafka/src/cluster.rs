@@ -25,7 +25,7 @@ use crate::{
     reach::Reach,
     threads::{blocking, lock},
     verdict::unavailable,
-    watermarks::extent,
+    watermarks::{extent, with_leader},
 };
 use bus::{Error, GroupInfo, Offset, Start, Topic, TopicPartition};
 use kafka_config::Config;
@@ -271,7 +271,7 @@ impl Cluster {
             for at in &of {
                 add(&mut list, &names, at, place)?;
             }
-            let found = watermarks::with_leader(|| observer.offsets_for_times(list.clone(), QUESTION))
+            let found = with_leader(|| observer.offsets_for_times(list.clone(), QUESTION))
                 .map_err(|error| unavailable(&error))?;
             let mut out = HashMap::with_capacity(of.len());
             for element in found.elements() {
