@@ -1,6 +1,9 @@
 //! The catalog, compiled: every event and job, with an index by table and operation.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use contracts::{
     hasura::{self, Op},
@@ -18,7 +21,6 @@ use crate::{
     report::{Report, Rule},
     rule_test::RuleTest,
     sources::Sources,
-    template::JobContext,
 };
 
 /// The kinds of jobs there are, and what their options may be: the runner's registry.
@@ -31,6 +33,10 @@ pub trait Kinds {
     /// What these options name and is not there, where whoever compiles can tell. A warning: the job may run elsewhere.
     fn absent(&self, _kind: &str, _options: &Value) -> Option<String> {
         None
+    }
+    /// Whether whoever runs the job is given all its parameters, so that none need be filled into its options.
+    fn takes_params(&self, _kind: &str, _options: &Value) -> bool {
+        false
     }
 }
 
@@ -181,9 +187,9 @@ impl Catalog {
     /// # Errors
     /// The text says what came instead of what was expected.
     pub fn test(&self, event: &Event, test: &RuleTest) -> Result<(), String> {
-        test.run(event, &|group, data, event| {
-            let filled = self.job(group)?.options().render(&JobContext { data, event });
-            Some(filled.map_err(|error| error.to_string()))
+        test.run(event, &|group, context| {
+            let filled = self.job(group)?.filling().fill(event.name(), context);
+            Some(filled.map(|filled| filled.options).map_err(|error| error.to_string()))
         })
     }
 
@@ -195,6 +201,15 @@ impl Catalog {
     /// The jobs that left the catalog and may still have something to run, by group.
     pub fn retired(&self) -> impl Iterator<Item = &Job> {
         self.retired.values()
+    }
+
+    /// Keeps what an event gave to a job that it lists no more: its stamps may still name it.
+    pub(crate) fn keep_with(&mut self, group: &GroupName, event: &EventRef, written: &Value) {
+        let job = self.jobs.get_mut(group).or_else(|| self.retired.get_mut(group));
+        let job = job.filter(|job| !job.filling.with.contains_key(event));
+        if let Some((job, with)) = job.and_then(|job| Some((job, files::kept(written)?))) {
+            job.filling.with.insert(event.clone(), Arc::new(with));
+        }
     }
 
     pub(crate) fn retire(&mut self, job: Job) {

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     detector::{Detection, Detector, Mismatch, Selector, Shared},
+    filling::With,
     report::Location,
     rule_test::RuleTest,
 };
@@ -91,12 +92,14 @@ impl Stage {
 }
 
 /// A job that an event lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ListedJob {
     /// Its name within the event.
     pub name: JobName,
     /// Its consumer group, by which [`Catalog::job`](crate::Catalog::job) finds its definition.
     pub group: GroupName,
+    /// What the event gives to its parameters.
+    pub with: Option<Arc<With>>,
 }
 
 /// How an event is detected.
@@ -382,7 +385,7 @@ impl Event {
         if self.key.is_empty() {
             return Ok(None);
         }
-        let bindings = Bindings { change: Some(change), data: Some(data), event: None };
+        let bindings = Bindings { change: Some(change), data: Some(data), ..Bindings::default() };
         let room = Room::new(MAX_DATA);
         let parts: Vec<Value> = self
             .key
@@ -499,7 +502,17 @@ impl Data {
         }
     }
 
-    fn value(&self, bindings: &Bindings<'_>, room: &Room) -> Result<Value, String> {
+    /// The expressions, in the order of the file.
+    pub(crate) fn leaves(&self) -> Vec<&Expression> {
+        match self {
+            Self::Null => Vec::new(),
+            Self::Leaf(expression) => vec![expression],
+            Self::List(items) => items.iter().flat_map(Self::leaves).collect(),
+            Self::Map(entries) => entries.iter().flat_map(|(_, data)| data.leaves()).collect(),
+        }
+    }
+
+    pub(crate) fn value(&self, bindings: &Bindings<'_>, room: &Room) -> Result<Value, String> {
         Ok(match self {
             Self::Null => Value::Null,
             Self::Leaf(expression) => expression.value(bindings, room).map_err(|stop| expression.describe(&stop))?,

@@ -6,7 +6,7 @@ use contracts::names::{EventRef, GroupName, JobName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{report::Location, template::Template};
+use crate::{filling::Filling, report::Location, template::Template};
 
 /// How long one attempt may take, unless the job says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -59,7 +59,7 @@ pub struct Job {
     pub(crate) group: GroupName,
     pub(crate) description: Option<String>,
     pub(crate) kind: String,
-    pub(crate) options: Template,
+    pub(crate) filling: Filling,
     pub(crate) timeout: Duration,
     pub(crate) attempts: u32,
     pub(crate) backoff: Backoff,
@@ -108,9 +108,14 @@ impl Job {
         &self.kind
     }
 
-    /// The options of its kind, as templates over `data` and `event`.
+    /// The options of its kind, as templates.
     pub fn options(&self) -> &Template {
-        &self.options
+        &self.filling.options
+    }
+
+    /// How it is filled in for an event: its parameters, its input and its options.
+    pub fn filling(&self) -> &Filling {
+        &self.filling
     }
 
     /// How long one attempt may take.

@@ -15,6 +15,7 @@ mod detector;
 mod diff;
 mod event;
 mod files;
+mod filling;
 mod glance;
 mod job;
 mod likely;
@@ -34,6 +35,7 @@ pub use detector::{DEFAULT_OPERATIONS, Detection, Detector, Mismatch, OPERATIONS
 pub use diff::{Changed, Changes, Key, What, differences};
 pub use event::{Event, ListedJob, MAX_DATA, MAX_KEY, Reason, Stage, Verdict};
 pub use expressions::Effort;
+pub use filling::{Filled, Filling, Parameter, With};
 pub use glance::Glance;
 pub use job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Order};
 pub use likely::Likely;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     detector::Tables,
     event::{Event, Verdict},
+    template::JobContext,
 };
 
 /// One test of a rule.
@@ -71,8 +72,8 @@ pub enum Expectation {
     Failed,
 }
 
-/// Fills in the options of a job's group for an event's data and attributes; none if there is no such job.
-pub(crate) type Fill<'f> = dyn Fn(&GroupName, &Value, &Value) -> Option<Result<Value, String>> + 'f;
+/// Fills in the options of a job's group for an event; none if there is no such job.
+pub(crate) type Fill<'f> = dyn Fn(&GroupName, &JobContext<'_>) -> Option<Result<Value, String>> + 'f;
 
 /// The moment at which a test's change is received that names none: 2000-01-01T00:00:00Z.
 const RECEIVED: i64 = 946_684_800;
@@ -112,8 +113,9 @@ impl RuleTest {
         self.verdict(event, &change, &verdict)?;
         match &verdict {
             Verdict::Detected { data, key } => {
-                let context = envelope(event, &change, key.as_deref());
-                self.jobs.iter().try_for_each(|job| job.look(event, &|group| fill(group, data, &context)))
+                let envelope = envelope(event, &change, key.as_deref());
+                let context = JobContext { data, event: &envelope, payload: Some(change.body()) };
+                self.jobs.iter().try_for_each(|job| job.look(event, &|group| fill(group, &context)))
             }
             _ => Ok(()),
         }

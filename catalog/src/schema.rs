@@ -27,14 +27,16 @@ mod tests {
         let (event, job, table) = (schema("event.json"), schema("job.json"), schema("table.json"));
         let kinds = ["command", "log", "simulate"];
         let no_id: Vec<&str> = keys::JOB.iter().copied().filter(|key| *key != "id").chain(kinds).collect();
-        let inline: Vec<&str> = keys::JOB.iter().copied().chain(kinds).collect();
+        let inline: Vec<&str> = keys::JOB.iter().copied().filter(|key| *key != "parameters").chain(kinds).collect();
         for (schema, at, keys) in [
             (&event, "", keys::EVENT),
             (&event, "/properties/from", keys::FROM),
             (&event, "/definitions/job", &inline),
+            (&event, "/definitions/use", keys::USE),
             (&event, "/definitions/test", keys::TEST),
             (&event, "/definitions/test/properties/change", keys::CHANGE),
             (&job, "", &no_id),
+            (&job, "/properties/parameters/additionalProperties/anyOf/1", keys::PARAMETER),
             (&job, "/properties/backoff", keys::BACKOFF),
             (&table, "", keys::TABLE),
             (&table, "/properties/columns/additionalProperties/anyOf/1", keys::COLUMN),

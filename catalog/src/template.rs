@@ -1,4 +1,4 @@
-//! The options of a job: JSON whose strings may hold `${ … }`, CEL over `data` and `event`.
+//! The options of a job: JSON whose strings may hold `${ … }`, CEL over what a job has of an event.
 
 use expressions::{Bindings, CompileError, Expression, Room, Scope, hole_end};
 use serde_json::{Map, Value};
@@ -54,6 +54,8 @@ pub struct JobContext<'a> {
     pub data: &'a Value,
     /// The event's attributes, a map: `event` (`id`, `name`, `version`, `correlationId` …).
     pub event: &'a Value,
+    /// The payload that it was found in, for a job that takes it: `payload`.
+    pub payload: Option<&'a Value>,
 }
 
 /// An option that cannot be filled in for an event.
@@ -136,13 +138,13 @@ impl Template {
 
     /// The value for one event.
     pub fn render(&self, context: &JobContext<'_>) -> Result<Value, RenderError> {
-        let bindings = Bindings { change: None, data: Some(context.data), event: Some(context.event) };
+        let bindings = Bindings { data: Some(context.data), event: Some(context.event), ..Bindings::default() };
         self.fill(&bindings, "", &Room::new(MAX_DATA))
     }
 
     /// The value of one option, `None` if there is no such key.
     pub fn render_key(&self, key: &str, context: &JobContext<'_>) -> Result<Option<Value>, RenderError> {
-        let bindings = Bindings { change: None, data: Some(context.data), event: Some(context.event) };
+        let bindings = Bindings { data: Some(context.data), event: Some(context.event), ..Bindings::default() };
         match self {
             Self::Map(entries) => {
                 let found = entries.iter().find(|(name, _)| name == key);
@@ -153,7 +155,7 @@ impl Template {
         }
     }
 
-    fn fill(&self, bindings: &Bindings<'_>, path: &str, room: &Room) -> Result<Value, RenderError> {
+    pub(crate) fn fill(&self, bindings: &Bindings<'_>, path: &str, room: &Room) -> Result<Value, RenderError> {
         match self {
             Self::Value(value) => Ok(value.clone()),
             Self::Expression(expression) => value_of(expression, bindings, path, room),

@@ -65,6 +65,9 @@ pub struct Start {
     /// Since when the event no longer lists the job. The group goes on reading the topic, for stamps may still name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<Timestamp>,
+    /// What the event gives to the job's parameters, or gave last, as it was written: stamps may still name the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<Value>,
 }
 
 /// A job that an event lists.
@@ -149,6 +152,11 @@ impl CatalogRecord {
                 catalog.retire(job);
             }
         }
+        for start in &self.starts {
+            if let Some(with) = &start.with {
+                catalog.keep_with(&start.group, &start.event, with);
+            }
+        }
         for (group, events) in events {
             if catalog.job(group).is_none() {
                 outcome.report.push(files::left_behind(group, &events));
@@ -204,13 +212,15 @@ pub fn plan_next(plan: Plan<'_>) -> CatalogRecord {
 fn next_starts(plan: &Plan<'_>) -> Vec<Start> {
     let listed: BTreeSet<(&GroupName, &EventRef)> =
         plan.catalog.jobs().flat_map(|job| job.events().iter().map(move |event| (job.group(), event))).collect();
+    let given = |group, event| plan.catalog.job(group)?.filling().with(event).cloned();
     let mut starts = BTreeMap::new();
     for start in plan.previous.iter().flat_map(|previous| &previous.starts) {
         let is_listed = listed.contains(&(&start.group, &start.event));
         let left = if is_listed { None } else { Some(start.left.unwrap_or(plan.now)) };
         let kept = |left| plan.now.duration_since(left) <= plan.keep_retired || !(plan.drained)(&start.group);
         if left.is_none_or(kept) {
-            starts.insert((start.group.clone(), start.event.clone()), Start { left, ..start.clone() });
+            let with = if is_listed { given(&start.group, &start.event) } else { start.with.clone() };
+            starts.insert((start.group.clone(), start.event.clone()), Start { left, with, ..start.clone() });
         }
     }
     for (group, event) in listed {
@@ -219,6 +229,7 @@ fn next_starts(plan: &Plan<'_>) -> Vec<Start> {
             event: event.clone(),
             offsets: (plan.ends)(&event.topic()).into_iter().collect(),
             left: None,
+            with: given(group, event),
         });
     }
     starts.into_values().collect()

@@ -254,7 +254,7 @@ fn find(table: Table, name: &str, scope: Scope) -> Option<String> {
 pub(crate) fn in_scope(text: &str, scope: Scope) -> String {
     match scope {
         Scope::Change | Scope::Key => text.to_owned(),
-        Scope::Job => text
+        Scope::With | Scope::Input | Scope::Job => text
             .replace("new.", "data.")
             .replace("(new,", "(data,")
             .replace("`received`, when the change came", "`event.time`, when the change came")

@@ -16,6 +16,12 @@ pub struct Bindings<'a> {
     pub data: Option<&'a Json>,
     /// The event's attributes, for the options of a job.
     pub event: Option<&'a Json>,
+    /// What the event gives the job's parameters.
+    pub params: Option<&'a Json>,
+    /// What the job works on.
+    pub input: Option<&'a Json>,
+    /// The change as it came, where there is no `change`.
+    pub payload: Option<&'a Json>,
 }
 
 /// What the variables stand for, what may still be spent, and the patterns that were computed, compiled.

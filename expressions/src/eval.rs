@@ -108,6 +108,9 @@ impl<'a> Evaluator<'a> {
         let json = match var {
             Var::Data => self.context.bindings.data,
             Var::Event => self.context.bindings.event,
+            Var::Params => self.context.bindings.params,
+            Var::Input => self.context.bindings.input,
+            Var::Payload if self.context.bindings.payload.is_some() => self.context.bindings.payload,
             _ => {
                 let change = self.context.bindings.change.ok_or_else(|| Stop::missing(span))?;
                 return Ok(match var {

@@ -64,7 +64,7 @@ pub use context::Bindings;
 pub use described::{Column, ColumnType, Rows};
 pub use error::{CompileError, Stop};
 pub use explain::Effort;
-pub use members::Member;
+pub use members::{Member, Named};
 pub use node::Scope;
 pub use opening::Opening;
 pub use scan::{comment, hole_end};
@@ -163,6 +163,20 @@ impl Expression {
         let mut members = Vec::new();
         members::needed(&self.root, &self.source, &mut members);
         members
+    }
+
+    /// What it names of `params`.
+    pub fn params(&self) -> Named {
+        let mut found = Named::default();
+        members::named(&self.root, Var::Params, &self.source, &mut found);
+        found
+    }
+
+    /// Whether it looks at the payload that the event was found in.
+    pub fn takes_payload(&self) -> bool {
+        let mut found = Named::default();
+        members::named(&self.root, Var::Payload, &self.source, &mut found);
+        found != Named::default()
     }
 
     /// What in it cannot be meant where the rows have these columns, in the order of the text; `is_condition` where it is to be

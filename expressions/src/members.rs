@@ -1,4 +1,6 @@
-//! Which members of `data` and `event` an expression needs to have a value.
+//! Which members of `data` and `event` an expression needs to have a value, and which of other variables it names.
+
+use std::collections::BTreeMap;
 
 use crate::functions::Function;
 use crate::node::{Kind, Literal, Node, Var};
@@ -20,9 +22,7 @@ pub(crate) fn needed(node: &Node, source: &str, into: &mut Vec<Member>) {
     match &node.kind {
         Kind::Select(inner, field) => match root(inner) {
             Some(of_event) => {
-                let from = inner.span.end as usize;
-                let at = source.get(from..).and_then(|rest| rest.find(field.as_str())).map_or(from, |at| from + at);
-                into.push(Member { of_event, name: field.clone(), offset: at });
+                into.push(Member { of_event, name: field.clone(), offset: name_at(inner, field, source) });
             }
             None => needed(inner, source, into),
         },
@@ -39,6 +39,54 @@ pub(crate) fn needed(node: &Node, source: &str, into: &mut Vec<Member>) {
         Kind::Equal { sides, .. } if sides.iter().any(|side| matches!(side.kind, Kind::Literal(Literal::Null))) => {}
         _ => node.children().into_iter().for_each(|child| needed(child, source, into)),
     }
+}
+
+/// What an expression names of a variable that is a map.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Its members, and where each name is first written, in bytes of the text.
+    pub members: BTreeMap<String, usize>,
+    /// Where it stands as a whole, or a member of it is computed; then any may be meant.
+    pub whole: Option<usize>,
+}
+
+/// Adds those of a node, also what may be passed over.
+pub(crate) fn named(node: &Node, var: Var, source: &str, into: &mut Named) {
+    if matches!(node.kind, Kind::Var(found) if found == var) {
+        into.whole.get_or_insert(node.span.start as usize);
+    } else if let Some((name, at, rest)) = member_of(node, var, source) {
+        into.members.entry(name.to_owned()).or_insert(at);
+        rest.into_iter().for_each(|rest| named(rest, var, source, into));
+    } else {
+        node.children().into_iter().for_each(|child| named(child, var, source, into));
+    }
+}
+
+/// The member of a variable that a node names, where it does so, and what else is within the node.
+fn member_of<'n>(node: &'n Node, var: Var, source: &str) -> Option<(&'n str, usize, Option<&'n Node>)> {
+    let (of, name, rest) = match &node.kind {
+        Kind::Select(inner, field) | Kind::Has(inner, field) => {
+            let is_var = matches!(inner.kind, Kind::Var(found) if found == var);
+            return is_var.then(|| (field.as_str(), name_at(inner, field, source), None));
+        }
+        Kind::Index(pair) => (&pair[0], &pair[1], None),
+        Kind::In(pair) => (&pair[1], &pair[0], None),
+        Kind::Call(Function::Get, parts) => (&parts[0], &parts[1], parts.get(2)),
+        _ => return None,
+    };
+    match (&of.kind, &name.kind) {
+        (Kind::Var(found), Kind::Literal(Literal::String(path))) if *found == var => {
+            let first = if rest.is_some() { path.split('.').next() } else { None };
+            Some((first.unwrap_or(path), name.span.start as usize, rest))
+        }
+        _ => None,
+    }
+}
+
+/// Where the name of a member is written.
+fn name_at(inner: &Node, field: &str, source: &str) -> usize {
+    let from = inner.span.end as usize;
+    source.get(from..).and_then(|rest| rest.find(field)).map_or(from, |at| from + at)
 }
 
 /// Whether it is `event`, or else `data`.
@@ -73,6 +121,24 @@ mod tests {
             let shown =
                 shown.map(|it| format!("{}.{}@{}", if it.of_event { "event" } else { "data" }, it.name, it.offset));
             assert_eq!(shown.collect::<Vec<_>>().join(" "), needed, "{expression}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_named_wherever_they_stand() {
+        for (expression, members, whole) in [
+            ("params.to", "to@7", None),
+            ("coalesce(params . to, params['a b'])", "a b@29 to@18", None),
+            ("has(params.to) || 'cc' in params", "cc@18 to@11", None),
+            ("get(params, 'to.name', params.other)", "other@30 to@12", None),
+            ("data.list.map(x, x + params.y)", "y@28", None),
+            ("json(params)", "", Some(5)),
+            ("params[data.which]", "", Some(0)),
+            ("data.params", "", None),
+        ] {
+            let named = Expression::compile(expression, Scope::Job).expect(expression).params();
+            let shown: Vec<_> = named.members.iter().map(|(name, at)| format!("{name}@{at}")).collect();
+            assert_eq!((shown.join(" ").as_str(), named.whole), (members, whole), "{expression}");
         }
     }
 }

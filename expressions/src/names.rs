@@ -24,11 +24,15 @@ pub(crate) fn variables(scope: Scope) -> impl Iterator<Item = (&'static str, Var
         ("received", Var::Received),
         ("payload", Var::Payload),
     ];
-    let event: &[(&str, Var)] = &[("data", Var::Data), ("event", Var::Event)];
+    let event: &[(&str, Var)] =
+        &[("data", Var::Data), ("event", Var::Event), ("params", Var::Params), ("input", Var::Input)];
+    let (payload, none) = (&change[change.len() - 1..], &change[..0]);
     match scope {
-        Scope::Change => change.iter().chain(&event[..0]),
+        Scope::Change => change.iter().chain(none),
         Scope::Key => change.iter().chain(&event[..1]),
-        Scope::Job => change[..0].iter().chain(event),
+        Scope::With => none.iter().chain(&event[..2]),
+        Scope::Input => payload.iter().chain(&event[..3]),
+        Scope::Job => none.iter().chain(event),
     }
     .copied()
 }

@@ -37,8 +37,19 @@ pub enum Scope {
     Change,
     /// `key`: the change, and `data` as it was computed.
     Key,
-    /// The options of a job: `data` and `event`.
+    /// What an event gives a shared job: `data` and `event`.
+    With,
+    /// What a job works on: the same, its `params`, and the `payload` that the event was found in.
+    Input,
+    /// The options of a job: the event, its `params`, and its `input`.
     Job,
+}
+
+impl Scope {
+    /// Whether there is a change, with its rows.
+    pub(crate) fn has_rows(self) -> bool {
+        matches!(self, Self::Change | Self::Key)
+    }
 }
 
 /// The variables of all scopes.
@@ -60,6 +71,8 @@ pub(crate) enum Var {
     Payload,
     Data,
     Event,
+    Params,
+    Input,
 }
 
 impl Var {

@@ -28,9 +28,12 @@ impl Parser<'_> {
         let known = variables(self.scope).map(|(known, _)| known).chain(self.locals.iter().map(String::as_str));
         let before = &self.source[..span.start as usize];
         let help = match (advice::name(name, self.scope), closest(name, known)) {
-            (Some(advice), _) if self.scope != Scope::Job => advice,
+            (Some(advice), _) if self.scope.has_rows() => advice,
             (_, Some(known)) => format!("did you mean `{known}`?"),
-            _ if self.scope == Scope::Job => "known here are `data` and `event`".to_owned(),
+            _ if !self.scope.has_rows() => {
+                let known: Vec<String> = variables(self.scope).map(|(name, _)| format!("`{name}`")).collect();
+                format!("known here are {}", known.join(", "))
+            }
             _ if before.trim_end().ends_with("--") => "a comment begins with `//`".to_owned(),
             // `session.x-hasura-role` and `new.order-id` are read as differences.
             _ if before.trim_end().ends_with('-') => {
@@ -127,7 +130,7 @@ impl Parser<'_> {
         let ([column, more @ ..], "changed", false) = (arguments, name, is_member) else { return None };
         let last = more.last()?;
         let text = |node: &Node| node.span.of(self.source);
-        if self.scope == Scope::Job || !is_text(column) || arguments.iter().any(|argument| self.is_refused(argument)) {
+        if !self.scope.has_rows() || !is_text(column) || arguments.iter().any(|argument| self.is_refused(argument)) {
             return None;
         }
         let column = text(column);
@@ -200,7 +203,7 @@ impl Parser<'_> {
     }
 
     fn offers(&self, signature: &Signature) -> bool {
-        self.scope != Scope::Job || !signature.function.is_about_changes()
+        self.scope.has_rows() || !signature.function.is_about_changes()
     }
 
     /// What can be known about literal arguments before any change comes.

@@ -122,7 +122,10 @@ pub(crate) fn of(node: &Node) -> Option<Type> {
 fn is_json(node: &Node) -> bool {
     match &node.kind {
         Kind::Var(var) => {
-            matches!(var, Var::Old | Var::New | Var::Row | Var::Payload | Var::Session | Var::Data | Var::Event)
+            matches!(
+                var,
+                Var::Old | Var::New | Var::Row | Var::Payload | Var::Session | Var::Data | Var::Event | Var::Params | Var::Input
+            )
         }
         Kind::Select(inner, _) => is_json(inner),
         Kind::Index(pair) => is_json(&pair[0]),

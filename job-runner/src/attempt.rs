@@ -2,6 +2,7 @@
 
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use bus::Bus;
 use contracts::{envelope::EventHeaders, ids::JobRunId, outcomes::BoxFuture};
 use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -12,6 +13,7 @@ use crate::{
     core::Launch,
     kind::{Failure, Held, Outcome, Run, Then},
     line,
+    options::{self, Given},
     plan::Plan,
 };
 
@@ -28,9 +30,9 @@ pub(crate) enum Ended {
 }
 
 /// Runs an attempt. `stop` cancels it.
-pub(crate) async fn run(plan: Arc<Plan>, launch: Launch, stop: CancellationToken) -> Ended {
+pub(crate) async fn run(bus: Arc<dyn Bus>, plan: Arc<Plan>, launch: Launch, stop: CancellationToken) -> Ended {
     let (event, number) = (launch.item.event.clone(), launch.attempt);
-    let whole = AssertUnwindSafe(limited(&plan, launch, stop)).catch_unwind().await;
+    let whole = AssertUnwindSafe(limited(&*bus, &plan, launch, stop)).catch_unwind().await;
     let ended = whole.unwrap_or_else(|panic| Ended::Done(Err(panicked(panic.as_ref()))));
     if let Ended::Done(Err(failure)) = &ended {
         say_failed(&plan, &event, number, failure);
@@ -50,25 +52,9 @@ pub(crate) fn say_failed(plan: &Plan, event: &EventHeaders, number: u32, failure
     );
 }
 
-async fn limited(plan: &Plan, launch: Launch, stop: CancellationToken) -> Ended {
-    let Launch { item, attempt, .. } = launch;
-    let options = match plan.options.fill(&item.event, &item.data) {
-        Ok(options) => options,
-        Err(failure) => return Ended::Done(Err(failure)),
-    };
-    let event: Arc<EventHeaders> = item.event;
+async fn limited(bus: &dyn Bus, plan: &Plan, launch: Launch, stop: CancellationToken) -> Ended {
     let (cancelled, held) = (CancellationToken::new(), Held::counted());
-    let mut running: BoxFuture<'_, Outcome> = plan.kind.run(Run {
-        job: plan.name.clone(),
-        group: plan.group.clone(),
-        id: JobRunId::derived(event.id, &plan.name),
-        event,
-        data: item.data,
-        options,
-        attempt,
-        cancelled: cancelled.clone(),
-        held: held.clone(),
-    });
+    let mut running: BoxFuture<'_, Outcome> = Box::pin(whole(bus, plan, launch, cancelled.clone(), held.clone()));
     // In this order: what has ended has ended, even if its time is up just now.
     tokio::select! {
         biased;
@@ -88,6 +74,35 @@ async fn limited(plan: &Plan, launch: Launch, stop: CancellationToken) -> Ended 
             Ended::Done(Err(Failure { error, then: Then::Retry, ..wrote }))
         }
     }
+}
+
+/// The attempt from what it reads to its end.
+async fn whole(bus: &dyn Bus, plan: &Plan, launch: Launch, cancelled: CancellationToken, held: Held) -> Outcome {
+    let Launch { item, attempt, .. } = launch;
+    let event: Arc<EventHeaders> = item.event;
+    let payload = match plan.options.takes_payload() {
+        true => Some(options::payload(bus, event.raw).await?),
+        false => None,
+    };
+    let Given { options, params, data } = plan.options.fill(&event, item.data, payload.as_ref())?;
+    drop(payload);
+    let run = Run {
+        job: plan.name.clone(),
+        group: plan.group.clone(),
+        id: JobRunId::derived(event.id, &plan.name),
+        event,
+        data,
+        options,
+        params,
+        attempt,
+        timeout: plan.timeout,
+        cancelled,
+        held,
+    };
+    plan.kind.run(run).await.map_err(|failure| match failure.exit_code {
+        Some(code) if plan.final_exit_codes.contains(&code) => Failure { then: Then::GiveUp, ..failure },
+        _ => failure,
+    })
 }
 
 async fn time_is_up(timeout: Duration, held: &Held) {

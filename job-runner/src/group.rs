@@ -336,8 +336,8 @@ impl Group<'_> {
     fn launch(&mut self, launch: Launch) {
         let (key, stop) = (launch.key, CancellationToken::new());
         self.stops.insert(key, stop.clone());
-        let plan = self.core.plan().clone();
-        self.runs.spawn(async move { (key, attempt::run(plan, launch, stop).await) });
+        let (bus, plan) = (self.context.bus.clone(), self.core.plan().clone());
+        self.runs.spawn(async move { (key, attempt::run(bus, plan, launch, stop).await) });
     }
 }
 

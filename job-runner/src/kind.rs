@@ -40,6 +40,11 @@ pub trait Kind: Send + Sync + 'static {
         None
     }
 
+    /// Whether it is given the job's parameters as they are, beside what is filled into its options.
+    fn takes_params(&self, _options: &Value) -> bool {
+        false
+    }
+
     /// The way to run it at once, for a kind that takes microseconds and cannot kill or hold up the process. Its runs are
     /// known in the log when they have ended, not before: what they lose is only the record of their start.
     fn inline(&self) -> Option<&dyn Inline> {
@@ -49,6 +54,11 @@ pub trait Kind: Send + Sync + 'static {
     /// Runs one attempt. When [`Run::cancelled`] is, it should end within a second; then it is dropped, and what it
     /// started must end with it. The job's timeout is enforced by the caller.
     fn run(&self, run: Run) -> BoxFuture<'_, Outcome>;
+
+    /// Ends what it keeps for further runs, of which there will be none.
+    fn end(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 
     /// Ends at once what of it would outlive the process, which is about to end.
     fn kill(&self) {}
@@ -69,14 +79,18 @@ pub struct Run {
     pub group: GroupName,
     /// The event.
     pub event: Arc<EventHeaders>,
-    /// The event's data: JSON, exactly as published.
+    /// What it works on: the event's data, JSON, exactly as published; or what the job's `input` makes of the event.
     pub data: Bytes,
     /// The job's options, filled in for this event.
     pub options: Arc<Value>,
+    /// What the event gives to the job's parameters, a map.
+    pub params: Arc<Value>,
     /// The run: the idempotency key, the same for every attempt.
     pub id: JobRunId,
     /// The attempt, from 1.
     pub attempt: u32,
+    /// How long it may take; the caller sees to that.
+    pub timeout: Duration,
     /// Cancelled when the attempt must end: its time is up, or the process or the partition goes.
     pub cancelled: CancellationToken,
     /// What of its time does not count.
@@ -163,6 +177,8 @@ pub struct Failure {
     pub error: String,
     /// Whether another attempt makes sense.
     pub then: Then,
+    /// The exit code of a program; none where it says nothing of whether another attempt makes sense.
+    pub exit_code: Option<i32>,
     /// The end of what it wrote to stderr.
     pub stderr: Option<String>,
     /// The end of what it wrote to stdout.
@@ -184,7 +200,7 @@ pub enum Then {
 impl Failure {
     /// A failure that wrote nothing, and may pass.
     pub fn new(error: impl Into<String>) -> Self {
-        Self { error: bounded(error.into()), then: Then::Retry, stderr: None, stdout: None }
+        Self { error: bounded(error.into()), then: Then::Retry, exit_code: None, stderr: None, stdout: None }
     }
 
     /// A failure that would come again each time.

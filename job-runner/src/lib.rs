@@ -32,6 +32,7 @@ mod kind;
 mod kinds;
 mod ledger;
 mod line;
+mod options;
 mod plan;
 mod queue;
 mod registry;

@@ -3,17 +3,13 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bus::{Begin, Offset, Subscription, TopicPartition};
-use catalog::{JobContext, Order, Template};
-use contracts::{
-    document,
-    envelope::EventHeaders,
-    names::{GroupName, JobName},
-};
-use serde_json::{Map, Value, json};
+use catalog::Order;
+use contracts::names::{GroupName, JobName};
 
 use crate::{
     error::GroupError,
-    kind::{Failure, Kind},
+    kind::{Inline, Kind},
+    options::Options,
     registry::Registry,
     view::JobSpec,
 };
@@ -30,8 +26,16 @@ pub(crate) struct Plan {
     pub(crate) attempts: u32,
     pub(crate) concurrency: usize,
     pub(crate) order: Order,
+    pub(crate) final_exit_codes: Vec<i32>,
     /// The topics of its events, and the marks at which its group begins there.
     pub(crate) reads: Subscription,
+}
+
+impl Plan {
+    /// The way to run it at once, where its kind has one and nothing is to be read first.
+    pub(crate) fn inline(&self) -> Option<&dyn Inline> {
+        self.kind.inline().filter(|_| !self.options.takes_payload())
+    }
 }
 
 /// A job as the catalog has it; whether it can be run is seen when its group starts.
@@ -54,92 +58,16 @@ impl Draft {
             name: job.name.clone(),
             group: job.group.clone(),
             kind,
-            options: Options::new(&job.options),
+            options: Options::new(&job.filling),
             timeout: job.timeout,
             attempts: job.attempts.max(1),
             concurrency: job.concurrency.max(1),
             order: job.order,
+            final_exit_codes: job.final_exit_codes.clone(),
             reads: Subscription {
                 begin: Begin::At(self.starts.clone()),
                 ..Subscription::to(job.events.iter().map(|event| event.topic()))
             },
         })
-    }
-}
-
-/// A job's options: those without any hole are filled in once.
-pub(crate) enum Options {
-    Literal(Arc<Value>),
-    Template(Template),
-}
-
-impl Options {
-    fn new(template: &Template) -> Self {
-        match literal(template) {
-            Some(value) => Self::Literal(Arc::new(value)),
-            None => Self::Template(template.clone()),
-        }
-    }
-
-    /// The options for one event.
-    pub(crate) fn fill(&self, event: &EventHeaders, data: &[u8]) -> Result<Arc<Value>, Failure> {
-        let template = match self {
-            Self::Literal(value) => return Ok(value.clone()),
-            Self::Template(template) => template,
-        };
-        let data: Value = if data.is_empty() {
-            Value::Null
-        } else {
-            document::parse_bytes(data)
-                .map_err(|error| Failure::last(format!("the event's data is not JSON: {error}")))?
-        };
-        template
-            .render(&JobContext { data: &data, event: &attributes(event) })
-            .map(Arc::new)
-            .map_err(|error| Failure::last(format!("the job's options cannot be filled in: {error}")))
-    }
-}
-
-fn literal(template: &Template) -> Option<Value> {
-    match template {
-        Template::Value(value) => Some(value.clone()),
-        Template::Expression(_) | Template::Text(_) => None,
-        Template::List(items) => items.iter().map(literal).collect::<Option<Vec<_>>>().map(Value::Array),
-        Template::Map(entries) => {
-            let entries = entries.iter().map(|(key, template)| Some((key.clone(), literal(template)?)));
-            entries.collect::<Option<Map<_, _>>>().map(Value::Object)
-        }
-    }
-}
-
-/// What `event` is in a job's options.
-fn attributes(event: &EventHeaders) -> Value {
-    json!({
-        "id": event.id,
-        "name": event.event,
-        "version": event.event.version,
-        "source": event.source,
-        "subject": event.subject,
-        "time": event.time,
-        "correlationId": event.correlation,
-        "causationId": event.causation,
-        "userId": event.user,
-        "organisationId": event.organisation,
-        "depth": event.depth,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::attributes;
-    use crate::steps::tests::event;
-
-    #[test]
-    fn what_an_event_has_is_what_a_catalog_is_checked_against() {
-        let made = attributes(&event("order.paid", 1));
-        let names: BTreeSet<&str> = made.as_object().expect("a map").keys().map(String::as_str).collect();
-        assert_eq!(names, catalog::ATTRIBUTES.into_iter().collect());
     }
 }

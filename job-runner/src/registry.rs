@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use catalog::Kinds;
 use contracts::outcomes::BoxFuture;
+use futures_util::future::join_all;
 use serde_json::Value;
 
 use crate::{
@@ -69,6 +70,11 @@ impl Registry {
         Here(self.clone())
     }
 
+    /// Ends what kinds keep for further runs, of which there will be none.
+    pub async fn end(&self) {
+        join_all(self.kinds.values().map(|kind| kind.end())).await;
+    }
+
     /// Ends at once what of any kind would outlive the process, which is about to end.
     pub fn kill(&self) {
         self.kinds.values().for_each(|kind| kind.kill());
@@ -91,6 +97,10 @@ impl Kinds for Registry {
     fn names(&self) -> Vec<&str> {
         self.kinds.keys().map(String::as_str).collect()
     }
+
+    fn takes_params(&self, kind: &str, options: &Value) -> bool {
+        self.kinds.get(kind).is_some_and(|kind| kind.takes_params(options))
+    }
 }
 
 struct Here(Registry);
@@ -107,6 +117,10 @@ impl Kinds for Here {
     fn absent(&self, kind: &str, options: &Value) -> Option<String> {
         self.0.kinds.get(kind)?.absent(options)
     }
+
+    fn takes_params(&self, kind: &str, options: &Value) -> bool {
+        self.0.takes_params(kind, options)
+    }
 }
 
 struct Function<F>(F);
@@ -118,6 +132,10 @@ where
 {
     fn check(&self, _options: &Value) -> Result<(), String> {
         Ok(())
+    }
+
+    fn takes_params(&self, _options: &Value) -> bool {
+        true
     }
 
     fn run(&self, run: Run) -> BoxFuture<'_, Outcome> {

@@ -129,6 +129,7 @@ impl Service {
                 "the bus did not take the last commits in time; records run again"
             );
         }
+        self.deps.registry.end().await;
         ended
     }
 }

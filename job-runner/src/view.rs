@@ -2,11 +2,12 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
 use bus::{Offset, TopicPartition};
-use catalog::{Catalog, Job, Order, Template, wire::CatalogRecord};
+use catalog::{Catalog, Filling, Job, Order, wire::CatalogRecord};
 use contracts::names::{EventRef, GroupName, JobName};
 
 /// One numbered catalog, as far as jobs are concerned.
@@ -64,8 +65,8 @@ pub struct JobSpec {
     pub group: GroupName,
     /// What kind of job it is.
     pub kind: String,
-    /// The kind's options.
-    pub options: Template,
+    /// How its parameters, its input and the kind's options are filled in.
+    pub filling: Arc<Filling>,
     /// How long one attempt may take.
     pub timeout: Duration,
     /// How many attempts there are.
@@ -74,6 +75,8 @@ pub struct JobSpec {
     pub concurrency: usize,
     /// Whether records of one key wait for each other.
     pub order: Order,
+    /// Exit codes after which another attempt makes no sense.
+    pub final_exit_codes: Vec<i32>,
     /// The events that list it.
     pub events: Vec<EventRef>,
 }
@@ -89,11 +92,12 @@ impl JobSpec {
             name: job.name().clone(),
             group: job.group().clone(),
             kind: job.kind().to_owned(),
-            options: job.options().clone(),
+            filling: Arc::new(job.filling().clone()),
             timeout: job.timeout(),
             attempts: job.attempts(),
             concurrency: job.concurrency(),
             order: job.order(),
+            final_exit_codes: job.final_exit_codes().to_vec(),
             events,
         }
     }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::{
     hasura::Op,
-    names::{EventRef, GroupName, JobName},
+    names::{EventRef, JobName},
 };
-use expressions::{CompileError, Expression, Member, Scope, closest};
+use expressions::{Expression, Scope, closest};
 use serde_json::Value;
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     context::{File, KEY_HELP},
-    data, from, job_file, keys, tests_key,
+    data, from, job_file, keys, parameters, tests_key,
 };
 
 /// Reads one event and the jobs it has inline; `None` if it is no map at all.
@@ -130,14 +130,8 @@ fn key(file: &mut File<'_>, node: &Yaml, members: Option<&BTreeSet<&str>>) -> Ve
 fn key_part(file: &mut File<'_>, node: &Yaml, members: Option<&BTreeSet<&str>>) -> Option<Expression> {
     let part = file.expression("key", node, Scope::Key)?;
     if let (Some(members), Content::Scalar(text, style)) = (members, &node.content) {
-        let unknown = part.members().into_iter().filter(|member| !member.of_event && !members.contains(&*member.name));
-        let mistakes = unknown.map(|Member { name, offset, .. }| {
-            let help = match closest(&name, members.iter().copied()) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => "add it to `data`, or take a column: `new.id`".to_owned(),
-            };
-            CompileError { offset, message: format!("the event's data have no `{name}`"), help: Some(help) }
-        });
+        let of_data = part.members().into_iter().filter(|member| !member.of_event);
+        let mistakes = of_data.filter_map(|member| parameters::unknown_data(member, Some(members)));
         file.mistakes(node, text, *style, mistakes.collect());
     }
     if part.is_composite() {
@@ -184,11 +178,14 @@ fn jobs(
         }
     };
     let mut inline = Vec::new();
+    let members = event.members();
     for item in items {
+        let is_use = item.entries().unwrap_or_default().iter().any(|entry| keys::USE.contains(&entry.key.as_str()));
         let listed = match &item.content {
-            Content::Scalar(text, _) => listed(file, item, text, definitions),
+            Content::Scalar(..) => parameters::listed(file, item, definitions, members.as_ref()),
+            Content::Map { .. } if is_use => parameters::listed(file, item, definitions, members.as_ref()),
             Content::Map { .. } => job_file::inline(file, item, &event.name, definitions, kinds).map(|job| {
-                let listed = (job.name.clone(), job.group.clone());
+                let listed = ListedJob { name: job.name.clone(), group: job.group.clone(), with: None };
                 inline.push(job);
                 listed
             }),
@@ -197,34 +194,16 @@ fn jobs(
                 None
             }
         };
-        let Some((name, group)) = listed else { continue };
+        let Some(listed) = listed else { continue };
+        let name = &listed.name;
         if event.jobs.iter().any(|other| other.name.as_str().eq_ignore_ascii_case(name.as_str())) {
-            file.error(Rule::Name, item.start, format!("the event has a job {name} already"), None);
+            let help = is_use.then(|| {
+                format!("an event lists a job once; for a second time make another definition of jobs/{name}.yaml")
+            });
+            file.error(Rule::Name, item.start, format!("the event has a job {name} already"), help);
             continue;
         }
-        event.jobs.push(ListedJob { name, group });
+        event.jobs.push(listed);
     }
     inline
-}
-
-fn listed(
-    file: &mut File<'_>,
-    item: &Yaml,
-    text: &str,
-    definitions: &BTreeMap<JobName, Job>,
-) -> Option<(JobName, GroupName)> {
-    if let Some(job) = definitions.get(text) {
-        return Some((job.name.clone(), job.group.clone()));
-    }
-    if file.is_broken_job(text) {
-        return None;
-    }
-    let help = match closest(text, definitions.keys().map(JobName::as_str)) {
-        Some(known) => format!("did you mean `{known}`?"),
-        None => {
-            format!("a job that is named here is defined in jobs/{text}.yaml; one that is defined here has an `id`")
-        }
-    };
-    file.error(Rule::Job, item.start, format!("there is no job `{text}`"), Some(help));
-    None
 }

@@ -44,7 +44,11 @@ pub(super) fn inline(
         let (message, help) = match shared {
             Some(entry) => (
                 format!("the job `{}` is shared, and takes no options here", entry.key),
-                format!("write `- {}`, or give this one an `id` and its own definition", entry.key),
+                format!(
+                    "write `- {0}`, or `- use: {0}` and below it `with: {{ … }}` for its parameters, or give this one an `id` \
+                     and its own definition",
+                    entry.key
+                ),
             ),
             None => ("a job that is defined here needs an `id`".to_owned(), "add `id: name`".to_owned()),
         };

@@ -31,6 +31,10 @@ pub(crate) const TEST_WANTED: &[&str] = &["name", "change", "expect"];
 pub(crate) const CHANGE: &[&str] = &["op", "old", "new", "session", "table", "trigger", "source", "received"];
 /// Of any job, beside the one key that is its kind.
 pub(crate) const JOB: &[&str] =
-    &["id", "description", "timeout", "attempts", "backoff", "concurrency", "order", "finalExitCodes"];
+    &["id", "description", "parameters", "input", "timeout", "attempts", "backoff", "concurrency", "order", "finalExitCodes"];
+/// Of a shared job, where an event lists it.
+pub(crate) const USE: &[&str] = &["use", "with"];
+/// Of a parameter.
+pub(crate) const PARAMETER: &[&str] = &["description", "default"];
 /// Of `backoff`.
 pub(crate) const BACKOFF: &[&str] = &["initial", "factor", "max"];

@@ -7,13 +7,17 @@ mod from;
 mod job_file;
 pub(crate) mod keys;
 mod options;
+mod parameters;
 mod rows;
 mod rules;
 mod secrets;
 mod table_file;
 mod tests_key;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use contracts::names::{EventRef, GroupName, JobName};
 
@@ -21,12 +25,14 @@ use crate::{
     catalog::{Catalog, Kinds, Outcome},
     described::DescribedTables,
     event::Event,
+    filling::With,
     job::Job,
     report::{Location, Problem, Report, Rule, Severity},
     sources::{Source, Sources, is_yaml},
 };
 
 pub(crate) use job_file::{jobs_of, left_behind, retired};
+pub(crate) use parameters::kept;
 
 use context::{File, Problems};
 
@@ -126,17 +132,19 @@ fn yaml_files<'s>(sources: &'s Sources, folder: &str, problems: &mut Problems) -
     yaml
 }
 
-/// The definitions that events list, with those events.
+/// The definitions that events list, with those events and what each gives them.
 fn listed(definitions: BTreeMap<JobName, Job>, events: &[Event]) -> Vec<Job> {
-    let mut by_group: BTreeMap<GroupName, Vec<EventRef>> = BTreeMap::new();
+    let mut by_group: BTreeMap<GroupName, Vec<(EventRef, Option<Arc<With>>)>> = BTreeMap::new();
     for event in events {
         for job in event.jobs() {
-            by_group.entry(job.group.clone()).or_default().push(event.name().clone());
+            by_group.entry(job.group.clone()).or_default().push((event.name().clone(), job.with.clone()));
         }
     }
     let listed = definitions.into_values().filter_map(|mut job| {
-        job.events = by_group.remove(&job.group)?;
+        let listing = by_group.remove(&job.group)?;
+        job.events = listing.iter().map(|(event, _)| event.clone()).collect();
         job.events.sort();
+        job.filling.with = listing.into_iter().filter_map(|(event, with)| Some((event, with?))).collect();
         Some(job)
     });
     listed.collect()

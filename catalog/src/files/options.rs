@@ -1,23 +1,32 @@
 //! The options of a job: those that every job has, and the one key that is its kind.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use contracts::{
     duration,
     names::{GroupName, JobName},
 };
-use expressions::{CompileError, Member, closest};
+use expressions::{CompileError, Member, Scope, closest};
 use serde_json::{Map, Value};
 
 use crate::{
     catalog::Kinds,
+    event::Data,
+    filling::Filling,
     job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Need, Order},
     report::Rule,
-    template::{ATTRIBUTES, Template},
+    template::Template,
     yaml::{Content, Entry, Yaml},
 };
 
-use super::{context::File, job_file::definition_json, keys, secrets};
+use super::{
+    context::File,
+    data,
+    job_file::definition_json,
+    keys,
+    parameters::{self, Uses},
+    secrets,
+};
 
 /// The most attempts, and the most runs side by side, that a job may ask for.
 const MOST_ATTEMPTS: u64 = 1_000;
@@ -28,14 +37,27 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
     let entries = node.entries()?;
     let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
     let kind = kind(file, node, kinds)?;
-    let mut needs = Vec::new();
-    let options = options(file, kind, kinds, &mut needs)?;
+    let mut uses = Uses::default();
+    let parameters = get("parameters").filter(|node| !node.is_null());
+    if group == GroupName::of_definition(&name) {
+        uses.declared = Some(parameters.map(|node| parameters::declared(file, node)).unwrap_or_default());
+    } else if let Some(node) = parameters {
+        let message = "a job that is defined in an event has no parameters".to_owned();
+        let help = "write the values where they are used, or define it in a file of jobs/";
+        file.error(Rule::Job, node.start, message, Some(help.into()));
+    }
+    let options = options(file, kind, kinds, &mut uses)?;
+    let input = get("input").filter(|node| !node.is_null()).map(|node| input(file, node, &mut uses));
+    let input = input.map_or(Some(None), |input| input.map(Some))?;
+    uses.end(file, parameters);
+    let Uses { declared, needs, .. } = uses;
+    let filling = Filling { options, parameters: declared.unwrap_or_default(), with: BTreeMap::new(), input };
     Some(Job {
         name,
         group,
         description: get("description").and_then(|node| file.text_of("description", node)).map(str::to_owned),
         kind: kind.key.clone(),
-        options,
+        filling,
         timeout: get("timeout").and_then(|node| positive(file, "timeout", node)).unwrap_or(DEFAULT_TIMEOUT),
         attempts: get("attempts")
             .and_then(|node| whole(file, "attempts", node, MOST_ATTEMPTS))
@@ -92,14 +114,17 @@ fn kind<'y>(file: &mut File<'_>, node: &'y Yaml, kinds: &dyn Kinds) -> Option<&'
 }
 
 /// Compiles the options of the kind, and asks the kind about them.
-fn options(file: &mut File<'_>, kind: &Entry, kinds: &dyn Kinds, needs: &mut Vec<Need>) -> Option<Template> {
+fn options(file: &mut File<'_>, kind: &Entry, kinds: &dyn Kinds, uses: &mut Uses) -> Option<Template> {
     let (raw, compiled) = match kind.value.is_null() {
         true => (Value::Object(Map::new()), Some(Template::Value(Value::Object(Map::new())))),
-        false => (kind.value.to_json(), template(file, &kind.value, needs)),
+        false => (kind.value.to_json(), template(file, &kind.value, uses)),
     };
     if let Err(message) = kinds.check(&kind.key, &raw) {
         file.error(Rule::Job, kind.start, format!("{}: {message}", kind.key), None);
         return None;
+    }
+    if kinds.takes_params(&kind.key, &raw) {
+        uses.takes_all();
     }
     for (offset, name) in secrets::of(&kind.value) {
         let what = name.map_or_else(|| "this".to_owned(), |name| format!("`{name}`"));
@@ -115,20 +140,7 @@ fn options(file: &mut File<'_>, kind: &Entry, kinds: &dyn Kinds, needs: &mut Vec
     compiled
 }
 
-/// A member that `event` does not have.
-fn unknown_attribute(member: Member) -> Option<CompileError> {
-    let Member { name, offset, .. } = member;
-    if ATTRIBUTES.contains(&name.as_str()) {
-        return None;
-    }
-    let help = match closest(&name, ATTRIBUTES) {
-        Some(known) => format!("did you mean `{known}`?"),
-        None => format!("it has {}; what the event carries is `data`", ATTRIBUTES.join(", ")),
-    };
-    Some(CompileError { offset, message: format!("`event` has no `{name}`"), help: Some(help) })
-}
-
-fn template(file: &mut File<'_>, node: &Yaml, needs: &mut Vec<Need>) -> Option<Template> {
+fn template(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<Template> {
     if let Content::Scalar(text, _) = &node.content
         && let Some(written) = other_hole(text)
     {
@@ -144,32 +156,49 @@ fn template(file: &mut File<'_>, node: &Yaml, needs: &mut Vec<Need>) -> Option<T
         Content::Scalar(text, style) if text.contains("${") => {
             let (mut mistakes, mut members) = (Vec::new(), Vec::new());
             let compiled = Template::compile_telling(text, &mut |expression, at| {
-                let in_text = |mistake: CompileError| CompileError { offset: mistake.offset + at, ..mistake };
-                mistakes.extend(expression.mistakes().into_iter().map(in_text));
-                let in_text = |member: Member| Member { offset: member.offset + at, ..member };
-                members.extend(expression.members().into_iter().map(in_text));
+                let (found, named) = uses.look(expression);
+                mistakes.extend(found.into_iter().map(|it| CompileError { offset: it.offset + at, ..it }));
+                members.extend(named.into_iter().map(|it| Member { offset: it.offset + at, ..it }));
             });
-            mistakes.extend(members.extract_if(.., |member| member.of_event).filter_map(unknown_attribute));
             file.mistakes(node, text, *style, mistakes);
-            needs.extend(members.into_iter().map(|member| {
-                let (place, line) = file.place_within(node, text, *style, member.offset);
-                Need { name: member.name, place, text: line }
-            }));
+            uses.needs.extend(needs(file, node, members));
             compiled.map_err(|errors| file.template_errors(node, text, *style, errors)).ok()
         }
         Content::Scalar(..) => Some(Template::Value(node.to_json())),
         Content::List(items) => {
-            let items: Vec<Option<Template>> = items.iter().map(|item| template(file, item, needs)).collect();
+            let items: Vec<Option<Template>> = items.iter().map(|item| template(file, item, uses)).collect();
             items.into_iter().collect::<Option<_>>().map(Template::List)
         }
         Content::Map { entries, .. } => {
             let entries: Vec<Option<(String, Template)>> = entries
                 .iter()
-                .map(|entry| template(file, &entry.value, needs).map(|value| (entry.key.clone(), value)))
+                .map(|entry| template(file, &entry.value, uses).map(|value| (entry.key.clone(), value)))
                 .collect();
             entries.into_iter().collect::<Option<_>>().map(Template::Map)
         }
     }
+}
+
+/// What the job works on: a shape over the event, its parameters, and the payload that it was found in.
+fn input(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<Data> {
+    data::shape(file, ("input", Scope::Input), node, &mut |file, node, expression| {
+        let Content::Scalar(text, style) = &node.content else { return };
+        // What is wrong with the expression alone was said when it was compiled.
+        let alone = expression.mistakes();
+        let (mut mistakes, members) = uses.look(expression);
+        mistakes.retain(|mistake| !alone.contains(mistake));
+        file.mistakes(node, text, *style, mistakes);
+        uses.needs.extend(needs(file, node, members));
+    })
+}
+
+fn needs(file: &File<'_>, node: &Yaml, members: Vec<Member>) -> Vec<Need> {
+    let Content::Scalar(text, style) = &node.content else { return Vec::new() };
+    let need = |member: Member| {
+        let (place, text) = file.place_within(node, text, *style, member.offset);
+        Need { name: member.name, place, text }
+    };
+    members.into_iter().map(need).collect()
 }
 
 /// What other template languages fill in: `{{data.id}}`, `$data.id`.

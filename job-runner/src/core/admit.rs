@@ -19,6 +19,7 @@ use crate::{
     attempt::{panicked, say_failed},
     kind::{Held, Inline, Outcome, Run},
     ledger::{Begun, Taken},
+    options::Given,
     plan::Plan,
     queue::{Item, OrderKey, Queue},
     steps::{self, Attempt},
@@ -284,7 +285,7 @@ impl Door<'_> {
         if self.outputs.is_full() {
             return Some(Block::Outputs);
         }
-        if self.plan.kind.inline().is_some() {
+        if self.plan.inline().is_some() {
             return None;
         }
         if self.part.ledger.is_full() {
@@ -327,7 +328,7 @@ impl Door<'_> {
             say_failed(self.plan, &event, begun.attempts, &failure);
             return self.finish(&record, last.ended(Err(failure), self.now));
         }
-        match self.plan.kind.inline() {
+        match self.plan.inline() {
             Some(inline) => self.run_inline(inline, &record, event, begun),
             None => self.wait(record, event, begun),
         }
@@ -381,12 +382,15 @@ fn run_now(
     event: Arc<EventHeaders>,
 ) -> Outcome {
     let data = record.value.clone().unwrap_or_default();
+    let Given { options, params, data } = plan.options.fill(&event, data, None)?;
     let run = Run {
         job: plan.name.clone(),
         group: plan.group.clone(),
-        options: plan.options.fill(&event, &data)?,
+        options,
+        params,
         event,
         data,
+        timeout: plan.timeout,
         id: attempt.run,
         attempt: attempt.number,
         cancelled: never(),

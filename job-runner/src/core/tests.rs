@@ -27,11 +27,12 @@ pub(super) fn with(kind: &str, limits: Limits, concurrency: usize) -> Core {
         group: GroupName::of_definition(&name),
         name,
         kind: kind.into(),
-        options: Template::Value(json!({})),
+        filling: Arc::new(Template::Value(json!({})).into()),
         timeout: Duration::from_secs(1),
         attempts: 2,
         concurrency,
         order: Order::Key,
+        final_exit_codes: Vec::new(),
         events: vec!["a".parse().expect("an event")],
     };
     let plan = Draft { number: 1, job, starts: Arc::default() }.plan(&registry).expect("a kind");

@@ -51,11 +51,12 @@ pub(crate) fn job(name: &str, kind: &str, options: Value, events: &[&str]) -> Jo
         group: GroupName::of_definition(&name),
         name,
         kind: kind.into(),
-        options: Template::Value(options),
+        filling: Arc::new(Template::Value(options).into()),
         timeout: Duration::from_secs(30),
         attempts: 5,
         concurrency: 16,
         order: Order::Key,
+        final_exit_codes: Vec::new(),
         events: events.iter().map(|event| event.parse().expect("an event")).collect(),
     }
 }

@@ -194,7 +194,7 @@ fn document(bytes: &[u8]) -> Option<Box<RawValue>> {
 }
 
 /// JSON without the white space between its parts.
-fn on_one_line(json: &str) -> String {
+pub(super) fn on_one_line(json: &str) -> String {
     let (mut out, mut in_text, mut escaped) = (String::with_capacity(json.len()), false, false);
     for c in json.chars() {
         if in_text || !c.is_ascii_whitespace() {

@@ -1,34 +1,32 @@
 //! The life of a program: it is fed, drained and awaited in one future, and ends with it.
 
 use std::{
-    collections::HashSet,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     pin::pin,
     process::{ExitStatus, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures_util::{FutureExt, future::FusedFuture};
-use rustix::{
-    io::Errno,
-    process::{Pid, Signal, kill_process_group},
-};
+use rustix::{io::Errno, process::Pid};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStdin, Command},
     time::{sleep, timeout},
 };
 
-use super::output::{Lines, Stdout, Tail};
+use super::{
+    output::{Lines, Stdout, Tail},
+    running::{self, Running},
+};
 use crate::{
     kind::{Failure, Run, bounded},
     registry::Hears,
 };
 
 /// How long what a program left behind may go on holding its pipes, once it has ended itself.
-const LINGER: Duration = Duration::from_millis(500);
+pub(super) const LINGER: Duration = Duration::from_millis(500);
 
 /// How long until it is tried again to start a program for which the system has no room.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -43,61 +41,53 @@ pub(super) struct Ended {
     pub(super) stderr: Tail,
 }
 
-/// The process groups of the programs that run.
-#[derive(Debug, Default)]
-pub(super) struct Running(Mutex<HashSet<Pid>>);
-
-impl Running {
-    /// Kills them all.
-    pub(super) fn kill(&self) {
-        self.lock().drain().for_each(kill);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashSet<Pid>> {
-        // Nothing that holds the lock can panic half-way through a change.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn kill(group: Pid) {
-    if let Err(error) = kill_process_group(group, Signal::KILL) {
-        tracing::warn!(process.group = group.as_raw_nonzero().get(), %error, "cannot kill a job's processes");
-    }
-}
-
 /// The process group of a program, which is killed unless the program has ended by itself.
-struct Group<'r> {
+pub(super) struct Group {
     child: Child,
     /// None once it was killed, or has ended; then its number may belong to another process.
     id: Option<Pid>,
-    running: &'r Running,
+    running: Running,
 }
 
-impl<'r> Group<'r> {
-    fn new(child: Child, running: &'r Running) -> Self {
+impl Group {
+    pub(super) fn new(child: Child, running: &Running) -> Self {
         let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        running.lock().extend(id);
-        Self { child, id, running }
+        running.add(id);
+        Self { child, id, running: running.clone() }
     }
 
-    async fn wait(&mut self) -> std::io::Result<ExitStatus> {
+    pub(super) async fn wait(&mut self) -> std::io::Result<ExitStatus> {
         let status = self.child.wait().await?;
         self.take();
         Ok(status)
     }
 
+    /// The number of its leader, as long as that runs for all that is known.
+    pub(super) fn leader(&self) -> Option<Pid> {
+        self.id
+    }
+
+    /// Whether its leader has ended.
+    pub(super) fn has_ended(&mut self) -> bool {
+        let has_ended = self.child.try_wait().is_ok_and(|status| status.is_some());
+        if has_ended {
+            self.take();
+        }
+        has_ended
+    }
+
     fn take(&mut self) -> Option<Pid> {
         let id = self.id.take()?;
-        self.running.lock().remove(&id);
+        self.running.remove(id);
         Some(id)
     }
 
-    fn kill(&mut self) {
-        self.take().into_iter().for_each(kill);
+    pub(super) fn kill(&mut self) {
+        self.take().into_iter().for_each(running::kill);
     }
 }
 
-impl Drop for Group<'_> {
+impl Drop for Group {
     fn drop(&mut self) {
         self.kill();
     }
@@ -111,8 +101,10 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Starts it, as soon as the system has what that takes: too many files or processes are a matter of the moment.
-    async fn start(&mut self, run: &Run) -> Result<Child, Failure> {
+    /// Starts it in a process group of its own, with pipes to it, as soon as the system has what that takes: too many files or processes are a matter of the moment.
+    pub(super) async fn start(&mut self, run: &Run) -> Result<Child, Failure> {
+        let command = &mut self.command;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
         let mut is_said = false;
         loop {
             let error = match self.command.spawn() {
@@ -174,8 +166,6 @@ pub(super) async fn run(
     run: &Run,
     hears: Option<&Hears>,
 ) -> Result<Ended, Failure> {
-    let command = &mut program.command;
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let mut child = program.start(run).await?;
     let (stdin, name) = (program.stdin, program.command.as_std().get_program().to_string_lossy().into_owned());
     let (input, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -227,7 +217,7 @@ async fn feed(stdin: Option<ChildStdin>, bytes: &[u8]) {
     }
 }
 
-async fn drain(pipe: Option<impl AsyncRead + Unpin>, mut keep: impl FnMut(&[u8])) {
+pub(super) async fn drain(pipe: Option<impl AsyncRead + Unpin>, mut keep: impl FnMut(&[u8])) {
     let Some(mut pipe) = pipe else { return };
     let mut buffer = vec![0; 16 * 1024];
     // What cannot be read any more has ended.
@@ -238,16 +228,18 @@ async fn drain(pipe: Option<impl AsyncRead + Unpin>, mut keep: impl FnMut(&[u8])
 
 /// What is wrong with how a program ended; nothing, if it succeeded.
 pub(super) fn complaint(status: ExitStatus, stderr: &str) -> Option<String> {
-    if status.success() {
-        return None;
-    }
+    (!status.success()).then(|| bounded(told(status, stderr)))
+}
+
+/// How a program ended, and the last that it said.
+pub(super) fn told(status: ExitStatus, stderr: &str) -> String {
     let what = match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit status {code}"),
         (None, Some(signal)) => format!("killed by {}", signal_name(signal)),
         (None, None) => status.to_string(),
     };
     let last = stderr.lines().rev().map(str::trim).find(|line| !line.is_empty());
-    Some(bounded(last.map_or_else(|| what.clone(), |last| format!("{what}: {last}"))))
+    last.map_or_else(|| what.clone(), |last| format!("{what}: {last}"))
 }
 
 fn signal_name(signal: i32) -> String {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{kind::Held, steps::tests::event};
 
-fn run_of(options: Value, data: &str) -> Run {
+pub(super) fn run_of(options: Value, data: &str) -> Run {
     let event = event("move.new", 1);
     let job = "job".parse().expect("a name");
     Run {
@@ -23,13 +23,15 @@ fn run_of(options: Value, data: &str) -> Run {
         event: Arc::new(event),
         data: data.to_owned().into(),
         options: Arc::new(options),
+        params: Arc::new(json!({})),
+        timeout: Duration::from_secs(30),
         attempt: 2,
         cancelled: CancellationToken::new(),
         held: Held::default(),
     }
 }
 
-fn commands(folder: impl AsRef<Path>) -> Command {
+pub(super) fn commands(folder: impl AsRef<Path>) -> Command {
     Command::new(folder.as_ref(), &["CARGO_PKG_NAME".to_owned()])
 }
 
@@ -41,12 +43,12 @@ async fn shell_with(script: &str, data: &str) -> Outcome {
     commands(".").run(run_of(json!(["sh", "-c", script]), data)).await
 }
 
-fn result(outcome: Outcome) -> String {
+pub(super) fn result(outcome: Outcome) -> String {
     outcome.expect("success").result.expect("a result").get().to_owned()
 }
 
 /// Waits until a file holds a number: what a program wrote about itself.
-async fn pid_in(path: &Path) -> i32 {
+pub(super) async fn pid_in(path: &Path) -> i32 {
     loop {
         match std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()) {
             Some(pid) => return pid,
@@ -56,7 +58,7 @@ async fn pid_in(path: &Path) -> i32 {
 }
 
 /// Waits until a process is gone, or only its parent's knowledge of it is left.
-async fn gone(pid: i32) {
+pub(super) async fn gone(pid: i32) {
     loop {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         if stat.is_empty() || stat.contains(") Z") {

@@ -1,0 +1,186 @@
+//! The options of a command.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use contracts::duration;
+use runtime::config::Size;
+use serde_json::{Map, Value};
+
+use super::super::{is_template, map, text};
+
+/// How long a kept process waits for its next event, unless the job says otherwise.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What is to be run.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Options {
+    pub(super) program: String,
+    pub(super) arguments: Vec<String>,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) dir: Option<PathBuf>,
+    /// Whether, and how, it is kept for further events.
+    pub(super) keep: Option<Keep>,
+}
+
+/// How a process is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Keep {
+    /// How long it waits for its next event before it is ended.
+    pub(super) idle: Duration,
+    /// How much memory it may take.
+    pub(super) memory: Option<Size>,
+}
+
+const WANTS_A_LIST: &str = "`command` wants a list: the program and its arguments";
+
+impl Options {
+    /// Checks them as they stand in the catalog: what is executed is not for a row to choose.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.keep.is_some() {
+            return self.check_kept();
+        }
+        if is_template(&self.program) {
+            return Err(format!(
+                "`{}` is filled in for each event, so that a row would choose the program; name the program, and give it \
+                 the value as an argument",
+                self.program
+            ));
+        }
+        let dir = self.dir.as_ref().map(|dir| dir.to_string_lossy()).filter(|dir| is_template(dir));
+        match dir {
+            Some(dir) if self.program.contains('/') && !self.program.starts_with('/') => Err(format!(
+                "`dir` is `{dir}`, filled in for each event, and `{}` is relative to it, so that a row would choose the \
+                 program; give the program's whole path",
+                self.program
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Of what is started once for many events nothing is filled in.
+    fn check_kept(&self) -> Result<(), String> {
+        let dir = self.dir.as_ref().map(|dir| dir.to_string_lossy());
+        let texts = std::iter::once(&*self.program).chain(self.arguments.iter().map(String::as_str));
+        let mut texts = texts.chain(self.env.values().map(String::as_str)).chain(dir.as_deref());
+        match texts.find(|text| is_template(text)) {
+            None => Ok(()),
+            Some(text) => Err(format!(
+                "with `keep` the program is started once for many events, so that nothing is filled into `{text}`; what differs \
+                 is in the message that it reads: the event, and the job's `params`"
+            )),
+        }
+    }
+
+    /// What of them is not in that folder, or on the path. What is filled in for each event is not known yet.
+    pub(super) fn absent(&self, folder: &Path) -> Option<String> {
+        let dir = folder.join(self.dir.as_deref().unwrap_or(Path::new("")));
+        if is_template(&dir.to_string_lossy()) {
+            return None;
+        }
+        if !dir.is_dir() {
+            return Some(format!("its `dir`, {}, is no folder", dir.display()));
+        }
+        let program = &self.program;
+        if program.contains('/') {
+            let path = dir.join(program);
+            let Ok(found) = path.metadata() else {
+                return Some(format!("its program, {}, is no file", path.display()));
+            };
+            return match (found.is_file(), found.permissions().mode() & 0o111) {
+                (false, _) => Some(format!("its program, {}, is no file", path.display())),
+                (true, 0) => Some(format!("its program, {0}, is not executable: chmod +x {0}", path.display())),
+                _ => None,
+            };
+        }
+        if let Some(script) = self.script().map(|script| dir.join(script)).filter(|script| !script.is_file()) {
+            return Some(format!("its script, {}, is no file", script.display()));
+        }
+        let paths = self.env.get("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"))?;
+        if is_template(&paths.to_string_lossy()) {
+            return None;
+        }
+        let is_found = std::env::split_paths(&paths).any(|folder| folder.join(program).is_file());
+        (!is_found).then(|| format!("no folder of PATH has its program, `{program}`"))
+    }
+
+    /// The file that an interpreter is to read: its first argument, where that is no option and not filled in.
+    fn script(&self) -> Option<&str> {
+        const INTERPRETERS: [&str; 9] = ["sh", "bash", "zsh", "python", "python3", "node", "ruby", "perl", "php"];
+        let first = self.arguments.first().filter(|_| INTERPRETERS.contains(&self.program.as_str()))?;
+        (!first.starts_with('-') && !is_template(first)).then_some(first)
+    }
+
+    pub(super) fn of(options: &Value) -> Result<Self, String> {
+        match options {
+            Value::Array(_) => return Self::new(options, &Map::new()),
+            // As a shell takes it.
+            Value::String(line) => {
+                let shell = serde_json::json!(["sh", "-c", line]);
+                return Err(format!(
+                    "it is a list of texts, the program and its arguments; as a line for a shell: {shell}"
+                ));
+            }
+            _ => {}
+        }
+        let map = map("command", options, &["run", "env", "dir", "keep"])?.ok_or(WANTS_A_LIST)?;
+        Self::new(map.get("run").ok_or(WANTS_A_LIST)?, map)
+    }
+
+    fn new(run: &Value, map: &Map<String, Value>) -> Result<Self, String> {
+        let words = run.as_array().map(|words| words.iter().map(text).collect::<Option<Vec<_>>>());
+        let mut words = words.flatten().unwrap_or_default().into_iter();
+        let program = words.next().filter(|program| !program.is_empty());
+        let program = program.ok_or_else(|| {
+            format!("`command` is {run}; it is a list of texts, the program and its arguments: [notify, --quietly]")
+        })?;
+        let env = match map.get("env") {
+            None | Some(Value::Null) => Some(BTreeMap::new()),
+            Some(Value::Object(env)) => env.iter().map(|(name, value)| Some((name.clone(), text(value)?))).collect(),
+            Some(_) => None,
+        };
+        let dir = match map.get("dir") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(dir)) => Some(PathBuf::from(dir)),
+            Some(other) => return Err(format!("`dir` is {other}; it is the text of a path")),
+        };
+        let is_fine =
+            |env: &BTreeMap<String, String>| env.keys().all(|name| !name.is_empty() && !name.contains(['=', '\0']));
+        let env = env.filter(is_fine).ok_or("`env` is a map from names of variables to texts")?;
+        let keep = map.get("keep").map_or(Ok(None), Keep::of)?;
+        Ok(Self { program, arguments: words.collect(), env, dir, keep })
+    }
+
+    /// The file that is run: what an interpreter is to read, or else the program, where it is named by a path.
+    pub(super) fn file(&self, dir: &Path) -> Option<PathBuf> {
+        let named = self.script().or_else(|| self.program.contains('/').then_some(self.program.as_str()));
+        named.map(|file| dir.join(file))
+    }
+}
+
+impl Keep {
+    fn of(option: &Value) -> Result<Option<Self>, String> {
+        let mut keep = Self { idle: IDLE, memory: None };
+        let options = match option {
+            Value::Null | Value::Bool(false) => return Ok(None),
+            Value::Bool(true) => return Ok(Some(keep)),
+            Value::Object(_) => map("keep", option, &["idle", "memory"])?.cloned().unwrap_or_default(),
+            other => return Err(format!("`keep` is {other}; it is true, or a map: {{ idle: 5m, memory: 512MiB }}")),
+        };
+        if let Some(idle) = options.get("idle") {
+            let told = idle.as_str().map_or_else(|| idle.to_string(), str::to_owned);
+            keep.idle = duration::parse(&told).map_err(|error| format!("`idle`: {error}"))?;
+        }
+        if let Some(memory) = options.get("memory") {
+            let size = serde_json::from_value::<Size>(memory.clone());
+            let size = size.map_err(|_| format!("`memory` is {memory}; it is a size with its unit, 512MiB"))?;
+            keep.memory = Some(size).filter(|size| size.0 > 0);
+        }
+        Ok(Some(keep))
+    }
+}
