@@ -30,9 +30,14 @@ impl Parser<'_> {
         let help = match (advice::name(name, self.scope), closest(name, known)) {
             (Some(advice), _) if self.scope.has_rows() => advice,
             (_, Some(known)) => format!("did you mean `{known}`?"),
+            _ if self.scope == Scope::Job && name == "payload" => {
+                "add `input: payload` to the job, and write `input`".to_owned()
+            }
             _ if !self.scope.has_rows() => {
                 let known: Vec<String> = variables(self.scope).map(|(name, _)| format!("`{name}`")).collect();
-                format!("known here are {}", known.join(", "))
+                // Elsewhere a text stands around the expression.
+                let text = if self.scope == Scope::Job { String::new() } else { format!("; a text is written `\"{name}\"`") };
+                format!("known here are {}{text}", known.join(", "))
             }
             _ if before.trim_end().ends_with("--") => "a comment begins with `//`".to_owned(),
             // `session.x-hasura-role` and `new.order-id` are read as differences.

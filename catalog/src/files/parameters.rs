@@ -152,6 +152,7 @@ pub(super) fn listed(
     file.known_keys(item, if entries.is_empty() { &[] } else { keys::USE });
     let name = get("use").unwrap_or(item);
     let job = definition(file, name, definitions)?;
+    let errors = file.errors();
     let with = match get("with").filter(|with| !with.is_null()) {
         Some(with) => Some(given(file, with, Some(job), members)?),
         None => None,
@@ -159,7 +160,8 @@ pub(super) fn listed(
     let has = |name: &str| with.iter().flat_map(|with| &with.values).any(|(given, _)| given == name);
     let wanted = job.filling.parameters.iter().filter(|parameter| parameter.default.is_none() && !has(&parameter.name));
     let wanted: Vec<&str> = wanted.map(|parameter| parameter.name.as_str()).collect();
-    if !wanted.is_empty() {
+    // A name that is misspelt is told once.
+    if !wanted.is_empty() && file.errors() == errors {
         let message = format!("the job {} needs {}", job.name, wanted.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));
         let each = wanted.iter().map(|name| format!("{name}: …")).collect::<Vec<_>>().join(", ");
         let help = format!(

@@ -177,9 +177,12 @@ impl Keep {
             keep.idle = duration::parse(&told).map_err(|error| format!("`idle`: {error}"))?;
         }
         if let Some(memory) = options.get("memory") {
-            let size = serde_json::from_value::<Size>(memory.clone());
-            let size = size.map_err(|_| format!("`memory` is {memory}; it is a size with its unit, 512MiB"))?;
-            keep.memory = Some(size).filter(|size| size.0 > 0);
+            let told = memory.as_str().map_or_else(|| memory.to_string(), str::to_owned);
+            let size: Size = told.parse().map_err(|error| format!("`memory`: {error}"))?;
+            if size.is_empty() {
+                return Err("`memory` is nothing, in which no program runs; leave it out for any amount".to_owned());
+            }
+            keep.memory = Some(size);
         }
         Ok(Some(keep))
     }

@@ -292,7 +292,7 @@ fn nothing_is_filled_into_what_is_started_once() {
     for (keep, told) in [
         (json!("yes"), "`keep` is \"yes\"; it is true, or a map"),
         (json!({ "idle": 5 }), "`idle`: `5` is no duration"),
-        (json!({ "memory": "much" }), "`memory` is \"much\"; it is a size with its unit"),
+        (json!({ "memory": "much" }), "`memory`: `much` is no size"),
         (json!({ "max": 5 }), "`keep` has no option `max`"),
     ] {
         let error = commands.check(&json!({ "run": ["node", "worker.mjs"], "keep": keep })).expect_err("wrong");
