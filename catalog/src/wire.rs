@@ -212,7 +212,7 @@ pub fn plan_next(plan: Plan<'_>) -> CatalogRecord {
 fn next_starts(plan: &Plan<'_>) -> Vec<Start> {
     let listed: BTreeSet<(&GroupName, &EventRef)> =
         plan.catalog.jobs().flat_map(|job| job.events().iter().map(move |event| (job.group(), event))).collect();
-    let given = |group, event| plan.catalog.job(group)?.filling().with(event).cloned();
+    let given = |group: &GroupName, event: &EventRef| plan.catalog.job(group)?.filling().with(event).cloned();
     let mut starts = BTreeMap::new();
     for start in plan.previous.iter().flat_map(|previous| &previous.starts) {
         let is_listed = listed.contains(&(&start.group, &start.event));

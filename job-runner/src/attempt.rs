@@ -54,7 +54,7 @@ pub(crate) fn say_failed(plan: &Plan, event: &EventHeaders, number: u32, failure
 
 async fn limited(bus: &dyn Bus, plan: &Plan, launch: Launch, stop: CancellationToken) -> Ended {
     let (cancelled, held) = (CancellationToken::new(), Held::counted());
-    let mut running: BoxFuture<'_, Outcome> = Box::pin(whole(bus, plan, launch, cancelled.clone(), held.clone()));
+    let mut running: BoxFuture<'_, Outcome> = Box::pin(carried_out(bus, plan, launch, cancelled.clone(), held.clone()));
     // In this order: what has ended has ended, even if its time is up just now.
     tokio::select! {
         biased;
@@ -77,7 +77,7 @@ async fn limited(bus: &dyn Bus, plan: &Plan, launch: Launch, stop: CancellationT
 }
 
 /// The attempt from what it reads to its end.
-async fn whole(bus: &dyn Bus, plan: &Plan, launch: Launch, cancelled: CancellationToken, held: Held) -> Outcome {
+async fn carried_out(bus: &dyn Bus, plan: &Plan, launch: Launch, cancelled: CancellationToken, held: Held) -> Outcome {
     let Launch { item, attempt, .. } = launch;
     let event: Arc<EventHeaders> = item.event;
     let payload = match plan.options.takes_payload() {

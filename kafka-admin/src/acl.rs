@@ -106,6 +106,8 @@ pub fn roles(prefix: &str) -> Vec<(&'static str, Vec<Grant>)> {
             "job-runner",
             vec![
                 events(READ),
+                // For jobs whose `input` is the payload that an event was found in.
+                topic(topics::RAW, READ),
                 topic(topics::CATALOG, READ),
                 topic(topics::PROGRESS, WRITE),
                 topic(topics::REJECTED, WRITE),

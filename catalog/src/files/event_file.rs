@@ -177,7 +177,7 @@ fn jobs(
             return Vec::new();
         }
     };
-    let mut inline = Vec::new();
+    let (mut found, mut inline): (Vec<ListedJob>, Vec<Job>) = (Vec::new(), Vec::new());
     let members = event.members();
     for item in items {
         let is_use = item.entries().unwrap_or_default().iter().any(|entry| keys::USE.contains(&entry.key.as_str()));
@@ -196,14 +196,15 @@ fn jobs(
         };
         let Some(listed) = listed else { continue };
         let name = &listed.name;
-        if event.jobs.iter().any(|other| other.name.as_str().eq_ignore_ascii_case(name.as_str())) {
+        if found.iter().any(|other| other.name.as_str().eq_ignore_ascii_case(name.as_str())) {
             let help = is_use.then(|| {
                 format!("an event lists a job once; for a second time make another definition of jobs/{name}.yaml")
             });
             file.error(Rule::Name, item.start, format!("the event has a job {name} already"), help);
             continue;
         }
-        event.jobs.push(listed);
+        found.push(listed);
     }
+    event.jobs = found;
     inline
 }

@@ -149,7 +149,7 @@ pub(super) fn listed(
 ) -> Option<ListedJob> {
     let entries = item.entries().unwrap_or_default();
     let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
-    file.known_keys(item, if entries.is_empty() { &[] } else { keys::USE });
+    file.known_keys(item, keys::USE);
     let name = get("use").unwrap_or(item);
     let job = definition(file, name, definitions)?;
     let errors = file.errors();

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use contracts::summary::Outcome;
 use serde_json::json;
-use tests::{Herald, body, process_exists};
+use tests::{Herald, Role, body, process_exists};
 
 use crate::support::{job, result, shell, until, with_jobs};
 
@@ -39,7 +39,7 @@ async fn a_shutdown_waits_for_what_a_kept_process_works_on() {
     let mut herald = Herald::build().event("thing.made", &with_jobs("things", &kept("work", &wait, ""))).start().await;
     let accepted = herald.post(body::insert("a", "things", json!({ "id": 1 }))).await;
     herald.wait_for("the job to begin", async || herald.scratch().join("begun").exists().then_some(())).await;
-    let (role, instance) = herald.fleet().running().into_iter().find(|(role, _)| role.to_string() != "results").unwrap();
+    let (role, instance) = herald.fleet().running().into_iter().find(|(role, _)| matches!(role, Role::Dev | Role::JobRunner)).unwrap();
     herald.fleet().ask_to_stop(role, &instance);
     herald.mark("go");
     herald.restart().await;

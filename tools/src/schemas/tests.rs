@@ -57,7 +57,7 @@ fn yaml_files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
 fn all_examples_and_all_files_of_the_docs_are_taken() {
     let schemas = schemas();
     let mut files: Vec<(String, String)> = Vec::new();
-    for catalog in ["examples/moves", "examples/hasura/catalog", "tools/src/init/example"] {
+    for catalog in ["examples/moves", "examples/parcels", "examples/hasura/catalog", "tools/src/init/example"] {
         for folder in schemas.keys() {
             let mut found = Vec::new();
             yaml_files(&Path::new(ROOT).join(catalog).join(folder), &mut found);
@@ -66,7 +66,7 @@ fn all_examples_and_all_files_of_the_docs_are_taken() {
         }
     }
     let examples = files.len();
-    for page in ["README.md", "docs/catalog.md"] {
+    for page in ["README.md", "docs/catalog.md", "docs/kept-commands.md"] {
         let page = fs::read_to_string(Path::new(ROOT).join(page)).expect("a page");
         for block in page.split("```yaml\n# ").skip(1) {
             let folder = block.split('/').next().expect("a folder").to_owned();
@@ -111,6 +111,11 @@ fn whatever_is_read_is_taken() {
         "{ table: [moves, a.b], operations: insert, source: 5, trigger: t }",
         "{ table: \"*\" }",
         "{ run: [a, 5], env: { A: 1 }, dir: ~ }",
+        "{ run: [a], keep: true }",
+        "{ run: [a], keep: { idle: 5m, memory: 512MiB } }",
+        "{ x: What it is, y: ~, z: { description: 5, default: [1] } }",
+        "[{ use: shared }]",
+        "[{ use: shared, with: {} }, { use: other }]",
         "[a, \"${data.x}\", 5, true]",
         "{ message: 5 }",
         "{ delay: \"${data.x}\", failureRate: \"${data.y}\" }",
@@ -176,6 +181,10 @@ fn what_is_of_another_shape_is_refused_by_both() {
         ("events", "jobs: shared\n"),
         ("events", "jobs: [[shared]]\n"),
         ("events", "jobs: [{ log: {} }]\n"),
+        ("events", "jobs: [{ with: {} }]\n"),
+        ("events", "jobs: [{ use: shared, with: [x] }]\n"),
+        ("events", "jobs: [{ use: shared, timeout: 3s }]\n"),
+        ("events", "jobs: [{ id: b, log: {}, parameters: { x: y } }]\n"),
         ("events", "jobs: [{ id: b }]\n"),
         ("events", "jobs: [{ id: b, log: {}, simulate: {} }]\n"),
         ("events", "jobs: [{ id: b, log: {}, timout: 3s }]\n"),
@@ -200,6 +209,13 @@ fn what_is_of_another_shape_is_refused_by_both() {
         ("jobs", "command: notify --now\n"),
         ("jobs", "command: []\n"),
         ("jobs", "command: { env: {} }\n"),
+        ("jobs", "command: { run: [a], keep: yes }\n"),
+        ("jobs", "command: { run: [a], keep: { idle: 5 } }\n"),
+        ("jobs", "command: { run: [a], keep: { memory: much } }\n"),
+        ("jobs", "command: { run: [a], keep: { max: 3 } }\n"),
+        ("jobs", "log: {}\nparameters: [x]\n"),
+        ("jobs", "log: {}\nparameters: { a-b: x }\n"),
+        ("jobs", "log: {}\nparameters: { a: { typ: x } }\n"),
         ("tables", "columns: {}\n"),
         ("tables", "colums: { x: text }\n"),
         ("tables", "columns: [x]\n"),
