@@ -99,10 +99,7 @@ async fn carried_out(bus: &dyn Bus, plan: &Plan, launch: Launch, cancelled: Canc
         cancelled,
         held,
     };
-    plan.kind.run(run).await.map_err(|failure| match failure.exit_code {
-        Some(code) if plan.final_exit_codes.contains(&code) => Failure { then: Then::GiveUp, ..failure },
-        _ => failure,
-    })
+    plan.kind.run(run).await
 }
 
 async fn time_is_up(timeout: Duration, held: &Held) {

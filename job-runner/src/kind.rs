@@ -177,8 +177,8 @@ pub struct Failure {
     pub error: String,
     /// Whether another attempt makes sense.
     pub then: Then,
-    /// The exit code of a program; none where it says nothing of whether another attempt makes sense.
-    pub exit_code: Option<i32>,
+    /// The exit code of a program, which the job may have among its `finalExitCodes`.
+    pub code: Option<i32>,
     /// The end of what it wrote to stderr.
     pub stderr: Option<String>,
     /// The end of what it wrote to stdout.
@@ -200,12 +200,18 @@ pub enum Then {
 impl Failure {
     /// A failure that wrote nothing, and may pass.
     pub fn new(error: impl Into<String>) -> Self {
-        Self { error: bounded(error.into()), then: Then::Retry, exit_code: None, stderr: None, stdout: None }
+        Self { error: bounded(error.into()), then: Then::Retry, code: None, stderr: None, stdout: None }
     }
 
     /// A failure that would come again each time.
     pub fn last(error: impl Into<String>) -> Self {
         Self { then: Then::GiveUp, ..Self::new(error) }
+    }
+
+    /// The same failure of a program that ended with that code.
+    #[must_use]
+    pub fn with_code(self, code: Option<i32>) -> Self {
+        Self { code, ..self }
     }
 
     /// The same failure with the end of stderr, unless there is none.

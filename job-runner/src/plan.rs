@@ -26,7 +26,6 @@ pub(crate) struct Plan {
     pub(crate) attempts: u32,
     pub(crate) concurrency: usize,
     pub(crate) order: Order,
-    pub(crate) final_exit_codes: Vec<i32>,
     /// The topics of its events, and the marks at which its group begins there.
     pub(crate) reads: Subscription,
 }
@@ -63,7 +62,6 @@ impl Draft {
             attempts: job.attempts.max(1),
             concurrency: job.concurrency.max(1),
             order: job.order,
-            final_exit_codes: job.final_exit_codes.clone(),
             reads: Subscription {
                 begin: Begin::At(self.starts.clone()),
                 ..Subscription::to(job.events.iter().map(|event| event.topic()))

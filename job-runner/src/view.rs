@@ -75,8 +75,6 @@ pub struct JobSpec {
     pub concurrency: usize,
     /// Whether records of one key wait for each other.
     pub order: Order,
-    /// Exit codes after which another attempt makes no sense.
-    pub final_exit_codes: Vec<i32>,
     /// The events that list it.
     pub events: Vec<EventRef>,
 }
@@ -97,7 +95,6 @@ impl JobSpec {
             attempts: job.attempts(),
             concurrency: job.concurrency(),
             order: job.order(),
-            final_exit_codes: job.final_exit_codes().to_vec(),
             events,
         }
     }

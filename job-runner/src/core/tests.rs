@@ -32,7 +32,6 @@ pub(super) fn with(kind: &str, limits: Limits, concurrency: usize) -> Core {
         attempts: 2,
         concurrency,
         order: Order::Key,
-        final_exit_codes: Vec::new(),
         events: vec!["a".parse().expect("an event")],
     };
     let plan = Draft { number: 1, job, starts: Arc::default() }.plan(&registry).expect("a kind");

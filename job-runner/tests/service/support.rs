@@ -56,7 +56,6 @@ pub(crate) fn job(name: &str, kind: &str, options: Value, events: &[&str]) -> Jo
         attempts: 5,
         concurrency: 16,
         order: Order::Key,
-        final_exit_codes: Vec::new(),
         events: events.iter().map(|event| event.parse().expect("an event")).collect(),
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn followed(failure: Failure, retry: Option<&Value>, now: Timestamp) 
     match retry.map_or(Ok(None), |retry| then(retry, now)) {
         Ok(None) => failure,
         // What the program says itself counts more than what its exit code means.
-        Ok(Some(then)) => Failure { then, exit_code: None, ..failure },
+        Ok(Some(then)) => Failure { then, code: None, ..failure },
         Err(unknown) => Failure {
             error: bounded(format!(
                 "{} (its `retry` is {}, which is neither true or false, nor a time to wait like \"90s\", nor a time like \
@@ -93,11 +93,11 @@ mod tests {
     }
 
     #[test]
-    fn what_a_failed_program_wrote_counts_more_than_its_exit_code() {
-        let failure = || Failure { exit_code: Some(3), ..Failure::new("exit status 3") };
+    fn what_a_failed_program_wrote_counts_more_than_its_code() {
+        let failure = || Failure { code: Some(3), ..Failure::new("exit status 3") };
         let told = |written: Value| of_file(failure(), Some(&to_raw_value(&written).expect("JSON")), NOW);
         let gave_up = told(json!({ "error": "no such order", "retry": false }));
-        assert_eq!((gave_up.error.as_str(), gave_up.then, gave_up.exit_code), ("no such order", Then::GiveUp, None));
+        assert_eq!((gave_up.error.as_str(), gave_up.then, gave_up.code), ("no such order", Then::GiveUp, None));
         assert_eq!(told(json!({ "error": "busy" })), Failure { error: "busy".into(), ..failure() });
         for other in [json!({ "n": 1 }), json!("text"), json!({ "error": 5 }), json!({ "error": " " })] {
             assert_eq!(told(other.clone()), failure(), "{other}");

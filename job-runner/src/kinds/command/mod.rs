@@ -118,7 +118,7 @@ impl Command {
         // Many a program complains on stdout.
         let said = if stderr.trim().is_empty() { &stdout } else { &stderr };
         if let Some(complaint) = process::complaint(ended.status, said) {
-            let failure = Failure { exit_code: ended.status.code(), ..wrote(complaint) };
+            let failure = wrote(complaint).with_code(ended.status.code());
             // What is no file has nothing to say of what follows.
             let told = match file {
                 Some(file) => file.read().await.ok().flatten(),
