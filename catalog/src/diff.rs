@@ -207,7 +207,8 @@ impl<'v> Parts<'v> {
             Value::Array(items) => {
                 for item in items {
                     let named = |key| item.get(key).and_then(Value::as_str);
-                    let name = item.as_str().or_else(|| named("id")).or_else(|| named("use")).or_else(|| named("name"))?;
+                    let name =
+                        item.as_str().or_else(|| named("id")).or_else(|| named("use")).or_else(|| named("name"))?;
                     parts.add(name, item)?;
                 }
             }

@@ -122,7 +122,7 @@ fn a_shared_job_is_one_group_and_an_inline_one_is_its_events() {
         ]
     );
     let shared = catalog.jobs().find(|job| job.full_name() == "publish-event-log").expect("the job is there");
-    let context = JobContext { data: &json!({}), event: &json!({"name": "move.requested"}) };
+    let context = JobContext { data: &json!({}), event: &json!({"name": "move.requested"}), payload: None };
     let options = shared.options().render(&context).expect("it renders");
     assert_eq!(options, json!({"run": ["sh", "scripts/publish-event-log.sh", "move.requested"]}));
     assert_eq!((shared.timeout().as_secs(), shared.attempts(), shared.concurrency()), (10, 3, 16));

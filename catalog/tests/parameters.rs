@@ -17,7 +17,10 @@ const MAIL: (&str, &str) = (
 );
 
 fn event(jobs: &str) -> (&'static str, String) {
-    ("events/a.yaml", format!("from: {{ table: t }}\ndata: {{ id: new.id, email: new.email }}\nsample: {{}}\njobs:\n{jobs}"))
+    (
+        "events/a.yaml",
+        format!("from: {{ table: t }}\ndata: {{ id: new.id, email: new.email }}\nsample: {{}}\njobs:\n{jobs}"),
+    )
 }
 
 /// What is said of an event that lists jobs like this, beside the shared job.
@@ -43,7 +46,8 @@ fn filled(catalog: &Catalog, event: &str, data: Value) -> Result<Value, String> 
 
 #[test]
 fn an_event_gives_values_of_any_shape_and_what_it_leaves_out_has_its_default() {
-    let with = "  - use: mail\n    with:\n      template: \"'hello'\"\n      to: data.email\n      copies: data.id + 1\n";
+    let with =
+        "  - use: mail\n    with:\n      template: \"'hello'\"\n      to: data.email\n      copies: data.id + 1\n";
     let (a, b) = (event(with), event("  - use: mail\n    with: { template: event.id, to: upper(data.email) }\n"));
     let catalog = catalog(&[(a.0, &a.1), ("events/b.yaml", &b.1), MAIL]);
     let data = json!({ "id": 7, "email": "a@b" });
@@ -77,19 +81,27 @@ fn what_an_event_gives_is_held_against_what_the_job_declares() {
     finds(MAIL, &to("params.to"), (8, 11), "`params` is not known", "");
     finds(MAIL, &to("data.emial"), (8, 16), "the event's data have no `emial`", "`email`");
     finds(MAIL, &to("event.nam"), (8, 17), "`event` has no `nam`", "`name`");
-    finds(("jobs/mail.yaml", "log: {}\n"), &to("data.id"), (7, 7), "no parameter `template`", "declares no `parameters`");
+    let none = ("jobs/mail.yaml", "log: {}\n");
+    finds(none, "  - use: mail\n    with: { to: data.id }\n", (6, 13), "no parameter `to`", "declares no `parameters`");
 }
 
 #[test]
 fn what_a_definition_declares_is_what_it_uses() {
     let listed = "  - use: mail\n    with: { to: data.email }\n";
-    let job = |parameters: &str, message: &str| format!("parameters: {parameters}\nlog: {{ message: \"{message}\" }}\n");
-    let find = |text: &str, place, message: &str, help: &str| finds(("jobs/mail.yaml", text), listed, place, message, help);
+    let job =
+        |parameters: &str, message: &str| format!("parameters: {parameters}\nlog: {{ message: \"{message}\" }}\n");
+    let find =
+        |text: &str, place, message: &str, help: &str| finds(("jobs/mail.yaml", text), listed, place, message, help);
     assert_eq!(said(("jobs/mail.yaml", &job("{ to: Whom }", "${json(params)}")), listed), []);
     assert_eq!(said(("jobs/mail.yaml", &job("{ to: }", "${coalesce(params.to, '')}")), listed), []);
-    find(&job("{ to: x, cc: { default: 1 } }", "${params.to}"), (1, 22), "the parameter `cc` is not used", "${params.cc}");
-    find(&job("{ to: x }", "${params.to} ${params.too}"), (2, 38), "no parameter `too`", "`to`");
-    find(&job("{ to: x }", "${params.to} ${has(params.cc)}"), (2, 42), "no parameter `cc`", "declare it");
+    find(
+        &job("{ to: x, cc: { default: 1 } }", "${params.to}"),
+        (1, 22),
+        "the parameter `cc` is not used",
+        "${params.cc}",
+    );
+    find(&job("{ to: x }", "${params.to} ${params.too}"), (2, 40), "no parameter `too`", "`to`");
+    find(&job("{ to: x }", "${params.to} ${has(params.cc)}"), (2, 44), "no parameter `cc`", "declare it");
     find(&job("{ to: x, a-b: y }", "${params.to}"), (1, 22), "`a-b` is no name", "letters, digits");
     find(&job("{ to: { defualt: 1 } }", "${params.to}"), (1, 21), "`defualt` is unknown", "`default`");
     find(&job("{ to: { default: \"${data.x}\" } }", "${params.to}"), (1, 30), "nothing is filled in", "coalesce");
@@ -97,7 +109,7 @@ fn what_a_definition_declares_is_what_it_uses() {
     let inline = "  - id: own\n    parameters: { to: x }\n    log: {}\n  - use: mail\n    with: { template: \"'x'\", to: data.id }\n";
     finds(MAIL, inline, (6, 17), "defined in an event has no parameters", "jobs/");
     let inline = "  - id: own\n    log: { message: \"${params.to}\" }\n  - use: mail\n    with: { template: \"'x'\", to: data.id }\n";
-    finds(MAIL, inline, (6, 30), "defined in an event has no parameters", "the value itself");
+    finds(MAIL, inline, (6, 31), "defined in an event has no parameters", "the value itself");
 }
 
 #[test]
@@ -115,7 +127,12 @@ fn a_job_works_on_what_its_input_makes_of_the_event() {
     let find = |job: &str, place, message: &str, help: &str| finds(MAIL_LESS, job, place, message, help);
     find("  - id: own\n    input: data.oid\n    log: {}\n", (6, 17), "the data of a have no `oid`", "`id`");
     find("  - id: own\n    input: new.id\n    log: {}\n", (6, 12), "`new` is not known", "`payload`");
-    find("  - id: own\n    log: { message: \"${payload.id}\" }\n", (6, 23), "`payload` is not known", "`input: payload`");
+    find(
+        "  - id: own\n    log: { message: \"${payload.id}\" }\n",
+        (6, 24),
+        "`payload` is not known",
+        "`input: payload`",
+    );
     find("  - id: own\n    input: params.x\n    log: {}\n", (6, 19), "has no parameters", "");
 }
 
@@ -156,7 +173,11 @@ fn what_an_event_gave_last_travels_for_as_long_as_it_may_be_asked_for() {
     }
     // Records of before have none.
     let mut json = serde_json::to_value(&third).expect("JSON");
-    json["starts"].as_array_mut().expect("a list").iter_mut().for_each(|start| drop(start.as_object_mut().map(|it| it.remove("with"))));
+    json["starts"]
+        .as_array_mut()
+        .expect("a list")
+        .iter_mut()
+        .for_each(|start| drop(start.as_object_mut().map(|it| it.remove("with"))));
     let old: CatalogRecord = serde_json::from_value(json).expect("a record");
     let catalog = old.compile(&TestKinds).catalog.expect("a catalog");
     assert!(filled(&catalog, "a", json!({})).expect_err("nothing is given").contains("params.template is missing"));

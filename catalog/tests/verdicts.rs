@@ -159,7 +159,7 @@ fn templates_give_typed_values_or_text() {
     let (data, event) = (json!({"id": 7, "name": "x", "none": null, "list": [1]}), json!({"name": "a.b", "depth": 0}));
     let render = |text: &str| {
         let template = Template::compile(text).expect(text);
-        template.render(&JobContext { data: &data, event: &event }).map_err(|error| error.message)
+        template.render(&JobContext { data: &data, event: &event, payload: None }).map_err(|error| error.message)
     };
     assert_eq!(render("${data.id}"), Ok(json!(7)));
     assert_eq!(render("${data.list}"), Ok(json!([1])));

@@ -36,7 +36,8 @@ impl Parser<'_> {
             _ if !self.scope.has_rows() => {
                 let known: Vec<String> = variables(self.scope).map(|(name, _)| format!("`{name}`")).collect();
                 // Elsewhere a text stands around the expression.
-                let text = if self.scope == Scope::Job { String::new() } else { format!("; a text is written `\"{name}\"`") };
+                let text =
+                    if self.scope == Scope::Job { String::new() } else { format!("; a text is written `\"{name}\"`") };
                 format!("known here are {}{text}", known.join(", "))
             }
             _ if before.trim_end().ends_with("--") => "a comment begins with `//`".to_owned(),

@@ -124,7 +124,15 @@ fn is_json(node: &Node) -> bool {
         Kind::Var(var) => {
             matches!(
                 var,
-                Var::Old | Var::New | Var::Row | Var::Payload | Var::Session | Var::Data | Var::Event | Var::Params | Var::Input
+                Var::Old
+                    | Var::New
+                    | Var::Row
+                    | Var::Payload
+                    | Var::Session
+                    | Var::Data
+                    | Var::Event
+                    | Var::Params
+                    | Var::Input
             )
         }
         Kind::Select(inner, _) => is_json(inner),

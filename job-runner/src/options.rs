@@ -69,7 +69,8 @@ pub(crate) fn no_params() -> Arc<Value> {
 
 /// The payload that an event was found in, as it was received, without what the console wraps it in.
 pub(crate) async fn payload(bus: &dyn Bus, place: Place) -> Result<Value, Failure> {
-    let unread = |error: &dyn std::fmt::Display| Failure::new(format!("cannot read the payload at {place} of `raw`: {error}"));
+    let unread =
+        |error: &dyn std::fmt::Display| Failure::new(format!("cannot read the payload at {place} of `raw`: {error}"));
     let (at, offset) = (TopicPartition::new(topics::RAW, place.partition), Offset(place.offset));
     let records = bus.read(&at, offset, 1).await.map_err(|error| unread(&error))?;
     let Some(record) = records.into_iter().find(|record| record.offset == offset) else {

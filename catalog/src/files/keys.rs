@@ -30,8 +30,18 @@ pub(crate) const TEST_WANTED: &[&str] = &["name", "change", "expect"];
 /// Of a test's change.
 pub(crate) const CHANGE: &[&str] = &["op", "old", "new", "session", "table", "trigger", "source", "received"];
 /// Of any job, beside the one key that is its kind.
-pub(crate) const JOB: &[&str] =
-    &["id", "description", "parameters", "input", "timeout", "attempts", "backoff", "concurrency", "order", "finalExitCodes"];
+pub(crate) const JOB: &[&str] = &[
+    "id",
+    "description",
+    "parameters",
+    "input",
+    "timeout",
+    "attempts",
+    "backoff",
+    "concurrency",
+    "order",
+    "finalExitCodes",
+];
 /// Of a shared job, where an event lists it.
 pub(crate) const USE: &[&str] = &["use", "with"];
 /// Of a parameter.

@@ -40,7 +40,10 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
     let mut uses = Uses::default();
     let parameters = get("parameters").filter(|node| !node.is_null());
     if group == GroupName::of_definition(&name) {
-        uses.declared = Some(parameters.map(|node| parameters::declared(file, node)).unwrap_or_default());
+        uses.declared = match parameters {
+            Some(node) => Some(parameters::declared(file, node)?),
+            None => Some(Vec::new()),
+        };
     } else if let Some(node) = parameters {
         let message = "a job that is defined in an event has no parameters".to_owned();
         let help = "write the values where they are used, or define it in a file of jobs/";

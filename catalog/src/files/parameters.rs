@@ -55,8 +55,10 @@ impl Uses {
 
     /// Warns of parameters that nothing is made of.
     pub(super) fn end(&self, file: &mut File<'_>, parameters: Option<&Yaml>) {
+        let declared = self.declared.as_deref().unwrap_or_default();
+        let is_declared = |name: &str| declared.iter().any(|parameter| parameter.name == name);
         for entry in parameters.and_then(Yaml::entries).unwrap_or_default() {
-            if !self.all && !self.used.contains(&entry.key) {
+            if !self.all && is_declared(&entry.key) && !self.used.contains(&entry.key) {
                 let message = format!("the parameter `{}` is not used", entry.key);
                 let help = format!("write `${{params.{}}}` where it is wanted, or leave it out", entry.key);
                 file.warning(Rule::Job, entry.start, message, &help);
@@ -96,11 +98,11 @@ fn unknown_attribute(member: Member) -> Option<CompileError> {
     Some(CompileError { offset, message: format!("`event` has no `{name}`"), help: Some(help) })
 }
 
-/// Reads `parameters`.
-pub(super) fn declared(file: &mut File<'_>, node: &Yaml) -> Vec<Parameter> {
+/// Reads `parameters`; none if it is of another shape.
+pub(super) fn declared(file: &mut File<'_>, node: &Yaml) -> Option<Vec<Parameter>> {
     let Some(entries) = node.entries() else {
         file.wrong_shape("parameters", node, "a map from names to what they are, `{ to: Whom it is sent to }`,");
-        return Vec::new();
+        return None;
     };
     let mut found = Vec::new();
     for entry in entries {
@@ -128,11 +130,13 @@ pub(super) fn declared(file: &mut File<'_>, node: &Yaml) -> Vec<Parameter> {
                 }
             }
             Content::Scalar(text, _) => parameter.description = Some(text.clone()),
-            Content::List(_) => file.wrong_shape(&entry.key, &entry.value, "what it is, or a map of `description` and `default`"),
+            Content::List(_) => {
+                file.wrong_shape(&entry.key, &entry.value, "what it is, or a map of `description` and `default`")
+            }
         }
         found.push(parameter);
     }
-    found
+    Some(found)
 }
 
 fn has_hole(node: &Yaml) -> bool {
@@ -162,7 +166,11 @@ pub(super) fn listed(
     let wanted: Vec<&str> = wanted.map(|parameter| parameter.name.as_str()).collect();
     // A name that is misspelt is told once.
     if !wanted.is_empty() && file.errors() == errors {
-        let message = format!("the job {} needs {}", job.name, wanted.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));
+        let message = format!(
+            "the job {} needs {}",
+            job.name,
+            wanted.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        );
         let each = wanted.iter().map(|name| format!("{name}: …")).collect::<Vec<_>>().join(", ");
         let help = format!(
             "write `- use: {}` and below it `with: {{ {each} }}`; each value is an expression over the event, `data.id`, or a \
@@ -201,7 +209,8 @@ fn given(file: &mut File<'_>, node: &Yaml, job: Option<&Job>, members: Option<&B
     let mut values = Vec::new();
     for entry in entries {
         let declared = job.map(|job| &job.filling.parameters);
-        if let (Some(job), Some(declared)) = (job, declared.filter(|all| all.iter().all(|known| known.name != entry.key)))
+        if let (Some(job), Some(declared)) =
+            (job, declared.filter(|all| all.iter().all(|known| known.name != entry.key)))
         {
             let help = match closest(&entry.key, declared.iter().map(|known| known.name.as_str())) {
                 Some(known) => format!("did you mean `{known}`?"),

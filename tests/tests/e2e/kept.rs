@@ -39,7 +39,8 @@ async fn a_shutdown_waits_for_what_a_kept_process_works_on() {
     let mut herald = Herald::build().event("thing.made", &with_jobs("things", &kept("work", &wait, ""))).start().await;
     let accepted = herald.post(body::insert("a", "things", json!({ "id": 1 }))).await;
     herald.wait_for("the job to begin", async || herald.scratch().join("begun").exists().then_some(())).await;
-    let (role, instance) = herald.fleet().running().into_iter().find(|(role, _)| matches!(role, Role::Dev | Role::JobRunner)).unwrap();
+    let (role, instance) =
+        herald.fleet().running().into_iter().find(|(role, _)| matches!(role, Role::Dev | Role::JobRunner)).unwrap();
     herald.fleet().ask_to_stop(role, &instance);
     herald.mark("go");
     herald.restart().await;
@@ -50,7 +51,8 @@ async fn a_shutdown_waits_for_what_a_kept_process_works_on() {
 #[tokio::test]
 async fn no_command_outlives_a_herald_that_is_killed() {
     let busy = "echo $$ >> \"$SCRATCH/pids\"; trap '' TERM HUP; sleep 600";
-    let jobs = format!("{}{}", kept("kept", busy, ""), shell("plain", &format!("(trap '' HUP; sleep 600) & {busy}"), ""));
+    let jobs =
+        format!("{}{}", kept("kept", busy, ""), shell("plain", &format!("(trap '' HUP; sleep 600) & {busy}"), ""));
     let mut herald = Herald::build().event("thing.made", &with_jobs("things", &jobs)).start().await;
     herald.post(body::insert("a", "things", json!({ "id": 1 }))).await;
     let pids: Vec<i32> = herald
@@ -72,7 +74,10 @@ async fn a_program_that_fails_says_whether_and_when_it_is_tried_again() {
     let herald = Herald::build().event("thing.made", &with_jobs("things", &shell("work", give_up, ""))).start().await;
     let summary = herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;
     let work = job(&summary, "work");
-    assert_eq!((work.outcome, work.attempts, work.error.as_deref()), (Some(Outcome::Failure), 1, Some("no such order")));
+    assert_eq!(
+        (work.outcome, work.attempts, work.error.as_deref()),
+        (Some(Outcome::Failure), 1, Some("no such order"))
+    );
 }
 
 fn is_there(program: &str) -> bool {

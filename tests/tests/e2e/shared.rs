@@ -50,7 +50,8 @@ async fn what_an_event_asked_for_before_it_listed_a_job_no_more_has_its_last_par
     let second = herald.post(body::insert("b", "things", json!({ "name": "two" }))).await;
     herald
         .wait_for("both to be detected", async || {
-            let (first, second) = (herald.summary(&first.correlation_id).await?, herald.summary(&second.correlation_id).await?);
+            let (first, second) =
+                (herald.summary(&first.correlation_id).await?, herald.summary(&second.correlation_id).await?);
             (first.counters.jobs == 1 && second.counters.jobs == 1).then_some(())
         })
         .await;
@@ -68,7 +69,8 @@ async fn a_job_works_on_what_its_input_makes_of_the_payload() {
         \u{20} - id: note\n    input: payload.event.session_variables\n    log: { message: \"by ${input['x-hasura-role']}\" }\n\
         \u{20} - id: fails\n    input: payload.nothing\n    command: [cat]\n";
     let herald = Herald::build().event("thing.made", event).start().await;
-    let body = body::with_session(body::insert("a", "things", json!({ "id": 7, "secret": 1.50 })), "X-Hasura-Role", "clerk");
+    let body =
+        body::with_session(body::insert("a", "things", json!({ "id": 7, "secret": 1.50 })), "X-Hasura-Role", "clerk");
     let summary = herald.run(body.clone()).await;
     let data = |name: &str| -> serde_json::Value {
         let event: serde_json::Value = serde_json::from_str(result(job(&summary, name))).unwrap();

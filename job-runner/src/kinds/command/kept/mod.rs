@@ -158,7 +158,10 @@ impl Pool {
         let program = command.program(options, Vec::new())?;
         let hears = command.hears.as_ref();
         match Process::start(program, &command.running, run, hears, self.keep.memory).await {
-            Ok(process) => Ok(Process { made, ..process }),
+            Ok(mut process) => {
+                process.made = made;
+                Ok(process)
+            }
             Err(failure) => {
                 if !run.cancelled.is_cancelled() {
                     self.failed();

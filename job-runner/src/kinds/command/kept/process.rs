@@ -152,6 +152,10 @@ impl Process {
     /// Whether it waits in silence, as it must; else why not.
     pub(super) fn is_fit(&mut self) -> Result<(), String> {
         let wrote = |line: &[u8]| format!("it wrote `{}` without being asked", protocol::shown(line));
+        // That its stdout has ended may not be known yet.
+        if self.group.has_ended() {
+            return Err("it ended while it waited".to_owned());
+        }
         match self.stdout.next().now_or_never() {
             None => {}
             Some(Next::Line(line) | Next::TooLong(line)) => return Err(wrote(line)),
@@ -228,9 +232,9 @@ struct Errors {
 impl Errors {
     fn of(pipe: ChildStderr, hears: Option<&Hears>, run: &Run) -> Self {
         let (tail, job) = (Arc::<Mutex<Tail>>::default(), run.group.full_name().to_owned());
-        let hears = hears.cloned().unwrap_or_else(|| {
-            Arc::new(|job: &str, said: &str| tracing::info!(job.name = job, "{}", line::cut(said)))
-        });
+        let hears = hears
+            .cloned()
+            .unwrap_or_else(|| Arc::new(|job: &str, said: &str| tracing::info!(job.name = job, "{}", line::cut(said))));
         let to = tail.clone();
         let task = tokio::spawn(async move {
             let mut lines = output::Lines::of_stderr(Some(&hears), &job);

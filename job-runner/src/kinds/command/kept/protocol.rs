@@ -122,7 +122,9 @@ pub(super) fn reply(line: &[u8], id: &str, now: Timestamp) -> Result<Outcome, St
             let text = if text.trim().is_empty() { "the program failed without a word".to_owned() } else { text };
             Err(answer::followed(Failure::new(text), reply.retry.as_ref(), now))
         }
-        (None, Some(result)) if is_deep(result) => return Err(told("whose `result` is nested deeper than anyone reads")),
+        (None, Some(result)) if is_deep(result) => {
+            return Err(told("whose `result` is nested deeper than anyone reads"));
+        }
         (None, Some(result)) => Ok(Answer::raw(result.to_owned())),
         (None, None) => Ok(Answer::nothing()),
     })

@@ -120,7 +120,10 @@ async fn what_breaks_the_protocol_ends_its_run_and_says_how() {
         (each("echo '{\"id\":\"other\"}'; sleep 60"), "the program answered for `other`, and `"),
         (each("printf '{\"id\":\"\\303\"}\\n'; sleep 60"), "which is not UTF-8"),
         (each("yes | tr -d '\\n'"), "a line of more than 1048576 bytes; it begins with `yyy"),
-        (each(&format!("echo \"{{\\\"id\\\":\\\"$id\\\",\\\"result\\\":{deep}}}\"")), "nested deeper than anyone reads"),
+        (
+            each(&format!("echo \"{{\\\"id\\\":\\\"$id\\\",\\\"result\\\":{deep}}}\"")),
+            "nested deeper than anyone reads",
+        ),
     ] {
         let failed = failure(&options).await;
         assert!(failed.error.contains(told), "{told}: {}", failed.error);
@@ -133,8 +136,8 @@ async fn one_that_answers_twice_is_replaced_and_no_other_run_has_its_answer() {
     let commands = commands(".");
     let options = each(r#"echo "{\"id\":\"$id\",\"result\":$$}"; echo "{\"id\":\"$id\",\"result\":0}""#);
     let mut pids = Vec::new();
-    for _ in 0..5 {
-        match ask(&commands, &options).await {
+    for attempt in 1..6 {
+        match commands.run(Run { attempt, ..run(&options) }).await {
             Ok(answer) => pids.push(answer.result.expect("a result").get().to_owned()),
             // The second answer came when the next event was on its way.
             Err(failure) => assert!(failure.error.contains("answered twice"), "{}", failure.error),
@@ -182,7 +185,7 @@ async fn one_that_never_reads_holds_up_nobody_and_one_that_floods_is_cut_off() {
     let rash = script(&format!("{READY} echo '{{}}'; sleep 300"));
     let failed = commands(".").run(run_of(rash, &large)).await.expect_err("a failure");
     assert!(failed.error.contains("before it had read its message"), "{}", failed.error);
-    let noisy = each("yes no | head -c 50000000 >&2; echo last >&2; exit 9");
+    let noisy = each("yes no | head -c 50000000 >&2; echo >&2; echo last >&2; exit 9");
     let failed = failure(&noisy).await;
     assert_eq!(failed.error, "the program ended before it answered: exit status 9: last");
     assert!(failed.stderr.expect("stderr").len() <= crate::MAX_TEXT);
