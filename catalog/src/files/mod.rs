@@ -14,18 +14,14 @@ mod secrets;
 mod table_file;
 mod tests_key;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::names::{EventRef, GroupName, JobName};
 
 use crate::{
     catalog::{Catalog, Kinds, Outcome},
     described::DescribedTables,
-    event::Event,
-    filling::With,
+    event::{Event, ListedJob},
     job::Job,
     report::{Location, Problem, Report, Rule, Severity},
     sources::{Source, Sources, is_yaml},
@@ -134,17 +130,18 @@ fn yaml_files<'s>(sources: &'s Sources, folder: &str, problems: &mut Problems) -
 
 /// The definitions that events list, with those events and what each gives them.
 fn listed(definitions: BTreeMap<JobName, Job>, events: &[Event]) -> Vec<Job> {
-    let mut by_group: BTreeMap<GroupName, Vec<(EventRef, Option<Arc<With>>)>> = BTreeMap::new();
+    let mut by_group: BTreeMap<&GroupName, Vec<(&Event, &ListedJob)>> = BTreeMap::new();
     for event in events {
         for job in event.jobs() {
-            by_group.entry(job.group.clone()).or_default().push((event.name().clone(), job.with.clone()));
+            by_group.entry(&job.group).or_default().push((event, job));
         }
     }
     let listed = definitions.into_values().filter_map(|mut job| {
         let listing = by_group.remove(&job.group)?;
-        job.events = listing.iter().map(|(event, _)| event.clone()).collect();
+        job.events = listing.iter().map(|(event, _)| event.name().clone()).collect();
         job.events.sort();
-        job.filling.with = listing.into_iter().filter_map(|(event, with)| Some((event, with?))).collect();
+        let given = listing.iter().filter_map(|(event, job)| Some((event.name().clone(), job.with.clone()?)));
+        job.filling.with = given.collect();
         Some(job)
     });
     listed.collect()

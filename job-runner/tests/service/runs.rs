@@ -38,8 +38,8 @@ async fn an_inline_kind_tells_its_end_alone_and_fills_in_its_options() {
     let bus = mild();
     topics(&*bus, &["a"]).await;
     let mut spec = job("log", "log", Value::Null, &["a"]);
-    spec.options =
-        Template::Map(vec![("message".into(), Template::compile("move ${data.id} ${event.name}").expect("CEL"))]);
+    let message = Template::compile("move ${data.id} ${event.name}").expect("CEL");
+    spec.filling = Arc::new(Template::Map(vec![("message".into(), message)]).into());
     let runner = Runner::start(bus.clone(), standard(), view(1, vec![spec]));
     let records = (0..50).map(|n| record(&event("a", n, &["log"], 1), "k", json!({ "id": n }))).collect();
     publish(&*bus, records).await;
