@@ -231,7 +231,7 @@ fn a_job_is_answered_with_what_it_knows() {
     for (written, answer) in [
         ("data.name.toLowerCase()", "lower(data.name)"),
         ("now()", "`event.time`"),
-        ("new.name", "`data` and `event`"),
+        ("new.name", "known here are `data`, `event`, `params`, `input`"),
         ("changed('a')", "a job sees the event's `data`"),
         ("nvl(data.a, 1)", "get(data, \"address.city\""),
     ] {

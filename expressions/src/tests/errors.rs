@@ -47,7 +47,9 @@ fn unknown_names_are_refused_with_a_suggestion() {
 
 #[test]
 fn scopes_know_different_names() {
-    refused_in(Scope::Job, "new.a", "new", "`new` is not known", "`data` and `event`");
+    refused_in(Scope::Job, "new.a", "new", "`new` is not known", "`data`, `event`, `params`, `input`");
+    refused_in(Scope::With, "params.a", "params", "`params` is not known", "`data`, `event`; a text is written");
+    refused_in(Scope::Input, "input.a", "input", "`input` is not known", "`event`, `params`; a text is written");
     refused_in(Scope::Job, "changed(\"a\")", "changed", "no function", "");
     refused_in(Scope::Change, "data.a", "data", "`data` is not known", "");
     assert!(Expression::compile("data.a + new.a", Scope::Key).is_ok());
