@@ -9,7 +9,7 @@ use contracts::{
     hasura::{self, Op},
     names::{EventRef, GroupName},
 };
-use expressions::Columns;
+use expressions::{Columns, closest};
 use serde_json::Value;
 
 use crate::{
@@ -39,6 +39,9 @@ pub trait Kinds {
         false
     }
 }
+
+/// How many names are compared with one that no event has.
+const COMPARED: usize = 2000;
 
 /// What compiling gives: everything that was found wrong, and if nothing forbids it, a catalog.
 #[derive(Debug)]
@@ -170,6 +173,13 @@ impl Catalog {
     pub fn event(&self, name: &EventRef) -> Option<&Event> {
         let at = self.events.binary_search_by(|event| event.name().cmp(name)).ok()?;
         self.events.get(at)
+    }
+
+    /// The event whose name is closest to one that is none's: what was probably meant.
+    pub fn meant_by(&self, name: &EventRef) -> Option<&EventRef> {
+        let names: Vec<String> = self.events.iter().take(COMPARED).map(|event| event.name().to_string()).collect();
+        let meant = closest(&name.to_string(), names.iter().map(String::as_str))?;
+        self.events.iter().map(Event::name).find(|event| event.to_string() == meant)
     }
 
     /// Every event, by name.

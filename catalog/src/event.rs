@@ -347,9 +347,19 @@ impl Event {
             }
             Detect::Named => return Verdict::NotDetected(Reason::NamedOnly),
         };
+        self.keyed(Some(change), data)
+    }
+
+    /// The event as it is published by name: with the data as they are given, and the key that they make, where the declared
+    /// one is about them alone.
+    pub fn published(&self, data: Value) -> Verdict {
+        self.keyed(None, data)
+    }
+
+    fn keyed(&self, change: Option<&Change<'_>>, data: Value) -> Verdict {
         match self.key_of(change, &data) {
             Ok(Some(key)) if key.len() > MAX_KEY => {
-                let advice = "take columns that name what the event is about, as in `[new.tenant, new.id]`";
+                let advice = "take what names what the event is about, as in `[new.tenant, new.id]`";
                 let error = format!("the key has {} bytes, and at most {MAX_KEY} are possible; {advice}", key.len());
                 Verdict::TooLarge { stage: Stage::Key, error }
             }
@@ -381,11 +391,11 @@ impl Event {
     }
 
     /// The text of the declared key: its parts, canonical, joined by `|`.
-    fn key_of(&self, change: &Change<'_>, data: &Value) -> Result<Option<String>, String> {
-        if self.key.is_empty() {
+    fn key_of(&self, change: Option<&Change<'_>>, data: &Value) -> Result<Option<String>, String> {
+        if self.key.is_empty() || (change.is_none() && self.key.iter().any(Expression::needs_change)) {
             return Ok(None);
         }
-        let bindings = Bindings { change: Some(change), data: Some(data), ..Bindings::default() };
+        let bindings = Bindings { change, data: Some(data), ..Bindings::default() };
         let room = Room::new(MAX_DATA);
         let parts: Vec<Value> = self
             .key

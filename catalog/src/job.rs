@@ -71,6 +71,19 @@ pub struct Job {
     pub(crate) file: Arc<str>,
     /// The members of an event's data without which its options cannot be filled in.
     pub(crate) needs: Vec<Need>,
+    /// What it publishes by name, where that is its kind.
+    pub(crate) publishes: Option<Publishes>,
+}
+
+/// An event that a job publishes.
+#[derive(Debug, Clone)]
+pub(crate) struct Publishes {
+    pub(crate) event: EventRef,
+    /// Whether it may come back to an event that led to it.
+    pub(crate) may_repeat: bool,
+    pub(crate) place: Location,
+    /// The line it is on.
+    pub(crate) text: String,
 }
 
 /// A member of the data that is needed, and where.
@@ -151,6 +164,15 @@ impl Job {
     /// The events it is listed on, by name.
     pub fn events(&self) -> &[EventRef] {
         &self.events
+    }
+
+    pub(crate) fn publishes(&self) -> Option<&Publishes> {
+        self.publishes.as_ref()
+    }
+
+    /// The event that it publishes by name, where that is its kind.
+    pub fn published(&self) -> Option<&EventRef> {
+        self.publishes.as_ref().map(|publishes| &publishes.event)
     }
 
     /// The definition as it was written, without `id`: what travels when the job is retired.

@@ -3,7 +3,7 @@
 use expressions::{Bindings, CompileError, Expression, Room, Scope, hole_end};
 use serde_json::{Map, Value};
 
-use crate::event::MAX_DATA;
+use crate::event::{Data, MAX_DATA};
 
 /// A value with holes in its strings.
 ///
@@ -56,6 +56,17 @@ pub struct JobContext<'a> {
     pub event: &'a Value,
     /// The payload that it was found in, for a job that takes it: `payload`.
     pub payload: Option<&'a Value>,
+}
+
+impl From<Data> for Template {
+    fn from(data: Data) -> Self {
+        match data {
+            Data::Null => Self::Value(Value::Null),
+            Data::Leaf(expression) => Self::Expression(expression),
+            Data::List(items) => Self::List(items.into_iter().map(Self::from).collect()),
+            Data::Map(entries) => Self::Map(entries.into_iter().map(|(key, data)| (key, data.into())).collect()),
+        }
+    }
 }
 
 /// An option that cannot be filled in for an event.

@@ -1,5 +1,5 @@
 //! What speaks to a running Herald: its HTTP API and its webhook, how what they answer is shown on a terminal, and the tools that do
-//! no more than that: `send`, `show` and `tail`.
+//! no more than that: `send`, `publish`, `show` and `tail`.
 
 pub mod address;
 pub mod ask;
@@ -12,6 +12,7 @@ pub mod ls;
 pub mod page;
 mod payload;
 pub mod print;
+pub mod publish;
 pub mod render;
 pub mod send;
 pub mod show;

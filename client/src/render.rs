@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use contracts::{
     ids::CorrelationId,
-    progress::{Origin, Undetected},
-    raw::Kind,
+    progress::{Origin, Published, Undetected},
+    raw::{JOBS, Kind, PUBLISHER},
     summary::{Counters, Event, Expected, Invocation, Job, Outcome, State, Summary},
 };
 use serde_json::{Value, value::RawValue};
@@ -45,7 +45,9 @@ pub fn invocations(summary: &Summary) -> String {
         if index == 0 {
             out.push(correlation(&summary.correlation));
         }
-        invocation(one, &mut out);
+        happened(one, &summary.invocations, &mut out);
+        undetected(one, &mut out);
+        again(one, &mut out);
     }
     out.join("\n")
 }
@@ -54,7 +56,7 @@ pub fn invocations(summary: &Summary) -> String {
 /// the nearest of it.
 pub fn block(one: &Invocation, closest: Option<&Undetected>) -> String {
     let mut out = vec![head(one), correlation(&one.correlation)];
-    happened(one, &mut out);
+    happened(one, &[], &mut out);
     let not = one.undetected.len() + one.undetected_more as usize;
     let closest = closest.map(|closest| format!("{}{}", closest.event, because(&closest.because)));
     match (not, closest) {
@@ -128,12 +130,12 @@ fn origin(origin: &Origin) -> String {
             Some(trigger) => format!("scheduled trigger {}", clean(trigger)),
             None => "a scheduled trigger".to_owned(),
         },
-        Kind::Named if origin.depth > 0 => "a cascade".to_owned(),
-        Kind::Named => "a publication".to_owned(),
+        Kind::Named => named(origin),
         Kind::Unknown(kind) => format!("a record of the kind {}", clean(kind.as_str())),
     };
     let mut notes = Vec::new();
-    if origin.source != "default" {
+    let is_said = origin.cause.is_some() || matches!(origin.source.as_str(), "default" | PUBLISHER);
+    if !is_said {
         notes.push(format!("source {}", clean(&origin.source)));
     }
     if origin.depth > 0 {
@@ -142,19 +144,22 @@ fn origin(origin: &Origin) -> String {
     if notes.is_empty() { what } else { format!("{what} {DIM}({}){DIM:#}", notes.join(", ")) }
 }
 
-fn invocation(invocation: &Invocation, out: &mut Vec<String>) {
-    happened(invocation, out);
-    undetected(invocation, out);
-    again(invocation, out);
+/// What was published by name, and by which job.
+fn named(origin: &Origin) -> String {
+    let event = origin.event.as_ref().map_or_else(|| "an event".to_owned(), ToString::to_string);
+    match (origin.cause, origin.source.strip_prefix(JOBS)) {
+        (Some(_), Some(job)) => format!("{event}, published by {}", clean(job)),
+        _ => format!("a publication of {event}"),
+    }
 }
 
-/// Its events and their jobs, and the events that failed.
-fn happened(invocation: &Invocation, out: &mut Vec<String>) {
+/// Its events and their jobs, and the events that failed; `all` are the invocations that are shown with it.
+fn happened(invocation: &Invocation, all: &[Invocation], out: &mut Vec<String>) {
     if let Some(related) = invocation.origin.as_ref().and_then(|origin| origin.related_to.as_ref()) {
         out.push(format!("   {DIM}related to correlation{DIM:#} {related}"));
     }
     for one in &invocation.events {
-        event(one, out);
+        event(one, all, out);
     }
     for failed in &invocation.failed {
         let error = cut(&clean(&failed.error), LONGEST);
@@ -197,17 +202,28 @@ fn again(invocation: &Invocation, out: &mut Vec<String>) {
     }
 }
 
-fn event(event: &Event, out: &mut Vec<String>) {
+fn event(event: &Event, all: &[Invocation], out: &mut Vec<String>) {
     out.push(format!("   ⭐ {BOLD}{}{BOLD:#}", event.event));
     if event.jobs.is_empty() {
         out.push(format!("      {DIM}no jobs{DIM:#}"));
     }
     for one in &event.jobs {
         let (sign, said) = job(one);
-        out.push(format!("      {sign} {}{said}", one.job));
+        let became = one.published.as_ref().map(|published| became(published, all)).unwrap_or_default();
+        out.push(format!("      {sign} {}{said}{became}", one.job));
         if one.outcome == Some(Outcome::Failure) {
             wrote(one, out);
         }
+    }
+}
+
+/// What became of what a job published, where that is shown, too.
+fn became(published: &Published, all: &[Invocation]) -> String {
+    let Some(one) = all.iter().find(|one| one.invocation == published.invocation) else { return String::new() };
+    match (&one.origin, one.events.first()) {
+        (_, Some(event)) => format!(" → ⭐ {} (below)", event.event),
+        (None, None) => " → ⏳ (below)".to_owned(),
+        (Some(_), None) => " → ❌ (below)".to_owned(),
     }
 }
 
@@ -223,9 +239,10 @@ pub fn job(job: &Job) -> (&'static str, String) {
             ("❌", format!("{RED}{}{RED:#}", cut(error.as_deref().unwrap_or("failed"), LONGEST)))
         }
         (State::Complete, Some(Outcome::Skipped)) => ("⏩", "skipped".to_owned()),
-        (State::Complete, Some(Outcome::Success) | None) => {
-            ("✅", job.result.as_deref().map(message).unwrap_or_default())
-        }
+        (State::Complete, Some(Outcome::Success) | None) => match &job.published {
+            Some(published) => ("✅", format!("published {}", published.event)),
+            None => ("✅", job.result.as_deref().map(message).unwrap_or_default()),
+        },
     };
     let mut said = if text.is_empty() { String::new() } else { format!("  {text}") };
     let mut notes = Vec::new();

@@ -3,7 +3,10 @@
 use crate::address::{Api, Webhook};
 use clap::Args;
 use std::{fs, io, process::ExitCode};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use contracts::{
@@ -28,16 +31,24 @@ use crate::{
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
 pub struct Options {
-    /// Wait until everything it caused has ended, telling what happens; at most so long
-    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "30s",
-          value_parser = contracts::wait::parse)]
-    pub(crate) wait: Option<Duration>,
     /// Send the file as it is, byte for byte, instead of with a fresh `id` and `created_at`
     #[arg(long)]
     pub same_id: bool,
     /// The source it comes from, as in `/hasura/<source>` [default: default]
     #[arg(long, value_name = "NAME", value_parser = source)]
     pub source: Option<String>,
+    #[command(flatten)]
+    pub(crate) sending: Sending,
+}
+
+/// How anything is sent to the webhook, and whether its end is waited for.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+pub(crate) struct Sending {
+    /// Wait until everything it caused has ended, telling what happens; at most so long
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "30s",
+          value_parser = contracts::wait::parse)]
+    pub(crate) wait: Option<Duration>,
     /// The correlation id that everything it causes is gathered under [default: derived from the payload's id]
     #[arg(long, value_name = "ID")]
     pub(crate) correlation: Option<CorrelationId>,
@@ -102,38 +113,59 @@ pub enum Body {
 pub async fn run(options: Options, body: Body) -> anyhow::Result<ExitCode> {
     let body = bytes(&options, &body)?;
     let path = options.source.as_deref().map_or_else(|| "/hasura".to_owned(), |source| format!("/hasura/{source}"));
-    let call = Call::post(&options.webhook.url, &path, body)
-        .header(SECRET_HEADER, options.webhook.secret.as_deref())?
-        .header(CORRELATION_HEADER, options.correlation.as_ref().map(CorrelationId::as_str))?;
-    let answer = call.answer().await?;
-    let accepted: Accepted = serde_json::from_slice(&answer).map_err(|error| Error::Unexpected {
-        base: options.webhook.url.to_string(),
-        reason: format!("its answer names no correlation and invocation: {error}"),
-    })?;
-    if options.wait.is_some() {
-        return wait(&options, &accepted).await;
+    options.sending.send(&path, body, &[]).await
+}
+
+impl Sending {
+    /// Posts a body, and tells what is answered, or what becomes of it.
+    ///
+    /// # Errors
+    /// The webhook or the API cannot be reached, or the webhook refuses.
+    pub(crate) async fn send(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        headers: &[(&'static str, String)],
+    ) -> anyhow::Result<ExitCode> {
+        let mut call = Call::post(&self.webhook.url, path, body)
+            .header(SECRET_HEADER, self.webhook.secret.as_deref())?
+            .header(CORRELATION_HEADER, self.correlation.as_ref().map(CorrelationId::as_str))?;
+        for (name, value) in headers {
+            call = call.header(name, Some(value))?;
+        }
+        let answer = call.answer().await?;
+        let accepted: Accepted = serde_json::from_slice(&answer).map_err(|error| Error::Unexpected {
+            base: self.webhook.url.to_string(),
+            reason: format!("its answer names no correlation and invocation: {error}"),
+        })?;
+        if self.wait.is_some() {
+            return wait(self, &accepted).await;
+        }
+        if self.json {
+            print::line(&page::one_line(&String::from_utf8_lossy(&answer)))?;
+        } else {
+            print::line(&format!("📨 Accepted\n{}", render::correlation(&accepted.correlation_id)))?;
+            let short = line::short(std::iter::once(&accepted.correlation_id))(&accepted.correlation_id);
+            let command = print::command();
+            print::note(&format!("   `{command} show {short}` shows what becomes of it, `{command} why {short}` why"));
+        }
+        Ok(ExitCode::SUCCESS)
     }
-    if options.json {
-        print::line(&page::one_line(&String::from_utf8_lossy(&answer)))?;
-    } else {
-        print::line(&format!("📨 Accepted\n{}", render::correlation(&accepted.correlation_id)))?;
-        let short = line::short(std::iter::once(&accepted.correlation_id))(&accepted.correlation_id);
-        let command = print::command();
-        print::note(&format!("   `{command} show {short}` shows what becomes of it, `{command} why {short}` why"));
-    }
-    Ok(ExitCode::SUCCESS)
+}
+
+/// What a file has, or for `-` what standard input has, and what it is called.
+pub(crate) fn read(file: &Path) -> Result<(String, Vec<u8>), Usage> {
+    let is_stdin = file.as_os_str() == "-";
+    let shown = if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
+    let read = if is_stdin { read_stdin() } else { fs::read(file) };
+    let bytes = read.map_err(|error| Usage(format!("cannot read {shown}: {error}")))?;
+    Ok((shown, bytes))
 }
 
 fn bytes(options: &Options, body: &Body) -> anyhow::Result<Vec<u8>> {
     let (shown, bytes) = match body {
         Body::Made(text) => ("what was made up".to_owned(), text.clone().into_bytes()),
-        Body::File(file) => {
-            let is_stdin = file.as_os_str() == "-";
-            let shown = if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
-            let read = if is_stdin { read_stdin() } else { fs::read(file) };
-            let bytes = read.map_err(|error| Usage(format!("cannot read {shown}: {error}")))?;
-            (shown, bytes)
-        }
+        Body::File(file) => read(file)?,
     };
     if options.same_id {
         return Ok(bytes);
@@ -161,7 +193,7 @@ fn read_stdin() -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-async fn wait(options: &Options, accepted: &Accepted) -> anyhow::Result<ExitCode> {
+async fn wait(options: &Sending, accepted: &Accepted) -> anyhow::Result<ExitCode> {
     let timeout = options.wait.unwrap_or_default();
     let correlation = &accepted.correlation_id;
     let awaited = Awaited { correlation, invocation: Some(accepted.invocation_id), raw: accepted.raw, timeout };
@@ -218,7 +250,7 @@ mod tests {
     #[test]
     fn a_wait_without_a_time_is_thirty_seconds_and_does_not_eat_the_file() {
         let Alone { file, options } = clap::Parser::parse_from(["send", "--wait", "move.json"]);
-        assert_eq!(options.wait, Some(Duration::from_secs(30)));
+        assert_eq!(options.sending.wait, Some(Duration::from_secs(30)));
         assert_eq!(file, PathBuf::from("move.json"));
     }
 }

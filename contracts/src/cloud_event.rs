@@ -15,7 +15,7 @@ use crate::envelope::{EventHeaders, attribute};
 pub struct CloudEvent<'a> {
     specversion: &'static str,
     id: String,
-    source: String,
+    source: &'a str,
     r#type: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<Cow<'a, str>>,
@@ -53,13 +53,13 @@ impl<'a> CloudEvent<'a> {
         Ok(Self {
             specversion: "1.0",
             id: event.id.to_string(),
-            source: format!("{}{}", crate::envelope::SOURCE_PREFIX, event.source),
+            source: &event.source,
             r#type: event.event.name.as_str(),
             subject: event.subject.as_deref().and_then(attribute),
             time: event.time.to_string(),
             dataschema: event.dataschema.as_deref(),
             correlationid: event.correlation.as_str(),
-            causationid: event.causation.to_string(),
+            causationid: event.causation().to_string(),
             userid: event.user.as_deref().and_then(attribute),
             organisationid: event.organisation.as_deref().and_then(attribute),
             traceparent: event.traceparent.as_deref(),

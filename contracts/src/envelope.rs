@@ -6,10 +6,11 @@
 use std::{borrow::Cow, fmt};
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::{
     headers::{self, HeaderError, Headers, Writer, ce, optional, required},
-    ids::{CorrelationId, EventId, InvocationId},
+    ids::{CorrelationId, EventId, InvocationId, JobRunId},
     names::{EventName, EventRef, JobName},
     raw::Place,
 };
@@ -21,7 +22,7 @@ pub struct EventHeaders {
     pub id: EventId,
     /// Name and version; the version travels in the topic and in `dataschema`.
     pub event: EventRef,
-    /// The source's name; travels as `/hasura/<source>`.
+    /// Where it comes from: `/hasura/<source>`, or what its publisher calls itself.
     pub source: String,
     /// The event's key.
     pub subject: Option<String>,
@@ -31,8 +32,10 @@ pub struct EventHeaders {
     pub dataschema: Option<String>,
     /// The correlation.
     pub correlation: CorrelationId,
-    /// The invocation that caused it.
-    pub causation: InvocationId,
+    /// The invocation that it happened in.
+    pub invocation: InvocationId,
+    /// The job run that published it; without one, its invocation is its cause.
+    pub cause: Option<JobRunId>,
     /// Who made the change.
     pub user: Option<String>,
     /// The organisation it was made for.
@@ -50,21 +53,36 @@ pub struct EventHeaders {
 }
 
 /// What stands before a source's name in `ce_source`.
-pub(crate) const SOURCE_PREFIX: &str = "/hasura/";
+const SOURCE_PREFIX: &str = "/hasura/";
+
+/// `ce_source` of what is detected in a body that the source of that name sent.
+pub fn source_of(name: &str) -> String {
+    format!("{SOURCE_PREFIX}{name}")
+}
 
 impl EventHeaders {
+    /// The name of the source, or what the publisher calls itself.
+    pub fn source_name(&self) -> &str {
+        self.source.strip_prefix(SOURCE_PREFIX).unwrap_or(&self.source)
+    }
+
+    /// What caused it: the job run that published it, else its invocation.
+    pub fn causation(&self) -> Uuid {
+        self.cause.map_or(self.invocation.0, |run| run.0)
+    }
+
     /// The headers as they travel.
     pub fn encode(&self) -> Headers {
-        let mut out = Writer::with_capacity(17, 512);
+        let mut out = Writer::with_capacity(18, 512);
         out.push(ce::SPECVERSION, "1.0");
         out.push(ce::ID, self.id);
-        out.push(ce::SOURCE, format_args!("{SOURCE_PREFIX}{}", self.source));
+        out.push(ce::SOURCE, &self.source);
         out.push(ce::TYPE, self.event.name.as_str());
         out.push_some(ce::SUBJECT, self.subject.as_deref().and_then(attribute));
         out.push(ce::TIME, self.time);
         out.push_some(ce::DATASCHEMA, self.dataschema.as_ref());
         out.push(ce::CORRELATION_ID, self.correlation.as_str());
-        out.push(ce::CAUSATION_ID, self.causation);
+        out.push(ce::CAUSATION_ID, self.causation());
         out.push_some(ce::USER_ID, self.user.as_deref().and_then(attribute));
         out.push_some(ce::ORGANISATION_ID, self.organisation.as_deref().and_then(attribute));
         out.push_some(headers::TRACEPARENT, self.traceparent.as_ref());
@@ -75,6 +93,7 @@ impl EventHeaders {
             out.push(headers::DEPTH, self.depth);
         }
         out.push(headers::RAW_PLACE, self.raw);
+        out.push_some(headers::INVOCATION, self.cause.map(|_| self.invocation));
         out.finish()
     }
 
@@ -89,16 +108,18 @@ impl EventHeaders {
         let event = EventRef::from_topic(topic).filter(|event| event.name == name).ok_or_else(|| {
             HeaderError::Malformed { name: ce::TYPE, found: name.to_string(), expected: "the event of its topic" }
         })?;
-        let source: String = required(from, ce::SOURCE, "a source")?;
+        let causation: Uuid = required(from, ce::CAUSATION_ID, "a UUID")?;
+        let invocation = optional(from, headers::INVOCATION, "a UUID")?;
         Ok(Self {
             id: required(from, ce::ID, "a UUID")?,
             event,
-            source: source.strip_prefix(SOURCE_PREFIX).map(str::to_owned).unwrap_or(source),
+            source: required(from, ce::SOURCE, "a source")?,
             subject: optional(from, ce::SUBJECT, "text")?,
             time: required(from, ce::TIME, "an RFC 3339 time")?,
             dataschema: optional(from, ce::DATASCHEMA, "text")?,
             correlation: required(from, ce::CORRELATION_ID, "a correlation id")?,
-            causation: required(from, ce::CAUSATION_ID, "a UUID")?,
+            invocation: invocation.unwrap_or(InvocationId(causation)),
+            cause: invocation.map(|_| JobRunId(causation)),
             user: optional(from, ce::USER_ID, "text")?,
             organisation: optional(from, ce::ORGANISATION_ID, "text")?,
             traceparent: optional(from, headers::TRACEPARENT, "text")?,
@@ -180,12 +201,13 @@ mod tests {
         let headers = EventHeaders {
             id: EventId::derived(invocation, &event),
             event: event.clone(),
-            source: "default".into(),
+            source: source_of("default"),
             subject: Some("7".into()),
             time: "2026-01-02T03:04:05.678901Z".parse().expect("a time"),
             dataschema: Some("https://herald.example/v1/schemas/move.new/2".into()),
             correlation: "order-7".parse().expect("an id"),
-            causation: invocation,
+            invocation,
+            cause: None,
             user: Some("me".into()),
             organisation: None,
             traceparent: None,
@@ -198,7 +220,12 @@ mod tests {
         insta::assert_snapshot!(
             encoded.iter().map(|(k, v)| format!("{k}: {}\n", String::from_utf8_lossy(v))).collect::<String>()
         );
-        assert_eq!(EventHeaders::decode(&event.topic(), &encoded), Ok(headers));
+        assert_eq!(EventHeaders::decode(&event.topic(), &encoded), Ok(headers.clone()));
+        let run = JobRunId(Uuid::from_u128(7));
+        let published = EventHeaders { source: "/jobs/announce".into(), cause: Some(run), ..headers };
+        let again = published.encode();
+        assert_eq!(again.text(ce::CAUSATION_ID), Some(run.to_string().as_str()));
+        assert_eq!(EventHeaders::decode(&event.topic(), &again), Ok(published));
         assert!(EventHeaders::decode("event.other", &encoded).is_err());
         assert!(is_stamped(&encoded, &"log".parse().expect("a name")));
         assert!(!is_stamped(&encoded, &"lo".parse().expect("a name")));

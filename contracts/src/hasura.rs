@@ -18,7 +18,7 @@ use serde_json::{Value, value::RawValue};
 pub use change::{Change, ChangeError, ChangeParts};
 pub use fields::Fields;
 pub use partly::{Row, parse_partly};
-pub use print::print;
+pub use print::{print, print_of_publication};
 
 use crate::{
     Label,
@@ -159,11 +159,7 @@ pub struct ScheduledBody {
 /// # Errors
 /// [`Refusal`] says what is wrong and, for malformed JSON, where.
 pub fn recognise(body: &[u8]) -> Result<Body<'_>, Refusal> {
-    let text = std::str::from_utf8(body)
-        .map_err(|error| Refusal::Malformed(format!("it is not UTF-8 from byte {} on", error.valid_up_to())))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    check_deeply(text)?;
-    let whole: &RawValue = serde_json::from_str(text).map_err(|error| Refusal::Malformed(error.to_string()))?;
+    let whole = document(body)?;
     let fields = Fields::of(whole).ok_or(Refusal::Unknown)?;
     match recognise_fields(&fields) {
         Err(Refusal::Unknown) => {
@@ -172,6 +168,18 @@ pub fn recognise(body: &[u8]) -> Result<Body<'_>, Refusal> {
         }
         other => other,
     }
+}
+
+/// The document that a body is, without a byte order mark, unread.
+///
+/// # Errors
+/// It is not UTF-8, no JSON, or nests deeper than anybody could read.
+pub fn document(body: &[u8]) -> Result<&RawValue, Refusal> {
+    let text = std::str::from_utf8(body)
+        .map_err(|error| Refusal::Malformed(format!("it is not UTF-8 from byte {} on", error.valid_up_to())))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    check_deeply(text)?;
+    serde_json::from_str(text).map_err(|error| Refusal::Malformed(error.to_string()))
 }
 
 /// The JSON document that is the Hasura body itself: the `payload` of the console's wrapped form, else the whole.

@@ -34,6 +34,8 @@ pub const RAW_PLACE: &str = "herald-raw";
 pub const TRACEPARENT: &str = "traceparent";
 /// The media type of the value.
 pub const CONTENT_TYPE: &str = "content-type";
+/// The name and version of an event that is published by name, on its raw record.
+pub const EVENT: &str = "herald-event";
 
 /// The attributes of CloudEvents 1.0 in Kafka's binary mode.
 pub mod ce {
@@ -41,7 +43,7 @@ pub mod ce {
     pub const SPECVERSION: &str = "ce_specversion";
     /// The event's id.
     pub const ID: &str = "ce_id";
-    /// `/hasura/<source>`.
+    /// `/hasura/<source>`, or what the publisher of a named event calls itself.
     pub const SOURCE: &str = "ce_source";
     /// The event's name.
     pub const TYPE: &str = "ce_type";
@@ -53,7 +55,7 @@ pub mod ce {
     pub const DATASCHEMA: &str = "ce_dataschema";
     /// Extension: the correlation's id.
     pub const CORRELATION_ID: &str = "ce_correlationid";
-    /// Extension: what caused the event (its invocation).
+    /// Extension: what caused the event: its invocation, or the job run that published it.
     pub const CAUSATION_ID: &str = "ce_causationid";
     /// Extension: who made the change.
     pub const USER_ID: &str = "ce_userid";
@@ -87,6 +89,7 @@ pub const KNOWN: &[&str] = &[
     ce::CAUSATION_ID,
     ce::USER_ID,
     ce::ORGANISATION_ID,
+    EVENT,
 ];
 
 /// The constant of a name that Herald writes, so that reading it allocates nothing.

@@ -67,6 +67,12 @@ impl InvocationId {
         Self(derive("invocation", &[source.as_bytes(), source_id.as_bytes()]))
     }
 
+    /// The invocation of what was published by name, from the publisher's own id. Publishers name themselves as they like,
+    /// so that none of theirs is one of [`InvocationId::derived`].
+    pub fn published(publisher: &str, source_id: &str) -> Self {
+        Self(derive("publication", &[publisher.as_bytes(), source_id.as_bytes()]))
+    }
+
     /// The invocation of a body without any id of its own; it cannot be recognised when it comes again.
     pub fn fresh() -> Self {
         Self(Uuid::now_v7())
@@ -104,6 +110,11 @@ impl CorrelationId {
     /// The correlation of an invocation whose caller named none, from the source event's id.
     pub fn derived(source: &str, source_id: &str) -> Self {
         Self(derive("correlation", &[source.as_bytes(), source_id.as_bytes()]).to_string().into())
+    }
+
+    /// The correlation of a publication whose publisher named none.
+    pub fn published(publisher: &str, source_id: &str) -> Self {
+        Self(derive("correlation-of-publication", &[publisher.as_bytes(), source_id.as_bytes()]).to_string().into())
     }
 
     /// The correlation of an invocation that has no id of its own either.
@@ -162,12 +173,15 @@ mod tests {
         let run = JobRunId::derived(event, &"job-1".parse().expect("a name"));
         let correlation = CorrelationId::derived("default", "afcd8c6c-d13d-4ca0-acab-8dd13260b6d5");
         insta::assert_snapshot!(format!("{invocation}\n{event}\n{run}\n{correlation}"));
+        let publication = InvocationId::published("/shop", "7");
+        insta::assert_snapshot!("published", format!("{publication}\n{}", CorrelationId::published("/shop", "7")));
     }
 
     #[test]
     fn parts_cannot_run_into_each_other() {
         assert_ne!(InvocationId::derived("ab", "c"), InvocationId::derived("a", "bc"));
         assert_ne!(InvocationId::derived("default", "1"), InvocationId::derived("other", "1"));
+        assert_ne!(InvocationId::derived("default", "1"), InvocationId::published("default", "1"));
     }
 
     #[test]

@@ -67,6 +67,12 @@ pub struct Origin {
     /// A correlation that is only related.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub related_to: Option<CorrelationId>,
+    /// The event that was published by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventRef>,
+    /// The job run that published it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<JobRunId>,
 }
 
 fn is_zero(depth: &u32) -> bool {
@@ -244,6 +250,31 @@ pub struct JobStep {
     /// The end of what a job that failed wrote to stdout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout: Option<String>,
+    /// What it published, in the commit that tells this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
+}
+
+/// An event that a job run published by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Published {
+    /// Name and version.
+    pub event: EventRef,
+    /// The invocation that this is.
+    pub invocation: InvocationId,
+}
+
+/// The occurrence's invocation is on its way to the detector: told in the commit that writes its raw record, so that its
+/// correlation is not complete before it is decided. That record's place is not known then: the occurrence has the place of
+/// what caused it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Awaited {
+    /// The event that is published.
+    pub event: EventRef,
+    /// The job run that publishes it.
+    pub cause: JobRunId,
 }
 
 /// What a progress record says.
@@ -257,6 +288,8 @@ pub enum Fact {
     Refused(Refused),
     /// See [`JobStep`].
     Job(JobStep),
+    /// See [`Awaited`].
+    Awaited(Awaited),
     /// A kind that this version does not know, with its body.
     Unknown(String, Box<RawValue>),
 }
@@ -292,6 +325,7 @@ impl Progress {
             Fact::Duplicate(body) => self.wire("duplicate", body),
             Fact::Refused(body) => self.wire("refused", body),
             Fact::Job(body) => self.wire("job", body),
+            Fact::Awaited(body) => self.wire("awaited", body),
             Fact::Unknown(kind, body) => self.wire(kind, body),
         };
         written.expect("invariant: every part of a progress record is plain data with string keys")
@@ -324,6 +358,7 @@ impl Progress {
             "duplicate" => Fact::Duplicate(serde_json::from_str(body)?),
             "refused" => Fact::Refused(serde_json::from_str(body)?),
             "job" => Fact::Job(serde_json::from_str(body)?),
+            "awaited" => Fact::Awaited(serde_json::from_str(body)?),
             _ => Fact::Unknown(wire.kind, wire.body),
         };
         Ok(Self { occurrence: wire.occurrence, fact })
@@ -353,6 +388,7 @@ mod tests {
         let event: EventRef = "move.new".parse().expect("a name");
         let id = EventId::derived(occurrence.invocation, &event);
         let job: JobName = "job-1".parse().expect("a name");
+        let (run, other): (_, EventRef) = (JobRunId::derived(id, &job), "move.done".parse().expect("a name"));
         let origin = Origin {
             body: Kind::Hasura,
             source: "default".into(),
@@ -363,6 +399,8 @@ mod tests {
             user: None,
             depth: 0,
             related_to: None,
+            event: None,
+            cause: None,
         };
         let facts = vec![
             Fact::Detected(Detected {
@@ -383,7 +421,7 @@ mod tests {
             Fact::Refused(Refused { origin, reason: "depth".into(), detail: "17 cascades deep".into() }),
             Fact::Job(JobStep {
                 event_id: id,
-                run: JobRunId::derived(id, &job),
+                run,
                 event,
                 job,
                 attempt: 1,
@@ -394,7 +432,9 @@ mod tests {
                 error: None,
                 stderr: None,
                 stdout: None,
+                published: Some(Published { event: other.clone(), invocation: occurrence.invocation }),
             }),
+            Fact::Awaited(Awaited { event: other, cause: run }),
             Fact::Unknown("later".into(), RawValue::from_string(r#"{"n":1.00}"#.into()).expect("JSON")),
         ];
         facts.into_iter().map(|fact| Progress { occurrence: occurrence.clone(), fact }).collect()
@@ -413,7 +453,7 @@ mod tests {
 
     #[test]
     fn a_result_over_several_lines_is_told_in_one() {
-        let [.., mut job, _] = <[Progress; 5]>::try_from(golden()).expect("five facts");
+        let [.., mut job, _, _] = <[Progress; 6]>::try_from(golden()).expect("six facts");
         let Fact::Job(step) = &mut job.fact else { panic!("a step") };
         step.result = Some(RawValue::from_string("{\r\n  \"a\": \"b\\n\"\n}".into()).expect("JSON"));
         let (one, other) = (job.encode(), golden().remove(0).encode());
@@ -427,7 +467,7 @@ mod tests {
 
     #[test]
     fn words_of_a_newer_writer_are_kept_and_rank_lowest() {
-        let [detected, .., job, _] = &golden()[..] else { panic!("five records") };
+        let [detected, .., job, _, _] = &golden()[..] else { panic!("six records") };
         let newer = |record: &Progress, pairs: &[(&str, &str)]| {
             let text = String::from_utf8(record.encode()).expect("UTF-8");
             pairs.iter().fold(text, |text, (from, to)| {

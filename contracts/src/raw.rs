@@ -1,4 +1,5 @@
-//! The raw record: a body exactly as it was received, and what ingest knows about it in its headers.
+//! The raw record: a body exactly as it was received, and what is known about it in its headers. Of an event that is
+//! published by name it is the event's data as its publisher wrote them; the attributes are headers.
 
 use std::{convert::Infallible, fmt, str::FromStr};
 
@@ -8,8 +9,9 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     Label,
-    headers::{self, HeaderError, Headers, Writer, optional, required},
-    ids::{CorrelationId, InvocationId},
+    headers::{self, HeaderError, Headers, Writer, ce, optional, required},
+    ids::{CorrelationId, InvocationId, JobRunId},
+    names::EventRef,
 };
 
 /// What kind of body a raw record holds.
@@ -50,6 +52,11 @@ impl FromStr for Kind {
         })
     }
 }
+
+/// What a publisher is called that does not say.
+pub const PUBLISHER: &str = "/events";
+/// What stands before a job's full name where it publishes.
+pub const JOBS: &str = "/jobs/";
 
 /// Where a raw record stands in the log: its partition and offset, written `partition/offset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, JsonSchema)]
@@ -99,7 +106,7 @@ impl Serialize for Place {
 pub struct RawHeaders {
     /// What the body is.
     pub kind: Kind,
-    /// The source's name.
+    /// The source's name; of a named record, what its publisher calls itself (`source` in CloudEvents).
     pub source: String,
     /// The source event's own id; without one the record is never a duplicate.
     pub source_id: Option<String>,
@@ -115,6 +122,21 @@ pub struct RawHeaders {
     pub related_to: Option<CorrelationId>,
     /// W3C Trace Context of the request.
     pub traceparent: Option<String>,
+    /// What a record of the kind `named` says of its event.
+    pub named: Option<Box<Named>>,
+}
+
+/// What a named record says of the event that it asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Name and version.
+    pub event: EventRef,
+    /// The job run that published it, in a cascade.
+    pub cause: Option<JobRunId>,
+    /// On whose behalf.
+    pub user: Option<String>,
+    /// For which organisation.
+    pub organisation: Option<String>,
 }
 
 impl RawHeaders {
@@ -132,6 +154,13 @@ impl RawHeaders {
         }
         out.push_some(headers::RELATED_TO, self.related_to.as_ref().map(CorrelationId::as_str));
         out.push_some(headers::TRACEPARENT, self.traceparent.as_ref());
+        if let Some(named) = &self.named {
+            out.push(headers::EVENT, &named.event);
+            out.push_some(ce::CAUSATION_ID, named.cause);
+            out.push_some(ce::USER_ID, named.user.as_ref());
+            out.push_some(ce::ORGANISATION_ID, named.organisation.as_ref());
+            out.push(headers::CONTENT_TYPE, "application/json");
+        }
         out.finish()
     }
 
@@ -140,8 +169,9 @@ impl RawHeaders {
     /// # Errors
     /// A header that every raw record has is missing, or one is malformed: the record was not written by Herald.
     pub fn decode(from: &Headers) -> Result<Self, HeaderError> {
+        let kind = required(from, headers::KIND, "hasura, scheduled or named")?;
         Ok(Self {
-            kind: required(from, headers::KIND, "hasura, scheduled or named")?,
+            kind,
             source: required(from, headers::SOURCE, "a source's name")?,
             source_id: optional(from, headers::SOURCE_ID, "text")?,
             received: required(from, headers::RECEIVED, "an RFC 3339 time")?,
@@ -150,6 +180,53 @@ impl RawHeaders {
             depth: optional(from, headers::DEPTH, "a number")?.unwrap_or(0),
             related_to: optional(from, headers::RELATED_TO, "a correlation id")?,
             traceparent: optional(from, headers::TRACEPARENT, "text")?,
+            named: (kind == Kind::Named).then(|| Named::decode(from).map(Box::new)).transpose()?,
         })
+    }
+}
+
+impl Named {
+    fn decode(from: &Headers) -> Result<Self, HeaderError> {
+        Ok(Self {
+            event: required(from, headers::EVENT, "an event's name")?,
+            cause: optional(from, ce::CAUSATION_ID, "a UUID")?,
+            user: optional(from, ce::USER_ID, "text")?,
+            organisation: optional(from, ce::ORGANISATION_ID, "text")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_record_says_of_which_event_and_by_which_job_run() {
+        let event: EventRef = "move.invoiced.v2".parse().expect("a name");
+        let named = Named {
+            event: event.clone(),
+            cause: Some(JobRunId(uuid::Uuid::from_u128(7))),
+            user: Some("me".into()),
+            organisation: None,
+        };
+        let headers = RawHeaders {
+            kind: Kind::Named,
+            source: "https://shop.example".into(),
+            source_id: Some("7".into()),
+            received: "2026-01-02T03:04:05.678901Z".parse().expect("a time"),
+            invocation: InvocationId::published("https://shop.example", "7"),
+            correlation: "order-7".parse().expect("an id"),
+            depth: 1,
+            related_to: None,
+            traceparent: None,
+            named: Some(Box::new(named)),
+        };
+        let encoded = headers.encode();
+        insta::assert_snapshot!(
+            encoded.iter().map(|(k, v)| format!("{k}: {}\n", String::from_utf8_lossy(v))).collect::<String>()
+        );
+        assert_eq!(RawHeaders::decode(&encoded), Ok(headers.clone()));
+        let nameless = RawHeaders { named: None, ..headers };
+        assert_eq!(RawHeaders::decode(&nameless.encode()), Err(HeaderError::Missing(headers::EVENT)));
     }
 }

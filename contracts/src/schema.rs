@@ -13,6 +13,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("found", schema_for!(Found)),
         ("hasura-event", schema_for!(payload::EventPayload)),
         ("hasura-scheduled", schema_for!(payload::ScheduledPayload)),
+        ("progress-awaited", schema_for!(progress::Awaited)),
         ("progress-detected", schema_for!(progress::Detected)),
         ("progress-duplicate", schema_for!(progress::Duplicate)),
         ("progress-job", schema_for!(progress::JobStep)),

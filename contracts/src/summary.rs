@@ -9,7 +9,7 @@ use crate::{
     Label,
     ids::{CorrelationId, EventId, InvocationId, JobRunId},
     names::{EventRef, JobName},
-    progress::{AttemptState, FailedEvent, Origin, Undetected, is_none_left},
+    progress::{AttemptState, FailedEvent, Origin, Published, Undetected, is_none_left},
     raw::Place,
 };
 
@@ -83,6 +83,9 @@ pub struct Job {
     /// The end of what a job that failed wrote to stdout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout: Option<String>,
+    /// What it published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
 }
 
 /// An attempt of a run that another one followed.

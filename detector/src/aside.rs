@@ -65,11 +65,11 @@ fn fail_event(outputs: &mut [Outgoing], at: usize, refusal: &Refusal) -> Result<
     outputs[at] = publish::rejected(publish::Refusal {
         reason: REASON,
         detail: error,
-        source: &headers.source,
+        source: headers.source_name(),
         at: headers.time,
         occurrence: Some(&progress.occurrence),
         raw: headers.raw,
-        event: Some(headers.event),
+        event: Some(headers.event.clone()),
     });
     Ok(())
 }
@@ -107,23 +107,24 @@ mod tests {
 
     /// What a raw record became: an event of each name, and the progress that tells of them.
     fn decided(offset: u64, names: &[&str]) -> Vec<Outgoing> {
-        let causation = InvocationId::derived("test", &offset.to_string());
+        let invocation = InvocationId::derived("test", &offset.to_string());
         let (raw, time) = (Place { partition: 0, offset }, "2026-01-02T03:04:05Z".parse().expect("a time"));
         let correlation: contracts::ids::CorrelationId = format!("c-{offset}").parse().expect("an id");
         let mut outputs = Vec::new();
         let mut events = Vec::new();
         for name in names {
             let event: EventRef = name.parse().expect("a name");
-            let id = EventId::derived(causation, &event);
+            let id = EventId::derived(invocation, &event);
             let headers = EventHeaders {
                 id,
                 event: event.clone(),
-                source: "test".into(),
+                source: contracts::envelope::source_of("test"),
                 subject: None,
                 time,
                 dataschema: None,
                 correlation: correlation.clone(),
-                causation,
+                invocation,
+                cause: None,
                 user: None,
                 organisation: None,
                 traceparent: None,
@@ -145,6 +146,8 @@ mod tests {
             user: None,
             depth: 0,
             related_to: None,
+            event: None,
+            cause: None,
         };
         let fact = Fact::Detected(Detected {
             origin,
@@ -155,7 +158,7 @@ mod tests {
             failed: vec![],
             failed_more: 0,
         });
-        outputs.push(publish::progress(Occurrence { invocation: causation, correlation, raw, received: time }, fact));
+        outputs.push(publish::progress(Occurrence { invocation, correlation, raw, received: time }, fact));
         outputs
     }
 

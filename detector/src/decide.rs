@@ -3,7 +3,8 @@
 use bus::{Outgoing, Record};
 use catalog::{Catalog, Change, ChangeParts, Event, Glance, Stage, Verdict};
 use contracts::{
-    envelope::EventHeaders,
+    document,
+    envelope::{self, EventHeaders},
     hasura,
     ids::EventId,
     names::EventRef,
@@ -49,7 +50,7 @@ pub struct Decision {
 /// A raw record that is known to be one.
 pub(crate) struct Input<'a> {
     record: &'a Record,
-    headers: RawHeaders,
+    pub(crate) headers: RawHeaders,
     pub(crate) occurrence: Occurrence,
 }
 
@@ -81,7 +82,7 @@ impl Decider<'_> {
         };
         let occurrence = origin::occurrence(&headers, raw);
         let input = Input { record, headers, occurrence };
-        let body = self.catalog.parse(record.value(), &input.headers.source);
+        let body = self.parse(&input);
         let print = body.as_ref().map_or(0, |(_, print)| *print);
         let duplicate = self.recognise(&input, print, seen, &mut decision);
         match body {
@@ -89,9 +90,26 @@ impl Decider<'_> {
                 let origin = origin::bare(&input.headers);
                 refuse(&input, origin, "malformed", &error.to_string(), &mut decision);
             }
-            Ok((body, _)) => self.decide_body(&input, &body, duplicate, &mut decision),
+            Ok((body, _)) => match &input.headers.named {
+                Some(named) => {
+                    let origin = origin::of_named(&input.headers, record.key.as_deref(), named);
+                    if let Some(origin) = self.may_run(&input, origin, duplicate, &mut decision) {
+                        self.publish(&input, origin, named, body, &mut decision);
+                    }
+                }
+                None => self.decide_body(&input, &body, duplicate, &mut decision),
+            },
         }
         decision
+    }
+
+    /// The body as far as it is looked at, and what tells it apart from another.
+    fn parse(&self, input: &Input<'_>) -> Result<(Value, u32), serde_json::Error> {
+        let body = input.record.value();
+        let Some(named) = &input.headers.named else { return self.catalog.parse(body, &input.headers.source) };
+        let data = document::parse_bytes(body)?;
+        let print = hasura::print_of_publication(&named.event, &data);
+        Ok((data, print))
     }
 
     fn recognise(&self, input: &Input<'_>, print: u32, seen: &mut Seen, decision: &mut Decision) -> Option<First> {
@@ -120,28 +138,40 @@ impl Decider<'_> {
             Some(Err(_)) => origin::bare(headers),
             None => origin::of_scheduled(headers, body),
         };
-        if let Some(first) = duplicate {
-            repeat(input, origin, first, decision);
-        } else if headers.depth > self.config.max_depth {
-            let detail = format!(
-                "{} cascades deep under correlation {}, and {} are allowed: do its jobs trigger themselves?",
-                headers.depth, headers.correlation, self.config.max_depth
-            );
-            refuse(input, origin, "depth", &detail, decision);
-        } else {
-            match change {
-                Some(Ok(change)) => self.detect(input, origin, &change, decision),
-                Some(Err(error)) => refuse(input, origin, "incomplete", &error.to_string(), decision),
-                None if headers.kind == Kind::Named => {
-                    refuse(input, origin, "named", "this herald takes no events that are published by name", decision);
-                }
-                None if headers.kind == Kind::Scheduled => self.nothing(input, origin, decision),
-                None => {
-                    let detail = format!("this herald knows no records of the kind `{}`", headers.kind.as_str());
-                    refuse(input, origin, "unknown-kind", &detail, decision);
-                }
+        let Some(origin) = self.may_run(input, origin, duplicate, decision) else { return };
+        match change {
+            Some(Ok(change)) => self.detect(input, origin, &change, decision),
+            Some(Err(error)) => refuse(input, origin, "incomplete", &error.to_string(), decision),
+            None if headers.kind == Kind::Scheduled => self.nothing(input, origin, decision),
+            None => {
+                let detail = format!("this herald knows no records of the kind `{}`", headers.kind.as_str());
+                refuse(input, origin, "unknown-kind", &detail, decision);
             }
         }
+    }
+
+    /// The origin, of what is no duplicate and not too deep in a cascade; of the others it is said what they are.
+    fn may_run(
+        &self,
+        input: &Input<'_>,
+        origin: Origin,
+        duplicate: Option<First>,
+        decision: &mut Decision,
+    ) -> Option<Origin> {
+        let headers = &input.headers;
+        if let Some(first) = duplicate {
+            repeat(input, origin, first, decision);
+            return None;
+        }
+        if headers.depth <= self.config.max_depth {
+            return Some(origin);
+        }
+        let detail = format!(
+            "{} cascades deep under correlation {}, and {} are allowed: do its jobs trigger themselves?",
+            headers.depth, headers.correlation, self.config.max_depth
+        );
+        refuse(input, origin, "depth", &detail, decision);
+        None
     }
 
     /// A scheduled body: recorded, and nothing is detected in it.
@@ -183,7 +213,7 @@ impl Decider<'_> {
     }
 
     /// The record of an event, if it fits the bus.
-    fn event(
+    pub(crate) fn event(
         &self,
         input: &Input<'_>,
         subject: &Subject<'_>,
@@ -196,15 +226,18 @@ impl Decider<'_> {
         let name = event.name();
         let key = key.map(bytes::Bytes::from).or_else(|| input.record.key.clone());
         measure::key(key.as_deref().unwrap_or_default())?;
+        let source =
+            if headers.named.is_some() { headers.source.clone() } else { envelope::source_of(&headers.source) };
         let envelope = EventHeaders {
             id,
             event: name.clone(),
-            source: headers.source.clone(),
+            source,
             subject: key.as_deref().map(|key| String::from_utf8_lossy(key).into_owned()),
             time: headers.received,
             dataschema: Some(format!("{}/v1/schemas/{}/{}", self.config.schemas_url, name.name, name.version)),
             correlation: headers.correlation.clone(),
-            causation: headers.invocation,
+            invocation: headers.invocation,
+            cause: headers.named.as_ref().and_then(|named| named.cause),
             user: subject.user.map(str::to_owned),
             organisation: subject.organisation.map(str::to_owned),
             traceparent: headers.traceparent.clone(),
@@ -230,7 +263,7 @@ fn repeat(input: &Input<'_>, origin: Origin, first: First, decision: &mut Decisi
     }
     let id = input.headers.source_id.as_deref().unwrap_or_default();
     let detail = format!(
-        "raw record {of} came under the id `{}` with another table, operation or data; this one is not run: each change \
+        "raw record {of} came under the id `{}` with another table, operation, event or data; this one is not run: each change \
          needs an id of its own",
         measure::name_of(id)
     );
@@ -246,7 +279,7 @@ fn repeat(input: &Input<'_>, origin: Origin, first: First, decision: &mut Decisi
 }
 
 /// The record had been accepted, and nothing can run for it: said in `rejected` and in `progress`.
-fn refuse(input: &Input<'_>, origin: Origin, reason: &'static str, detail: &str, decision: &mut Decision) {
+pub(crate) fn refuse(input: &Input<'_>, origin: Origin, reason: &'static str, detail: &str, decision: &mut Decision) {
     decision.counts.refused = 1;
     let detail = measure::detail(detail);
     decision.refused = Some((reason, detail.clone()));

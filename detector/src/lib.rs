@@ -13,6 +13,7 @@
 //! A detector has no clock: what is a duplicate is decided by the records' own times.
 
 mod aside;
+mod by_name;
 mod config;
 mod decide;
 mod error;

@@ -4,7 +4,7 @@ use catalog::{Change, MAX_KEY};
 use contracts::{
     hasura,
     progress::{Occurrence, Origin},
-    raw::{Place, RawHeaders},
+    raw::{Named, Place, RawHeaders},
 };
 use serde_json::Value;
 
@@ -31,6 +31,8 @@ pub(crate) fn bare(headers: &RawHeaders) -> Origin {
         user: None,
         depth: headers.depth,
         related_to: headers.related_to.clone(),
+        event: None,
+        cause: None,
     }
 }
 
@@ -53,6 +55,18 @@ fn of_row(key: &[u8], source: &str, table: &str) -> Option<String> {
     Some(key.strip_prefix(source)?.strip_prefix('|')?.strip_prefix(table)?.strip_prefix('|')?.to_owned())
 }
 
+/// What a publication says of its event; `key` is that of its record.
+pub(crate) fn of_named(headers: &RawHeaders, key: Option<&[u8]>, named: &Named) -> Origin {
+    let key = key.and_then(|key| std::str::from_utf8(key).ok()).filter(|key| key.len() <= MAX_KEY);
+    Origin {
+        key: key.map(str::to_owned),
+        user: named.user.as_deref().map(measure::name_of),
+        event: Some(named.event.clone()),
+        cause: named.cause,
+        ..bare(headers)
+    }
+}
+
 /// A scheduled body's trigger.
 pub(crate) fn of_scheduled(headers: &RawHeaders, body: &Value) -> Origin {
     let name = hasura::unwrap(body).get("name").and_then(Value::as_str);
@@ -63,6 +77,12 @@ pub(crate) fn of_scheduled(headers: &RawHeaders, body: &Value) -> Origin {
 pub(crate) struct Subject<'a> {
     pub(crate) user: Option<&'a str>,
     pub(crate) organisation: Option<&'a str>,
+}
+
+impl<'a> From<&'a Named> for Subject<'a> {
+    fn from(named: &'a Named) -> Self {
+        Self { user: named.user.as_deref(), organisation: named.organisation.as_deref() }
+    }
 }
 
 impl<'a> Subject<'a> {

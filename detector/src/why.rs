@@ -23,7 +23,15 @@ pub fn why(catalog: &Catalog, number: u64, record: &Record) -> Why {
                 "a scheduled trigger's body is recorded, and no event is detected in it: events are about tables",
             );
         }
-        Kind::Named => return only("it is no change of a table, but a publication by name"),
+        Kind::Named => {
+            let event = headers.named.map(|named| named.event);
+            let known = event.as_ref().and_then(|event| catalog.event(event));
+            let event = event.map(|event| event.to_string()).unwrap_or_default();
+            return only(&match known {
+                Some(_) => format!("it was published by name, as {event}: no condition is asked"),
+                None => format!("it was published by name, as {event}, and this catalog has no such event"),
+            });
+        }
         Kind::Unknown(kind) => return only(&format!("this herald knows no records of the kind `{kind}`")),
     }
     let Ok((body, _)) = catalog.parse(record.value(), &headers.source) else { return only("the body is no JSON") };

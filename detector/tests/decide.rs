@@ -53,6 +53,7 @@ fn record(offset: u64, invocation: u64, source_id: Option<&str>, body: &Value) -
         depth: 0,
         related_to: None,
         traceparent: None,
+        named: None,
     };
     Record {
         topic: topics::RAW.into(),

@@ -197,6 +197,11 @@ impl Expression {
         }
     }
 
+    /// Whether it looks at a change, without which it has no value.
+    pub fn needs_change(&self) -> bool {
+        members::is_about_change(&self.root)
+    }
+
     /// What the condition begins with, where that is a demand on one column.
     pub fn opening(&self) -> Option<Opening> {
         opening::of(&self.root)

@@ -89,6 +89,15 @@ fn name_at(inner: &Node, field: &str, source: &str) -> usize {
     source.get(from..).and_then(|rest| rest.find(field)).map_or(from, |at| from + at)
 }
 
+/// Whether a node names anything of a change.
+pub(crate) fn is_about_change(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Var(var) => !matches!(var, Var::Data | Var::Event | Var::Params | Var::Input),
+        Kind::Call(function, _) if function.is_about_changes() => true,
+        _ => node.children().into_iter().any(is_about_change),
+    }
+}
+
 /// Whether it is `event`, or else `data`.
 fn root(node: &Node) -> Option<bool> {
     match node.kind {
@@ -101,6 +110,21 @@ fn root(node: &Node) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use crate::{Expression, Scope};
+
+    #[test]
+    fn what_names_a_row_needs_a_change() {
+        for (expression, needs) in [
+            ("data.a", false),
+            ("new.a", true),
+            ("[data.a, string(old.b)]", true),
+            ("data.list.map(x, x.a)", false),
+            ("changed('a')", true),
+            ("received", true),
+        ] {
+            let compiled = Expression::compile(expression, Scope::Key).expect(expression);
+            assert_eq!(compiled.needs_change(), needs, "{expression}");
+        }
+    }
 
     #[test]
     fn what_is_needed_is_what_is_never_passed_over() {

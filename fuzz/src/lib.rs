@@ -20,7 +20,7 @@ impl Kinds for AnyKind {
     }
 
     fn names(&self) -> Vec<&str> {
-        vec!["command", "log", "simulate"]
+        vec!["command", "log", "publish", "simulate"]
     }
 }
 

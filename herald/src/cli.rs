@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Hasura(tools::hasura::Options),
     /// Send a webhook as Hasura would, and show what becomes of it
     Send(tools::send::Options),
+    /// Publish an event by its name, and show what becomes of it
+    Publish(client::publish::Options),
     /// List what came, newest first, and what became of it
     Ls(client::ls::Options),
     /// Show what happened under a correlation id
@@ -97,6 +99,7 @@ impl Command {
             Self::Doctor(options) => block_on(tools::doctor::run(options)),
             Self::Hasura(options) => tools::hasura::run(options),
             Self::Send(options) => tools::send::run(options),
+            Self::Publish(options) => block_on(client::publish::run(options)),
             Self::Ls(options) => block_on(client::ls::run(options)),
             Self::Why(options) => block_on(client::why::run(options)),
             Self::Show(options) => block_on(client::show::run(options)),

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use contracts::{
     duration::NoDuration,
-    names::{MAX_SOURCE, SOURCE, is_source},
+    names::{EventRef, MAX_SOURCE, SOURCE, is_source},
+    raw::PUBLISHER,
     wait,
 };
 use hyper::{
@@ -30,11 +31,51 @@ pub(crate) fn authenticate(headers: &HeaderMap, name: &HeaderName, secrets: Opti
         .with(header::CONNECTION, HeaderValue::from_static("close")))
 }
 
-/// The source that a path names.
+/// What a request may bring, by its path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Door<'a> {
+    /// What Hasura sends, under the name of a source.
+    Hasura(&'a str),
+    /// An event, by its name.
+    Events(EventRef),
+}
+
+impl Door<'_> {
+    /// Who is said to have sent what was refused.
+    pub(crate) fn source(&self) -> &str {
+        match self {
+            Self::Hasura(source) => source,
+            Self::Events(_) => PUBLISHER,
+        }
+    }
+
+    /// The event that is published.
+    pub(crate) fn event(&self) -> Option<&EventRef> {
+        match self {
+            Self::Hasura(_) => None,
+            Self::Events(event) => Some(event),
+        }
+    }
+}
+
+/// What the path is for.
 ///
 /// # Errors
-/// 404: the path is no webhook's.
-pub(crate) fn source_of(uri: &Uri) -> Result<&str, Problem> {
+/// 404: nothing comes in there.
+pub(crate) fn door(uri: &Uri) -> Result<Door<'_>, Problem> {
+    match uri.path().strip_prefix("/events/") {
+        Some(name) => name.parse().map(Door::Events).map_err(|error| {
+            Problem::new(
+                StatusCode::NOT_FOUND,
+                format!("no event is published here, as in `/events/order.paid`: {error}"),
+            )
+        }),
+        None => source_of(uri).map(Door::Hasura),
+    }
+}
+
+/// The source that a path names.
+fn source_of(uri: &Uri) -> Result<&str, Problem> {
     match uri.path().strip_prefix("/hasura") {
         Some("") => Ok(DEFAULT_SOURCE),
         Some(rest) => rest.strip_prefix('/').filter(|source| is_source(source)).ok_or_else(not_found),
@@ -45,7 +86,10 @@ pub(crate) fn source_of(uri: &Uri) -> Result<&str, Problem> {
 fn not_found() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
-        format!("webhooks come in at `/hasura` and `/hasura/{{source}}`, where a source is {SOURCE}"),
+        format!(
+            "webhooks come in at `/hasura` and `/hasura/{{source}}`, where a source is {SOURCE}; events are published at \
+             `/events/{{name}}`"
+        ),
     )
 }
 
@@ -78,7 +122,7 @@ fn unsupported(detail: &str) -> Problem {
 }
 
 /// `application/json` or `application/*+json`, and no other charset than UTF-8.
-fn is_json(media_type: &HeaderValue) -> bool {
+pub(crate) fn is_json(media_type: &HeaderValue) -> bool {
     if media_type == "application/json" {
         return true;
     }
@@ -96,6 +140,11 @@ fn is_json(media_type: &HeaderValue) -> bool {
         }
         _ => true,
     })
+}
+
+/// A media type without its parameters, in lower case.
+pub(crate) fn essence(media_type: &str) -> String {
+    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// The parameters of the query, decoded.
@@ -164,11 +213,21 @@ mod tests {
     fn a_path_names_its_source() {
         for (path, source) in [("/hasura", "default"), ("/hasura/shop", "shop"), ("/hasura/a.B_c-1?wait=1", "a.B_c-1")]
         {
-            assert_eq!(source_of(&path.parse().expect(path)).expect(path), source);
+            assert_eq!(door(&path.parse().expect(path)).expect(path), Door::Hasura(source));
         }
         let long = format!("/hasura/{}", "x".repeat(65));
         for path in ["/", "/hasura/", "/hasuraa", "/hasura/a/b", "/hasura/a%20b", "/Hasura", long.as_str()] {
-            assert_eq!(source_of(&path.parse().expect(path)).expect_err(path).status, 404, "{path}");
+            assert_eq!(door(&path.parse().expect(path)).expect_err(path).status, 404, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_names_the_event_that_is_published() {
+        let door = |path: &str| door(&path.parse().expect(path)).map(|door| door.event().map(EventRef::to_string));
+        assert_eq!(door("/events/order.paid?wait=1s").ok().flatten().as_deref(), Some("order.paid"));
+        assert_eq!(door("/events/order.paid.v2").ok().flatten().as_deref(), Some("order.paid.v2"));
+        for path in ["/events", "/events/", "/events/a/b", "/events/a_b", "/events/a.v1", "/events/a%20b"] {
+            assert_eq!(door(path).expect_err(path).status, 404, "{path}");
         }
     }
 

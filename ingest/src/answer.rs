@@ -32,8 +32,8 @@ pub(crate) struct Ids {
     pub(crate) raw: Option<Place>,
 }
 
-/// It is durable, and these are its ids.
-pub(crate) fn accepted(status: StatusCode, ids: &Ids) -> Answer {
+/// It is durable, and these are its ids; those of each event of a batch.
+pub(crate) fn accepted(status: StatusCode, ids: &impl Serialize) -> Answer {
     json(status, ids)
 }
 
@@ -50,6 +50,13 @@ pub(crate) fn waited(complete: bool, summary: &Summary, ids: &Ids) -> Answer {
         }
     }
     answer
+}
+
+/// The same of each event of a batch, in its order: 200 when all of it is done.
+pub(crate) fn waited_for_all(each: &[(bool, Summary)]) -> Answer {
+    let summaries: Vec<&Summary> = each.iter().map(|(_, summary)| summary).collect();
+    let complete = each.iter().all(|(complete, _)| *complete);
+    json(if complete { StatusCode::OK } else { StatusCode::ACCEPTED }, &summaries)
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Answer {

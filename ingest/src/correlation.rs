@@ -52,7 +52,8 @@ impl Correlated {
         out
     }
 
-    fn candidate(&mut self, place: &'static str, text: Option<&str>) {
+    /// Takes what a place says, if it says anything.
+    pub(crate) fn candidate(&mut self, place: &'static str, text: Option<&str>) {
         match text.map(Named::read) {
             Some(Some(named)) => self.take(named),
             Some(None) => self.notices.push(Notice::NoCorrelationId { place }),

@@ -64,6 +64,7 @@ pub(crate) fn interpret(rules: &Rules, given: &Given<'_>) -> Result<Interpreted,
     let mut notices = correlated.notices;
     notices.extend(key_notice);
     let headers = RawHeaders {
+        named: None,
         kind,
         source: given.source.to_owned(),
         source_id,
@@ -77,7 +78,8 @@ pub(crate) fn interpret(rules: &Rules, given: &Given<'_>) -> Result<Interpreted,
     Ok(Interpreted { key, headers, notices })
 }
 
-fn id_of_request(headers: &HeaderMap) -> Option<String> {
+/// What a request says of itself, where its body has no id.
+pub(crate) fn id_of_request(headers: &HeaderMap) -> Option<String> {
     ID_HEADERS.into_iter().find_map(|name| {
         let text = std::str::from_utf8(headers.get(name)?.as_bytes()).ok()?.trim();
         (!text.is_empty()).then(|| text.to_owned())

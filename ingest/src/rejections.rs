@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bus::{Bus, Outgoing, Topic};
 use contracts::{
+    names::EventRef,
     rejected::{Rejected, VERSION},
     topics,
 };
@@ -26,6 +27,8 @@ pub(crate) struct Refused<'a> {
     pub(crate) reason: &'static str,
     pub(crate) detail: String,
     pub(crate) source: &'a str,
+    /// The event that was to be published.
+    pub(crate) event: Option<&'a EventRef>,
     pub(crate) at: Timestamp,
     pub(crate) size: Option<u64>,
     /// What was read of the body.
@@ -46,7 +49,7 @@ impl Refused<'_> {
             raw: None,
             invocation: None,
             correlation: None,
-            event: None,
+            event: self.event.cloned(),
         }
     }
 }

@@ -11,16 +11,15 @@ use std::{
 };
 
 use bus::{Bus, Outgoing, PublishError, RefusalCode, Spot, Topic};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use contracts::{
-    hasura::Refusal,
     outcomes::{Awaited, Outcomes, Unavailable},
     raw::Place,
     rejected::Rejected,
     summary::Summary,
     topics,
 };
-use http_body_util::BodyExt as _;
+use futures_util::future::join_all;
 use hyper::{Request, StatusCode, body::Incoming, http::request::Parts, service::service_fn};
 use jiff::Timestamp;
 use runtime::{
@@ -32,12 +31,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admission,
+    admission::{self, Door},
     answer::{self, Answer, Ids},
+    body::{Unread, collect},
     budget::{Budget, Taken},
     config::{Config, ConfigError, Rules},
-    interpret::{Given, Interpreted, interpret},
+    interpret::{self, Interpreted},
     notices::Said,
+    publication::{self, Publication},
+    refusal::Refusal,
     rejections::{self, Refused},
 };
 
@@ -175,18 +177,6 @@ struct Wait<'a> {
     timeout: Duration,
 }
 
-/// Why a body is not whole.
-enum Unread {
-    /// It is larger than what is taken; what was read of it until then.
-    TooLarge(Bytes),
-    /// There is no room for it now.
-    NoRoom,
-    /// It did not arrive in time.
-    Slow,
-    /// The connection ended before it.
-    Cut,
-}
-
 impl Webhook {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
         match self.take(request).await {
@@ -210,33 +200,61 @@ impl Webhook {
     async fn take(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
         let (head, body) = request.into_parts();
         admission::authenticate(&head.headers, &self.rules.secret_header, self.secrets.as_ref())?;
-        let source = admission::source_of(&head.uri)?;
+        let door = admission::door(&head.uri)?;
         admission::check_form(&head)?;
-        admission::check_query(&head.uri).map_err(|problem| self.refuse_query(problem, &head, source))?;
-        let wait = self.wait_of(&head, source)?;
-        let (body, taken) = self.read(&head, source, body).await?;
+        admission::check_query(&head.uri).inspect_err(|problem| {
+            self.record(&door, "parameter", problem.detail.clone(), admission::announced(&head.headers), &[]);
+        })?;
+        let wait = self.wait_of(&head, &door)?;
+        let (body, taken) = self.read(&head, &door, body).await?;
         let received = received();
-        let given = Given { source, headers: &head.headers, body: &body, received };
-        let interpreted = interpret(&self.rules, &given).map_err(|refusal| self.refuse(refusal, &given))?;
-        let ids = self.publish(source, interpreted, body, received).await?;
+        let Publication { records, is_batch } =
+            self.interpret(&door, &head, &body, received).map_err(|refusal| self.refuse(refusal, &door, &body))?;
+        let each = self.publish(&door, records, body).await?;
         drop(taken);
-        tracing::debug!(
-            event.source = source,
-            correlation.id = ids.correlation_id.as_str(),
-            invocation.id = %ids.invocation_id,
-            "a webhook was accepted"
-        );
-        Ok(match wait {
-            Some(wait) => self.wait(wait, &ids, received).await,
-            None => answer::accepted(StatusCode::OK, &ids),
-        })
+        for ids in &each {
+            tracing::debug!(
+                event.source = door.source(),
+                correlation.id = ids.correlation_id.as_str(),
+                invocation.id = %ids.invocation_id,
+                "a webhook was accepted"
+            );
+        }
+        match (wait, &each[..]) {
+            (Some(wait), [ids]) if !is_batch => Ok(self.wait(&wait, ids, received).await),
+            (None, [ids]) if !is_batch => Ok(answer::accepted(StatusCode::OK, ids)),
+            (None, each) => Ok(answer::accepted(StatusCode::OK, &each)),
+            (Some(wait), each) => {
+                let waits = each.iter().map(|ids| self.outcome(&wait, ids, received));
+                Ok(answer::waited_for_all(&join_all(waits).await))
+            }
+        }
+    }
+
+    fn interpret(
+        &self,
+        door: &Door<'_>,
+        head: &Parts,
+        body: &Bytes,
+        received: Timestamp,
+    ) -> Result<Publication, Refusal> {
+        let headers = &head.headers;
+        match door {
+            Door::Hasura(source) => {
+                let given = interpret::Given { source, headers, body, received };
+                let interpreted = interpret::interpret(&self.rules, &given)?;
+                Ok(Publication { records: vec![(interpreted, body.clone())], is_batch: false })
+            }
+            Door::Events(event) => {
+                publication::interpret(&self.rules, &publication::Given { event, headers, body, received })
+            }
+        }
     }
 
     /// How long the caller wants to wait and whom to ask: checked before anything is accepted.
-    fn wait_of(&self, head: &Parts, source: &str) -> Result<Option<Wait<'_>>, Problem> {
+    fn wait_of(&self, head: &Parts, door: &Door<'_>) -> Result<Option<Wait<'_>>, Problem> {
         let asked = admission::wait_of(head).map_err(|error| {
-            let size = admission::announced(&head.headers);
-            self.record(Refused { reason: "wait", detail: error.to_string(), source, at: received(), size, read: &[] });
+            self.record(door, "wait", error.to_string(), admission::announced(&head.headers), &[]);
             Problem::new(StatusCode::BAD_REQUEST, error.to_string())
         })?;
         match (asked, &self.deps.outcomes) {
@@ -249,24 +267,18 @@ impl Webhook {
         }
     }
 
-    fn refuse_query(&self, problem: Problem, head: &Parts, source: &str) -> Problem {
-        let (detail, size) = (problem.detail.clone(), admission::announced(&head.headers));
-        self.record(Refused { reason: "parameter", detail, source, at: received(), size, read: &[] });
-        problem
-    }
-
-    async fn read(&self, head: &Parts, source: &str, body: Incoming) -> Result<(Bytes, Taken), Problem> {
+    async fn read(&self, head: &Parts, door: &Door<'_>, body: Incoming) -> Result<(Bytes, Taken), Problem> {
         let busy = || answer::unavailable(self.rules.retry_after, "too many webhooks are under way; try again");
         let announced = admission::announced(&head.headers);
         if let Some(size) = announced.filter(|size| *size > self.rules.max_body as u64) {
-            return Err(self.refuse_size(source, Some(size), &[]));
+            return Err(self.refuse_size(door, Some(size), &[]));
         }
         let mut taken = self.budget.take().ok_or_else(busy)?;
         let collected = collect(body, self.rules.max_body, &mut taken);
         let collected = tokio::time::timeout(self.body_timeout, collected).await.unwrap_or(Err(Unread::Slow));
         match collected {
             Ok(body) => Ok((body, taken)),
-            Err(Unread::TooLarge(read)) => Err(self.refuse_size(source, announced, &read)),
+            Err(Unread::TooLarge(read)) => Err(self.refuse_size(door, announced, &read)),
             Err(Unread::NoRoom) => Err(busy()),
             Err(Unread::Slow) => {
                 Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time; send it again"))
@@ -275,63 +287,59 @@ impl Webhook {
         }
     }
 
-    fn refuse_size(&self, source: &str, size: Option<u64>, read: &[u8]) -> Problem {
+    fn refuse_size(&self, door: &Door<'_>, size: Option<u64>, read: &[u8]) -> Problem {
         let problem = answer::too_large(self.rules.max_body);
-        let detail = problem.detail.clone();
-        self.record(Refused { reason: "too-large", detail, source, at: received(), size, read });
+        self.record(door, "too-large", problem.detail.clone(), size, read);
         problem
     }
 
-    fn refuse(&self, refusal: Refusal, given: &Given<'_>) -> Problem {
-        let detail = refusal.to_string();
-        if !matches!(refusal, Refusal::Malformed(_)) {
-            self.record(Refused {
-                reason: refusal.kind(),
-                detail: detail.clone(),
-                source: given.source,
-                at: given.received,
-                size: Some(given.body.len() as u64),
-                read: given.body,
-            });
+    fn refuse(&self, refusal: Refusal, door: &Door<'_>, body: &[u8]) -> Problem {
+        if refusal.is_recorded() {
+            self.record(door, refusal.reason, refusal.detail.clone(), Some(body.len() as u64), body);
         }
-        Problem::new(StatusCode::BAD_REQUEST, detail)
+        Problem::new(refusal.status, refusal.detail)
     }
 
     /// Hands a refusal to whoever records it, or counts that nobody could.
-    fn record(&self, refused: Refused<'_>) {
+    fn record(&self, door: &Door<'_>, reason: &'static str, detail: String, size: Option<u64>, read: &[u8]) {
+        let (source, event) = (door.source(), door.event());
+        let refused = Refused { reason, detail, source, event, at: received(), size, read };
         if self.rejections.try_send(refused.into_record()).is_err() {
             self.counters.unrecorded.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Publishes one record, and tells its ids once it is durable.
+    /// Publishes what a request brought, and tells the ids of each once all of it is durable. Where that is not known,
+    /// some may be: sent again, they are recognised.
     async fn publish(
         &self,
-        source: &str,
-        interpreted: Interpreted,
+        door: &Door<'_>,
+        records: Vec<(Interpreted, Bytes)>,
         body: Bytes,
-        received: Timestamp,
-    ) -> Result<Ids, Problem> {
-        let Interpreted { key, headers, notices } = interpreted;
-        notices.into_iter().for_each(|notice| self.said.once(notice));
-        let record = Outgoing::new(self.raw.clone(), key, body.clone()).with_headers(headers.encode());
-        let published = tokio::time::timeout(self.publish_timeout, self.deps.bus.publish(vec![record])).await;
+    ) -> Result<Vec<Ids>, Problem> {
+        let (mut each, mut outgoing) = (Vec::with_capacity(records.len()), Vec::with_capacity(records.len()));
+        for (Interpreted { key, headers, notices }, value) in records {
+            notices.into_iter().for_each(|notice| self.said.once(notice));
+            outgoing.push(Outgoing::new(self.raw.clone(), key, value).with_headers(headers.encode()));
+            each.push(Ids { correlation_id: headers.correlation, invocation_id: headers.invocation, raw: None });
+        }
+        if outgoing.is_empty() {
+            return Ok(each);
+        }
+        let published = tokio::time::timeout(self.publish_timeout, self.deps.bus.publish(outgoing)).await;
         let error = match published {
             Ok(Ok(spots)) => {
                 let place = |spot: &Spot| Place { partition: spot.partition.0, offset: spot.offset.0 };
-                let raw = spots.first().map(place);
-                return Ok(Ids { correlation_id: headers.correlation, invocation_id: headers.invocation, raw });
+                each.iter_mut().zip(&spots).for_each(|(ids, spot)| ids.raw = Some(place(spot)));
+                return Ok(each);
             }
             Ok(Err(error)) => error,
-            // Its end is unknown. Sent again, it is recognised as the same.
             Err(_) => PublishError::Unavailable(format!("it did not answer within {:?}", self.publish_timeout)),
         };
         match error {
             PublishError::Refused(bus::Refusal { code: RefusalCode::TooLarge, .. }) => {
                 let detail = format!("with its key and headers, {error}");
-                let size = Some(body.len() as u64);
-                let read = &body;
-                self.record(Refused { reason: "too-large", detail: detail.clone(), source, at: received, size, read });
+                self.record(door, "too-large", detail.clone(), Some(body.len() as u64), &body);
                 Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
             }
             // It may be made at any moment, as while all of it is being set up.
@@ -349,9 +357,14 @@ impl Webhook {
         }
     }
 
+    async fn wait(&self, wait: &Wait<'_>, ids: &Ids, received: Timestamp) -> Answer {
+        let (complete, summary) = self.outcome(wait, ids, received).await;
+        answer::waited(complete, &summary, ids)
+    }
+
     /// Waits for the outcome of what is durable already, so every answer is a 2xx, with at least what ingest itself knows.
     /// A process that stops waits no longer than it takes to ask what is known.
-    async fn wait(&self, wait: Wait<'_>, ids: &Ids, received: Timestamp) -> Answer {
+    async fn outcome(&self, wait: &Wait<'_>, ids: &Ids, received: Timestamp) -> (bool, Summary) {
         let sent = || Summary::sent(ids.correlation_id.clone(), ids.invocation_id, received);
         let awaited =
             Awaited { correlation: ids.correlation_id.clone(), invocation: Some(ids.invocation_id), raw: ids.raw };
@@ -363,10 +376,10 @@ impl Webhook {
             }
         };
         match waited {
-            Ok(waited) => answer::waited(waited.complete, &waited.summary.unwrap_or_else(sent), ids),
+            Ok(waited) => (waited.complete, waited.summary.unwrap_or_else(sent)),
             Err(error) => {
                 tracing::warn!(%error, "a caller could not wait for the outcome");
-                answer::waited(false, &sent(), ids)
+                (false, sent())
             }
         }
     }
@@ -376,35 +389,4 @@ impl Webhook {
 fn received() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
-}
-
-/// Reads a body whole, without copying where it comes in one piece. Memory is taken as bytes arrive, at most twice theirs:
-/// to announce a large body and not to send it keeps nobody else out.
-async fn collect(mut body: Incoming, limit: usize, taken: &mut Taken) -> Result<Bytes, Unread> {
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| Unread::Cut)?.into_data() else { continue };
-        let length = first.len().max(rest.len()) + data.len();
-        if length > limit {
-            rest = if rest.is_empty() { BytesMut::from(&first[..]) } else { rest };
-            rest.extend_from_slice(&data);
-            return Err(Unread::TooLarge(rest.freeze()));
-        }
-        if first.is_empty() {
-            taken.reach(length).ok_or(Unread::NoRoom)?;
-            first = data;
-            continue;
-        }
-        if length > rest.capacity() {
-            let room = (2 * length).min(limit);
-            taken.reach(room).ok_or(Unread::NoRoom)?;
-            rest.reserve(room - rest.len());
-        }
-        if rest.is_empty() {
-            rest.extend_from_slice(&first);
-        }
-        rest.extend_from_slice(&data);
-    }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
 }

@@ -20,6 +20,8 @@ use contracts::{
 use serde_json::{Value, json, value::RawValue};
 use tokio_util::sync::CancellationToken;
 
+use crate::publication::Publication;
+
 /// The most bytes that a result may have as JSON; a larger one is cut, and says so.
 pub const MAX_RESULT: usize = 64 * 1024;
 /// The most bytes of an error's text, and of the ends of stderr and stdout.
@@ -147,9 +149,16 @@ pub type Outcome = Result<Answer, Failure>;
 pub struct Answer {
     /// Its result as JSON, at most [`MAX_RESULT`] bytes.
     pub result: Option<Box<RawValue>>,
+    /// The event that it publishes by name, in the commit that ends its run.
+    pub publishes: Option<Publication>,
 }
 
 impl Answer {
+    /// An event that is published by name.
+    pub fn publishing(publication: Publication) -> Self {
+        Self { result: None, publishes: Some(publication) }
+    }
+
     /// No result.
     pub fn nothing() -> Self {
         Self::default()
@@ -164,7 +173,7 @@ impl Answer {
     pub fn raw(result: Box<RawValue>) -> Self {
         let text = result.get();
         if text.len() <= MAX_RESULT {
-            return Self { result: Some(result) };
+            return Self { result: Some(result), publishes: None };
         }
         Self::of(&json!({ "cut": true, "bytes": text.len(), "begins": head(text, KEPT) }))
     }

@@ -13,7 +13,7 @@
 //! - `core` decides, without awaiting and without a clock: what is taken, started, ended, committed. `ledger` is its
 //!   accounting of one assignment of one partition, and what the position's note says of it; `queue` its order.
 //! - `group` is the one file that awaits the bus; `attempt` the one that awaits a job.
-//! - [`Kind`] is what a job can be: [`Registry::standard`] has `log`, `simulate` and `command`, and a Rust function
+//! - [`Kind`] is what a job can be: [`Registry::standard`] has `log`, `simulate`, `publish` and `command`, and a Rust function
 //!   becomes one with [`Registry::function`].
 //!
 //! **An attempt counts from its start.** Its number is in the position's note, and its `started` in the progress topic,
@@ -34,6 +34,7 @@ mod ledger;
 mod line;
 mod options;
 mod plan;
+mod publication;
 mod queue;
 mod registry;
 mod selection;
@@ -49,6 +50,7 @@ pub use error::{Error, GroupError};
 pub use handle::{Board, GroupState, GroupStatus, Handle};
 pub use kind::{Answer, Failure, Inline, Kind, MAX_RESULT, MAX_TEXT, Outcome, Run, Then};
 pub use ledger::NoteError;
+pub use publication::Publication;
 pub use registry::{Hears, Registry};
 pub use service::{Deps, Service};
 pub use view::{CatalogView, JobSpec};

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     Config,
     kind::{Kind, Outcome, Run},
-    kinds::{Command, Log, Simulate},
+    kinds::{Command, Log, Publish, Simulate},
 };
 
 /// Hears each line that a program writes, with the full name of its job. It must take no time.
@@ -35,7 +35,7 @@ impl Registry {
         Self::default()
     }
 
-    /// The kinds that Herald brings: `command`, `log`, `simulate`.
+    /// The kinds that Herald brings: `command`, `log`, `publish`, `simulate`.
     pub fn standard(config: &Config) -> Self {
         Self::heard(config, None)
     }
@@ -45,6 +45,7 @@ impl Registry {
         let mut out = Self::empty();
         out.register("command", Arc::new(Command::new(&config.folder, &config.environment).heard(hears)));
         out.register("log", Arc::new(Log));
+        out.register("publish", Arc::new(Publish));
         out.register("simulate", Arc::new(Simulate));
         out
     }

@@ -33,7 +33,7 @@ impl<'a> Attempt<'a> {
 
     /// It is about to run.
     pub(crate) fn started(self) -> Outgoing {
-        self.step(AttemptState::Started, None, Ok(None), [None, None])
+        self.step(AttemptState::Started, None, Ok(Answer::nothing()), [None, None])
     }
 
     /// The process died under it, nobody knows when, and a further attempt follows.
@@ -42,12 +42,18 @@ impl<'a> Attempt<'a> {
         self.step(AttemptState::Interrupted, None, Err(error), [None, None])
     }
 
-    /// It has ended, and the run with it.
-    pub(crate) fn ended(self, outcome: Outcome, ended: Timestamp) -> Outgoing {
+    /// It has ended, and the run with it; what it publishes follows.
+    pub(crate) fn ended(self, outcome: Outcome, ended: Timestamp) -> impl Iterator<Item = Outgoing> {
+        let publishes = outcome.as_ref().ok().and_then(|answer| answer.publishes.as_ref());
+        let published = publishes.map(|publication| publication.outputs(self.event, self.run, ended));
+        std::iter::once(self.end(outcome, ended)).chain(published.into_iter().flatten())
+    }
+
+    fn end(self, outcome: Outcome, ended: Timestamp) -> Outgoing {
         match outcome {
-            Ok(answer) => {
-                let result = answer.result.and_then(|result| Answer::raw(result).result);
-                self.step(AttemptState::Succeeded, Some(ended), Ok(result), [None, None])
+            Ok(Answer { result, publishes }) => {
+                let result = result.and_then(|result| Answer::raw(result).result);
+                self.step(AttemptState::Succeeded, Some(ended), Ok(Answer { result, publishes }), [None, None])
             }
             Err(failure) => {
                 let wrote = [failure.stderr.map(bounded), failure.stdout.map(bounded)];
@@ -60,17 +66,17 @@ impl<'a> Attempt<'a> {
         self,
         state: AttemptState,
         ended: Option<Timestamp>,
-        answer: Result<Option<Box<serde_json::value::RawValue>>, String>,
+        answer: Result<Answer, String>,
         [stderr, stdout]: [Option<String>; 2],
     ) -> Outgoing {
-        let (result, error) = match answer {
-            Ok(result) => (result, None),
-            Err(error) => (None, Some(error)),
+        let (Answer { result, publishes }, error) = match answer {
+            Ok(answer) => (answer, None),
+            Err(error) => (Answer::nothing(), Some(error)),
         };
         let event = self.event;
         let progress = Progress {
             occurrence: Occurrence {
-                invocation: event.causation,
+                invocation: event.invocation,
                 correlation: event.correlation.clone(),
                 raw: event.raw,
                 received: event.time,
@@ -88,6 +94,7 @@ impl<'a> Attempt<'a> {
                 error,
                 stderr,
                 stdout,
+                published: publishes.map(|publication| publication.told(self.run)),
             }),
         };
         let key = Bytes::copy_from_slice(event.correlation.as_str().as_bytes());
@@ -122,7 +129,9 @@ pub(crate) fn unreadable(record: &Record, job: &JobName, error: &HeaderError, no
         size: Some(record.value().len() as u64),
         sha256: None,
         raw: record.headers.text(headers::RAW_PLACE).and_then(|place| place.parse().ok()),
-        invocation: record.headers.text(headers::ce::CAUSATION_ID).and_then(|id| id.parse().ok()),
+        invocation: [headers::INVOCATION, headers::ce::CAUSATION_ID]
+            .into_iter()
+            .find_map(|name| record.headers.text(name)?.parse().ok()),
         correlation: record.headers.text(headers::ce::CORRELATION_ID).and_then(|id| id.parse().ok()),
         event: EventRef::from_topic(record.topic.as_str()),
     };
@@ -140,17 +149,18 @@ pub(crate) mod tests {
 
     /// An event of that name, detected in the raw record of that number, stamped `job`.
     pub(crate) fn event(name: &str, number: u64) -> EventHeaders {
-        let causation = InvocationId::derived("test", &number.to_string());
+        let invocation = InvocationId::derived("test", &number.to_string());
         let event: EventRef = name.parse().expect("a name");
         EventHeaders {
-            id: EventId::derived(causation, &event),
+            id: EventId::derived(invocation, &event),
             event,
-            source: "test".into(),
+            source: contracts::envelope::source_of("test"),
             subject: Some("7".into()),
             time: "2026-01-02T03:04:05Z".parse().expect("a time"),
             dataschema: None,
             correlation: format!("c-{number}").parse().expect("an id"),
-            causation,
+            invocation,
+            cause: None,
             user: None,
             organisation: None,
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
@@ -167,10 +177,12 @@ pub(crate) mod tests {
         let job: JobName = "job".parse().expect("a name");
         let now = "2026-01-02T03:04:06Z".parse().expect("a time");
         let failure = Failure::new("no").with_stderr("oops\n".into()).with_stdout("first\n".into());
-        let out = Attempt::new(&event, &job, 2, event.time).ended(Err(failure), now);
+        let mut ends = Attempt::new(&event, &job, 2, event.time).ended(Err(failure), now);
+        let out = ends.next().expect("a step");
+        assert!(ends.next().is_none());
         assert_eq!((out.topic.as_str(), out.key.as_deref()), ("progress", Some(b"c-4".as_slice())));
         let progress = Progress::decode(&out.value.expect("a value")).expect("progress");
-        assert_eq!((progress.occurrence.invocation, progress.occurrence.raw.offset), (event.causation, 4));
+        assert_eq!((progress.occurrence.invocation, progress.occurrence.raw.offset), (event.invocation, 4));
         let Fact::Job(step) = progress.fact else { panic!("a step") };
         assert_eq!((step.attempt, step.state, step.ended), (2, AttemptState::Failed, Some(now)));
         assert_eq!((step.error.as_deref(), step.stderr.as_deref()), (Some("no"), Some("oops\n")));

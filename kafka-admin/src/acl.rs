@@ -109,6 +109,8 @@ pub fn roles(prefix: &str) -> Vec<(&'static str, Vec<Grant>)> {
                 // For jobs whose `input` is the payload that an event was found in.
                 topic(topics::RAW, READ),
                 topic(topics::CATALOG, READ),
+                // What jobs publish by name.
+                topic(topics::RAW, WRITE),
                 topic(topics::PROGRESS, WRITE),
                 topic(topics::REJECTED, WRITE),
                 topic(topics::STARTS, READ_WRITE),

@@ -28,6 +28,7 @@ fn record(number: u64, body: &[u8]) -> Record {
         depth: 0,
         related_to: None,
         traceparent: None,
+        named: None,
     };
     Record {
         topic: topics::RAW.into(),

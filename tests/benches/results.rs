@@ -37,6 +37,8 @@ fn facts(number: u64) -> [Progress; 2] {
         user: None,
         depth: 0,
         related_to: None,
+        event: None,
+        cause: None,
     };
     let detected = Detected {
         origin,
@@ -60,6 +62,7 @@ fn facts(number: u64) -> [Progress; 2] {
         error: None,
         stderr: None,
         stdout: None,
+        published: None,
     };
     [Fact::Detected(detected), Fact::Job(step)].map(|fact| Progress { occurrence: occurrence.clone(), fact })
 }

@@ -8,6 +8,7 @@ mod job_file;
 pub(crate) mod keys;
 mod options;
 mod parameters;
+mod publish;
 mod rows;
 mod rules;
 mod secrets;
@@ -42,6 +43,8 @@ pub(crate) fn compile(sources: &Sources, kinds: &dyn Kinds) -> Outcome {
     let described = described(sources, &mut problems);
     let (events, inline) = events(sources, kinds, (&definitions, &described), &mut problems);
     rules::check(&events, (&definitions, &inline), &described, &mut problems);
+    let jobs: Vec<&Job> = definitions.values().chain(&inline).collect();
+    publish::check(&events, &jobs, &named(sources), &mut problems);
     if events.is_empty() && !problems.has_errors() {
         problems.push(whole("events", Rule::Empty, Severity::Warning, "the folder has no events yet"));
     }
@@ -126,6 +129,13 @@ fn yaml_files<'s>(sources: &'s Sources, folder: &str, problems: &mut Problems) -
         problems.push(whole(&other.path, Rule::File, Severity::Warning, message));
     }
     yaml
+}
+
+/// The events that there are files of, whatever is in them.
+fn named(sources: &Sources) -> BTreeSet<EventRef> {
+    let stem = |path: &str| Some(path.strip_prefix("events/")?.rsplit('/').next()?.rsplit_once('.')?.0.to_owned());
+    let files = sources.files().iter().filter(|file| is_yaml(&file.path));
+    files.filter_map(|file| stem(&file.path)?.parse().ok()).collect()
 }
 
 /// The definitions that events list, with those events and what each gives them.

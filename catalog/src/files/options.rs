@@ -6,14 +6,14 @@ use contracts::{
     duration,
     names::{GroupName, JobName},
 };
-use expressions::{CompileError, Member, Scope, closest};
+use expressions::{CompileError, Expression, Member, Scope, closest};
 use serde_json::{Map, Value};
 
 use crate::{
     catalog::Kinds,
     event::Data,
     filling::Filling,
-    job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Need, Order},
+    job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Need, Order, Publishes},
     report::Rule,
     template::Template,
     yaml::{Content, Entry, Yaml},
@@ -25,7 +25,7 @@ use super::{
     job_file::definition_json,
     keys,
     parameters::{self, Uses},
-    secrets,
+    publish, secrets,
 };
 
 /// The most attempts, and the most runs side by side, that a job may ask for.
@@ -49,7 +49,7 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
         let help = "write the values where they are used, or define it in a file of jobs/";
         file.error(Rule::Job, node.start, message, Some(help.into()));
     }
-    let options = options(file, kind, kinds, &mut uses)?;
+    let (options, publishes) = options(file, kind, kinds, &mut uses)?;
     let input = get("input").filter(|node| !node.is_null()).map(|node| input(file, node, &mut uses));
     let input = input.map_or(Some(None), |input| input.map(Some))?;
     uses.end(file, parameters);
@@ -77,6 +77,7 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
         definition: definition_json(node),
         file: file.path(),
         needs,
+        publishes,
     })
 }
 
@@ -117,10 +118,16 @@ fn kind<'y>(file: &mut File<'_>, node: &'y Yaml, kinds: &dyn Kinds) -> Option<&'
 }
 
 /// Compiles the options of the kind, and asks the kind about them.
-fn options(file: &mut File<'_>, kind: &Entry, kinds: &dyn Kinds, uses: &mut Uses) -> Option<Template> {
+fn options(
+    file: &mut File<'_>,
+    kind: &Entry,
+    kinds: &dyn Kinds,
+    uses: &mut Uses,
+) -> Option<(Template, Option<Publishes>)> {
     let (raw, compiled) = match kind.value.is_null() {
-        true => (Value::Object(Map::new()), Some(Template::Value(Value::Object(Map::new())))),
-        false => (kind.value.to_json(), template(file, &kind.value, uses)),
+        true => (Value::Object(Map::new()), Some((Template::Value(Value::Object(Map::new())), None))),
+        false if kind.key == publish::KIND => (kind.value.to_json(), publish::options(file, kind, uses)),
+        false => (kind.value.to_json(), template(file, &kind.value, uses).map(|template| (template, None))),
     };
     if let Err(message) = kinds.check(&kind.key, &raw) {
         file.error(Rule::Job, kind.start, format!("{}: {message}", kind.key), None);
@@ -184,15 +191,18 @@ fn template(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<Templat
 
 /// What the job works on: a shape over the event, its parameters, and the payload that it was found in.
 fn input(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<Data> {
-    data::shape(file, ("input", Scope::Input), node, &mut |file, node, expression| {
-        let Content::Scalar(text, style) = &node.content else { return };
-        // What is wrong with the expression alone was said when it was compiled.
-        let alone = expression.mistakes();
-        let (mut mistakes, members) = uses.look(expression);
-        mistakes.retain(|mistake| !alone.contains(mistake));
-        file.mistakes(node, text, *style, mistakes);
-        uses.needs.extend(needs(file, node, members));
-    })
+    data::shape(file, ("input", Scope::Input), node, &mut |file, node, expression| look(file, node, expression, uses))
+}
+
+/// Says what an expression names and is not there, and notes what it needs.
+pub(super) fn look(file: &mut File<'_>, node: &Yaml, expression: &Expression, uses: &mut Uses) {
+    let Content::Scalar(text, style) = &node.content else { return };
+    // What is wrong with the expression alone was said when it was compiled.
+    let alone = expression.mistakes();
+    let (mut mistakes, members) = uses.look(expression);
+    mistakes.retain(|mistake| !alone.contains(mistake));
+    file.mistakes(node, text, *style, mistakes);
+    uses.needs.extend(needs(file, node, members));
 }
 
 fn needs(file: &File<'_>, node: &Yaml, members: Vec<Member>) -> Vec<Need> {

@@ -16,7 +16,7 @@ impl Kinds for TestKinds {
     }
 
     fn names(&self) -> Vec<&str> {
-        vec!["command", "log", "simulate", "http"]
+        vec!["command", "log", "simulate", "http", "publish"]
     }
 }
 

@@ -3,7 +3,7 @@
 use contracts::{
     hasura::Op,
     ids::{EventId, InvocationId, JobRunId},
-    progress::{FailedEvent, Origin, Undetected},
+    progress::{FailedEvent, Origin, Published, Undetected},
     raw::{Kind, Place},
     summary::{Counters, Event, Expected, Invocation, Job, Outcome, State, Summary, VERSION},
 };
@@ -29,6 +29,8 @@ fn origin(op: Op) -> Origin {
         user: None,
         depth: 0,
         related_to: None,
+        event: None,
+        cause: None,
     }
 }
 
@@ -79,6 +81,7 @@ pub(crate) fn job_of(name: &str, state: State, outcome: Option<Outcome>) -> Job 
         error: None,
         stderr: None,
         stdout: None,
+        published: None,
     }
 }
 
@@ -212,10 +215,25 @@ pub(crate) fn cascade() -> Summary {
     let mut log = job_of("log", State::Complete, Some(Outcome::Failure));
     log.error = Some("exit status 1".into());
     log.stderr = Some("one\ntwo\nthree\nfour\nfive\n\u{1b}[31msix\n".into());
-    let first =
-        invocation_of("1", Some(origin(Op::Insert)), vec![event_of("move.new", vec![succeeded("job-1", "Done")])]);
-    let named =
-        Origin { body: Kind::Named, source: "herald".into(), table: None, op: None, depth: 1, ..origin(Op::Insert) };
+    let published = |event: &str, id: &str| {
+        let invocation = InvocationId::derived("default", id);
+        Some(Published { event: event.parse().expect("a name"), invocation })
+    };
+    let done = || job_of("announce", State::Complete, Some(Outcome::Success));
+    let announce = Job { published: published("move.priced", "2"), ..done() };
+    let other = Job { job: "tell".parse().expect("a name"), published: published("move.told", "9"), ..done() };
+    let jobs = vec![announce.clone(), succeeded("job-1", "Done"), other];
+    let first = invocation_of("1", Some(origin(Op::Insert)), vec![event_of("move.new", jobs)]);
+    let named = Origin {
+        body: Kind::Named,
+        source: "/jobs/announce".into(),
+        table: None,
+        op: None,
+        depth: 1,
+        event: Some("move.priced".parse().expect("a name")),
+        cause: Some(announce.run),
+        ..origin(Op::Insert)
+    };
     let second = invocation_of("2", Some(named), vec![event_of("move.priced", vec![log])]);
     let own = Origin { source: "eu".into(), depth: 1, ..origin(Op::Update) };
     let third =

@@ -1,6 +1,7 @@
 //! Tells two bodies under one id apart: a hash of what a change says, by value, in one pass that keeps nothing.
 //!
-//! Of a change it covers the table, the operation and the rows; of a scheduled body its name and payload. How a body was
+//! Of a change it covers the table, the operation and the rows; of a scheduled body its name and payload; of a publication
+//! the event and its data. How a body was
 //! delivered (`delivery_info`, `created_at` …) and how its JSON is written (order of keys, white space, `1.0` for `1`) make
 //! no difference. The hash is stored in the topic `seen`, so it never changes.
 
@@ -13,7 +14,7 @@ use serde::{
 use serde_json::{Value, value::RawValue};
 
 use super::fields::Key;
-use crate::document;
+use crate::{document, names::EventRef};
 
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The hash of null.
@@ -24,6 +25,11 @@ pub fn print(body: &[u8]) -> u32 {
     let text = str::from_utf8(body).ok().map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
     let hash = text.and_then(|text| of_body(&document::escaped(text), true));
     hash.map_or(0, folded)
+}
+
+/// The hash of what is published by name, as [`print`] is that of a change: of the event and its data.
+pub fn print_of_publication(event: &EventRef, data: &Value) -> u32 {
+    folded(mix(mix(8, of_text(&event.to_string())), of_value(data)))
 }
 
 /// What is kept of a hash: never 0.

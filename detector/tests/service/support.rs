@@ -72,6 +72,7 @@ pub(crate) fn raw(id: &str, status: &str) -> Outgoing {
         depth: 0,
         related_to: None,
         traceparent: None,
+        named: None,
     };
     Outgoing::new(topics::RAW, id.to_owned(), body.to_string()).with_headers(headers.encode())
 }

@@ -318,7 +318,7 @@ impl Door<'_> {
                     "an event that names the job cannot be read; it is recorded in `rejected`"
                 );
                 self.counts.rejected += 1;
-                return self.finish(&record, output);
+                return self.finish(&record, [output]);
             }
         };
         if begun.attempts >= self.plan.attempts {
@@ -334,9 +334,9 @@ impl Door<'_> {
         }
     }
 
-    fn finish(&mut self, record: &Record, output: Outgoing) {
+    fn finish(&mut self, record: &Record, outputs: impl IntoIterator<Item = Outgoing>) {
         self.part.ledger.finish(record.offset);
-        self.output(output);
+        outputs.into_iter().for_each(|output| self.output(output));
     }
 
     fn output(&mut self, output: Outgoing) {

@@ -271,9 +271,9 @@ impl Core {
             Ended::GivenBack => part.ledger.give_back(item.offset),
             Ended::Done(outcome) => {
                 let succeeded = outcome.is_ok();
-                let output = Attempt::new(&item.event, &name, attempt, started).ended(outcome, now);
+                let outputs = Attempt::new(&item.event, &name, attempt, started).ended(outcome, now);
                 part.ledger.finish(item.offset);
-                part.outputs.push(output);
+                part.outputs.extend(outputs);
                 self.counts.add(succeeded);
                 self.note_has_room(&item.partition);
             }

@@ -2,10 +2,12 @@
 
 mod command;
 mod log;
+mod publish;
 mod simulate;
 
 pub(crate) use command::Command;
 pub(crate) use log::Log;
+pub(crate) use publish::Publish;
 pub(crate) use simulate::Simulate;
 
 use serde_json::{Map, Value};

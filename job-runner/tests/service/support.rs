@@ -67,17 +67,18 @@ pub(crate) fn view(number: u64, jobs: Vec<JobSpec>) -> CatalogView {
 
 /// The event of that number, with its stamp.
 pub(crate) fn event(name: &str, number: u64, jobs: &[&str], catalog: u64) -> EventHeaders {
-    let causation = InvocationId::derived("test", &number.to_string());
+    let invocation = InvocationId::derived("test", &number.to_string());
     let event: EventRef = name.parse().expect("a name");
     EventHeaders {
-        id: EventId::derived(causation, &event),
+        id: EventId::derived(invocation, &event),
         event,
-        source: "test".into(),
+        source: contracts::envelope::source_of("test"),
         subject: None,
         time: "2026-01-02T03:04:05Z".parse().expect("a time"),
         dataschema: None,
         correlation: format!("c-{number}").parse().expect("an id"),
-        causation,
+        invocation,
+        cause: None,
         user: None,
         organisation: None,
         traceparent: None,

@@ -74,6 +74,7 @@ impl Payload {
             invocation: InvocationId::derived(SOURCE, &id),
             correlation: CorrelationId::derived(SOURCE, &id),
             traceparent: Some(format!("00-{:016x}{number:016x}-{number:016x}-01", self.run)),
+            named: None,
             source_id: Some(id),
             depth: 0,
             related_to: None,

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use contracts::{
     ids::EventId,
     names::{EventRef, JobName},
-    progress::{AttemptState, Detected, Duplicate, Fact, FailedEvent, JobStep, Origin, Refused, Undetected},
+    progress::{AttemptState, Detected, Duplicate, Fact, FailedEvent, JobStep, Origin, Published, Refused, Undetected},
     raw::Place,
 };
 use jiff::Timestamp;
@@ -194,6 +194,8 @@ pub(super) struct Step {
     pub(super) stderr: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) stdout: Option<String>,
+    #[serde(rename = "pub", default, skip_serializing_if = "Option::is_none")]
+    pub(super) published: Option<Published>,
 }
 
 impl Invocation {
@@ -221,10 +223,13 @@ impl Invocation {
             return false;
         }
         let at = Moment::from(&progress.occurrence);
-        self.places.add(at.raw);
         self.first = self.first.min(at.received);
+        // What is awaited has a record, and nobody knows where yet: the place is that of what caused it.
+        if !matches!(progress.fact, Fact::Awaited(_)) {
+            self.places.add(at.raw);
+        }
         match progress.fact {
-            Fact::Unknown(..) => self.waits(at, None),
+            Fact::Awaited(_) | Fact::Unknown(..) => self.waits(at, None),
             Fact::Duplicate(duplicate) if duplicate.elsewhere => self.is_elsewhere(at, print, duplicate),
             Fact::Duplicate(duplicate) => {
                 // Under the same correlation, the record that it repeats is one of this invocation's.
@@ -321,11 +326,11 @@ impl Run {
     }
 
     fn stepped(&mut self, print: u64, step: JobStep) {
-        let JobStep { event_id, event, job, run: _, attempt, state, started, ended, result, error, stderr, stdout } =
-            step;
+        let JobStep { event_id, event, job, run: _, attempt, state, started, .. } = step;
         let job = self.event(event_id, event).job(job);
         let begun = (state == AttemptState::Started).then_some(started);
-        job.told(Step { print, attempt, state, started, begun, ended, result, error, stderr, stdout });
+        let JobStep { ended, result, error, stderr, stdout, published, .. } = step;
+        job.told(Step { print, attempt, state, started, begun, ended, result, error, stderr, stdout, published });
     }
 
     fn event(&mut self, id: EventId, event: EventRef) -> &mut EventRun {

@@ -40,6 +40,8 @@ fn origin() -> Origin {
         user: None,
         depth: 0,
         related_to: None,
+        event: None,
+        cause: None,
     }
 }
 
@@ -88,6 +90,7 @@ fn step(n: u64, event: &str, job: &str, attempt: u32, state: AttemptState) -> Li
         error: None,
         stderr: None,
         stdout: None,
+        published: None,
     };
     line(occurrence(n), Fact::Job(step))
 }

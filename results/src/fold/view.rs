@@ -96,7 +96,8 @@ impl Invocation {
 
     /// What it contributes to its correlation: derived, never stored.
     pub fn part(&self) -> Part {
-        let mut counters = Counters { invocations: 1, repeated: self.places.count() - 1, ..Counters::default() };
+        let mut counters =
+            Counters { invocations: 1, repeated: self.places.count().saturating_sub(1), ..Counters::default() };
         counters.undetected_invocations = u64::from(self.is_undetected());
         counters.errors = match &self.known {
             Known::Reused { .. } => 1,
@@ -208,6 +209,7 @@ fn view_job(event: &EventRun, job: &JobRun) -> summary::Job {
         error: step.and_then(|step| step.error.clone()),
         stderr: step.and_then(|step| step.stderr.clone()),
         stdout: step.and_then(|step| step.stdout.clone()),
+        published: step.and_then(|step| step.published.clone()),
     }
 }
 

@@ -200,8 +200,8 @@ fn of_events(all: &[EventHeaders], accepted: &[Sent]) {
     let mut events: HashMap<InvocationId, BTreeMap<String, Vec<String>>> = HashMap::new();
     for event in all {
         let jobs = event.jobs.iter().map(ToString::to_string).collect();
-        let before = events.entry(event.causation).or_default().insert(event.event.to_string(), jobs);
-        assert!(before.is_none(), "{} of {} is there twice", event.event, event.causation);
+        let before = events.entry(event.invocation).or_default().insert(event.event.to_string(), jobs);
+        assert!(before.is_none(), "{} of {} is there twice", event.event, event.invocation);
     }
     for sent in accepted {
         let texts = |jobs: Vec<&str>| jobs.into_iter().map(str::to_owned).collect();

@@ -16,6 +16,7 @@ mod kept;
 mod lifecycle;
 mod many;
 mod moves;
+mod publish;
 mod seen;
 mod shared;
 mod support;

@@ -26,7 +26,7 @@ fn schemas() -> BTreeMap<&'static str, Validator> {
 fn is_read(folder: &str, text: &str) -> Result<(), String> {
     let name = if folder == "tables" { "public.moves" } else { "a" };
     let path = format!("{folder}/{name}.yaml");
-    let files = [(path.as_str(), text), ("jobs/shared.yaml", "log: {}\n")];
+    let files = [(path.as_str(), text), ("jobs/shared.yaml", "log: {}\n"), ("events/b.yaml", "sample: {}\n")];
     let outcome = Catalog::compile(&Sources::new(files), &Registry::standard(&Config::default()));
     let errors: Vec<String> = outcome
         .report
@@ -120,6 +120,9 @@ fn whatever_is_read_is_taken() {
         "{ message: 5 }",
         "{ delay: \"${data.x}\", failureRate: \"${data.y}\" }",
         "{ delay: 3s, message: x, failureRate: 1 }",
+        "b",
+        "{ event: b, data: { x: [data.x, 5, ~], y: \"'text'\" }, key: [data.x, 5], mayRepeat: true }",
+        "{ event: b, data: data, key: true }",
         "{ initial: 1s, factor: 2.5, max: 5m }",
         "[shared]",
         "[{ id: b, log: {} }]",
@@ -138,7 +141,7 @@ fn whatever_is_read_is_taken() {
             for value in values {
                 let beside = match (folder, key.as_str()) {
                     ("events", "when" | "key" | "data") => "from: { table: moves }\n",
-                    ("jobs", "command" | "log" | "simulate") => "",
+                    ("jobs", "command" | "log" | "publish" | "simulate") => "",
                     ("jobs", _) => "log: {}\n",
                     ("tables", "columns") => "",
                     ("tables", _) => "columns: { x: text }\n",
@@ -204,6 +207,11 @@ fn what_is_of_another_shape_is_refused_by_both() {
         ("jobs", "log: {}\nbackoff: { initail: 1s }\n"),
         ("jobs", "log: { mesage: x }\n"),
         ("jobs", "log: hello\n"),
+        ("jobs", "publish: { evnt: b }\n"),
+        ("jobs", "publish: { data: {} }\n"),
+        ("jobs", "publish: [b]\n"),
+        ("jobs", "publish: { event: b, key: {} }\n"),
+        ("jobs", "publish: { event: b, mayRepeat: maybe }\n"),
         ("jobs", "simulate: { delay: 3 }\n"),
         ("jobs", "simulate: { failureRate: 2 }\n"),
         ("jobs", "command: notify --now\n"),

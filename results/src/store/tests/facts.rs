@@ -36,6 +36,8 @@ pub(crate) fn origin() -> Origin {
         user: Some("driver@example.org".into()),
         depth: 0,
         related_to: None,
+        event: None,
+        cause: None,
     }
 }
 
@@ -92,6 +94,7 @@ pub(crate) fn step(occurrence: &Occurrence, job: &str, attempt: u32, state: Atte
         error: None,
         stderr: None,
         stdout: None,
+        published: None,
     };
     Progress { occurrence: occurrence.clone(), fact: Fact::Job(body) }
 }
