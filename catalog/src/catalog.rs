@@ -79,6 +79,7 @@ impl Catalog {
         let Outcome { catalog, mut report } = files::compile(sources, kinds);
         report.promote(Rule::AlwaysFails);
         report.promote(Rule::Column);
+        report.promote(Rule::Schema);
         Outcome { catalog: catalog.filter(|_| !report.has_errors()), report }
     }
 

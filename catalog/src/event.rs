@@ -15,6 +15,7 @@ use expressions::{Bindings, Columns, Effort, Expression, Opening, Room, Stop};
 use serde_json::{Map, Value};
 
 use crate::{
+    data_schema::{DataSchema, Violation},
     detector::{Detection, Detector, Mismatch, Selector, Shared},
     filling::With,
     report::Location,
@@ -76,6 +77,8 @@ pub enum Stage {
     When,
     /// The data.
     Data,
+    /// The data are not what the schema allows.
+    Schema,
     /// The key.
     Key,
 }
@@ -86,6 +89,7 @@ impl Stage {
         match self {
             Self::When => "when",
             Self::Data => "data",
+            Self::Schema => "schema",
             Self::Key => "key",
         }
     }
@@ -132,7 +136,7 @@ pub struct Event {
     /// What its condition begins with: see [`Glance`](crate::Glance).
     pub(crate) opening: Option<Opening>,
     pub(crate) key: Vec<Expression>,
-    pub(crate) schema: Option<Value>,
+    pub(crate) schema: Option<DataSchema>,
     pub(crate) sample: Option<Value>,
     pub(crate) jobs: Vec<ListedJob>,
     pub(crate) stamp: Vec<JobName>,
@@ -202,9 +206,17 @@ impl Event {
         }
     }
 
-    /// The JSON Schema of its data, or the name of a Rust type, as the file has it.
-    pub fn schema(&self) -> Option<&Value> {
+    /// The schema of its data.
+    pub fn schema(&self) -> Option<&DataSchema> {
         self.schema.as_ref()
+    }
+
+    /// Holds data against its schema, if it has one.
+    ///
+    /// # Errors
+    /// The first thing that the schema does not allow.
+    pub fn validate(&self, data: &Value) -> Result<(), Violation> {
+        self.schema.as_ref().map_or(Ok(()), |schema| schema.validate(data))
     }
 
     /// An example of its data.
@@ -356,7 +368,11 @@ impl Event {
         self.keyed(None, data)
     }
 
+    /// The event of data that the schema allows, with its key.
     fn keyed(&self, change: Option<&Change<'_>>, data: Value) -> Verdict {
+        if let Err(violation) = self.validate(&data) {
+            return Verdict::Failed { stage: Stage::Schema, error: violation.to_string() };
+        }
         match self.key_of(change, &data) {
             Ok(Some(key)) if key.len() > MAX_KEY => {
                 let advice = "take what names what the event is about, as in `[new.tenant, new.id]`";

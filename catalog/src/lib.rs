@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod catalog;
+mod data_schema;
 mod described;
 mod detector;
 mod diff;
@@ -29,6 +30,7 @@ pub mod wire;
 mod yaml;
 
 pub use catalog::{Catalog, Kinds, NameTaken, Outcome};
+pub use data_schema::{DataSchema, Violation};
 pub use contracts::hasura::{Change, ChangeError, ChangeParts, Op as Operation};
 pub use described::Described;
 pub use detector::{DEFAULT_OPERATIONS, Detection, Detector, Mismatch, OPERATIONS, Selector, Table, Tables};

@@ -37,7 +37,9 @@ pub enum Rule {
     Table,
     /// A job's options are wrong.
     Job,
-    /// The sample is missing or refused by the schema: an error of `check`, a warning in `dev`.
+    /// The schema is none: an error of who writes it, a warning in a catalog that is on the bus.
+    Schema,
+    /// The sample is missing, or it, or what a test shows, is refused by the schema: an error of `check`, a warning in `dev`.
     Sample,
     /// Two events detect the same.
     Twin,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     detector::Tables,
-    event::{Event, Verdict},
+    event::{Event, Stage, Verdict},
     template::JobContext,
 };
 
@@ -99,21 +99,38 @@ impl TestChange {
             },
         })
     }
+
+    /// Asks about the change as it comes to an event.
+    fn with<T>(&self, event: &Event, ask: impl FnOnce(&Change<'_>) -> T) -> Result<T, String> {
+        let body = self.body(event);
+        let source = self.source.clone().or_else(|| event.selector()?.source.clone());
+        let received = self.received.or_else(|| Timestamp::from_second(RECEIVED).ok()).unwrap_or_default();
+        let parts = ChangeParts { body: &body, source: source.as_deref().unwrap_or("default"), received };
+        Ok(ask(&Change::new(parts).map_err(|error| error.to_string())?))
+    }
 }
 
 impl RuleTest {
+    /// What the schema does not allow of the data that come of the change.
+    pub(crate) fn refused(&self, event: &Event) -> Option<String> {
+        let verdict = self.change.with(event, |change| event.evaluate(change)).ok()?;
+        match verdict {
+            Verdict::Failed { stage: Stage::Schema, error } => Some(error),
+            _ => None,
+        }
+    }
+
     /// Runs the test; the error says what came instead of what was expected.
     pub(crate) fn run(&self, event: &Event, fill: &Fill<'_>) -> Result<(), String> {
-        let body = self.change.body(event);
-        let source = self.change.source.clone().or_else(|| event.selector()?.source.clone());
-        let received = self.change.received.or_else(|| Timestamp::from_second(RECEIVED).ok()).unwrap_or_default();
-        let parts = ChangeParts { body: &body, source: source.as_deref().unwrap_or("default"), received };
-        let change = Change::new(parts).map_err(|error| error.to_string())?;
-        let verdict = event.evaluate(&change);
-        self.verdict(event, &change, &verdict)?;
+        self.change.with(event, |change| self.look(event, change, fill))?
+    }
+
+    fn look(&self, event: &Event, change: &Change<'_>, fill: &Fill<'_>) -> Result<(), String> {
+        let verdict = event.evaluate(change);
+        self.verdict(event, change, &verdict)?;
         match &verdict {
             Verdict::Detected { data, key } => {
-                let envelope = envelope(event, &change, key.as_deref());
+                let envelope = envelope(event, change, key.as_deref());
                 let context = JobContext { data, event: &envelope, payload: Some(change.body()) };
                 self.jobs.iter().try_for_each(|job| job.look(event, &|group| fill(group, &context)))
             }

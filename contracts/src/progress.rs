@@ -112,7 +112,7 @@ pub struct Undetected {
 pub struct FailedEvent {
     /// Name and version.
     pub event: EventRef,
-    /// `when`, `data`, `key`, the header that is too large, or `publish` where the bus refused it for good.
+    /// `when`, `data`, `schema`, `key`, the header that is too large, or `publish` where the bus refused it for good.
     pub stage: String,
     /// What went wrong.
     pub error: String,

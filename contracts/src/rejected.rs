@@ -21,7 +21,7 @@ pub struct Rejected {
     pub v: u32,
     /// `ingest`, `detector` or `job-runner`.
     pub stage: String,
-    /// A label of few values: `action`, `incomplete`, `unknown-body`, `too-large`, `data-failed`, `refused-by-bus`, `unknown-event`, `depth` …
+    /// A label of few values: `action`, `incomplete`, `unknown-body`, `too-large`, `data-failed`, `refused-by-schema`, `refused-by-bus`, `unknown-event`, `depth` …
     pub reason: String,
     /// What is wrong, in a sentence.
     pub detail: String,

@@ -25,6 +25,8 @@ use crate::{
 
 /// Why a change is not run that came under the id of another.
 const ID_REUSED: &str = "id-reused";
+/// Why an event is not published whose data its schema does not allow.
+const REFUSED_BY_SCHEMA: &str = "refused-by-schema";
 
 /// Decides with one catalog.
 pub struct Decider<'a> {
@@ -197,7 +199,11 @@ impl Decider<'_> {
                     continue;
                 }
                 Some(Verdict::Failed { stage, error }) => {
-                    let reason = if stage == Stage::When { WHEN_FAILED } else { "data-failed" };
+                    let reason = match stage {
+                        Stage::When => WHEN_FAILED,
+                        Stage::Schema => REFUSED_BY_SCHEMA,
+                        Stage::Data | Stage::Key => "data-failed",
+                    };
                     found.failed(event, reason, stage.as_str().to_owned(), &error);
                     continue;
                 }

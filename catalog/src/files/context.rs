@@ -220,6 +220,16 @@ impl<'f> File<'f> {
         self.warning(Rule::Column, offset, message, &help);
     }
 
+    /// What fails for every change, and needs no expression for it.
+    pub(super) fn always_fails(&mut self, offset: usize, message: String, help: String) {
+        self.warning(Rule::AlwaysFails, offset, message, &help);
+    }
+
+    /// A schema that is none: see [`Rule::Schema`].
+    pub(super) fn schema(&mut self, offset: usize, message: String, help: Option<String>) {
+        self.add(Severity::Warning, Rule::Schema, Some(offset), message, help);
+    }
+
     /// A value of the wrong shape.
     pub(super) fn wrong_shape(&mut self, key: &str, node: &Yaml, wanted: &str) {
         let message = format!("`{key}` is {}, and {wanted} is wanted", node.kind());

@@ -7,7 +7,6 @@ use contracts::{
     names::{EventRef, JobName},
 };
 use expressions::{Expression, Scope, closest};
-use serde_json::Value;
 
 use crate::{
     catalog::Kinds,
@@ -20,7 +19,7 @@ use crate::{
 
 use super::{
     context::{File, KEY_HELP},
-    data, from, job_file, keys, parameters, tests_key,
+    data, from, job_file, keys, parameters, schema_key, tests_key,
 };
 
 /// Reads one event and the jobs it has inline; `None` if it is no map at all.
@@ -48,10 +47,10 @@ pub(super) fn event(
         shown_and_not_there(file, sample, members);
     }
     event.key = key;
-    event.schema = get("schema").filter(|node| !node.is_null()).map(Yaml::to_json);
+    event.schema = get("schema").and_then(|node| schema_key::schema(file, node, members.as_ref()));
     event.sample = get("sample").map(Yaml::to_json);
-    if let Some(schema) = get("schema") {
-        check_schema(file, schema);
+    if let (Some(schema), Some(sample)) = (&event.schema, get("sample")) {
+        schema_key::hold(file, schema, "the sample", sample);
     }
     if event.sample.is_none() {
         let help = "add `sample:` with an example of the event's data";
@@ -64,7 +63,7 @@ pub(super) fn event(
     }
     let inline = get("jobs").map(|node| jobs(file, &mut event, node, definitions, kinds)).unwrap_or_default();
     event.stamp = event.jobs.iter().map(|job| job.name.clone()).collect();
-    let rows = tests_key::Rows { described, selector: event.selector(), jobs: &event.stamp };
+    let rows = tests_key::Rows { described, event: &event };
     event.tests = get("tests").map(|node| tests_key::tests(file, node, &rows)).unwrap_or_default();
     Some((event, inline))
 }
@@ -149,12 +148,6 @@ fn shown_and_not_there(file: &mut File<'_>, sample: &Yaml, members: &BTreeSet<&s
             None => "leave it out, or add it to `data`".to_owned(),
         };
         file.warning(Rule::Shape, entry.start, format!("the sample has `{}`, which the data do not", entry.key), &help);
-    }
-}
-
-fn check_schema(file: &mut File<'_>, node: &Yaml) {
-    if !matches!(node.to_json(), Value::Object(_) | Value::Bool(_) | Value::String(_)) {
-        file.wrong_shape("schema", node, "a JSON Schema or the name of a type");
     }
 }
 

@@ -29,6 +29,17 @@ pub(crate) const TEST: &[&str] = &["name", "change", "expect", "jobs"];
 pub(crate) const TEST_WANTED: &[&str] = &["name", "change", "expect"];
 /// Of a test's change.
 pub(crate) const CHANGE: &[&str] = &["op", "old", "new", "session", "table", "trigger", "source", "received"];
+/// Of a JSON Schema, of any draft, with what OpenAPI adds for people.
+pub(crate) const SCHEMA: &[&str] = &[
+    "$anchor", "$comment", "$defs", "$dynamicAnchor", "$dynamicRef", "$id", "$recursiveAnchor", "$recursiveRef", "$ref", "$schema",
+    "$vocabulary", "additionalItems", "additionalProperties", "allOf", "anyOf", "const", "contains", "contentEncoding",
+    "contentMediaType", "contentSchema", "default", "definitions", "dependencies", "dependentRequired", "dependentSchemas",
+    "deprecated", "description", "discriminator", "else", "enum", "example", "examples", "exclusiveMaximum", "exclusiveMinimum",
+    "externalDocs", "format", "id", "if", "items", "maxContains", "maxItems", "maxLength", "maxProperties", "maximum", "minContains",
+    "minItems", "minLength", "minProperties", "minimum", "multipleOf", "not", "oneOf", "pattern", "patternProperties", "prefixItems",
+    "properties", "propertyNames", "readOnly", "required", "then", "title", "type", "unevaluatedItems", "unevaluatedProperties",
+    "uniqueItems", "writeOnly", "xml",
+];
 /// Of any job, beside the one key that is its kind.
 pub(crate) const JOB: &[&str] = &[
     "id",

@@ -11,6 +11,7 @@ mod parameters;
 mod publish;
 mod rows;
 mod rules;
+mod schema_key;
 mod secrets;
 mod table_file;
 mod tests_key;

@@ -7,32 +7,31 @@ use serde_json::Value;
 
 use crate::{
     described::{Described, DescribedTables},
-    detector::{Selector, Table, Tables},
+    detector::{Table, Tables},
+    event::Event,
     report::Rule,
     rule_test::{Expectation, ExpectedJob, RuleTest, TestChange},
     yaml::{Content, Yaml},
 };
 
-use super::{context::File, keys, rows};
+use super::{context::File, keys, rows, schema_key};
 
-/// What is known of the rows that a test may have.
+/// What is known of the rows that a test may have, and of what comes of them.
 pub(super) struct Rows<'r> {
     pub(super) described: &'r DescribedTables,
-    /// That of the event.
-    pub(super) selector: Option<&'r Selector>,
-    /// The jobs that it lists.
-    pub(super) jobs: &'r [JobName],
+    /// The event, but for its tests.
+    pub(super) event: &'r Event,
 }
 
 impl<'r> Rows<'r> {
     /// The description of a test's table, where it has one.
     fn of(&self, table: Option<&Table>, source: Option<&str>) -> Option<&'r Described> {
-        let first = || match &self.selector?.tables {
+        let first = || match &self.event.selector()?.tables {
             Tables::These(tables) => tables.first(),
             Tables::All => None,
         };
         let Table { schema, name } = table.or_else(first)?;
-        let of_event = || self.selector?.source.as_deref();
+        let of_event = || self.event.selector()?.source.as_deref();
         self.described.of(schema, name, source.or_else(of_event).unwrap_or("default"))
     }
 }
@@ -62,14 +61,28 @@ fn test(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<RuleTest> {
     let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
     let (name, expected) = (get("name")?, get("expect")?);
     let expect = expectation(file, expected)?;
-    let jobs = get("jobs").map(|node| jobs(file, node, rows.jobs, &expect)).unwrap_or_default();
-    Some(RuleTest {
+    let jobs = get("jobs").map(|node| jobs(file, node, rows.event.stamp(), &expect)).unwrap_or_default();
+    let test = RuleTest {
         name: file.text_of("name", name)?.to_owned(),
         change: change(file, get("change")?, rows)?,
         expect,
         jobs,
         line: file.position(node.start).0,
-    })
+    };
+    refused(file, rows.event, &test, expected);
+    Some(test)
+}
+
+/// Says that the schema refuses the data which a test expects, or else those that come of its change.
+fn refused(file: &mut File<'_>, event: &Event, test: &RuleTest, expected: &Yaml) {
+    let Some(schema) = event.schema() else { return };
+    let fits = !matches!(test.expect, Expectation::Data(_)) || schema_key::hold(file, schema, "what the test expects", expected);
+    if fits && test.expect != Expectation::Failed {
+        if let Some(violation) = test.refused(event) {
+            let message = format!("the schema refuses the data that come of this change: {violation}");
+            file.warning(Rule::Sample, expected.start, message, schema_key::HELP);
+        }
+    }
 }
 
 fn expectation(file: &mut File<'_>, node: &Yaml) -> Option<Expectation> {
@@ -182,7 +195,7 @@ fn change(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<TestChang
         }
         table
     });
-    if let Some((table, tables)) = table.as_ref().zip(rows.selector.map(|selector| &selector.tables))
+    if let Some((table, tables)) = table.as_ref().zip(rows.event.selector().map(|selector| &selector.tables))
         && !tables.includes(&table.schema, &table.name)
     {
         let at = get("table").unwrap_or(node).start;

@@ -85,6 +85,26 @@ impl Yaml {
         }
     }
 
+    /// A member of a map.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        self.entries()?.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
+    /// The node that a JSON Pointer leads to, or the last one on the way that there is.
+    pub(crate) fn at(&self, pointer: &str) -> &Self {
+        let mut node = self;
+        for part in pointer.split('/').skip(1) {
+            let part = part.replace("~1", "/").replace("~0", "~");
+            let next = match &node.content {
+                Content::List(items) => part.parse().ok().and_then(|index: usize| items.get(index)),
+                _ => node.get(&part),
+            };
+            let Some(next) = next else { break };
+            node = next;
+        }
+        node
+    }
+
     /// What it is, for a message.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.content {

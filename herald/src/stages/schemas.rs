@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use catalog::schema::FILES;
+use catalog::{DataSchema, schema::FILES};
 use contracts::names::{EventName, EventRef};
 use runtime::problem::{Problem, read_only};
 
@@ -61,7 +61,7 @@ async fn show(
     };
     let followed = catalogs.follow().borrow().clone();
     let found = followed.as_ref().and_then(|followed| followed.catalog.event(&EventRef { name, version }));
-    match found.and_then(|event| event.schema()) {
+    match found.and_then(|event| event.schema()).map(DataSchema::document) {
         Some(schema) if schema.is_object() || schema.is_boolean() => {
             ([(header::CONTENT_TYPE, "application/schema+json")], schema.to_string()).into_response()
         }
