@@ -1,7 +1,7 @@
 //! What the detector decides about one raw record: parsing, ten conditions, one event and its progress, deduplication.
 //!
 //! `undetected` is the most common case: fifty conditions, none of which holds. It is to cost less than `decide`; in
-//! `undetected-others` no two of the conditions begin alike.
+//! `undetected-others` no two of the conditions begin alike. `decide-schema` is `decide` with a schema that the data are held against.
 
 mod common;
 
@@ -59,6 +59,7 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let body = common::body();
     bench(&mut criterion, "detector/decide", &common::ten_rules(), &body);
+    bench(&mut criterion, "detector/decide-schema", &common::ten_rules_with_schemas(), &body);
     bench(&mut criterion, "detector/undetected", &common::fifty_rules(), &body);
     bench(&mut criterion, "detector/undetected-others", &common::fifty_others(), &body);
     criterion.final_summary();

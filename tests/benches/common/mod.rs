@@ -6,6 +6,18 @@ use job_runner::{Config, Registry};
 
 /// Ten events on `moves`, of which the example's body is one.
 pub(crate) fn ten_rules() -> Catalog {
+    ten("")
+}
+
+/// The same with a schema of their data.
+pub(crate) fn ten_rules_with_schemas() -> Catalog {
+    ten(
+        "schema:\n  type: object\n  required: [moveId, customerId]\n  additionalProperties: false\n  properties:\n    \
+         moveId: { type: integer }\n    customerId: { type: [integer, \"null\"] }\n    at: { type: string, format: date-time }\n",
+    )
+}
+
+fn ten(schema: &str) -> Catalog {
     let conditions = [
         "became(\"status\", \"pickup successful\")",
         "became(\"status\", \"delivered\")",
@@ -22,7 +34,7 @@ pub(crate) fn ten_rules() -> Catalog {
         let text = format!(
             "from: {{ table: public.moves, operations: [update] }}\nwhen: |\n  {when}\n\
              data: {{ moveId: new.id, customerId: new.customer_id, at: new.updated_at }}\nkey: data.moveId\n\
-             sample: {{ moveId: 1 }}\njobs:\n  - id: note\n    log: {{}}\n"
+             {schema}sample: {{ moveId: 1 }}\njobs:\n  - id: note\n    log: {{}}\n"
         );
         (format!("events/move.rule-{index}.yaml"), text)
     });
