@@ -30,8 +30,8 @@ pub mod wire;
 mod yaml;
 
 pub use catalog::{Catalog, Kinds, NameTaken, Outcome};
-pub use data_schema::{DataSchema, Violation};
 pub use contracts::hasura::{Change, ChangeError, ChangeParts, Op as Operation};
+pub use data_schema::{DataSchema, Violation};
 pub use described::Described;
 pub use detector::{DEFAULT_OPERATIONS, Detection, Detector, Mismatch, OPERATIONS, Selector, Table, Tables};
 pub use diff::{Changed, Changes, Key, What, differences};

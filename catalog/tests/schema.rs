@@ -20,7 +20,11 @@ fn says(schema: &str, severity: Severity, place: (usize, usize), message: &str, 
     let found = found(&format!("{FROM}schema: {schema}\n"));
     assert_eq!(found.len(), 1, "{found:#?}");
     let problem = &found[0];
-    assert_eq!((problem.severity, problem.place.line, problem.place.column), (severity, place.0, place.1), "{problem:#?}");
+    assert_eq!(
+        (problem.severity, problem.place.line, problem.place.column),
+        (severity, place.0, place.1),
+        "{problem:#?}"
+    );
     assert!(problem.message.contains(message), "{problem:#?}");
     assert!(problem.help.as_deref().unwrap_or_default().contains(help), "{problem:#?}");
 }
@@ -38,11 +42,27 @@ fn what_is_no_schema_is_an_error_at_its_place() {
         "beside `properties`",
     );
     error("{ minLength: many }", (3, 22), "`minLength` is a text, and a whole number is wanted", "");
-    error("{ properties: { orderId: { items: [{}] } } }", (3, 44), "an object or true or false is wanted", "prefixItems");
-    error("{ properties: { orderId: { pattern: \"(a\" } } }", (3, 46), "the pattern cannot be used", "linear time");
-    error("{ properties: { orderId: { pattern: \"^(?=a)b\" } } }", (3, 46), "the pattern cannot be used", "look-around");
+    error(
+        "{ properties: { orderId: { items: [{}] } } }",
+        (3, 43),
+        "true or false or an object is wanted",
+        "prefixItems",
+    );
+    error("{ properties: { orderId: { pattern: \"(a\" } } }", (3, 45), "the pattern cannot be used", "linear time");
+    error(
+        "{ properties: { orderId: { pattern: \"^(?=a)b\" } } }",
+        (3, 45),
+        "the pattern cannot be used",
+        "look-around",
+    );
+    let doubled = |level: u32| {
+        format!("a{level}: {{ allOf: [{{ $ref: \"#/$defs/a{0}\" }}, {{ $ref: \"#/$defs/a{0}\" }}] }}", level + 1)
+    };
+    let defs: Vec<String> = (0..40).map(doubled).collect();
+    let doubled = format!("{{ $ref: \"#/$defs/a0\", $defs: {{ {}, a40: {{}} }} }}", defs.join(", "));
+    error(&doubled, (3, 9), "more than 100000 parts", "");
     error("{ $ref: other.json }", (3, 17), "`other.json` leads out of this file", "$defs");
-    error("{ properties: { a: { $ref: \"https://example.com/a\" } } }", (3, 37), "leads out of this file", "$defs");
+    error("{ properties: { a: { $ref: \"https://example.com/a\" } } }", (3, 36), "leads out of this file", "$defs");
     error("{ $ref: \"#/$defs/nope\" }", (3, 17), "`#/$defs/nope` leads to nothing", "$defs");
     error("{ $schema: \"https://example.com/my\" }", (3, 9), "no draft of JSON Schema", "2020-12");
     error("5", (3, 9), "`schema` is a single value", "");
@@ -71,20 +91,19 @@ fn a_keyword_that_nobody_knows_and_is_nearly_one_is_a_warning() {
         "{ $id: \"https://example.com/order\", $ref: \"https://example.com/order#/$defs/a\", $defs: { a: { type: object } } }",
         "true",
         "moves::Requested",
-        "",
     ] {
         assert_eq!(found(&format!("{FROM}schema: {fine}\n")), [], "{fine}");
     }
 }
 
-const SCHEMA: &str =
-    "schema:\n  type: object\n  required: [orderId]\n  properties: { orderId: { type: integer }, total: { minimum: 0 } }\n";
+const SCHEMA: &str = "schema:\n  type: object\n  required: [orderId]\n  properties: { orderId: { type: integer }, total: { minimum: 0 } }\n";
 
 #[test]
 fn a_sample_that_its_schema_refuses_is_told_with_every_reason() {
     let text = format!("{FROM}{SCHEMA}sample: {{ orderId: seven, total: -1 }}\n");
     let found = found(&text);
-    let told: Vec<_> = found.iter().map(|problem| (problem.place.line, problem.place.column, &*problem.message)).collect();
+    let told: Vec<_> =
+        found.iter().map(|problem| (problem.place.line, problem.place.column, &*problem.message)).collect();
     assert_eq!(
         told,
         [
@@ -141,17 +160,58 @@ fn data_that_the_schema_refuses_fail_with_what_and_where() {
     let line = json!({ "type": "object", "required": ["sku"] });
     for (schema, new, told) in [
         (json!({ "required": ["id"] }), json!({}), "`id` is missing"),
-        (json!({ "properties": { "lines": { "items": line } } }), json!({ "lines": [{ "sku": 1 }, {}] }), "`lines[1].sku` is missing"),
-        (json!({ "properties": { "a b": { "type": ["string", "null"] } } }), json!({ "a b": 1.5 }), "`[\"a b\"]` is 1.5, and null or a text is wanted"),
-        (json!({ "properties": { "n": { "type": "integer" } } }), json!({ "n": 1.5 }), "`n` is 1.5, and a whole number is wanted"),
-        (json!({ "additionalProperties": false }), json!({ "x": 1 }), "`x` is not in the schema, which allows nothing else"),
-        (json!({ "properties": { "s": { "enum": ["paid", "open"] } } }), json!({ "s": "payd" }), "`s` is \"payd\", which is none of \"paid\", \"open\""),
+        (
+            json!({ "properties": { "lines": { "items": line } } }),
+            json!({ "lines": [{ "sku": 1 }, {}] }),
+            "`lines[1].sku` is missing",
+        ),
+        (
+            json!({ "properties": { "a b": { "type": ["string", "null"] } } }),
+            json!({ "a b": 1.5 }),
+            "`[\"a b\"]` is 1.5, and null or a text is wanted",
+        ),
+        (
+            json!({ "properties": { "n": { "type": "integer" } } }),
+            json!({ "n": 1.5 }),
+            "`n` is 1.5, and a whole number is wanted",
+        ),
+        (
+            json!({ "additionalProperties": false }),
+            json!({ "x": 1 }),
+            "the data have members, and the schema allows none",
+        ),
+        (
+            json!({ "properties": { "y": {} }, "additionalProperties": false }),
+            json!({ "x": 1 }),
+            "`x` is not in the schema, which allows nothing else",
+        ),
+        (
+            json!({ "properties": { "s": { "enum": ["paid", "open"] } } }),
+            json!({ "s": "payd" }),
+            "`s` is \"payd\", which is none of \"paid\", \"open\"",
+        ),
         (json!({ "properties": { "s": { "const": 1 } } }), json!({ "s": 2 }), "`s` is 2, and only 1 is allowed"),
-        (json!({ "properties": { "s": { "maxLength": 2 } } }), json!({ "s": "äöü" }), "`s` has 3 characters, and at most 2 are allowed"),
-        (json!({ "properties": { "s": { "pattern": "^[A-Z]+$" } } }), json!({ "s": "a" }), "`s` is \"a\", which does not match `^[A-Z]+$`"),
-        (json!({ "properties": { "s": { "format": "date-time" } } }), json!({ "s": "2026-03-02T09:41:07" }), "`s` is \"2026-03-02T09:41:07\", which is no `date-time`: it has a zone"),
+        (
+            json!({ "properties": { "s": { "maxLength": 2 } } }),
+            json!({ "s": "äöü" }),
+            "`s` has 3 characters, and at most 2 are allowed",
+        ),
+        (
+            json!({ "properties": { "s": { "pattern": "^[A-Z]+$" } } }),
+            json!({ "s": "a" }),
+            "`s` is \"a\", which does not match `^[A-Z]+$`",
+        ),
+        (
+            json!({ "properties": { "s": { "format": "date-time" } } }),
+            json!({ "s": "2026-03-02T09:41:07" }),
+            "`s` is \"2026-03-02T09:41:07\", which is no `date-time`: it has a zone",
+        ),
         (json!({ "properties": { "l": { "uniqueItems": true } } }), json!({ "l": [1, 1.0] }), "`l` has an item twice"),
-        (json!({ "properties": { "l": { "minItems": 1 } } }), json!({ "l": [] }), "`l` has 0 items, and at least 1 are wanted"),
+        (
+            json!({ "properties": { "l": { "minItems": 1 } } }),
+            json!({ "l": [] }),
+            "`l` has 0 items, and at least 1 are wanted",
+        ),
         (json!({ "type": "array" }), json!({ "x": 1 }), "the data are an object, and a list is wanted"),
         (
             json!({ "properties": { "of": { "anyOf": [{ "type": "null" }, line] } } }),
@@ -185,16 +245,35 @@ fn numbers_are_compared_with_all_their_digits() {
 #[test]
 fn what_is_told_is_short_whatever_was_sent() {
     let text = "x".repeat(100_000);
-    let keys: Value = (0..10_000).map(|index| (format!("{index}{text:.50}"), json!(1))).collect::<serde_json::Map<_, _>>().into();
+    let keys: Value =
+        (0..10_000).map(|index| (format!("{index}{text:.50}"), json!(1))).collect::<serde_json::Map<_, _>>().into();
     for (schema, new) in [
         (json!({ "properties": { "s": { "enum": [1] } } }), json!({ "s": text })),
         (json!({ "properties": { "s": { "pattern": text } } }), json!({ "s": "y" })),
         (json!({ "additionalProperties": false }), keys.clone()),
         (json!({ "propertyNames": { "maxLength": 1 } }), keys),
         (json!({ "additionalProperties": { "type": "null" } }), json!({ text.clone(): 1 })),
-        (json!({ "properties": { "s": { "anyOf": [{ "const": text }, { "enum": [text] }] } } }), json!({ "s": text[1..] })),
+        (
+            json!({ "properties": { "s": { "anyOf": [{ "const": text }, { "enum": [text] }] } } }),
+            json!({ "s": text[1..] }),
+        ),
     ] {
         let error = refused(&schema, &new).expect("refused");
         assert!(error.len() < 1000, "{}: {error:.2000}", error.len());
+    }
+}
+
+#[test]
+fn a_schema_that_contains_itself_takes_no_longer_the_deeper_the_data_nest() {
+    let node = json!({ "$ref": "#/$defs/node" });
+    for any in ["anyOf", "oneOf"] {
+        // Each level fits neither form, and either looks at all that is below.
+        let forms = json!([{ "properties": { "a": node }, "required": ["a"] }, { "properties": { "a": node }, "required": ["a", "b"] }]);
+        let schema = json!({ "$ref": "#/$defs/node", "$defs": { "node": { any: forms } } });
+        let nested = |levels| (0..levels).fold(json!({}), |inner, _| json!({ "a": inner }));
+        let told = format!("the data are none of what `{any}` allows; the nearest: `a.a.a.a.a` is missing");
+        assert_eq!(refused(&schema, &nested(4)), Some(told));
+        let error = refused(&schema, &nested(100)).expect("refused");
+        assert!(error.contains("too deeply"), "{error}");
     }
 }

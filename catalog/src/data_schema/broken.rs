@@ -11,13 +11,13 @@ const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "obje
 
 /// What is wrong with a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
+pub(crate) struct Broken {
     /// Where in it, as a JSON Pointer.
-    pub pointer: String,
+    pub(crate) pointer: String,
     /// What is wrong.
-    pub message: String,
+    pub(crate) message: String,
     /// What to write instead, where that is known.
-    pub help: Option<String>,
+    pub(crate) help: Option<String>,
 }
 
 impl Broken {
@@ -36,6 +36,12 @@ impl Broken {
                 Self { pointer, message, help: help.map(str::to_owned) }
             }
         }
+    }
+
+    /// Parts that contain one another so often that nobody could hold data against it.
+    pub(super) fn too_large(most: u64) -> Self {
+        let message = format!("with each `$ref` written out the schema has more than {most} parts");
+        Self { pointer: String::new(), message, help: None }
     }
 
     fn no_type(pointer: String, document: &Value) -> Self {
@@ -107,7 +113,9 @@ fn references(document: &Value) -> Vec<(String, String)> {
 /// What is meant by what is often written.
 fn help(kind: &Kind, pointer: &str, value: Option<&Value>) -> Option<&'static str> {
     match (kind, pointer.rsplit('/').next()?, value?) {
-        (Kind::Type { .. }, "items", Value::Array(_)) => Some("items that differ by their place stand under `prefixItems`"),
+        (Kind::Type { .. }, "items", Value::Array(_)) => {
+            Some("items that differ by their place stand under `prefixItems`")
+        }
         (Kind::Type { .. }, "required", _) => {
             Some("`required` is a list of names, and stands beside `properties`: `required: [orderId]`")
         }
@@ -116,8 +124,4 @@ fn help(kind: &Kind, pointer: &str, value: Option<&Value>) -> Option<&'static st
         }
         _ => None,
     }
-}
-
-pub(super) fn bounded(_document: &Value) -> Result<(), Broken> {
-    Ok(())
 }

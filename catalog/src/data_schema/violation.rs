@@ -31,13 +31,21 @@ impl fmt::Display for Violation {
 impl Violation {
     pub(super) fn of(error: &ValidationError<'_>, data: &Value) -> Self {
         let pointer = error.instance_path().to_string();
-        let message = Subject::new(&pointer, data).told(error.kind());
+        let subject = Subject::new(&pointer, data);
+        let message = match error.kind() {
+            // As the library has it where there are no `properties`.
+            Kind::FalseSchema if error.schema_path().to_string().ends_with("/additionalProperties") => {
+                format!("{} members, and the schema allows none", subject.has())
+            }
+            kind => subject.told(kind),
+        };
         Self { pointer, message }
     }
 
-    /// The data are refused, and the library does not say by what.
+    /// The data are refused, and to say by what would take too long.
     pub(super) fn unknown() -> Self {
-        Self { pointer: String::new(), message: "the data are not what the schema allows".to_owned() }
+        let message = "the data are not what the schema allows; they nest too deeply to say where";
+        Self { pointer: String::new(), message: message.to_owned() }
     }
 }
 
@@ -73,7 +81,8 @@ impl<'d> Subject<'d> {
     /// A member of it, by the path that the data have to it.
     fn member(&self, name: &str) -> String {
         let name = step(name);
-        let whole = if self.path.is_empty() { name.trim_start_matches('.').to_owned() } else { self.path.clone() + &name };
+        let whole =
+            if self.path.is_empty() { name.trim_start_matches('.').to_owned() } else { self.path.clone() + &name };
         format!("`{}`", cut(&whole))
     }
 
@@ -84,7 +93,8 @@ impl<'d> Subject<'d> {
                 let wanted = match kind {
                     TypeKind::Single(one) => wanted(&one.to_string()).to_owned(),
                     TypeKind::Multiple(several) => {
-                        let names: Vec<String> = several.iter().map(|one| wanted(&one.to_string()).to_owned()).collect();
+                        let names: Vec<String> =
+                            several.iter().map(|one| wanted(&one.to_string()).to_owned()).collect();
                         names.join(" or ")
                     }
                 };
@@ -137,22 +147,13 @@ impl<'d> Subject<'d> {
                 let name = error.instance().to_string();
                 format!("{has} a member {}, and a name like that is not allowed", cut(&name))
             }
-            Kind::AnyOf { context } => format!("{is} none of what `anyOf` allows{}", self.nearest(context)),
-            Kind::OneOfNotValid { context } => format!("{is} none of what `oneOf` allows{}", self.nearest(context)),
+            Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } => {
+                let nearest = nearest(kind).map(|error| format!("; the nearest: {}", Violation::of(error, self.data)));
+                format!("{is} none of what `{}` allows{}", kind.keyword(), nearest.unwrap_or_default())
+            }
             Kind::OneOfMultipleValid { .. } => format!("{is} more than one of what `oneOf` allows"),
             other => format!("{is} not what `{}` allows", other.keyword()),
         }
-    }
-
-    /// Of several forms that do not fit, what is wrong with the one that is meant most likely: whose first error lies deepest,
-    /// or is about something else than the type.
-    fn nearest(&self, forms: &[Vec<ValidationError<'static>>]) -> String {
-        let first = forms.iter().filter_map(|errors| errors.first());
-        let nearest = first.max_by_key(|error| {
-            let depth = error.instance_path().to_string().matches('/').count();
-            (depth, !matches!(error.kind(), Kind::Type { .. } | Kind::Constant { .. } | Kind::Enum { .. }))
-        });
-        nearest.map(|error| format!("; the nearest: {}", Violation::of(error, self.data))).unwrap_or_default()
     }
 
     /// The value, where it is short.
@@ -184,6 +185,17 @@ impl<'d> Subject<'d> {
             _ => "too little or too much".to_owned(),
         }
     }
+}
+
+/// Of several forms that do not fit, what is wrong with the one that is meant most likely: whose first error lies deepest, or is
+/// about something else than the type. Within forms of forms, the innermost.
+fn nearest(kind: &Kind) -> Option<&ValidationError<'static>> {
+    let (Kind::AnyOf { context } | Kind::OneOfNotValid { context }) = kind else { return None };
+    let nearest = context.iter().filter_map(|errors| errors.first()).max_by_key(|error| {
+        let depth = error.instance_path().to_string().matches('/').count();
+        (depth, !matches!(error.kind(), Kind::Type { .. } | Kind::Constant { .. } | Kind::Enum { .. }))
+    })?;
+    self::nearest(nearest.kind()).or(Some(nearest))
 }
 
 fn count(number: usize, one: &str, several: &str) -> String {

@@ -46,8 +46,8 @@ pub(super) fn event(
     if let (Some(members), Some(sample)) = (&members, get("sample")) {
         shown_and_not_there(file, sample, members);
     }
-    event.key = key;
-    event.schema = get("schema").and_then(|node| schema_key::schema(file, node, members.as_ref()));
+    let schema = get("schema").and_then(|node| schema_key::schema(file, node, members.as_ref()));
+    (event.key, event.schema) = (key, schema);
     event.sample = get("sample").map(Yaml::to_json);
     if let (Some(schema), Some(sample)) = (&event.schema, get("sample")) {
         schema_key::hold(file, schema, "the sample", sample);

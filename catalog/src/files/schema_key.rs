@@ -18,9 +18,6 @@ pub(super) const HELP: &str = "change them, or the `schema`: what it refuses is 
 
 /// Reads the schema. One that cannot be used is told, and kept as it is written.
 pub(super) fn schema(file: &mut File<'_>, node: &Yaml, members: Option<&BTreeSet<&str>>) -> Option<DataSchema> {
-    if node.is_null() {
-        return None;
-    }
     let document = node.to_json();
     if !matches!(document, Value::Object(_) | Value::Bool(_) | Value::String(_)) {
         file.wrong_shape("schema", node, "a JSON Schema or the name of a type");
@@ -89,20 +86,33 @@ fn keywords(file: &mut File<'_>, node: &Yaml) {
         if name == "nullable" {
             let help = "write `type: [string, \"null\"]`";
             file.warning(Rule::Shape, entry.start, "JSON Schema has no `nullable`".to_owned(), help);
-        } else if !keys::SCHEMA.contains(&name) && let Some(known) = closest(name, keys::SCHEMA.iter().copied()) {
+        } else if !keys::SCHEMA.contains(&name)
+            && let Some(known) = closest(name, keys::SCHEMA.iter().copied())
+        {
             let message = format!("`{name}` is no keyword of JSON Schema, and without effect");
             file.warning(Rule::Shape, entry.start, message, &format!("did you mean `{known}`?"));
         }
         match (name, &value.content) {
-            ("properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas", Content::Map { entries, .. }) => {
+            (
+                "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas",
+                Content::Map { entries, .. },
+            ) => {
                 entries.iter().for_each(|entry| keywords(file, &entry.value));
             }
             ("allOf" | "anyOf" | "oneOf" | "prefixItems", Content::List(items)) => {
                 items.iter().for_each(|item| keywords(file, item));
             }
             (
-                "items" | "additionalProperties" | "unevaluatedProperties" | "unevaluatedItems" | "contains" | "not" | "if" | "then"
-                | "else" | "propertyNames",
+                "items"
+                | "additionalProperties"
+                | "unevaluatedProperties"
+                | "unevaluatedItems"
+                | "contains"
+                | "not"
+                | "if"
+                | "then"
+                | "else"
+                | "propertyNames",
                 Content::Map { .. },
             ) => keywords(file, value),
             _ => {}

@@ -76,7 +76,8 @@ fn test(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<RuleTest> {
 /// Says that the schema refuses the data which a test expects, or else those that come of its change.
 fn refused(file: &mut File<'_>, event: &Event, test: &RuleTest, expected: &Yaml) {
     let Some(schema) = event.schema() else { return };
-    let fits = !matches!(test.expect, Expectation::Data(_)) || schema_key::hold(file, schema, "what the test expects", expected);
+    let fits = !matches!(test.expect, Expectation::Data(_))
+        || schema_key::hold(file, schema, "what the test expects", expected);
     if fits && test.expect != Expectation::Failed {
         if let Some(violation) = test.refused(event) {
             let message = format!("the schema refuses the data that come of this change: {violation}");
