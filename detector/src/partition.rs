@@ -164,7 +164,7 @@ impl Partition<Seen> {
             stage = failed.stage,
             error = &failed.error[..failed.error.floor_char_boundary(500)],
             others,
-            "an event failed: its rule cannot be evaluated for this change"
+            "an event failed: what its file says cannot be done for this change, or its schema refuses what came of it"
         );
     }
 

@@ -328,3 +328,20 @@ fn peak() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
 }
+
+#[test]
+fn data_that_the_schema_refuses_are_not_published_and_other_events_of_the_change_are() {
+    let event = |schema: &str| format!("from: {{ table: t }}\ndata: {{ total: new.total }}\nschema: {schema}\n");
+    let number = event("{ properties: { total: { type: number } } }");
+    let catalog = catalog([("strict".into(), number), ("lenient".into(), event("{ required: [total] }"))]);
+    let decision = decided(&catalog, &body("t", &json!({ "total": "12.50" })));
+    let fact = detected(&decision);
+    assert_eq!(fact.events.iter().map(|event| event.event.to_string()).collect::<Vec<_>>(), ["lenient"]);
+    let [failed] = &fact.failed[..] else { panic!("{fact:?}") };
+    assert_eq!((failed.event.to_string().as_str(), failed.stage.as_str()), ("strict", "schema"));
+    let [rejected] = &rejections(&decision)[..] else { panic!("it is recorded") };
+    assert_eq!(rejected.reason, "refused-by-schema");
+    assert_eq!(rejected.detail, "schema: `total` is a text, and a number is wanted");
+    assert!(of(&decision, "event.strict").is_empty() && of(&decision, "event.lenient").len() == 1);
+    assert!(detected(&decided(&catalog, &body("t", &json!({ "total": 12.50 })))).failed.is_empty());
+}

@@ -11,10 +11,8 @@ pub(crate) fn ten_rules() -> Catalog {
 
 /// The same with a schema of their data.
 pub(crate) fn ten_rules_with_schemas() -> Catalog {
-    ten(
-        "schema:\n  type: object\n  required: [moveId, customerId]\n  additionalProperties: false\n  properties:\n    \
-         moveId: { type: integer }\n    customerId: { type: [integer, \"null\"] }\n    at: { type: string, format: date-time }\n",
-    )
+    ten("schema:\n  type: object\n  required: [moveId, customerId]\n  additionalProperties: false\n  properties:\n    \
+         moveId: { type: integer }\n    customerId: { type: [integer, \"null\"] }\n    at: { type: string, format: date-time }\n")
 }
 
 fn ten(schema: &str) -> Catalog {
