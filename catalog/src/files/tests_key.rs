@@ -78,11 +78,12 @@ fn refused(file: &mut File<'_>, event: &Event, test: &RuleTest, expected: &Yaml)
     let Some(schema) = event.schema() else { return };
     let fits = !matches!(test.expect, Expectation::Data(_))
         || schema_key::hold(file, schema, "what the test expects", expected);
-    if fits && test.expect != Expectation::Failed {
-        if let Some(violation) = test.refused(event) {
-            let message = format!("the schema refuses the data that come of this change: {violation}");
-            file.warning(Rule::Sample, expected.start, message, schema_key::HELP);
-        }
+    if fits
+        && test.expect != Expectation::Failed
+        && let Some(violation) = test.refused(event)
+    {
+        let message = format!("the schema refuses the data that come of this change: {violation}");
+        file.warning(Rule::Sample, expected.start, message, schema_key::HELP);
     }
 }
 
