@@ -6,7 +6,7 @@ use contracts::{progress::Origin, raw::Named};
 use serde_json::Value;
 
 use crate::{
-    decide::{Decider, Decision, Input, refuse},
+    decide::{Decider, Decision, Input, reason, refuse},
     found::Found,
     measure::TooLarge,
 };
@@ -32,7 +32,7 @@ impl Decider<'_> {
             Verdict::Detected { data, key } => self.event(input, &named.into(), event, &data, key),
             Verdict::TooLarge { stage, error } => Err(TooLarge { stage: stage.as_str().to_owned(), error }),
             Verdict::Failed { stage, error } => {
-                found.failed(event, "data-failed", stage.as_str().to_owned(), &error);
+                found.failed(event, reason(stage), stage.as_str().to_owned(), &error);
                 return found.write(input, decision);
             }
             Verdict::NotDetected(_) => return found.write(input, decision),

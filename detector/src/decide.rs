@@ -25,8 +25,6 @@ use crate::{
 
 /// Why a change is not run that came under the id of another.
 const ID_REUSED: &str = "id-reused";
-/// Why an event is not published whose data its schema does not allow.
-const REFUSED_BY_SCHEMA: &str = "refused-by-schema";
 
 /// Decides with one catalog.
 pub struct Decider<'a> {
@@ -199,12 +197,7 @@ impl Decider<'_> {
                     continue;
                 }
                 Some(Verdict::Failed { stage, error }) => {
-                    let reason = match stage {
-                        Stage::When => WHEN_FAILED,
-                        Stage::Schema => REFUSED_BY_SCHEMA,
-                        Stage::Data | Stage::Key => "data-failed",
-                    };
-                    found.failed(event, reason, stage.as_str().to_owned(), &error);
+                    found.failed(event, reason(stage), stage.as_str().to_owned(), &error);
                     continue;
                 }
                 Some(Verdict::Detected { data, key }) => self.event(input, &subject, event, &data, key),
@@ -255,6 +248,15 @@ impl Decider<'_> {
         let made = publish::event(event.topic().clone().into(), &envelope, key, measure::data(data)?);
         measure::event(&made, data)?;
         Ok((id, made))
+    }
+}
+
+/// Why an event failed in a part of it, as a label.
+pub(crate) fn reason(stage: Stage) -> &'static str {
+    match stage {
+        Stage::When => WHEN_FAILED,
+        Stage::Schema => "refused-by-schema",
+        Stage::Data | Stage::Key => "data-failed",
     }
 }
 
