@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::names::{EventRef, JobName};
+use crate::names::{EventRef, GroupName, JobName};
 
 /// Herald's namespace of derived ids. Changing it changes every id ever handed out, so it never changes.
 pub const NAMESPACE: Uuid = Uuid::from_u128(0x6f1b_2a0e_54c7_5d0b_9a35_2b7c_61d4_8e90);
@@ -60,6 +60,10 @@ uuid_id!(
     /// One job's run for one event, over all its attempts.
     JobRunId
 );
+uuid_id!(
+    /// One order of an operator.
+    OrderId
+);
 
 impl InvocationId {
     /// The invocation of a source's event id.
@@ -91,6 +95,18 @@ impl JobRunId {
     /// The run of that job for an event. It is also the idempotency key that every attempt hands to the job.
     pub fn derived(event: EventId, job: &JobName) -> Self {
         Self(derive("job-run", &[event.0.as_bytes(), job.as_str().as_bytes()]))
+    }
+}
+
+impl OrderId {
+    /// The order that a caller gave a key: the same request again is the same order.
+    pub fn derived(job: &GroupName, key: &str) -> Self {
+        Self(derive("order", &[job.as_str().as_bytes(), key.as_bytes()]))
+    }
+
+    /// An order that nobody gave a key.
+    pub fn fresh() -> Self {
+        Self(Uuid::now_v7())
     }
 }
 

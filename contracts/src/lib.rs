@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod cloud_event;
+pub mod control;
 pub mod document;
 pub mod duration;
 pub mod envelope;
@@ -17,6 +18,7 @@ pub mod ids;
 pub mod json;
 mod label;
 pub mod names;
+pub mod origin;
 pub mod outcomes;
 pub mod pattern;
 pub mod payload;

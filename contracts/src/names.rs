@@ -269,6 +269,11 @@ impl GroupName {
         Self(format!("job.{event}.{job}").into())
     }
 
+    /// The group of a job, by the job's full name.
+    pub fn of_full_name(name: &str) -> Self {
+        Self(format!("job.{name}").into())
+    }
+
     /// A group that is no job's: a stage's own.
     pub fn of_stage(stage: &'static str) -> Self {
         Self(stage.into())
@@ -282,6 +287,12 @@ impl GroupName {
     /// The job's full name, which commands take: the group without `job.`.
     pub fn full_name(&self) -> &str {
         self.0.strip_prefix("job.").unwrap_or(&self.0)
+    }
+}
+
+impl From<&str> for GroupName {
+    fn from(group: &str) -> Self {
+        Self(group.into())
     }
 }
 
@@ -327,6 +338,7 @@ mod tests {
         assert_eq!(GroupName::of_inline(&event, &job).as_str(), "job.move.new.v2.job-1");
         assert_eq!(GroupName::of_inline(&event, &job).full_name(), "move.new.v2.job-1");
         assert_eq!(GroupName::of_definition(&job).full_name(), "job-1");
+        assert_eq!(GroupName::of_full_name("move.new.v2.job-1"), GroupName::of_inline(&event, &job));
         assert!("job.1".parse::<JobName>().is_err());
         assert_eq!("".parse::<JobName>(), Err(NameError::NoJobName));
         assert!("j".repeat(41).parse::<JobName>().is_err());

@@ -3,13 +3,19 @@
 use schemars::{Schema, schema_for};
 
 use crate::{
-    cloud_event::CloudEvent, found::Found, payload, progress, raw, rejected::Rejected, summary::Summary, why::Why,
+    cloud_event::CloudEvent, control, found::Found, payload, progress, raw, rejected::Rejected, summary::Summary,
+    why::Why,
 };
 
 /// Every wire type's name and schema.
 pub fn all() -> Vec<(&'static str, Schema)> {
     vec![
         ("cloud-event", schema_for!(CloudEvent<'static>)),
+        ("control", schema_for!(control::Record)),
+        ("control-discard", schema_for!(control::Selected)),
+        ("control-redrive", schema_for!(control::Redrive)),
+        ("control-rerun", schema_for!(control::Rerun)),
+        ("control-start-at", schema_for!(control::StartAt)),
         ("found", schema_for!(Found)),
         ("hasura-event", schema_for!(payload::EventPayload)),
         ("hasura-scheduled", schema_for!(payload::ScheduledPayload)),

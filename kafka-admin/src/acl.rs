@@ -111,6 +111,7 @@ pub fn roles(prefix: &str) -> Vec<(&'static str, Vec<Grant>)> {
                 topic(topics::CATALOG, READ),
                 // What jobs publish by name.
                 topic(topics::RAW, WRITE),
+                topic(topics::CONTROL, READ),
                 topic(topics::PROGRESS, WRITE),
                 topic(topics::REJECTED, WRITE),
                 topic(topics::STARTS, READ_WRITE),
@@ -123,6 +124,7 @@ pub fn roles(prefix: &str) -> Vec<(&'static str, Vec<Grant>)> {
             vec![
                 ours(Resource::Topic, &["Read", "Describe", "DescribeConfigs"]),
                 topic(topics::COMPLETED, WRITE),
+                topic(topics::CONTROL, WRITE),
                 group("results"),
                 ours(Resource::Group, &["Describe"]),
                 transactions("results"),

@@ -14,6 +14,6 @@ pub fn kafka_topics() -> Vec<TopicSpec> {
 pub fn base_topics() -> Vec<TopicSpec> {
     let logs = [topics::RAW, topics::REJECTED, topics::PROGRESS, topics::COMPLETED, topics::SEEN];
     let mut specs: Vec<TopicSpec> = logs.map(TopicSpec::new).to_vec();
-    specs.push(TopicSpec::table(topics::CATALOG));
+    specs.extend([topics::CATALOG, topics::CONTROL].map(TopicSpec::table));
     specs
 }

@@ -27,7 +27,7 @@ pub(crate) struct Options {
 
 const ROLE: Role = Role {
     name: "job-runner",
-    topics: &[topics::PROGRESS, topics::REJECTED, topics::CATALOG, topics::STARTS],
+    topics: &[topics::PROGRESS, topics::REJECTED, topics::CATALOG, topics::CONTROL, topics::STARTS],
     needs_catalog: true,
 };
 

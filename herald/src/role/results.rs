@@ -34,7 +34,14 @@ pub(crate) struct Options {
 
 const ROLE: Role = Role {
     name: "results",
-    topics: &[topics::PROGRESS, topics::COMPLETED, topics::CATALOG, topics::RAW, topics::REJECTED],
+    topics: &[
+        topics::PROGRESS,
+        topics::COMPLETED,
+        topics::CATALOG,
+        topics::CONTROL,
+        topics::RAW,
+        topics::REJECTED,
+    ],
     needs_catalog: false,
 };
 
