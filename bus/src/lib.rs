@@ -29,7 +29,7 @@ pub use member::{
 pub use outage::{Outage, Waiting};
 pub use record::{Offset, Outgoing, Partition, Record, Spot, Topic, TopicPartition};
 pub use refusal::{Refusal, RefusalCode, RefusedShare, check_sizes, oversize};
-pub use replay::Replay;
+pub use replay::{Replay, has_any};
 pub use topic::{GroupInfo, Lag, Start, TopicInfo, TopicSpec};
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,10 +1,12 @@
 //! Reading a side topic back: what a stage wrote of a partition before it is read from its place up to the barrier, which is
 //! asked for afterwards, so that everything that was begun before lies before it.
 
+use std::collections::HashSet;
+
 use crate::{
     Bus, Error, Outage,
     record::{Offset, Record, TopicPartition},
-    topic::Start,
+    topic::{Start, TopicInfo},
 };
 
 /// How many bytes are read at once.
@@ -44,4 +46,29 @@ impl<'b> Replay<'b> {
         records.retain(|record| record.offset < self.barrier);
         Ok(Some(records))
     }
+}
+
+/// Whether a compacted topic has anything under a key that begins so and was not deleted.
+///
+/// # Errors
+/// As [`Replay::of`].
+pub async fn has_any(bus: &dyn Bus, outage: &Outage, topic: &TopicInfo, begin: &str) -> Result<bool, Error> {
+    for at in topic.each().collect::<Vec<_>>() {
+        let mut there = HashSet::new();
+        let mut replay = Replay::of(bus, outage, &at, Start::Earliest).await?;
+        while let Some(records) = replay.next().await? {
+            for Record { key, value, .. } in records {
+                let Some(key) = key.filter(|key| key.starts_with(begin.as_bytes())) else { continue };
+                if value.is_some() {
+                    there.insert(key);
+                } else {
+                    there.remove(&key);
+                }
+            }
+        }
+        if !there.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

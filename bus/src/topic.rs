@@ -13,17 +13,24 @@ pub struct TopicSpec {
     pub partitions: Option<u32>,
     /// Whether only the last record of each key is kept, for ever, instead of all for a time.
     pub compacted: bool,
+    /// Unless it says how many partitions it has: as many as the widest of these.
+    pub beside: Vec<Topic>,
 }
 
 impl TopicSpec {
     /// A topic whose records are kept for a time.
     pub fn new(topic: impl Into<Topic>) -> Self {
-        Self { topic: topic.into(), partitions: None, compacted: false }
+        Self { topic: topic.into(), partitions: None, compacted: false, beside: Vec::new() }
     }
 
     /// A compacted topic of one partition: a small table.
     pub fn table(topic: impl Into<Topic>) -> Self {
-        Self { topic: topic.into(), partitions: Some(1), compacted: true }
+        Self { partitions: Some(1), compacted: true, ..Self::new(topic) }
+    }
+
+    /// A compacted topic in which whoever owns a partition of others keeps something in that of the same number.
+    pub fn beside(topic: impl Into<Topic>, others: impl IntoIterator<Item = Topic>) -> Self {
+        Self { compacted: true, beside: others.into_iter().collect(), ..Self::new(topic) }
     }
 }
 

@@ -14,5 +14,5 @@ pub use aside::aside;
 pub use follow::{Follower, News};
 pub use history::{Version, history, version};
 pub use log::{Entry, Live, Log, Newest};
-pub use publish::{Applied, Draft, Publisher, Writers, on_the_bus};
+pub use publish::{Applied, Draft, Publisher, Writers, on_the_bus, topics_of};
 pub use standing::{Standing, home, owner};

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use bus::{Bus, Offset, Outgoing, Start, TopicInfo, TopicPartition, TopicSpec};
+use bus::{Bus, Offset, Outage, Outgoing, Start, Topic, TopicInfo, TopicPartition, TopicSpec, has_any};
 use bytes::Bytes;
 use catalog::{
     Catalog, Changes, Kinds, Outcome, ReadError, Report, Rule, Sources,
@@ -25,6 +25,8 @@ use crate::{
     standing::{Standing, emptied, home},
 };
 
+/// Who looks into lanes, while the bus is away.
+static OUTAGE: Outage = Outage::of("the catalog's plan");
 /// How many questions are put to the bus at once.
 const QUESTIONS: usize = 64;
 /// How many topics are created at once: each time the bus waits, for so long and no longer, until they can be used.
@@ -63,6 +65,17 @@ pub struct Publisher {
     pub may_empty: bool,
 }
 
+/// The topics of a catalog: one for each event, and two for each job, where it keeps what waits and its dead letters.
+pub fn topics_of(catalog: &Catalog) -> Vec<TopicSpec> {
+    let mut specs: Vec<TopicSpec> = catalog.events().iter().map(|event| TopicSpec::new(event.name().topic())).collect();
+    for job in catalog.jobs().chain(catalog.retired()) {
+        let inputs = || job.events().iter().map(|event| Topic::from(event.topic()));
+        specs.push(TopicSpec::beside(topics::lane(job.group()), inputs()));
+        specs.push(TopicSpec::beside(topics::dead(job.group()), inputs()));
+    }
+    specs
+}
+
 /// What became of the files.
 pub enum Applied {
     /// They are on the bus now.
@@ -83,7 +96,7 @@ pub struct Draft {
     pub catalog: Catalog,
     /// What counts until then.
     pub previous: Option<CatalogRecord>,
-    /// The events' topics that are not there yet.
+    /// The topics of events and jobs that are not there yet.
     pub missing: Vec<TopicSpec>,
     /// Those that are.
     topics: HashMap<String, TopicInfo>,
@@ -129,7 +142,7 @@ impl Publisher {
     async fn create(&self, missing: &[TopicSpec]) -> anyhow::Result<()> {
         if self.create_topics {
             for specs in missing.chunks(TOPICS) {
-                self.bus.create(specs.to_vec()).await.context("cannot create the events' topics")?;
+                self.bus.create(specs.to_vec()).await.context("cannot create the topics of events and jobs")?;
             }
         }
         Ok(())
@@ -159,8 +172,8 @@ impl Publisher {
         }
         let topics: HashMap<_, _> =
             self.bus.topics().await?.into_iter().map(|info| (info.topic.as_str().to_owned(), info)).collect();
-        let needed = catalog.events().iter().map(|event| event.name().topic());
-        let missing: Vec<_> = needed.filter(|topic| !topics.contains_key(topic)).map(TopicSpec::new).collect();
+        let mut missing = topics_of(&catalog);
+        missing.retain(|spec| !topics.contains_key(spec.topic.as_str()));
         let folder = self.home();
         let is_same = |previous: &&CatalogRecord| {
             previous.sources.say_the_same(&sources)
@@ -211,7 +224,7 @@ impl Publisher {
         Ok(aside("plan", plan).await?)
     }
 
-    /// The groups that left something and have not read all of it.
+    /// The groups that left something and have not done all of it: it is unread, or waits for another attempt.
     async fn undrained(&self, previous: Option<&CatalogRecord>) -> anyhow::Result<HashSet<GroupName>> {
         let starts = previous.iter().flat_map(|previous| &previous.starts).filter(|start| start.left.is_some());
         let mut groups: HashSet<GroupName> = starts.map(|start| start.group.clone()).collect();
@@ -219,7 +232,16 @@ impl Publisher {
         let lags = self.bus.lags(&names).await?;
         let is_behind =
             |group: &GroupName| lags.get(group.as_str()).is_some_and(|all| all.iter().any(|lag| lag.records > 0));
-        groups.retain(is_behind);
+        let drained: Vec<GroupName> = groups.extract_if(|group| !is_behind(group)).collect();
+        let topics = if drained.is_empty() { Vec::new() } else { self.bus.topics().await? };
+        for group in drained {
+            let lane = topics::lane(&group);
+            if let Some(lane) = topics.iter().find(|info| info.topic.as_str() == lane)
+                && has_any(&*self.bus, &OUTAGE, lane, contracts::lane::STATES).await?
+            {
+                groups.insert(group);
+            }
+        }
         Ok(groups)
     }
 

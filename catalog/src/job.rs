@@ -63,6 +63,7 @@ pub struct Job {
     pub(crate) timeout: Duration,
     pub(crate) attempts: u32,
     pub(crate) backoff: Backoff,
+    pub(crate) give_up_after: Option<Duration>,
     pub(crate) concurrency: usize,
     pub(crate) order: Order,
     pub(crate) final_exit_codes: Vec<i32>,
@@ -144,6 +145,11 @@ impl Job {
     /// How long to wait between attempts.
     pub fn backoff(&self) -> Backoff {
         self.backoff
+    }
+
+    /// How long a run may take over all its attempts; none for as long as these last.
+    pub fn give_up_after(&self) -> Option<Duration> {
+        self.give_up_after
     }
 
     /// How many runs side by side.

@@ -7,6 +7,8 @@ use contracts::{
     summary::{Invocation, State, Summary},
 };
 
+use jiff::Timestamp;
+
 use crate::{
     print::{BOLD, DIM},
     render,
@@ -18,19 +20,21 @@ pub struct News {
     invocations: HashSet<InvocationId>,
     events: HashSet<EventId>,
     ended: HashSet<JobRunId>,
+    /// Attempts that another is to follow.
+    retried: HashSet<(JobRunId, u32)>,
 }
 
 impl News {
     /// The lines for whatever is new.
-    pub fn of(&mut self, summary: &Summary) -> Vec<String> {
+    pub fn of(&mut self, summary: &Summary, now: Timestamp) -> Vec<String> {
         let mut lines = Vec::new();
         for invocation in &summary.invocations {
-            self.invocation(invocation, &mut lines);
+            self.invocation(invocation, now, &mut lines);
         }
         lines
     }
 
-    fn invocation(&mut self, invocation: &Invocation, lines: &mut Vec<String>) {
+    fn invocation(&mut self, invocation: &Invocation, now: Timestamp, lines: &mut Vec<String>) {
         if invocation.state == State::Complete
             && invocation.events.is_empty()
             && self.invocations.insert(invocation.invocation)
@@ -41,9 +45,14 @@ impl News {
             if self.events.insert(event.id) {
                 lines.push(bullet(&format!("detected {BOLD}{}{BOLD:#}", event.event)));
             }
-            for job in event.jobs.iter().filter(|job| job.state == State::Complete) {
-                if self.ended.insert(job.run) {
-                    let (sign, said) = render::job(job);
+            for job in &event.jobs {
+                let is_new = match (job.state, job.again) {
+                    (State::Complete, _) => self.ended.insert(job.run),
+                    (_, Some(_)) => self.retried.insert((job.run, job.attempts)),
+                    _ => false,
+                };
+                if is_new {
+                    let (sign, said) = render::job(job, now);
                     lines.push(bullet(&format!("{sign} {}  {}{said}", event.event, job.job)));
                 }
             }
@@ -67,7 +76,7 @@ mod tests {
     #[test]
     fn each_fact_is_told_once_when_it_has_become_one() {
         let mut news = News::default();
-        let told = plain(&news.of(&samples::under_way()));
+        let told = plain(&news.of(&samples::under_way(), Timestamp::UNIX_EPOCH));
         assert_eq!(
             told,
             [
@@ -76,8 +85,8 @@ mod tests {
                 "· detected move.pickup.successful",
             ]
         );
-        assert_eq!(news.of(&samples::under_way()), Vec::<String>::new());
-        let told = plain(&news.of(&samples::two_events()));
+        assert_eq!(news.of(&samples::under_way(), Timestamp::UNIX_EPOCH), Vec::<String>::new());
+        let told = plain(&news.of(&samples::two_events(), Timestamp::UNIX_EPOCH));
         assert_eq!(
             told,
             [
@@ -90,7 +99,7 @@ mod tests {
 
     #[test]
     fn an_invocation_without_events_is_told_too() {
-        let told = plain(&News::default().of(&samples::nothing_detected()));
+        let told = plain(&News::default().of(&samples::nothing_detected(), Timestamp::UNIX_EPOCH));
         assert_eq!(told, ["· 🔕 Detected no event from UPDATE public.moves"]);
     }
 }

@@ -7,6 +7,7 @@ use contracts::{
     raw::Place,
     summary::{State, Summary},
 };
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
@@ -164,7 +165,7 @@ async fn watch(
         match event? {
             Some(event) if event.kind == "summary" => {
                 let page = Page::read(api, event.data)?;
-                for line in news.iter_mut().flat_map(|news| news.of(&page.summary)) {
+                for line in news.iter_mut().flat_map(|news| news.of(&page.summary, Timestamp::now())) {
                     print::block(&line)?;
                 }
                 // A delivery is on no page, and an invocation may be on another one.

@@ -1,4 +1,4 @@
-//! A summary as a person reads it at a glance. A pure function: no clock, no terminal.
+//! A summary as a person reads it at a glance. Pure functions: no clock but the one that they are told, no terminal.
 //!
 //! The text has colours in it; whoever prints it takes them out where they cannot be seen. Whatever comes from outside
 //! (results, errors, names of tables) is cleaned of control characters first.
@@ -15,6 +15,7 @@ use contracts::{
     raw::{JOBS, Kind, PUBLISHER},
     summary::{Counters, Event, Expected, Invocation, Job, Outcome, State, Summary},
 };
+use jiff::Timestamp;
 use serde_json::{Value, value::RawValue};
 
 use crate::print::{BOLD, DIM, RED, clean, cut, defused};
@@ -27,14 +28,14 @@ const MISSING: usize = 5;
 const WROTE: usize = 5;
 
 /// The whole summary, without a line feed at the end.
-pub fn summary(summary: &Summary) -> String {
-    let mut out = vec![invocations(summary)];
+pub fn summary(summary: &Summary, now: Timestamp) -> String {
+    let mut out = vec![invocations(summary, now)];
     footer(summary, &mut out);
     out.join("\n")
 }
 
 /// Its invocations alone, for a page that others follow.
-pub fn invocations(summary: &Summary) -> String {
+pub fn invocations(summary: &Summary, now: Timestamp) -> String {
     let mut out = Vec::new();
     if summary.invocations.is_empty() {
         out.push("⏳ Nothing is known of it yet".to_owned());
@@ -45,7 +46,7 @@ pub fn invocations(summary: &Summary) -> String {
         if index == 0 {
             out.push(correlation(&summary.correlation));
         }
-        happened(one, &summary.invocations, &mut out);
+        happened(one, &summary.invocations, now, &mut out);
         undetected(one, &mut out);
         again(one, &mut out);
     }
@@ -54,9 +55,9 @@ pub fn invocations(summary: &Summary) -> String {
 
 /// One invocation for a terminal on which others follow: as in [`invocations`], but what did not happen is one line, with
 /// the nearest of it.
-pub fn block(one: &Invocation, closest: Option<&Undetected>) -> String {
+pub fn block(one: &Invocation, closest: Option<&Undetected>, now: Timestamp) -> String {
     let mut out = vec![head(one), correlation(&one.correlation)];
-    happened(one, &[], &mut out);
+    happened(one, &[], now, &mut out);
     let not = one.undetected.len() + one.undetected_more as usize;
     let closest = closest.map(|closest| format!("{}{}", closest.event, because(&closest.because)));
     match (not, closest) {
@@ -154,12 +155,12 @@ fn named(origin: &Origin) -> String {
 }
 
 /// Its events and their jobs, and the events that failed; `all` are the invocations that are shown with it.
-fn happened(invocation: &Invocation, all: &[Invocation], out: &mut Vec<String>) {
+fn happened(invocation: &Invocation, all: &[Invocation], now: Timestamp, out: &mut Vec<String>) {
     if let Some(related) = invocation.origin.as_ref().and_then(|origin| origin.related_to.as_ref()) {
         out.push(format!("   {DIM}related to correlation{DIM:#} {related}"));
     }
     for one in &invocation.events {
-        event(one, all, out);
+        event(one, all, now, out);
     }
     for failed in &invocation.failed {
         let error = cut(&clean(&failed.error), LONGEST);
@@ -202,13 +203,13 @@ fn again(invocation: &Invocation, out: &mut Vec<String>) {
     }
 }
 
-fn event(event: &Event, all: &[Invocation], out: &mut Vec<String>) {
+fn event(event: &Event, all: &[Invocation], now: Timestamp, out: &mut Vec<String>) {
     out.push(format!("   ⭐ {BOLD}{}{BOLD:#}", event.event));
     if event.jobs.is_empty() {
         out.push(format!("      {DIM}no jobs{DIM:#}"));
     }
     for one in &event.jobs {
-        let (sign, said) = job(one);
+        let (sign, said) = job(one, now);
         let became = one.published.as_ref().map(|published| became(published, all)).unwrap_or_default();
         out.push(format!("      {sign} {}{said}{became}", one.job));
         if one.outcome == Some(Outcome::Failure) {
@@ -228,17 +229,24 @@ fn became(published: &Published, all: &[Invocation]) -> String {
 }
 
 /// A job's sign, and what there is to say of it: message and time, each after two spaces.
-pub fn job(job: &Job) -> (&'static str, String) {
+pub fn job(job: &Job, now: Timestamp) -> (&'static str, String) {
     let (sign, text) = match (job.state, job.outcome) {
         (State::Pending, _) => ("⏳", "waiting".to_owned()),
-        (State::InProcess, _) => ("🔄", "running".to_owned()),
+        (State::InProcess, _) if job.again.is_some() => return ("↻", again_in(job, now)),
+        (State::InProcess, _) => match job.by.as_deref().map(clean) {
+            Some(by) => return ("⏳", format!("  waiting for attempt {}, which {by} ordered", job.attempts)),
+            None => ("🔄", "running".to_owned()),
+        },
         (State::Unknown(state), _) => ("❔", clean(state.as_str())),
         (State::Complete, Some(Outcome::Unknown(outcome))) => ("❔", clean(outcome.as_str())),
-        (State::Complete, Some(Outcome::Failure)) => {
-            let error = job.error.as_deref().map(clean).filter(|error| !error.is_empty());
-            ("❌", format!("{RED}{}{RED:#}", cut(error.as_deref().unwrap_or("failed"), LONGEST)))
+        (State::Complete, Some(Outcome::Failure)) if job.dead.is_some() || job.by.is_some() => {
+            return ("❌", put_away(job));
         }
-        (State::Complete, Some(Outcome::Skipped)) => ("⏩", "skipped".to_owned()),
+        (State::Complete, Some(Outcome::Failure)) => ("❌", error(job)),
+        (State::Complete, Some(Outcome::Skipped)) => match job.by.as_deref().map(clean) {
+            Some(by) => ("⏩", format!("skipped by {by}")),
+            None => ("⏩", "skipped".to_owned()),
+        },
         (State::Complete, Some(Outcome::Success) | None) => match &job.published {
             Some(published) => ("✅", format!("published {}", published.event)),
             None => ("✅", job.result.as_deref().map(message).unwrap_or_default()),
@@ -257,6 +265,38 @@ pub fn job(job: &Job) -> (&'static str, String) {
         said.push_str(&format!("  {DIM}({}){DIM:#}", notes.join(", ")));
     }
     (sign, said)
+}
+
+fn error(job: &Job) -> String {
+    let error = job.error.as_deref().map(clean).filter(|error| !error.is_empty());
+    format!("{RED}{}{RED:#}", cut(error.as_deref().unwrap_or("failed"), LONGEST))
+}
+
+/// `, attempt 2 of 8`.
+fn attempt(job: &Job) -> String {
+    let of = job.of.map(|of| format!(" of {of}")).unwrap_or_default();
+    format!(", attempt {}{of}", job.attempts)
+}
+
+/// Of a run that waits for another attempt: why, and when that is due.
+fn again_in(job: &Job, now: Timestamp) -> String {
+    let left = job.again.and_then(|again| Duration::try_from(again.duration_since(now)).ok());
+    let when = match left.map(|left| left.as_millis()) {
+        None | Some(0) => "again as soon as it can".to_owned(),
+        Some(1..1000) => "again in less than 1 s".to_owned(),
+        Some(millis @ 1000..60_000) => format!("again in {} s", millis / 1000),
+        Some(_) => format!("again in {}", time(left.unwrap_or_default())),
+    };
+    format!("  {}{}, {when}", error(job), attempt(job))
+}
+
+/// Of a run whose event is a dead letter, or was one.
+fn put_away(job: &Job) -> String {
+    let what = match job.by.as_deref().map(clean) {
+        Some(by) => format!("discarded by {by}"),
+        None => format!("dead-lettered {DIM}· herald dlq redrive {}{DIM:#}", job.job),
+    };
+    format!("  {}{}, {what}", error(job), attempt(job))
 }
 
 /// The ends of what the job wrote to stdout and to stderr, unless its error says it already.

@@ -209,7 +209,7 @@ async fn wait(options: &Sending, accepted: &Accepted) -> anyhow::Result<ExitCode
         print::line(&last.json())?;
     } else {
         let gap = if print::is_terminal() { "\n" } else { "" };
-        print::block(&format!("{gap}{}", render::summary(&last.summary)))?;
+        print::block(&format!("{gap}{}", render::summary(&last.summary, Timestamp::now())))?;
     }
     Ok(verdict(&last.summary, Some(accepted), timeout))
 }

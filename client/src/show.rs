@@ -3,6 +3,7 @@
 use crate::address::Api;
 use clap::Args;
 use contracts::ids::CorrelationId;
+use jiff::Timestamp;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -75,7 +76,11 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
 }
 
 fn show(options: &Options, page: &Page) -> anyhow::Result<()> {
-    if options.json { print::line(&page.json()) } else { print::block(&render::summary(&page.summary)) }
+    if options.json {
+        print::line(&page.json())
+    } else {
+        print::block(&render::summary(&page.summary, Timestamp::now()))
+    }
 }
 
 /// Every page as it comes; the totals only after the last.
@@ -85,7 +90,7 @@ async fn all(options: &Options, correlation: &CorrelationId, mut page: Page) -> 
         if options.json {
             show(options, &page)?;
         } else if next.is_some() {
-            print::block(&render::invocations(&page.summary))?;
+            print::block(&render::invocations(&page.summary, Timestamp::now()))?;
         } else {
             show(options, &page)?;
         }

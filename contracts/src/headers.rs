@@ -30,6 +30,10 @@ pub const JOBS: &str = "herald-jobs";
 pub const CATALOG: &str = "herald-catalog";
 /// The raw record that an event was detected in: `partition/offset`.
 pub const RAW_PLACE: &str = "herald-raw";
+/// The key of an event that moved to a lane or to the dead letters, which have keys of their own.
+pub const KEY: &str = "herald-key";
+/// What became of an event that is a dead letter: see [`crate::dead`].
+pub const DEAD: &str = "herald-dead";
 /// W3C Trace Context, from the request to the job.
 pub const TRACEPARENT: &str = "traceparent";
 /// The media type of the value.
@@ -90,6 +94,8 @@ pub const KNOWN: &[&str] = &[
     ce::USER_ID,
     ce::ORGANISATION_ID,
     EVENT,
+    KEY,
+    DEAD,
 ];
 
 /// The constant of a name that Herald writes, so that reading it allocates nothing.

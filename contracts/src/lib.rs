@@ -8,6 +8,7 @@
 
 pub mod cloud_event;
 pub mod control;
+pub mod dead;
 pub mod document;
 pub mod duration;
 pub mod envelope;
@@ -17,6 +18,7 @@ pub mod headers;
 pub mod ids;
 pub mod json;
 mod label;
+pub mod lane;
 pub mod names;
 pub mod origin;
 pub mod outcomes;

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Label,
+    dead::Reason,
     hasura::Op,
     ids::{CorrelationId, EventId, InvocationId, JobRunId},
     names::{EventRef, JobName},
@@ -173,6 +174,8 @@ pub struct Refused {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AttemptState {
+    /// An order granted it, and it has not begun.
+    Granted,
     /// It is about to run: known in the log before it runs.
     Started,
     /// Its process died before it ended; a further attempt follows.
@@ -183,6 +186,8 @@ pub enum AttemptState {
     Skipped,
     /// It failed, and the run with it.
     Failed,
+    /// It failed, and its dead letter was put away by an order.
+    Discarded,
     /// It succeeded, and the run with it.
     Succeeded,
     /// One that this version does not know, as a newer Herald wrote it.
@@ -194,12 +199,14 @@ impl AttemptState {
     fn rank(self) -> (u8, Option<Label>) {
         match self {
             Self::Unknown(label) => (0, Some(label)),
-            Self::Started => (1, None),
-            Self::Interrupted => (2, None),
-            Self::Retrying => (3, None),
-            Self::Skipped => (4, None),
-            Self::Failed => (5, None),
-            Self::Succeeded => (6, None),
+            Self::Granted => (1, None),
+            Self::Started => (2, None),
+            Self::Interrupted => (3, None),
+            Self::Retrying => (4, None),
+            Self::Skipped => (5, None),
+            Self::Failed => (6, None),
+            Self::Discarded => (7, None),
+            Self::Succeeded => (8, None),
         }
     }
 }
@@ -253,6 +260,18 @@ pub struct JobStep {
     /// What it published, in the commit that tells this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<Published>,
+    /// How many attempts the run has in all, as far as that is known; told of one that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<u32>,
+    /// When the next attempt is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Timestamp>,
+    /// Why no further attempt follows: the event is among the job's dead letters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead: Option<Reason>,
+    /// Who ordered it, of what an order did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// An event that a job run published by name.
@@ -433,6 +452,10 @@ mod tests {
                 stderr: None,
                 stdout: None,
                 published: Some(Published { event: other.clone(), invocation: occurrence.invocation }),
+                of: None,
+                again: None,
+                dead: None,
+                by: None,
             }),
             Fact::Awaited(Awaited { event: other, cause: run }),
             Fact::Unknown("later".into(), RawValue::from_string(r#"{"n":1.00}"#.into()).expect("JSON")),
@@ -476,13 +499,13 @@ mod tests {
             })
         };
         for line in [
-            newer(job, &[(r#""succeeded""#, r#""deadLettered""#)]),
+            newer(job, &[(r#""succeeded""#, r#""melted""#)]),
             newer(detected, &[(r#""hasura""#, r#""walrus""#), (r#""UPDATE""#, r#""TRUNCATE""#)]),
         ] {
             let again = Progress::decode(line.as_bytes()).expect("a record of a newer Herald");
             assert_eq!(String::from_utf8(again.encode()).expect("UTF-8"), line);
         }
-        let unknown = AttemptState::Unknown(Label::new("deadLettered"));
+        let unknown = AttemptState::Unknown(Label::new("melted"));
         assert!(unknown < AttemptState::Started);
         assert!(AttemptState::Started < AttemptState::Succeeded);
     }

@@ -3,8 +3,8 @@
 use schemars::{Schema, schema_for};
 
 use crate::{
-    cloud_event::CloudEvent, control, found::Found, payload, progress, raw, rejected::Rejected, summary::Summary,
-    why::Why,
+    cloud_event::CloudEvent, control, dead::DeadLetter, found::Found, lane, payload, progress, raw, rejected::Rejected,
+    summary::Summary, why::Why,
 };
 
 /// Every wire type's name and schema.
@@ -16,9 +16,11 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("control-redrive", schema_for!(control::Redrive)),
         ("control-rerun", schema_for!(control::Rerun)),
         ("control-start-at", schema_for!(control::StartAt)),
+        ("dead-letter", schema_for!(DeadLetter)),
         ("found", schema_for!(Found)),
         ("hasura-event", schema_for!(payload::EventPayload)),
         ("hasura-scheduled", schema_for!(payload::ScheduledPayload)),
+        ("lane-state", schema_for!(lane::State)),
         ("progress-awaited", schema_for!(progress::Awaited)),
         ("progress-detected", schema_for!(progress::Detected)),
         ("progress-duplicate", schema_for!(progress::Duplicate)),

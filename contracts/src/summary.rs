@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Label,
+    dead::Reason,
     ids::{CorrelationId, EventId, InvocationId, JobRunId},
     names::{EventRef, JobName},
     progress::{AttemptState, FailedEvent, Origin, Published, Undetected, is_none_left},
@@ -86,6 +87,18 @@ pub struct Job {
     /// What it published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<Published>,
+    /// How many attempts the run has in all, where one has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<u32>,
+    /// When the next attempt is due, of a run that waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Timestamp>,
+    /// Why no further attempt follows, of a run whose event is among the job's dead letters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead: Option<Reason>,
+    /// Who ordered what the latest step did, if that was an order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// An attempt of a run that another one followed.

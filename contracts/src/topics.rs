@@ -1,5 +1,7 @@
 //! The topics of the pipeline, without the configured prefix, and how a key chooses a partition.
 
+use crate::names::GroupName;
+
 /// What came in, as received: see [`crate::raw`].
 pub const RAW: &str = "raw";
 /// What was refused, with the reason: see [`crate::rejected`].
@@ -18,6 +20,20 @@ pub const SEEN: &str = "seen";
 pub const STARTS: &str = "starts";
 /// What every event topic begins with.
 pub const EVENT_PREFIX: &str = "event.";
+/// What the topics begin with in which jobs keep what waits: see [`crate::lane`].
+pub const LANE_PREFIX: &str = "lane.";
+/// What the topics of dead letters begin with: see [`crate::dead`].
+pub const DEAD_PREFIX: &str = "dead.";
+
+/// Where a job keeps what waits.
+pub fn lane(group: &GroupName) -> String {
+    format!("{LANE_PREFIX}{group}")
+}
+
+/// Where a job's dead letters are.
+pub fn dead(group: &GroupName) -> String {
+    format!("{DEAD_PREFIX}{group}")
+}
 
 /// The topics whose values are lines, so that of one commit's records those of one partition may be joined to one.
 pub const LINES: &[&str] = &[PROGRESS];

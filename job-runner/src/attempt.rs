@@ -5,6 +5,7 @@ use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use bus::Bus;
 use contracts::{envelope::EventHeaders, ids::JobRunId, outcomes::BoxFuture};
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -31,13 +32,8 @@ pub(crate) enum Ended {
 
 /// Runs an attempt. `stop` cancels it.
 pub(crate) async fn run(bus: Arc<dyn Bus>, plan: Arc<Plan>, launch: Launch, stop: CancellationToken) -> Ended {
-    let (event, number) = (launch.item.event.clone(), launch.attempt);
     let whole = AssertUnwindSafe(limited(&*bus, &plan, launch, stop)).catch_unwind().await;
-    let ended = whole.unwrap_or_else(|panic| Ended::Done(Err(panicked(panic.as_ref()))));
-    if let Ended::Done(Err(failure)) = &ended {
-        say_failed(&plan, &event, number, failure);
-    }
-    ended
+    whole.unwrap_or_else(|panic| Ended::Done(Err(panicked(panic.as_ref()))))
 }
 
 /// Says once in the log that a run has failed, and why.
@@ -49,6 +45,18 @@ pub(crate) fn say_failed(plan: &Plan, event: &EventHeaders, number: u32, failure
             correlation.id = %event.correlation, error = &*line::cut(&failure.error)
         },
         "a job failed"
+    );
+}
+
+/// Says that an attempt has failed, why, and when the next is due.
+pub(crate) fn say_retried(plan: &Plan, event: &EventHeaders, number: u32, failure: &Failure, again: Timestamp) {
+    tracing::info!(
+        target: FAILED,
+        {
+            job.name = plan.group.full_name(), job.attempt = number, job.again = %again, event.id = %event.id,
+            correlation.id = %event.correlation, error = &*line::cut(&failure.error)
+        },
+        "an attempt failed, and another follows"
     );
 }
 

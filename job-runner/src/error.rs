@@ -1,6 +1,7 @@
 //! What ends the stage, and what stops a single job; the latter never ends the former.
 
-use bus::{Offset, TopicPartition};
+use bus::{Offset, Topic, TopicPartition};
+use contracts::lane::StateError;
 
 use crate::ledger::NoteError;
 
@@ -43,6 +44,28 @@ pub enum GroupError {
         /// The record's place.
         offset: Offset,
     },
+    /// The topic of what waits, or of the dead letters, has fewer partitions than an input.
+    #[error("`{topic}` has {have} partitions, and what the job reads has {need}: run `herald topics apply`")]
+    NoLane {
+        /// The topic.
+        topic: Topic,
+        /// How many it has.
+        have: u32,
+        /// How many it needs.
+        need: u32,
+    },
+    /// What waits cannot be read.
+    #[error(
+        "the record {offset} of `{partition}` cannot be read: {source}; run the version that wrote it, or a newer one"
+    )]
+    Lane {
+        /// The partition.
+        partition: TopicPartition,
+        /// The record's place.
+        offset: Offset,
+        /// What is wrong with it.
+        source: StateError,
+    },
     /// The catalog names a kind of job that this process does not have.
     #[error("there is no kind of job `{kind}` in this process; it has {known}; upgrade it, or correct the catalog")]
     UnknownKind {
@@ -84,6 +107,8 @@ impl GroupError {
             Self::UnknownKind { .. } | Self::Unusable => Remedy::NextCatalog,
             Self::Bus(bus::Error::PositionLost { .. } | bus::Error::PositionGone { .. })
             | Self::Note { .. }
+            | Self::NoLane { .. }
+            | Self::Lane { .. }
             | Self::Vanished { .. }
             | Self::Panicked(_) => Remedy::Operator,
         }
@@ -98,6 +123,8 @@ impl GroupError {
             Self::Bus(bus::Error::PositionLost { .. } | bus::Error::PositionGone { .. }) => "position-lost",
             Self::Bus(bus::Error::Refused(refusal)) | Self::Refused(refusal) => refusal.code.as_str(),
             Self::Note { .. } => "note",
+            Self::NoLane { .. } => "no-lane",
+            Self::Lane { .. } => "lane",
             Self::Vanished { .. } => "vanished",
             Self::UnknownKind { .. } => "unknown-kind",
             Self::Unusable => "unusable",

@@ -9,9 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bus::{Bus, Committed, Delivery, Member, Record, Start, Waiting};
+use bus::{Bus, Committed, Delivery, Generation, Member, Record, Start, TopicPartition, Waiting};
 use contracts::{names::GroupName, outcomes::BoxFuture};
-use jiff::Timestamp;
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -23,10 +22,11 @@ use crate::{
     OUTAGE,
     attempt::{self, Ended},
     config::Config,
-    core::{Core, Counts, Effect, Launch, Limits, Reading, RunKey},
+    core::{Core, Counts, Effect, Launch, Limits, Now, Reading, RunKey},
     error::GroupError,
     handle::Cell,
     plan::Draft,
+    rebuild::{Rebuilt, rebuild},
     registry::Registry,
 };
 
@@ -52,6 +52,14 @@ impl Context {
 async fn reread(bus: &dyn Bus, group: &GroupName, reading: &Reading) -> Result<Vec<Record>, bus::Error> {
     let Reading { partition, from, max_bytes, .. } = reading;
     let records = bus.read(partition, *from, *max_bytes).await?;
+    if reading.is_of_lane() {
+        if records.is_empty() {
+            // It was committed, and can be seen soon.
+            bus.changed(partition, *from).await?;
+            return bus.read(partition, *from, *max_bytes).await;
+        }
+        return Ok(records);
+    }
     if records.first().is_some_and(|first| first.offset == *from) {
         return Ok(records);
     }
@@ -76,6 +84,9 @@ struct Group<'m> {
     core: Core,
     commit: Option<BoxFuture<'m, Result<Committed, bus::Error>>>,
     reading: Option<BoxFuture<'m, Result<Vec<Record>, bus::Error>>>,
+    rebuilding: Option<BoxFuture<'m, Result<Rebuilt, GroupError>>>,
+    /// Partitions of which it is yet to be found out what waits.
+    unbuilt: Vec<(TopicPartition, Generation)>,
     runs: JoinSet<(RunKey, Ended)>,
     stops: HashMap<RunKey, CancellationToken>,
     /// When those that leave are cancelled.
@@ -92,6 +103,9 @@ enum Happened {
     Committed(Result<Committed, bus::Error>),
     Ended(RunKey, Ended),
     Read(Result<Vec<Record>, bus::Error>),
+    Rebuilt(Result<Rebuilt, GroupError>),
+    /// Something that waits is due.
+    Due,
     Replanned,
     Delivered(Result<Delivery, bus::Error>),
 }
@@ -115,9 +129,11 @@ pub(crate) async fn run(
     let mut group = Group {
         context,
         member: member.as_ref(),
-        core: Core::new(plan, limits),
+        core: Core::new(plan, limits, Now::read()),
         commit: None,
         reading: None,
+        rebuilding: None,
+        unbuilt: Vec::new(),
         runs: JoinSet::new(),
         stops: HashMap::new(),
         grace: None,
@@ -209,12 +225,17 @@ impl Group<'_> {
             }
             Happened::Ended(key, ended) => {
                 self.stops.remove(&key);
-                self.core.ended(key, ended, Timestamp::now());
+                self.core.ended(key, ended, Now::read());
             }
             Happened::Read(records) => {
                 self.reading = None;
                 self.core.read_again(records?)?;
             }
+            Happened::Rebuilt(rebuilt) => {
+                self.rebuilding = None;
+                self.core.rebuilt(rebuilt?, Now::read());
+            }
+            Happened::Due => {}
             Happened::Replanned => self.replan(drafts)?,
             Happened::Delivered(delivery) => self.delivered(delivery?, is_stopping)?,
         }
@@ -226,12 +247,18 @@ impl Group<'_> {
         if self.core.abandon_reading() {
             self.reading = None;
         }
-        self.core.admit(Timestamp::now());
-        if let Some(shares) = self.core.gather(Timestamp::now()) {
+        let now = Now::read();
+        self.core.admit(now);
+        if let Some(shares) = self.core.gather(now) {
             self.commit = Some(self.member.commit(shares));
         }
         for effect in self.core.effects() {
             self.carry_out(effect);
+        }
+        if self.rebuilding.is_none() && !self.unbuilt.is_empty() {
+            let (bus, plan) = (&*self.context.bus, self.core.plan().clone());
+            let inputs = std::mem::take(&mut self.unbuilt);
+            self.rebuilding = Some(Box::pin(async move { rebuild(bus, &plan, inputs).await }));
         }
         if !self.core.is_leaving() {
             // What left is gone: its time is not that of whatever leaves next.
@@ -246,8 +273,7 @@ impl Group<'_> {
         self.awaited = awaited;
         let (now, before) = (self.core.counts(), self.counted);
         if now != before {
-            let rejected = now.rejected - before.rejected;
-            self.context.cell.count(now.succeeded - before.succeeded, now.failed - before.failed, rejected);
+            self.context.cell.count(now, before);
             self.counted = now;
         }
     }
@@ -261,6 +287,7 @@ impl Group<'_> {
         is_deaf: bool,
     ) -> Happened {
         let wants_more = self.core.wants_more() && !is_deaf;
+        let due = self.core.next_due();
         tokio::select! {
             biased;
             () = shutdown.cancelled(), if !is_stopping => Happened::Stop,
@@ -271,6 +298,8 @@ impl Group<'_> {
             }
             () = until(self.grace), if self.grace.is_some() => Happened::GraceOver,
             records = pending(&mut self.reading), if self.reading.is_some() => Happened::Read(records),
+            rebuilt = pending(&mut self.rebuilding), if self.rebuilding.is_some() => Happened::Rebuilt(rebuilt),
+            () = until(due), if due.is_some() => Happened::Due,
             Ok(()) = drafts.changed() => Happened::Replanned,
             delivery = self.member.next(), if wants_more => Happened::Delivered(delivery),
         }
@@ -315,6 +344,7 @@ impl Group<'_> {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
+            Effect::Rebuild(partition, generation) => self.unbuilt.push((partition, generation)),
             Effect::Open(partition, generation, from) => {
                 // It may still be paused: by us, for an assignment that was over without our knowing it yet.
                 self.member.resume(&partition);

@@ -12,7 +12,10 @@ use bus::Bus;
 use contracts::names::GroupName;
 use jiff::Timestamp;
 
-use crate::{core::Core, error::GroupError};
+use crate::{
+    core::{Core, Counts},
+    error::GroupError,
+};
 
 /// How many jobs a complaint names.
 const COMPLAINED: usize = 3;
@@ -49,10 +52,14 @@ pub struct GroupStatus {
     pub in_flight: usize,
     /// Records that were read and wait to be started.
     pub queued: usize,
+    /// Runs that wait for another attempt, or behind such a one of their key.
+    pub waiting: usize,
     /// Runs that succeeded since the process started.
     pub succeeded: u64,
-    /// Runs that failed since the process started.
+    /// Runs that failed for good since the process started.
     pub failed: u64,
+    /// Attempts that failed and were followed by another, since the process started.
+    pub retried: u64,
     /// Records that could not be read, since the process started.
     pub rejected: u64,
 }
@@ -153,9 +160,11 @@ pub(crate) struct Cell {
     partitions: AtomicUsize,
     in_flight: AtomicUsize,
     queued: AtomicUsize,
+    waiting: AtomicUsize,
     awaits: AtomicU64,
     succeeded: AtomicU64,
     failed: AtomicU64,
+    retried: AtomicU64,
     rejected: AtomicU64,
 }
 
@@ -165,20 +174,22 @@ impl Cell {
         self.partitions.store(core.partitions(), Relaxed);
         self.in_flight.store(core.in_flight(), Relaxed);
         self.queued.store(core.queued(), Relaxed);
+        self.waiting.store(core.counts().waiting, Relaxed);
         self.awaits.store(core.awaited_catalog().unwrap_or(0), Relaxed);
     }
 
     /// Counts what happened since the last call.
-    pub(crate) fn count(&self, succeeded: u64, failed: u64, rejected: u64) {
-        self.succeeded.fetch_add(succeeded, Relaxed);
-        self.failed.fetch_add(failed, Relaxed);
-        self.rejected.fetch_add(rejected, Relaxed);
+    pub(crate) fn count(&self, now: Counts, before: Counts) {
+        self.succeeded.fetch_add(now.succeeded - before.succeeded, Relaxed);
+        self.failed.fetch_add(now.failed - before.failed, Relaxed);
+        self.retried.fetch_add(now.retried - before.retried, Relaxed);
+        self.rejected.fetch_add(now.rejected - before.rejected, Relaxed);
     }
 
     /// The group fails since then; none when it is tried again.
     pub(crate) fn fail(&self, failure: Option<(GroupState, Timestamp)>) {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
-        for gauge in [&self.partitions, &self.in_flight, &self.queued] {
+        for gauge in [&self.partitions, &self.in_flight, &self.queued, &self.waiting] {
             gauge.store(0, Relaxed);
         }
         self.awaits.store(0, Relaxed);
@@ -206,8 +217,10 @@ impl Cell {
             partitions,
             in_flight: self.in_flight.load(Relaxed),
             queued: self.queued.load(Relaxed),
+            waiting: self.waiting.load(Relaxed),
             succeeded: self.succeeded.load(Relaxed),
             failed: self.failed.load(Relaxed),
+            retried: self.retried.load(Relaxed),
             rejected: self.rejected.load(Relaxed),
         }
     }

@@ -223,6 +223,13 @@ impl Failure {
         Self { code, ..self }
     }
 
+    /// No other attempt makes sense after one of these exit codes.
+    pub(crate) fn judge(&mut self, last: &[i32]) {
+        if self.code.is_some_and(|code| last.contains(&code)) {
+            self.then = Then::GiveUp;
+        }
+    }
+
     /// The same failure with the end of stderr, unless there is none.
     #[must_use]
     pub fn with_stderr(self, stderr: String) -> Self {

@@ -36,6 +36,8 @@ mod options;
 mod plan;
 mod publication;
 mod queue;
+mod rebuild;
+mod records;
 mod registry;
 mod selection;
 mod service;

@@ -2,9 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use bus::{Begin, Offset, Subscription, TopicPartition};
-use catalog::Order;
-use contracts::names::{GroupName, JobName};
+use bus::{Begin, Offset, Subscription, Topic, TopicPartition};
+use catalog::{Backoff, Order};
+use contracts::{
+    names::{GroupName, JobName},
+    topics,
+};
 
 use crate::{
     error::GroupError,
@@ -24,10 +27,16 @@ pub(crate) struct Plan {
     pub(crate) options: Options,
     pub(crate) timeout: Duration,
     pub(crate) attempts: u32,
+    pub(crate) backoff: Backoff,
+    pub(crate) give_up_after: Option<Duration>,
+    pub(crate) final_exit_codes: Vec<i32>,
     pub(crate) concurrency: usize,
     pub(crate) order: Order,
     /// The topics of its events, and the marks at which its group begins there.
     pub(crate) reads: Subscription,
+    /// Where what waits is kept, and what failed for good.
+    pub(crate) lane: Topic,
+    pub(crate) dead: Topic,
 }
 
 impl Plan {
@@ -60,12 +69,17 @@ impl Draft {
             options: Options::new(&job.filling),
             timeout: job.timeout,
             attempts: job.attempts.max(1),
+            backoff: job.backoff,
+            give_up_after: job.give_up_after,
+            final_exit_codes: job.final_exit_codes.clone(),
             concurrency: job.concurrency.max(1),
             order: job.order,
             reads: Subscription {
                 begin: Begin::At(self.starts.clone()),
                 ..Subscription::to(job.events.iter().map(|event| event.topic()))
             },
+            lane: topics::lane(&job.group).into(),
+            dead: topics::dead(&job.group).into(),
         })
     }
 }

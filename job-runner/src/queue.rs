@@ -9,19 +9,19 @@ use std::{
     sync::Arc,
 };
 
-use bus::{Generation, Offset, Topic, TopicPartition};
+use bus::{Generation, Offset, TopicPartition};
 use bytes::Bytes;
-use contracts::envelope::EventHeaders;
+use contracts::{envelope::EventHeaders, headers::Headers};
 
 use crate::ledger::Begun;
 
 /// How many records of one key are held behind the one that is ready or runs.
 const HELD: usize = 16;
 
-/// Those of one key wait for each other.
+/// Those of one key wait for each other. A key has one partition of its topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct OrderKey {
-    pub(crate) topic: Topic,
+    pub(crate) at: TopicPartition,
     pub(crate) key: Bytes,
 }
 
@@ -34,6 +34,9 @@ pub(crate) struct Item {
     /// None where nobody waits.
     pub(crate) key: Option<OrderKey>,
     pub(crate) event: Arc<EventHeaders>,
+    /// Its headers as they were, and its own key: what goes with it where it waits.
+    pub(crate) headers: Arc<Headers>,
+    pub(crate) own_key: Option<Bytes>,
     pub(crate) data: Bytes,
     /// How many bytes the record has, its key and headers included.
     pub(crate) size: usize,
@@ -54,13 +57,22 @@ pub(crate) struct Parked {
 struct Behind {
     held: VecDeque<Item>,
     parked: VecDeque<Parked>,
+    /// One of the key is ready, was popped and not released, or is about to be ready. Else what is parked is only to be moved
+    /// to the lane.
+    is_active: bool,
+}
+
+impl Behind {
+    fn active() -> Self {
+        Self { is_active: true, ..Self::default() }
+    }
 }
 
 /// Records that wait to be started.
 #[derive(Debug)]
 pub(crate) struct Queue {
     ready: VecDeque<Item>,
-    /// Keys of which one is ready, wanted, or was popped and not released, with those that wait for it.
+    /// Keys of which one is ready, wanted, or was popped and not released, with those that wait behind.
     keys: HashMap<OrderKey, Behind>,
     /// Keys whose next record is to be read again.
     wanted: VecDeque<OrderKey>,
@@ -117,6 +129,24 @@ impl Queue {
         self.keys.contains_key(key)
     }
 
+    /// Whether one of that key runs, or is about to.
+    pub(crate) fn is_active(&self, key: &OrderKey) -> bool {
+        self.keys.get(key).is_some_and(|behind| behind.is_active)
+    }
+
+    /// Whether others wait here behind that key.
+    pub(crate) fn has_behind(&self, key: &OrderKey) -> bool {
+        self.keys.get(key).is_some_and(|behind| !behind.held.is_empty() || !behind.parked.is_empty())
+    }
+
+    /// Takes in one that waited in the lane, and whose turn it is.
+    pub(crate) fn push_due(&mut self, item: Item) {
+        if let Some(key) = &item.key {
+            self.keys.entry(key.clone()).or_default().is_active = true;
+        }
+        self.push_ready(item);
+    }
+
     /// Takes a record in; false if only its place is kept.
     pub(crate) fn push(&mut self, item: Item) -> bool {
         let Some(key) = &item.key else {
@@ -124,7 +154,7 @@ impl Queue {
             return true;
         };
         let Some(behind) = self.keys.get(key) else {
-            self.keys.insert(key.clone(), Behind::default());
+            self.keys.insert(key.clone(), Behind::active());
             self.push_ready(item);
             return true;
         };
@@ -180,6 +210,32 @@ impl Queue {
         }
     }
 
+    /// Nothing more of a key is started from here: hands over what was held behind it, for the lane. What is parked is to be
+    /// read and moved there, too.
+    pub(crate) fn set_aside(&mut self, key: &OrderKey) -> VecDeque<Item> {
+        let Some(behind) = self.keys.get_mut(key) else { return VecDeque::new() };
+        behind.is_active = false;
+        let held = std::mem::take(&mut behind.held);
+        for item in &held {
+            self.bytes -= item.size;
+            self.held.records -= 1;
+            self.held.bytes -= item.size;
+        }
+        if behind.parked.is_empty() {
+            self.keys.remove(key);
+        } else {
+            self.wanted.push_back(key.clone());
+        }
+        held
+    }
+
+    /// The first that is parked behind a key was moved to the lane.
+    pub(crate) fn moved(&mut self, key: &OrderKey) {
+        if self.keys.get_mut(key).and_then(|behind| behind.parked.pop_front()).is_some() {
+            self.parked -= 1;
+        }
+    }
+
     /// A key whose next record is to be read again, and where that is. The key is ours until it is wanted again, or
     /// released.
     pub(crate) fn next_wanted(&mut self) -> Option<(OrderKey, Parked)> {
@@ -210,9 +266,9 @@ impl Queue {
         if !is_next && !self.may_hold(behind, item.size) {
             return false;
         }
-        let behind = item.key.as_ref().and_then(|key| self.keys.get_mut(key));
-        if behind.and_then(|behind| behind.parked.pop_front()).is_some() {
-            self.parked -= 1;
+        if let Some(behind) = item.key.as_ref().and_then(|key| self.keys.get_mut(key)) {
+            behind.is_active = true;
+            self.parked -= usize::from(behind.parked.pop_front().is_some());
         }
         if is_next {
             self.push_ready(item);
@@ -227,7 +283,7 @@ impl Queue {
         for key in self.ready.drain(..).filter_map(|item| item.key).chain(self.wanted.drain(..)) {
             self.keys.remove(&key);
         }
-        self.keys.values_mut().for_each(|behind| *behind = Behind::default());
+        self.keys.values_mut().for_each(|behind| *behind = Behind { is_active: behind.is_active, ..Behind::default() });
         (self.held, self.parked, self.bytes) = (Load::default(), 0, 0);
     }
 
@@ -270,13 +326,19 @@ mod tests {
 
     const ROOMY: Load = Load { records: 64, bytes: 1024 };
 
+    fn at(partition: u32) -> TopicPartition {
+        TopicPartition::new("event.a", partition)
+    }
+
     fn item(partition: u32, offset: u64, key: Option<&'static str>) -> Item {
         Item {
-            partition: TopicPartition::new("event.a", partition),
+            partition: at(partition),
             generation: Generation(1),
             offset: Offset(offset),
-            key: key.map(|key| OrderKey { topic: "event.a".into(), key: Bytes::from_static(key.as_bytes()) }),
+            key: key.map(|key| OrderKey { at: at(partition), key: Bytes::from_static(key.as_bytes()) }),
             event: Arc::new(event("a", 1)),
+            headers: Arc::default(),
+            own_key: None,
             data: Bytes::from_static(b"{}"),
             size: 2,
             begun: Begun::default(),

@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-use bus::{BackOff, Bus, Waiting};
-use contracts::names::GroupName;
+use bus::{BackOff, Bus, Waiting, has_any};
+use contracts::{lane, names::GroupName, topics};
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::{
@@ -261,15 +261,10 @@ impl Groups<'_> {
             self.kept.iter().filter(|(_, kept)| kept.gone).map(|(group, _)| group.clone()).collect();
         let bus = self.service.deps.bus.clone();
         self.chores.spawn(async move {
-            let names: Vec<String> = gone.iter().map(GroupName::to_string).collect();
-            let behind = |lags: &Vec<bus::Lag>| lags.iter().any(|lag| lag.records > 0);
-            Chore::Drained(match bus.lags(&names).await {
-                Ok(lags) => gone.into_iter().filter(|group| !lags.get(group.as_str()).is_some_and(behind)).collect(),
-                Err(error) => {
-                    tracing::warn!(%error, "cannot see which jobs that left are drained");
-                    Vec::new()
-                }
-            })
+            Chore::Drained(drained(&*bus, gone).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "cannot see which jobs that left are drained");
+                Vec::new()
+            }))
         });
         let again: Vec<GroupName> = self.forgotten.keys().cloned().collect();
         again.into_iter().for_each(|group| self.forget(group));
@@ -328,6 +323,26 @@ impl Groups<'_> {
         }
         Ok(())
     }
+}
+
+/// The groups that have read everything, and of which nothing waits for another attempt.
+async fn drained(bus: &dyn Bus, groups: Vec<GroupName>) -> Result<Vec<GroupName>, bus::Error> {
+    let names: Vec<String> = groups.iter().map(GroupName::to_string).collect();
+    let lags = bus.lags(&names).await?;
+    let infos = bus.topics().await?;
+    let mut drained = Vec::new();
+    for group in groups {
+        let is_behind = lags.get(group.as_str()).is_some_and(|all| all.iter().any(|lag| lag.records > 0));
+        let lane = infos.iter().find(|info| info.topic.as_str() == topics::lane(&group));
+        let waits = match lane {
+            Some(lane) if !is_behind => has_any(bus, &OUTAGE, lane, lane::STATES).await?,
+            _ => false,
+        };
+        if !is_behind && !waits {
+            drained.push(group);
+        }
+    }
+    Ok(drained)
 }
 
 /// Runs a group again and again until it is told to stop. Returns an error only if the process must be started again.

@@ -3,6 +3,7 @@
 use bus::{Outgoing, Record, Topic};
 use bytes::Bytes;
 use contracts::{
+    dead::Reason,
     envelope::EventHeaders,
     headers::{self, HeaderError},
     ids::JobRunId,
@@ -13,7 +14,7 @@ use contracts::{
 };
 use jiff::Timestamp;
 
-use crate::kind::{Answer, Failure, Outcome, bounded, head};
+use crate::kind::{Answer, Failure, bounded, head};
 
 /// Which attempt of which run a step is about.
 #[derive(Clone, Copy)]
@@ -33,81 +34,89 @@ impl<'a> Attempt<'a> {
 
     /// It is about to run.
     pub(crate) fn started(self) -> Outgoing {
-        self.step(AttemptState::Started, None, Ok(Answer::nothing()), [None, None])
+        self.tell(self.step(AttemptState::Started))
     }
 
     /// The process died under it, nobody knows when, and a further attempt follows.
     pub(crate) fn interrupted(self) -> Outgoing {
         let error = "the process ended while this attempt was under way; another follows".to_owned();
-        self.step(AttemptState::Interrupted, None, Err(error), [None, None])
+        self.tell(JobStep { error: Some(error), ..self.step(AttemptState::Interrupted) })
     }
 
-    /// It has ended, and the run with it; what it publishes follows.
-    pub(crate) fn ended(self, outcome: Outcome, ended: Timestamp) -> impl Iterator<Item = Outgoing> {
-        let publishes = outcome.as_ref().ok().and_then(|answer| answer.publishes.as_ref());
-        let published = publishes.map(|publication| publication.outputs(self.event, self.run, ended));
-        std::iter::once(self.end(outcome, ended)).chain(published.into_iter().flatten())
+    /// The run has succeeded; what it publishes follows.
+    pub(crate) fn succeeded(self, answer: Answer, ended: Timestamp) -> impl Iterator<Item = Outgoing> {
+        let Answer { result, publishes } = answer;
+        let result = result.and_then(|result| Answer::raw(result).result);
+        let outputs = publishes.as_ref().map(|publication| publication.outputs(self.event, self.run, ended));
+        let published = publishes.as_ref().map(|publication| publication.told(self.run));
+        let step = JobStep { result, published, ended: Some(ended), ..self.step(AttemptState::Succeeded) };
+        std::iter::once(self.tell(step)).chain(outputs.into_iter().flatten())
     }
 
-    fn end(self, outcome: Outcome, ended: Timestamp) -> Outgoing {
-        match outcome {
-            Ok(Answer { result, publishes }) => {
-                let result = result.and_then(|result| Answer::raw(result).result);
-                self.step(AttemptState::Succeeded, Some(ended), Ok(Answer { result, publishes }), [None, None])
-            }
-            Err(failure) => {
-                let wrote = [failure.stderr.map(bounded), failure.stdout.map(bounded)];
-                self.step(AttemptState::Failed, Some(ended), Err(bounded(failure.error)), wrote)
-            }
+    /// It has failed, of so many attempts, and another is due then.
+    pub(crate) fn retrying(self, failure: Failure, of: u32, again: Timestamp, ended: Timestamp) -> Outgoing {
+        let step = JobStep { of: Some(of), again: Some(again), ..self.step(AttemptState::Retrying) };
+        self.tell(with(step, failure, ended))
+    }
+
+    /// The run has failed for good, of so many attempts.
+    pub(crate) fn failed(self, failure: Failure, of: u32, dead: Option<Reason>, ended: Timestamp) -> Outgoing {
+        let step = JobStep { of: Some(of), dead, ..self.step(AttemptState::Failed) };
+        self.tell(with(step, failure, ended))
+    }
+
+    fn step(self, state: AttemptState) -> JobStep {
+        JobStep {
+            event_id: self.event.id,
+            event: self.event.event.clone(),
+            job: self.job.clone(),
+            run: self.run,
+            attempt: self.number,
+            state,
+            started: self.started,
+            ended: None,
+            result: None,
+            error: None,
+            stderr: None,
+            stdout: None,
+            published: None,
+            of: None,
+            again: None,
+            dead: None,
+            by: None,
         }
     }
 
-    fn step(
-        self,
-        state: AttemptState,
-        ended: Option<Timestamp>,
-        answer: Result<Answer, String>,
-        [stderr, stdout]: [Option<String>; 2],
-    ) -> Outgoing {
-        let (Answer { result, publishes }, error) = match answer {
-            Ok(answer) => (answer, None),
-            Err(error) => (Answer::nothing(), Some(error)),
-        };
+    fn tell(self, step: JobStep) -> Outgoing {
         let event = self.event;
-        let progress = Progress {
-            occurrence: Occurrence {
-                invocation: event.invocation,
-                correlation: event.correlation.clone(),
-                raw: event.raw,
-                received: event.time,
-            },
-            fact: Fact::Job(JobStep {
-                event_id: event.id,
-                event: event.event.clone(),
-                job: self.job.clone(),
-                run: self.run,
-                attempt: self.number,
-                state,
-                started: self.started,
-                ended,
-                result,
-                error,
-                stderr,
-                stdout,
-                published: publishes.map(|publication| publication.told(self.run)),
-            }),
+        let occurrence = Occurrence {
+            invocation: event.invocation,
+            correlation: event.correlation.clone(),
+            raw: event.raw,
+            received: event.time,
         };
         let key = Bytes::copy_from_slice(event.correlation.as_str().as_bytes());
-        Outgoing::new(Topic::progress(), key, progress.encode())
+        Outgoing::new(Topic::progress(), key, Progress { occurrence, fact: Fact::Job(step) }.encode())
     }
 }
 
-/// The process died under the last attempt of a run.
-pub(crate) fn exhausted(attempts: u32, number: u32) -> Failure {
-    Failure::new(format!(
-        "the process ended while attempt {number} was under way, and all {attempts} attempts are spent; does this job \
-         kill its process?"
-    ))
+/// The step with what went wrong.
+fn with(step: JobStep, failure: Failure, ended: Timestamp) -> JobStep {
+    let Failure { error, stderr, stdout, .. } = failure;
+    let (stderr, stdout) = (stderr.map(bounded), stdout.map(bounded));
+    JobStep { ended: Some(ended), error: Some(bounded(error)), stderr, stdout, ..step }
+}
+
+/// All attempts of a run are spent: its process died under the last, or was told how it ended.
+pub(crate) fn exhausted(attempts: u32, number: u32, told: bool) -> Failure {
+    Failure::last(if told {
+        format!("{number} attempts were made, and the job has {attempts} now")
+    } else {
+        format!(
+            "the process ended while attempt {number} was under way, and all {attempts} attempts are spent; does this job \
+             kill its process?"
+        )
+    })
 }
 
 /// How many bytes of what a strange record says of its source are kept.
@@ -177,9 +186,7 @@ pub(crate) mod tests {
         let job: JobName = "job".parse().expect("a name");
         let now = "2026-01-02T03:04:06Z".parse().expect("a time");
         let failure = Failure::new("no").with_stderr("oops\n".into()).with_stdout("first\n".into());
-        let mut ends = Attempt::new(&event, &job, 2, event.time).ended(Err(failure), now);
-        let out = ends.next().expect("a step");
-        assert!(ends.next().is_none());
+        let out = Attempt::new(&event, &job, 2, event.time).failed(failure, 2, Some(Reason::Attempts), now);
         assert_eq!((out.topic.as_str(), out.key.as_deref()), ("progress", Some(b"c-4".as_slice())));
         let progress = Progress::decode(&out.value.expect("a value")).expect("progress");
         assert_eq!((progress.occurrence.invocation, progress.occurrence.raw.offset), (event.invocation, 4));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bus::{Offset, TopicPartition};
-use catalog::{Catalog, Filling, Job, Order, wire::CatalogRecord};
+use catalog::{Backoff, Catalog, Filling, Job, Order, wire::CatalogRecord};
 use contracts::names::{EventRef, GroupName, JobName};
 
 /// One numbered catalog, as far as jobs are concerned.
@@ -71,6 +71,12 @@ pub struct JobSpec {
     pub timeout: Duration,
     /// How many attempts there are.
     pub attempts: u32,
+    /// How long to wait between them.
+    pub backoff: Backoff,
+    /// How long a run may take over all its attempts; none for as long as these last.
+    pub give_up_after: Option<Duration>,
+    /// Exit codes after which another attempt makes no sense.
+    pub final_exit_codes: Vec<i32>,
     /// How many runs go on side by side in one process.
     pub concurrency: usize,
     /// Whether records of one key wait for each other.
@@ -93,6 +99,9 @@ impl JobSpec {
             filling: Arc::new(job.filling().clone()),
             timeout: job.timeout(),
             attempts: job.attempts(),
+            backoff: job.backoff(),
+            give_up_after: job.give_up_after(),
+            final_exit_codes: job.final_exit_codes().to_vec(),
             concurrency: job.concurrency(),
             order: job.order(),
             events,

@@ -115,6 +115,8 @@ pub fn roles(prefix: &str) -> Vec<(&'static str, Vec<Grant>)> {
                 topic(topics::PROGRESS, WRITE),
                 topic(topics::REJECTED, WRITE),
                 topic(topics::STARTS, READ_WRITE),
+                Grant::prefix(Resource::Topic, format!("{prefix}{}", topics::LANE_PREFIX), READ_WRITE),
+                Grant::prefix(Resource::Topic, format!("{prefix}{}", topics::DEAD_PREFIX), READ_WRITE),
                 Grant::prefix(Resource::Group, format!("{prefix}job."), &["Read"]),
                 transactions("job-runner"),
             ],

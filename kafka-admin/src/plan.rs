@@ -114,7 +114,7 @@ pub fn of(wanted: &Wanted<'_>, existing: &BTreeMap<Topic, Existing>) -> Plan {
 
 /// How a topic is to be. `seen` follows `raw` as it is, or as it will be after this.
 fn planned(wanted: &Wanted<'_>, existing: &BTreeMap<Topic, Existing>, spec: &TopicSpec) -> Planned {
-    let mut planned = wanted.layout.plan(spec);
+    let mut planned = wanted.layout.plan_beside(spec, |topic| existing.get(topic).map(Existing::count));
     let raw = existing.iter().find(|(topic, _)| topic.as_str() == topics::RAW).map(|(_, raw)| raw.count());
     if let (Kind::Seen, Some(raw)) = (Kind::of(spec), raw) {
         let grows = says_drained(wanted, topics::RAW);
@@ -144,8 +144,8 @@ fn partitions(wanted: &Wanted<'_>, spec: &TopicSpec, planned: &Planned, found: &
         Step::Refused(format!("`raw` has only {want}: delete `seen` while the detectors stand still, and apply again"))
     } else if is > want {
         Step::Left("Kafka cannot take partitions away; say in the configuration what there is".to_owned())
-    } else if kind == Kind::Seen || !kind.is_keyed() && topic != topics::COMPLETED {
-        // A detector writes `seen` by partition, not by key; the order of rejections means nothing.
+    } else if kind == Kind::Seen || !spec.beside.is_empty() || !kind.is_keyed() && topic != topics::COMPLETED {
+        // `seen`, lanes and dead letters are written by partition, not by key; the order of rejections means nothing.
         Step::Apply
     } else if says_drained(wanted, topic) {
         Step::ApplyDrained

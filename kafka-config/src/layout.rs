@@ -10,7 +10,7 @@ use contracts::{pattern, topics};
 
 pub use check::LayoutError;
 
-use bus::{MAX_RECORD, TopicSpec};
+use bus::{MAX_RECORD, Topic, TopicSpec};
 
 /// What librdkafka and the broker add around a batch of one record.
 const AROUND: usize = 64 * 1024;
@@ -157,13 +157,22 @@ pub struct Planned {
 }
 
 impl Layout {
-    /// How a topic is to be created.
+    /// How a topic is to be created, where nothing exists yet.
     pub fn plan(&self, spec: &TopicSpec) -> Planned {
+        self.plan_beside(spec, |_| None)
+    }
+
+    /// How a topic is to be created beside what exists: a topic, by its number of partitions.
+    pub fn plan_beside(&self, spec: &TopicSpec, exists: impl Fn(&Topic) -> Option<u32>) -> Planned {
         let kind = Kind::of(spec);
         let own = self.kinds.get(&kind).cloned().unwrap_or_default();
         let named = self.overrides(spec.topic.as_str());
         // Who owns a partition of `raw` remembers its ids in the same partition of `seen`; a table has as many as it says.
+        let width = |topic: &Topic| exists(topic).unwrap_or_else(|| self.partitions(&TopicSpec::new(topic.clone())));
         let partitions = match kind {
+            _ if spec.partitions.is_none() && !spec.beside.is_empty() => {
+                spec.beside.iter().map(width).max().unwrap_or(1)
+            }
             Kind::Seen => spec.partitions.unwrap_or_else(|| self.partitions(&TopicSpec::new(topics::RAW))),
             _ => self.partitions(spec),
         };

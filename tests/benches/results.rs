@@ -63,6 +63,10 @@ fn facts(number: u64) -> [Progress; 2] {
         stderr: None,
         stdout: None,
         published: None,
+        of: None,
+        again: None,
+        dead: None,
+        by: None,
     };
     [Fact::Detected(detected), Fact::Job(step)].map(|fact| Progress { occurrence: occurrence.clone(), fact })
 }

@@ -108,6 +108,7 @@ pub(crate) const JOB: &[&str] = &[
     "timeout",
     "attempts",
     "backoff",
+    "giveUpAfter",
     "concurrency",
     "order",
     "finalExitCodes",

@@ -67,6 +67,7 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
             .and_then(|value| u32::try_from(value).ok())
             .unwrap_or(DEFAULT_ATTEMPTS),
         backoff: get("backoff").map(|node| backoff(file, node)).unwrap_or_default(),
+        give_up_after: get("giveUpAfter").and_then(|node| positive(file, "giveUpAfter", node)),
         concurrency: get("concurrency")
             .and_then(|node| whole(file, "concurrency", node, MOST_CONCURRENCY))
             .and_then(|value| usize::try_from(value).ok())

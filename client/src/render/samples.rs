@@ -82,6 +82,10 @@ pub(crate) fn job_of(name: &str, state: State, outcome: Option<Outcome>) -> Job 
         stderr: None,
         stdout: None,
         published: None,
+        of: None,
+        again: None,
+        dead: None,
+        by: None,
     }
 }
 
@@ -243,5 +247,7 @@ pub(crate) fn cascade() -> Summary {
 
 /// Some of them as they are shown, with their colours.
 pub(crate) fn texts() -> Vec<String> {
-    [two_events(), under_way(), nothing_detected(), troubles(), cascade()].iter().map(super::summary).collect()
+    let now = at("2026-11-21T10:00:05Z");
+    let all = [two_events(), under_way(), nothing_detected(), troubles(), cascade()];
+    all.iter().map(|one| super::summary(one, now)).collect()
 }

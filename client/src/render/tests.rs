@@ -1,12 +1,17 @@
 //! Every shape that a summary has, as it is shown.
 
 use anstream::adapter::strip_str;
+use contracts::dead::Reason;
 use insta::assert_snapshot;
 
 use super::{samples::*, *};
 
+fn now() -> Timestamp {
+    at("2026-11-21T10:00:05Z")
+}
+
 fn plain(of: &Summary) -> String {
-    strip_str(&summary(of)).to_string()
+    strip_str(&summary(of, now())).to_string()
 }
 
 #[test]
@@ -94,12 +99,12 @@ fn times_below_a_tenth_of_a_second_are_left_out() {
         ("2026-11-21T09:00:00Z", ""),
     ] {
         job.ended = Some(at(ended));
-        assert_eq!(strip_str(&super::job(&job).1).to_string(), shown, "{ended}");
+        assert_eq!(strip_str(&super::job(&job, now()).1).to_string(), shown, "{ended}");
     }
 }
 
 fn block_of(of: &Summary, closest: Option<Undetected>) -> String {
-    let blocks = of.invocations.iter().map(|one| block(one, closest.as_ref()));
+    let blocks = of.invocations.iter().map(|one| block(one, closest.as_ref(), now()));
     strip_str(&blocks.collect::<Vec<_>>().join("\n")).to_string()
 }
 
@@ -123,4 +128,34 @@ fn of_progress_that_is_written_over_itself_the_last_is_shown() {
     assert_eq!(shown("10 %\r50 %\r100 %\r"), "job │ 100 %");
     assert_eq!(shown("  whole\r"), "job │   whole");
     assert_eq!(shown("\r"), "job │ ");
+}
+
+#[test]
+fn a_run_that_was_tried_says_how_often_and_what_follows() {
+    let again = |when: &str| {
+        let job = job_of("charge", State::InProcess, None);
+        let error = Some("429 from payments".to_owned());
+        Job { attempts: 2, of: Some(8), again: Some(at(when)), error, ..job }
+    };
+    let failed = || {
+        let job = job_of("charge", State::Complete, Some(Outcome::Failure));
+        Job { attempts: 5, of: Some(5), error: Some("503 from billing".to_owned()), ..job }
+    };
+    let dead = Job { dead: Some(Reason::Attempts), ..failed() };
+    let by = Some("ann\u{1b}[2J".to_owned());
+    let granted = Job { attempts: 6, by: by.clone(), ..job_of("charge", State::InProcess, None) };
+    let skipped = Job { by: by.clone(), ..job_of("charge", State::Complete, Some(Outcome::Skipped)) };
+    for (job, sign, shown) in [
+        (again("2026-11-21T10:00:46Z"), "↻", "  429 from payments, attempt 2 of 8, again in 41 s"),
+        (again("2026-11-21T10:02:10Z"), "↻", "  429 from payments, attempt 2 of 8, again in 2 min 5 s"),
+        (again("2026-11-21T10:00:05.2Z"), "↻", "  429 from payments, attempt 2 of 8, again in less than 1 s"),
+        (again("2026-11-21T09:00:00Z"), "↻", "  429 from payments, attempt 2 of 8, again as soon as it can"),
+        (dead, "❌", "  503 from billing, attempt 5 of 5, dead-lettered · herald dlq redrive charge"),
+        (Job { by, ..failed() }, "❌", "  503 from billing, attempt 5 of 5, discarded by ann"),
+        (granted, "⏳", "  waiting for attempt 6, which ann ordered"),
+        (skipped, "⏩", "  skipped by ann"),
+    ] {
+        let (found, said) = super::job(&job, now());
+        assert_eq!((found, strip_str(&said).to_string().as_str()), (sign, shown));
+    }
 }

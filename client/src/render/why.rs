@@ -132,7 +132,7 @@ fn jobs(out: &mut String, event: &Event, known: &Known<'_>) {
         let _ = writeln!(out, "    {DIM}no jobs{DIM:#}");
     }
     for one in &event.jobs {
-        let (sign, said) = job(one);
+        let (sign, said) = job(one, known.now);
         let _ = writeln!(out, "    {sign} {BOLD}{}{BOLD:#}{said}", one.job);
         for past in &one.earlier {
             let _ = writeln!(out, "       {DIM}{}{DIM:#}", attempt(past, known));

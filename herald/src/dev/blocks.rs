@@ -9,6 +9,7 @@ use contracts::{
     summary::{Invocation, State, Summary},
     why::{Explains, Why},
 };
+use jiff::Timestamp;
 use job_runner::Board;
 use results::{Changes, Handle, store::Page};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -142,7 +143,7 @@ impl Blocks {
             return;
         }
         let awaits = render::awaits(&summary).filter(|_| first);
-        let news = self.news.entry(correlation).or_default().of(&summary);
+        let news = self.news.entry(correlation).or_default().of(&summary, Timestamp::now());
         for line in awaits.into_iter().chain(news.into_iter().map(|line| format!("   {line}"))) {
             self.speaker.show(&line);
         }
@@ -157,7 +158,7 @@ impl Blocks {
         let Some(summary) = self.summary(correlation).await else { return };
         for one in &summary.invocations {
             let closest = self.closest(one).await;
-            let block = render::block(one, closest.as_ref());
+            let block = render::block(one, closest.as_ref(), Timestamp::now());
             if self.pace.is_new(one.invocation, &block) {
                 self.speaker.show(&block);
             }

@@ -34,14 +34,7 @@ pub(crate) struct Options {
 
 const ROLE: Role = Role {
     name: "results",
-    topics: &[
-        topics::PROGRESS,
-        topics::COMPLETED,
-        topics::CATALOG,
-        topics::CONTROL,
-        topics::RAW,
-        topics::REJECTED,
-    ],
+    topics: &[topics::PROGRESS, topics::COMPLETED, topics::CATALOG, topics::CONTROL, topics::RAW, topics::REJECTED],
     needs_catalog: false,
 };
 

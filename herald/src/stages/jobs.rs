@@ -22,8 +22,10 @@ fn one(status: &GroupStatus) -> Value {
         "partitions": status.partitions,
         "inFlight": status.in_flight,
         "queued": status.queued,
+        "waiting": status.waiting,
         "succeeded": status.succeeded,
         "failed": status.failed,
+        "retried": status.retried,
         "rejected": status.rejected,
     });
     let more = [

@@ -1,29 +1,9 @@
 //! Which of the records that were delivered are taken, and what becomes of them at once.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, OnceLock},
-};
-
 use bus::{Generation, Offset, Outgoing, Record, TopicPartition};
-use catalog::Order;
-use contracts::{
-    envelope::{EventHeaders, is_stamped},
-    headers,
-};
-use jiff::Timestamp;
-use tokio_util::sync::CancellationToken;
 
-use super::{Core, Counts, Effect, Halt, Limits, Part, Phase};
-use crate::{
-    attempt::{panicked, say_failed},
-    kind::{Held, Inline, Outcome, Run},
-    ledger::{Begun, Taken},
-    options::Given,
-    plan::Plan,
-    queue::{Item, OrderKey, Queue},
-    steps::{self, Attempt},
-};
+use super::{Core, Effect, Halt, Limits, Now, Part, Phase, door::Door};
+use crate::plan::Plan;
 
 /// How many outputs may wait for a commit before no inline run is made.
 const MOST_OUTPUTS: usize = 2_000;
@@ -51,14 +31,14 @@ impl Pending {
         self.bytes = self.bytes.saturating_sub(outputs.iter().map(Outgoing::size).sum());
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.count >= MOST_OUTPUTS || self.bytes >= MOST_OUTPUT_BYTES
     }
 }
 
 /// Why a record is not taken now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Block {
+pub(super) enum Block {
     /// Too many wait to be started, whatever their partition.
     Room,
     /// The outputs wait for a commit: soon over.
@@ -123,7 +103,9 @@ impl Core {
     ///
     /// A group may have tens of thousands of partitions: what is full for all of them ends the walk, and one that is kept
     /// by something of its own is not looked at before that has ended.
-    pub(crate) fn admit(&mut self, now: Timestamp) {
+    pub(crate) fn admit(&mut self, now: Now) {
+        self.now = now;
+        self.fire();
         if !self.crowded.is_empty() && self.queue.parked() <= self.limits.parked() / 4 * 3 {
             for partition in std::mem::take(&mut self.crowded) {
                 self.end_halt(&partition, |halt| halt == Halt::Parked);
@@ -132,7 +114,7 @@ impl Core {
         let mut outputs_are_full = false;
         for _ in 0..self.backlogged.len() {
             let Some(partition) = self.backlogged.pop_front() else { break };
-            match self.take_from(&partition, now) {
+            match self.take_from(&partition) {
                 None => self.enlist(&partition),
                 Some(Block::Part(halt)) => self.halt(&partition, halt),
                 Some(block) => {
@@ -147,9 +129,10 @@ impl Core {
         self.read_next();
     }
 
-    fn take_from(&mut self, partition: &TopicPartition, now: Timestamp) -> Option<Block> {
+    fn take_from(&mut self, partition: &TopicPartition) -> Option<Block> {
         let busy = self.running.len();
         let part = self.parts.get_mut(partition).filter(|part| part.phase == Phase::Open && part.halt.is_none())?;
+        let mut retried = Vec::new();
         let mut door = Door {
             plan: &self.plan,
             limits: self.limits,
@@ -161,9 +144,12 @@ impl Core {
             backlog_bytes: &mut self.backlog_bytes,
             part,
             partition,
-            now,
+            now: self.now,
+            retried: &mut retried,
         };
-        door.take_all()
+        let block = door.take_all();
+        retried.into_iter().for_each(|offset| self.schedule(partition, offset));
+        block
     }
 
     /// Keeps a partition from being taken; what was delivered of it is left in the log meanwhile.
@@ -242,165 +228,4 @@ impl Limits {
     pub(super) fn parked(self) -> usize {
         self.queue_records.saturating_mul(PARKED)
     }
-}
-
-/// Where records of one partition are taken.
-struct Door<'a> {
-    plan: &'a Plan,
-    limits: Limits,
-    busy: usize,
-    queue: &'a mut Queue,
-    outputs: &'a mut Pending,
-    counts: &'a mut Counts,
-    dirty: &'a mut Vec<TopicPartition>,
-    backlog_bytes: &'a mut usize,
-    part: &'a mut Part,
-    partition: &'a TopicPartition,
-    now: Timestamp,
-}
-
-impl Door<'_> {
-    fn take_all(&mut self) -> Option<Block> {
-        while let Some(record) = self.part.backlog.pop_front() {
-            let size = record.size();
-            if !is_stamped(&record.headers, &self.plan.name) {
-                self.part.ledger.pass(record.offset);
-            } else if let Some(block) = self.block(&record) {
-                self.part.backlog.push_front(record);
-                return Some(block);
-            } else {
-                self.take(record);
-            }
-            *self.backlog_bytes -= size;
-            self.part.touch(self.partition, self.dirty);
-        }
-        None
-    }
-
-    fn block(&self, record: &Record) -> Option<Block> {
-        let stamped_by = record.headers.text(headers::CATALOG).and_then(|number| number.parse().ok());
-        if let Some(number) = stamped_by.filter(|number| *number > self.plan.number) {
-            return Some(Block::Part(Halt::Catalog(number)));
-        }
-        if self.outputs.is_full() {
-            return Some(Block::Outputs);
-        }
-        if self.plan.inline().is_some() {
-            return None;
-        }
-        if self.part.ledger.is_full() {
-            return Some(Block::Part(Halt::Note));
-        }
-        let is_busy = |key: &OrderKey| self.queue.is_busy(key);
-        if self.queue.parked() >= self.limits.parked() && self.key(record).as_ref().is_some_and(is_busy) {
-            return Some(Block::Part(Halt::Parked));
-        }
-        let is_full = self.queue.ready() + self.busy >= self.limits.records(self.plan)
-            || (self.queue.ready() > 0 && self.queue.bytes() >= self.limits.queue_bytes);
-        is_full.then_some(Block::Room)
-    }
-
-    /// The key that a record waits for, where the job keeps them in order.
-    fn key(&self, record: &Record) -> Option<OrderKey> {
-        let key = record.key.clone().filter(|_| self.plan.order == Order::Key)?;
-        Some(OrderKey { topic: record.topic.clone(), key })
-    }
-
-    fn take(&mut self, record: Record) {
-        let Taken::New(begun) = self.part.ledger.take(record.offset) else { return };
-        let event = match EventHeaders::decode(record.topic.as_str(), &record.headers) {
-            Ok(event) => Arc::new(event),
-            Err(error) => {
-                let output = steps::unreadable(&record, &self.plan.name, &error, self.now);
-                tracing::error!(
-                    job.name = self.plan.group.full_name(), record.partition = %self.partition,
-                    record.offset = record.offset.0, %error,
-                    "an event that names the job cannot be read; it is recorded in `rejected`"
-                );
-                self.counts.rejected += 1;
-                return self.finish(&record, [output]);
-            }
-        };
-        if begun.attempts >= self.plan.attempts {
-            let last = Attempt::new(&event, &self.plan.name, begun.attempts, self.now);
-            self.counts.add(false);
-            let failure = steps::exhausted(self.plan.attempts, begun.attempts);
-            say_failed(self.plan, &event, begun.attempts, &failure);
-            return self.finish(&record, last.ended(Err(failure), self.now));
-        }
-        match self.plan.inline() {
-            Some(inline) => self.run_inline(inline, &record, event, begun),
-            None => self.wait(record, event, begun),
-        }
-    }
-
-    fn finish(&mut self, record: &Record, outputs: impl IntoIterator<Item = Outgoing>) {
-        self.part.ledger.finish(record.offset);
-        outputs.into_iter().for_each(|output| self.output(output));
-    }
-
-    fn output(&mut self, output: Outgoing) {
-        self.outputs.add(&output);
-        self.part.outputs.push(output);
-    }
-
-    fn wait(&mut self, record: Record, event: Arc<EventHeaders>, begun: Begun) {
-        let item = Item {
-            partition: self.partition.clone(),
-            generation: self.part.generation,
-            offset: record.offset,
-            key: self.key(&record),
-            event,
-            size: record.size(),
-            data: record.value.unwrap_or_default(),
-            begun,
-        };
-        if !self.queue.push(item) {
-            self.part.ledger.park(record.offset);
-        }
-    }
-
-    fn run_inline(&mut self, inline: &dyn Inline, record: &Record, event: Arc<EventHeaders>, begun: Begun) {
-        let attempt = Attempt::new(&event, &self.plan.name, begun.attempts + 1, self.now);
-        if begun.attempts > 0 && !begun.told {
-            self.output(Attempt { number: begun.attempts, ..attempt }.interrupted());
-        }
-        let outcome = run_now(self.plan, inline, record, &attempt, event.clone());
-        self.counts.add(outcome.is_ok());
-        if let Err(failure) = &outcome {
-            say_failed(self.plan, &event, attempt.number, failure);
-        }
-        self.finish(record, attempt.ended(outcome, self.now));
-    }
-}
-
-fn run_now(
-    plan: &Plan,
-    inline: &dyn Inline,
-    record: &Record,
-    attempt: &Attempt<'_>,
-    event: Arc<EventHeaders>,
-) -> Outcome {
-    let data = record.value.clone().unwrap_or_default();
-    let Given { options, params, data } = plan.options.fill(&event, data, None)?;
-    let run = Run {
-        job: plan.name.clone(),
-        group: plan.group.clone(),
-        options,
-        params,
-        event,
-        data,
-        timeout: plan.timeout,
-        id: attempt.run,
-        attempt: attempt.number,
-        cancelled: never(),
-        held: Held::default(),
-    };
-    catch_unwind(AssertUnwindSafe(|| inline.run_inline(&run))).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
-}
-
-/// What is never cancelled needs no token of its own.
-fn never() -> CancellationToken {
-    static NEVER: OnceLock<CancellationToken> = OnceLock::new();
-    NEVER.get_or_init(CancellationToken::new).clone()
 }

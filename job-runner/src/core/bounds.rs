@@ -6,10 +6,11 @@ use bus::{Committed, Record, Topic};
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{tests::with, *};
-use crate::{Answer, steps::tests::event};
-
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+use super::{
+    tests::{now, with},
+    *,
+};
+use crate::{Answer, rebuild::Rebuilt, steps::tests::event};
 
 /// A record of a log: its key, and the size of its value.
 type Shape = (u8, usize);
@@ -36,12 +37,14 @@ impl World {
             let partition = TopicPartition::new("event.a", number);
             let (assigned, position) = (partition.clone(), bus::Position::at(Offset::ZERO));
             core.assign(Assignment { partition: assigned, generation: Generation(1), position }).expect("a position");
+            let inputs = vec![(partition.clone(), Generation(1))];
+            core.rebuilt(Rebuilt { inputs, ..Rebuilt::default() }, now());
             let record = |(at, (key, size)): (usize, &Shape)| Record {
                 topic: Topic::from("event.a"),
                 partition: partition.partition,
                 // With holes.
                 offset: Offset(at as u64 * 3),
-                published: NOW,
+                published: now().wall,
                 key: Some(format!("{key}").into()),
                 value: Some(vec![b' '; *size].into()),
                 headers: event("a", at as u64).encode(),
@@ -55,8 +58,8 @@ impl World {
 
     /// Lets it decide, and does what it says.
     fn advance(&mut self) {
-        self.core.admit(NOW);
-        if self.core.gather(NOW).is_some() {
+        self.core.admit(now());
+        if self.core.gather(now()).is_some() {
             self.core.committed(Committed::default()).expect("nothing is refused");
         }
         self.most_held = self.most_held.max(self.core.queue.bytes() + self.core.backlog_bytes);
@@ -112,7 +115,7 @@ impl World {
             return false;
         }
         let launch = self.running.swap_remove(pick % self.running.len());
-        self.core.ended(launch.key, Ended::Done(Ok(Answer::nothing())), NOW);
+        self.core.ended(launch.key, Ended::Done(Ok(Answer::nothing())), now());
         true
     }
 

@@ -4,11 +4,12 @@ mod refused;
 
 use std::collections::HashSet;
 
-use bus::{Committed, Generation, Share, TopicPartition};
-use jiff::Timestamp;
+use bus::{Committed, Generation, Outgoing, Refusal, Share, TopicPartition};
+use contracts::origin::Origin;
+use refused::Mended;
 
-use super::{Core, Effect, Launch, Phase, RunKey, Running, admit};
-use crate::{attempt::Ended, error::GroupError, queue::Item, steps::Attempt};
+use super::{Core, Effect, Launch, Now, Phase, RunKey, Running, admit, desk::Desk};
+use crate::{attempt::Ended, error::GroupError, queue::Item};
 
 /// A commit under way.
 #[derive(Default)]
@@ -21,14 +22,15 @@ pub(super) struct Commit {
 
 impl Core {
     /// The next commit, unless one is under way or there is nothing to commit. Starts what may start.
-    pub(crate) fn gather(&mut self, now: Timestamp) -> Option<Vec<Share>> {
+    pub(crate) fn gather(&mut self, now: Now) -> Option<Vec<Share>> {
+        self.now = now;
         if self.commit.is_some() {
             return None;
         }
         let mut commit = Commit { starting: std::mem::take(&mut self.starting), ..Commit::default() };
         while self.running.len() < self.plan.concurrency {
             let Some(item) = self.queue.pop() else { break };
-            commit.starting.push(self.start(item, now));
+            commit.starting.extend(self.start(item));
         }
         let mut shares = Vec::new();
         for partition in self.dirty.drain(..) {
@@ -36,6 +38,7 @@ impl Core {
             let Some(part) = self.parts.get_mut(&partition).filter(|part| part.dirty) else { continue };
             part.dirty = false;
             part.committing = true;
+            part.shares += 1;
             commit.shares.push((partition.clone(), part.generation));
             shares.push(Share {
                 partition,
@@ -53,20 +56,17 @@ impl Core {
         Some(shares)
     }
 
-    fn start(&mut self, item: Item, now: Timestamp) -> RunKey {
-        let part = self.parts.get_mut(&item.partition).expect("invariant: what waits is of partitions that are ours");
-        let attempt = part.ledger.start(item.offset);
-        let told = Attempt::new(&item.event, &self.plan.name, attempt, now);
-        if item.begun.attempts > 0 && !item.begun.told {
-            part.outputs.push(Attempt { number: item.begun.attempts, ..told }.interrupted());
-        }
-        part.outputs.push(told.started());
+    fn start(&mut self, item: Item) -> Option<RunKey> {
+        let part = self.parts.get_mut(&item.partition).filter(|part| part.generation == item.generation)?;
         part.running += 1;
         part.touch(&item.partition, &mut self.dirty);
+        let mut desk =
+            Desk { plan: &self.plan, part, outputs: &mut self.outputs, counts: &mut self.counts, now: self.now };
+        let attempt = desk.start(&item);
         let key = RunKey(self.next_run);
         self.next_run += 1;
-        self.running.insert(key, Running { item, attempt, started: now });
-        key
+        self.running.insert(key, Running { item, attempt, started: self.now });
+        Some(key)
     }
 
     /// The commit is done: what it started is launched. What the bus will never take as it is goes into
@@ -78,9 +78,13 @@ impl Core {
                 self.lose(&gone);
             }
         }
-        for (partition, generation) in &commit.shares {
-            if let Some(part) = self.part(partition, *generation) {
+        let refused: HashSet<_> = committed.refused.iter().map(|refused| refused.share.assigned()).collect();
+        for share in &commit.shares {
+            if let Some(part) = self.part(&share.0, share.1) {
                 part.committing = false;
+                if !refused.contains(share) {
+                    self.is_written(&share.0);
+                }
             }
         }
         let mut refusal = Ok(());
@@ -92,11 +96,12 @@ impl Core {
                 continue;
             };
             match mended {
-                Ok(mut outputs) => {
+                Ok(Mended { mut outputs, unkept }) => {
                     outputs.iter().for_each(|output| self.outputs.add(output));
                     outputs.append(&mut part.outputs);
                     part.outputs = outputs;
                     part.touch(&partition, &mut self.dirty);
+                    unkept.into_iter().for_each(|unkept| self.cannot_wait(&partition, generation, unkept));
                     again.insert((partition, generation));
                 }
                 Err(error) => {
@@ -117,6 +122,19 @@ impl Core {
         refusal
     }
 
+    /// An event is too large to be kept while it waits, so that its run has failed for good.
+    fn cannot_wait(
+        &mut self,
+        partition: &TopicPartition,
+        generation: Generation,
+        (origin, event, refusal): (Origin, Outgoing, Refusal),
+    ) {
+        let desk = self.desk(partition, generation);
+        if let Some(key) = desk.and_then(|mut desk| desk.cannot_wait(&origin, &event, &refusal)) {
+            self.next_of(partition, key);
+        }
+    }
+
     /// The commit ended in an error. What became of it is unknown, so that its partitions are given up, and whoever is
     /// assigned them next finds out.
     pub(crate) fn commit_failed(&mut self) {
@@ -132,11 +150,11 @@ impl Core {
 
     fn launch(&mut self, key: RunKey) {
         let Some(running) = self.running.get(&key) else { return };
-        let (item, attempt, running_since) = (running.item.clone(), running.attempt, running.started);
+        let (item, attempt) = (running.item.clone(), running.attempt);
         match self.part(&item.partition, item.generation).map(|part| part.phase) {
             Some(Phase::Open) => self.effects.push(Effect::Launch(Launch { key, item, attempt })),
             // Its partition goes: it never ran, so that its attempt is given back.
-            _ => self.settle(key, Ended::GivenBack, running_since),
+            _ => self.settle(key, Ended::GivenBack),
         }
     }
 }

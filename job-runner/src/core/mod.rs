@@ -8,14 +8,22 @@ mod admit;
 #[cfg(test)]
 mod bounds;
 mod commit;
+mod desk;
+mod door;
+mod lane;
 mod part;
 mod reread;
+mod retry;
+#[cfg(test)]
+mod survives;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
+    time::Instant,
 };
 
 use bus::{Assignment, Generation, Offset, TopicPartition};
@@ -33,6 +41,19 @@ use crate::{
     steps::Attempt,
 };
 
+/// Now, by the clock on the wall, which may jump, and by one that never does: how long something waits is measured by that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Now {
+    pub(crate) wall: Timestamp,
+    pub(crate) steady: Instant,
+}
+
+impl Now {
+    pub(crate) fn read() -> Self {
+        Self { wall: Timestamp::now(), steady: Instant::now() }
+    }
+}
+
 /// How much may wait in memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -45,6 +66,8 @@ pub(crate) struct Limits {
 /// What the shell is to do.
 #[derive(Debug)]
 pub(crate) enum Effect {
+    /// Find out what waits of a partition, and tell [`Core::rebuilt`].
+    Rebuild(TopicPartition, Generation),
     Open(TopicPartition, Generation, Offset),
     Pause(TopicPartition),
     Resume(TopicPartition),
@@ -72,8 +95,13 @@ pub(crate) struct Launch {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) succeeded: u64,
+    /// Runs that failed for good: these are dead letters.
     pub(crate) failed: u64,
+    /// Attempts that failed and are followed by another.
+    pub(crate) retried: u64,
     pub(crate) rejected: u64,
+    /// What waits in the lane now.
+    pub(crate) waiting: usize,
 }
 
 pub(crate) struct Core {
@@ -97,8 +125,15 @@ pub(crate) struct Core {
     crowded: Vec<TopicPartition>,
     /// What is being read again.
     reading: Option<Reading>,
-    /// Whether a key's record was read again last, so that a partition's turn is next.
-    key_was_last: bool,
+    /// Which kind of what is read again was read last, so that it is another's turn.
+    read_last: usize,
+    /// What waits in the lane for its time.
+    timers: BTreeSet<(Instant, TopicPartition, Offset)>,
+    /// What is due, and to be read; some may be gone.
+    due: VecDeque<(TopicPartition, Generation, Offset)>,
+    cursors: wait::Cursors,
+    /// As it was told last.
+    now: Now,
     /// How many bytes the backlogs have.
     backlog_bytes: usize,
     queue: Queue,
@@ -115,7 +150,7 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(plan: Arc<Plan>, limits: Limits) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>, limits: Limits, now: Now) -> Self {
         Self {
             plan,
             limits,
@@ -128,7 +163,11 @@ impl Core {
             resumable: Vec::new(),
             crowded: Vec::new(),
             reading: None,
-            key_was_last: false,
+            read_last: 0,
+            timers: BTreeSet::new(),
+            due: VecDeque::new(),
+            cursors: HashMap::new(),
+            now,
             backlog_bytes: 0,
             queue: Queue::new(Load { records: limits.queue_records, bytes: limits.queue_bytes / 4 }),
             running: HashMap::new(),
@@ -190,7 +229,7 @@ impl Core {
         let ledger =
             Ledger::open(&position).map_err(|source| GroupError::Note { partition: partition.clone(), source })?;
         self.parts.insert(partition.clone(), Part::new(generation, ledger));
-        self.effects.push(Effect::Open(partition, generation, position.next));
+        self.effects.push(Effect::Rebuild(partition, generation));
         Ok(())
     }
 
@@ -240,6 +279,7 @@ impl Core {
             self.awaited_catalog = self.parts.values().filter_map(Part::awaited_catalog).max();
         }
         self.outputs.forget(&part.outputs);
+        self.forget_lane(partition, &part);
         self.queue.forget(partition);
         for (key, running) in &self.running {
             if running.item.partition == *partition && running.item.generation == part.generation {
@@ -249,35 +289,31 @@ impl Core {
         let running = &self.running;
         let is_its = |key: &mut RunKey| running.get(key).is_none_or(|running| running.item.partition == *partition);
         for key in self.starting.extract_if(.., is_its).collect::<Vec<_>>() {
-            self.settle(key, Ended::GivenBack, Timestamp::UNIX_EPOCH);
+            self.settle(key, Ended::GivenBack);
         }
     }
 
     /// An attempt has ended.
-    pub(crate) fn ended(&mut self, key: RunKey, ended: Ended, now: Timestamp) {
-        self.settle(key, ended, now);
+    pub(crate) fn ended(&mut self, key: RunKey, ended: Ended, now: Now) {
+        self.now = now;
+        self.settle(key, ended);
         self.release_idle();
     }
 
-    fn settle(&mut self, key: RunKey, ended: Ended, now: Timestamp) {
+    fn settle(&mut self, key: RunKey, ended: Ended) {
         let Some(Running { item, attempt, started }) = self.running.remove(&key) else { return };
-        self.queue.release(item.key.as_ref());
-        let name = self.plan.name.clone();
-        let part = self.parts.get_mut(&item.partition).filter(|part| part.generation == item.generation);
-        let Some(part) = part else { return };
-        part.running -= 1;
-        part.touch(&item.partition, &mut self.dirty);
-        match ended {
-            Ended::GivenBack => part.ledger.give_back(item.offset),
-            Ended::Done(outcome) => {
-                let succeeded = outcome.is_ok();
-                let outputs = Attempt::new(&item.event, &name, attempt, started).ended(outcome, now);
-                part.ledger.finish(item.offset);
-                part.outputs.extend(outputs);
-                self.counts.add(succeeded);
-                self.note_has_room(&item.partition);
+        let plan = self.plan.clone();
+        if let Some(mut desk) = self.desk(&item.partition, item.generation) {
+            desk.part.running -= 1;
+            let told = Attempt::new(&item.event, &plan.name, attempt, started.wall);
+            match ended {
+                Ended::GivenBack => desk.give_back(&item),
+                Ended::Done(Ok(answer)) => desk.succeeded(&item, told, answer),
+                Ended::Done(Err(failure)) => desk.failed(&item, told, started, failure),
             }
+            self.note_has_room(&item.partition);
         }
+        self.key_is_free(&item);
     }
 
     fn part(&mut self, partition: &TopicPartition, generation: Generation) -> Option<&mut Part> {
@@ -293,16 +329,6 @@ impl Core {
         idle.iter().for_each(|partition| self.lose(partition));
         if !idle.is_empty() {
             self.effects.push(Effect::Release(idle));
-        }
-    }
-}
-
-impl Counts {
-    fn add(&mut self, succeeded: bool) {
-        if succeeded {
-            self.succeeded += 1;
-        } else {
-            self.failed += 1;
         }
     }
 }

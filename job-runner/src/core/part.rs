@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use bus::{Generation, Offset, Outgoing, Record, TopicPartition};
-use jiff::Timestamp;
 
+use super::{Now, lane::Lane};
 use crate::{
     ledger::Ledger,
     queue::{Item, OrderKey},
@@ -32,6 +32,14 @@ pub(super) struct Part {
     pub(super) generation: Generation,
     pub(super) phase: Phase,
     pub(super) ledger: Ledger,
+    /// What waits of it, once it is known.
+    pub(super) lane: Lane,
+    pub(super) is_rebuilt: bool,
+    /// How many shares of it were gathered, and which is the last that is committed.
+    pub(super) shares: u64,
+    pub(super) committed: u64,
+    /// What of its lane is due, and can be read once its share is committed.
+    pub(super) unwritten: Vec<Offset>,
     /// Delivered, and not taken yet.
     pub(super) backlog: VecDeque<Record>,
     /// What was delivered behind the backlog and not kept, from the first to the last: it is to be read again.
@@ -56,6 +64,11 @@ impl Part {
             generation,
             phase: Phase::Open,
             ledger,
+            lane: Lane::default(),
+            is_rebuilt: false,
+            shares: 0,
+            committed: 0,
+            unwritten: Vec::new(),
             backlog: VecDeque::new(),
             unread: None,
             halt: None,
@@ -66,6 +79,11 @@ impl Part {
             dirty: false,
             committing: false,
         }
+    }
+
+    /// The number of the share that will have the outputs that are made now.
+    pub(super) fn next_share(&self) -> u64 {
+        self.shares + 1
     }
 
     /// Leaves everything that was delivered and not taken in the log; returns how many bytes were dropped.
@@ -104,5 +122,5 @@ impl Part {
 pub(super) struct Running {
     pub(super) item: Item,
     pub(super) attempt: u32,
-    pub(super) started: Timestamp,
+    pub(super) started: Now,
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use bus::{Generation, Offset, Record, TopicPartition};
 use contracts::envelope::EventHeaders;
 
-use super::{Core, Effect, Part, Phase};
+use super::{Core, Effect, Part, Phase, lane::KeyId};
 use crate::{
     error::GroupError,
     queue::{Item, OrderKey, Parked},
 };
 
 /// About how many bytes are read at once.
-const CHUNK: usize = 256 * 1024;
+pub(super) const CHUNK: usize = 256 * 1024;
 
 /// What is read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +23,25 @@ pub(crate) struct Reading {
     /// A record stands at this place, or stood there.
     pub(crate) from: Offset,
     pub(crate) max_bytes: usize,
-    /// Whose next record is wanted; none for whatever was left in the log.
-    key: Option<OrderKey>,
+    pub(super) what: What,
+}
+
+/// Why something is read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum What {
+    /// It was left in the log.
+    Left,
+    /// It is parked behind this key, whose turn it is.
+    Key(OrderKey),
+    /// It waits in the lane, and is due.
+    Due(TopicPartition, Offset),
+}
+
+impl Reading {
+    /// Whether it is of the lane, where something is sure to stand, there or further behind.
+    pub(crate) fn is_of_lane(&self) -> bool {
+        matches!(self.what, What::Due(..))
+    }
 }
 
 impl Core {
@@ -32,19 +49,25 @@ impl Core {
     pub(super) fn read_next(&mut self) {
         let held = self.queue.bytes() + self.backlog_bytes;
         let is_full = self.queue.ready() + self.running.len() >= self.limits.records(&self.plan)
-            || (held > 0 && held >= self.limits.queue_bytes / 4 * 3);
+            || (held > 0 && held >= self.limits.queue_bytes / 4 * 3)
+            || self.outputs.is_full();
         if self.reading.is_some() || is_full {
             return;
         }
-        let reading = if self.key_was_last {
-            self.next_unread().or_else(|| self.next_wanted())
-        } else {
-            self.next_wanted().or_else(|| self.next_unread())
-        };
-        let Some(reading) = reading else { return };
-        self.key_was_last = reading.key.is_some();
+        // In turn, so that none of them waits for ever.
+        let kinds = [Self::next_wanted, Self::next_unread, Self::next_lane];
+        let found = (1..=kinds.len()).map(|step| (self.read_last + step) % kinds.len());
+        let found = found.collect::<Vec<_>>().into_iter().find_map(|kind| Some((kind, kinds[kind](self)?)));
+        let Some((kind, reading)) = found else { return };
+        self.read_last = kind;
         self.effects.push(Effect::Read(reading.clone()));
         self.reading = Some(reading);
+    }
+
+    /// Whether one more of that size may be read beside what was asked for.
+    pub(super) fn has_room(&self, size: usize) -> bool {
+        self.queue.ready() + self.running.len() < self.limits.records(&self.plan)
+            && self.queue.bytes() + self.backlog_bytes + size <= self.limits.queue_bytes
     }
 
     fn next_wanted(&mut self) -> Option<Reading> {
@@ -58,7 +81,7 @@ impl Core {
                 part.stuck.push(key);
                 continue;
             }
-            return Some(Reading { partition, generation, from: offset, max_bytes: CHUNK, key: Some(key) });
+            return Some(Reading { partition, generation, from: offset, max_bytes: CHUNK, what: What::Key(key) });
         }
         None
     }
@@ -71,28 +94,32 @@ impl Core {
             };
             let held = self.queue.bytes() + self.backlog_bytes;
             let max_bytes = self.limits.queue_bytes.saturating_sub(held).clamp(1, CHUNK);
-            return Some(Reading { generation: part.generation, partition, from, max_bytes, key: None });
+            return Some(Reading { generation: part.generation, partition, from, max_bytes, what: What::Left });
         }
         None
     }
 
     /// What was asked for was read.
     pub(crate) fn read_again(&mut self, records: Vec<Record>) -> Result<(), GroupError> {
-        let Some(Reading { partition, generation, from, key, .. }) = self.reading.take() else { return Ok(()) };
-        match key {
-            Some(key) => self.unpark(&partition, generation, key, records),
-            None => self.take_up(&partition, generation, from, records),
+        let Some(reading) = self.reading.take() else { return Ok(()) };
+        match reading.what.clone() {
+            What::Key(key) => self.unpark(&reading.partition, reading.generation, key, records),
+            What::Left => self.take_up(&reading.partition, reading.generation, reading.from, records),
+            What::Due(partition, offset) => self.take_due(&reading, (partition, offset), records),
         }
     }
 
     /// Ends a read that nobody waits for any more, since its partition is gone or goes; true if there was one.
     pub(crate) fn abandon_reading(&mut self) -> bool {
         let Some(reading) = self.reading.take() else { return false };
-        if self.open_part(&reading.partition, reading.generation).is_some() {
+        let of = if let What::Due(partition, _) = &reading.what { partition } else { &reading.partition };
+        if self.open_part(&of.clone(), reading.generation).is_some() {
             self.reading = Some(reading);
             return false;
         }
-        self.queue.release(reading.key.as_ref());
+        if let What::Key(key) = &reading.what {
+            self.queue.release(Some(key));
+        }
         true
     }
 
@@ -131,6 +158,8 @@ impl Core {
         records: Vec<Record>,
     ) -> Result<(), GroupError> {
         let here = |parked: &&Parked| parked.partition == *partition && parked.generation == generation;
+        // Where others of the key wait in the lane, it goes there, too.
+        let goes_behind = self.waits(partition, KeyId::of(&key.key));
         let mut is_next = true;
         for record in records {
             let Some(part) = self.parts.get_mut(partition).filter(|part| part.generation == generation) else { break };
@@ -138,7 +167,9 @@ impl Core {
             if record.offset < parked.offset {
                 continue;
             }
-            let fits = is_next || self.queue.bytes() + self.backlog_bytes + record.size() <= self.limits.queue_bytes;
+            let fits = is_next
+                || goes_behind && !self.outputs.is_full()
+                || self.queue.bytes() + self.backlog_bytes + record.size() <= self.limits.queue_bytes;
             if record.offset > parked.offset || !fits || !part.ledger.may_unpark(parked.offset) {
                 break;
             }
@@ -150,16 +181,29 @@ impl Core {
                 key: Some(key.clone()),
                 event: Arc::new(event),
                 size: record.size(),
+                own_key: record.key,
+                headers: Arc::new(record.headers),
                 data: record.value.unwrap_or_default(),
                 begun: parked.begun,
             };
-            if !self.queue.unpark(item, is_next) {
-                break;
+            if goes_behind {
+                self.queue.moved(&key);
+                if let Some(mut desk) = self.desk(partition, generation) {
+                    desk.set_behind(&item);
+                }
+                self.note_has_room(partition);
+            } else {
+                if !self.queue.unpark(item, is_next) {
+                    break;
+                }
+                part.ledger.unpark(parked.offset);
             }
-            part.ledger.unpark(parked.offset);
             is_next = false;
         }
         if !is_next {
+            if goes_behind {
+                self.queue.set_aside(&key);
+            }
             return Ok(());
         }
         let parked = self.queue.first_parked(&key).filter(here).map(|parked| parked.offset);

@@ -1,16 +1,20 @@
 //! The order of things: what is committed before what is read, launched, released.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use bus::{Committed, Note, Position, Record, Refusal, RefusalCode, RefusedShare, Share, Topic};
-use catalog::{Kinds as _, Order, Template};
+use catalog::{Backoff, Kinds as _, Order, Template};
 use contracts::names::{GroupName, JobName};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{Answer, Config, Registry, plan::Draft, steps::tests::event, view::JobSpec};
+use crate::{Answer, Config, Registry, plan::Draft, rebuild::Rebuilt, steps::tests::event, view::JobSpec};
 
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+/// A time at which nothing that is said to happen later happens.
+pub(super) fn now() -> Now {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    Now { wall: Timestamp::UNIX_EPOCH, steady: *BEGUN.get_or_init(Instant::now) }
+}
 
 fn core(kind: &str) -> Core {
     with(kind, Limits { queue_records: 16, queue_bytes: 16 << 20 }, 4)
@@ -18,6 +22,12 @@ fn core(kind: &str) -> Core {
 
 /// A group of a job of that kind.
 pub(super) fn with(kind: &str, limits: Limits, concurrency: usize) -> Core {
+    let plan = Plan { concurrency, ..plan(kind) };
+    Core::new(Arc::new(plan), limits, now())
+}
+
+/// How a job of that kind is run, which has two attempts.
+pub(super) fn plan(kind: &str) -> Plan {
     let config = Config::default();
     let mut registry = Registry::standard(&config);
     registry.function("work", |_| async { Ok(Answer::nothing()) });
@@ -30,12 +40,14 @@ pub(super) fn with(kind: &str, limits: Limits, concurrency: usize) -> Core {
         filling: Arc::new(Template::Value(json!({})).into()),
         timeout: Duration::from_secs(1),
         attempts: 2,
-        concurrency,
+        backoff: Backoff::default(),
+        give_up_after: None,
+        final_exit_codes: Vec::new(),
+        concurrency: 16,
         order: Order::Key,
         events: vec!["a".parse().expect("an event")],
     };
-    let plan = Draft { number: 1, job, starts: Arc::default() }.plan(&registry).expect("a kind");
-    Core::new(Arc::new(plan), limits)
+    Draft { number: 1, job, starts: Arc::default() }.plan(&registry).expect("a kind")
 }
 
 fn at(partition: u32) -> TopicPartition {
@@ -44,7 +56,9 @@ fn at(partition: u32) -> TopicPartition {
 
 fn assigned(core: &mut Core, partition: u32, generation: u64, position: Position) {
     let (partition, generation) = (at(partition), Generation(generation));
+    let input = (partition.clone(), generation);
     core.assign(Assignment { partition, generation, position }).expect("a readable position");
+    core.rebuilt(Rebuilt { inputs: vec![input], ..Rebuilt::default() }, now());
 }
 
 fn records(partition: u32, offsets: &[u64]) -> Vec<Record> {
@@ -52,7 +66,7 @@ fn records(partition: u32, offsets: &[u64]) -> Vec<Record> {
         topic: Topic::from("event.a"),
         partition: bus::Partition(partition),
         offset: Offset(*offset),
-        published: NOW,
+        published: now().wall,
         key: Some(offset.to_string().into()),
         value: Some("{}".into()),
         headers: event("a", *offset).encode(),
@@ -62,7 +76,7 @@ fn records(partition: u32, offsets: &[u64]) -> Vec<Record> {
 
 fn delivered(core: &mut Core, partition: u32, generation: u64, offsets: &[u64]) {
     core.deliver(&at(partition), Generation(generation), records(partition, offsets));
-    core.admit(NOW);
+    core.admit(now());
 }
 
 fn launched(core: &mut Core) -> Vec<(RunKey, u64)> {
@@ -82,18 +96,18 @@ fn an_attempt_is_launched_when_its_start_is_in_the_log_and_one_commit_is_under_w
     let mut core = core("work");
     assigned(&mut core, 0, 1, Position::at(Offset(5)));
     delivered(&mut core, 0, 1, &[5, 7]);
-    let shares = core.gather(NOW).expect("a commit");
+    let shares = core.gather(now()).expect("a commit");
     assert_eq!((shares[0].outputs.len(), shares[0].position.next), (2, Offset(5)));
     assert!(shares[0].position.note.as_str().len() > 1, "the attempts are in the note");
     assert!(launched(&mut core).is_empty());
     delivered(&mut core, 0, 1, &[8]);
-    assert!(core.gather(NOW).is_none(), "a second commit");
+    assert!(core.gather(now()).is_none(), "a second commit");
     core.committed(Committed::default()).expect("nothing is refused");
     let runs = launched(&mut core);
     assert_eq!(runs.iter().map(|(_, offset)| *offset).collect::<Vec<_>>(), [5, 7]);
-    core.ended(runs[0].0, done(), NOW);
-    core.ended(runs[1].0, done(), NOW);
-    let shares = core.gather(NOW).expect("a commit");
+    core.ended(runs[0].0, done(), now());
+    core.ended(runs[1].0, done(), now());
+    let shares = core.gather(now()).expect("a commit");
     assert_eq!((shares[0].outputs.len(), shares[0].position.next), (3, Offset(8)));
 }
 
@@ -104,7 +118,7 @@ fn what_is_left_out_of_a_commit_is_never_launched() {
     assigned(&mut core, 1, 1, Position::at(Offset(0)));
     delivered(&mut core, 0, 1, &[0]);
     delivered(&mut core, 1, 1, &[1]);
-    core.gather(NOW).expect("a commit");
+    core.gather(now()).expect("a commit");
     let left_out = vec![(at(0), Generation(1))];
     core.committed(Committed { left_out, ..Committed::default() }).expect("nothing is refused");
     assert_eq!(launched(&mut core).into_iter().map(|(_, offset)| offset).collect::<Vec<_>>(), [1]);
@@ -116,7 +130,7 @@ fn a_share_left_out_says_nothing_of_a_later_assignment() {
     let mut core = core("work");
     assigned(&mut core, 0, 1, Position::at(Offset(0)));
     delivered(&mut core, 0, 1, &[0]);
-    core.gather(NOW).expect("a commit");
+    core.gather(now()).expect("a commit");
     core.lose(&at(0));
     assigned(&mut core, 0, 2, Position::at(Offset(0)));
     delivered(&mut core, 0, 2, &[0]);
@@ -124,7 +138,7 @@ fn a_share_left_out_says_nothing_of_a_later_assignment() {
     let left_out = vec![(at(0), Generation(1))];
     core.committed(Committed { left_out, ..Committed::default() }).expect("nothing is refused");
     assert!(launched(&mut core).is_empty());
-    core.gather(NOW).expect("the attempt starts under the new assignment");
+    core.gather(now()).expect("the attempt starts under the new assignment");
     core.committed(Committed::default()).expect("nothing is refused");
     assert_eq!(launched(&mut core).len(), 1);
 }
@@ -134,14 +148,14 @@ fn a_partition_that_leaves_is_released_when_its_last_commit_is_done() {
     let mut core = core("work");
     assigned(&mut core, 0, 1, Position::at(Offset(0)));
     delivered(&mut core, 0, 1, &[0, 1]);
-    core.gather(NOW).expect("a commit");
+    core.gather(now()).expect("a commit");
     core.effects();
     // It is revoked while the commit that starts its attempts is under way: they are given back.
     core.revoke(&[at(0)]);
     assert!(core.effects().is_empty());
     core.committed(Committed::default()).expect("nothing is refused");
     assert!(core.effects().is_empty(), "launched or released too early");
-    let shares = core.gather(NOW).expect("a last commit");
+    let shares = core.gather(now()).expect("a last commit");
     assert_eq!(shares[0].position, Position { next: Offset(0), note: Note::new("2").expect("short") });
     core.committed(Committed::default()).expect("nothing is refused");
     assert!(matches!(core.effects()[..], [Effect::Release(_)]));
@@ -153,17 +167,17 @@ fn inline_kinds_take_no_more_than_a_commit_should_carry() {
     let mut core = core("log");
     assigned(&mut core, 0, 1, Position::at(Offset(0)));
     delivered(&mut core, 0, 1, &[0]);
-    core.gather(NOW).expect("a commit");
+    core.gather(now()).expect("a commit");
     let offsets: Vec<u64> = (1..3000).collect();
     delivered(&mut core, 0, 1, &offsets);
     assert!(!core.wants_more());
     core.committed(Committed::default()).expect("nothing is refused");
-    let shares = core.gather(NOW).expect("a commit");
+    let shares = core.gather(now()).expect("a commit");
     assert_eq!((shares[0].outputs.len(), shares[0].position.next), (2000, Offset(2001)));
-    core.admit(NOW);
+    core.admit(now());
     assert!(core.wants_more());
     core.committed(Committed::default()).expect("nothing is refused");
-    let shares = core.gather(NOW).expect("a commit");
+    let shares = core.gather(now()).expect("a commit");
     assert_eq!((shares[0].outputs.len(), shares[0].position.next), (999, Offset(3000)));
     assert!(!core.effects().iter().any(|effect| matches!(effect, Effect::Pause(_))));
 }
@@ -174,12 +188,12 @@ fn a_commit_that_ends_in_an_error_holds_nothing_up() {
     assigned(&mut core, 0, 1, Position::at(Offset(0)));
     assigned(&mut core, 1, 1, Position::at(Offset(0)));
     delivered(&mut core, 0, 1, &[0]);
-    core.gather(NOW).expect("a commit");
+    core.gather(now()).expect("a commit");
     core.commit_failed();
     assert!(launched(&mut core).is_empty());
     assert_eq!((core.partitions(), core.in_flight()), (1, 0));
     delivered(&mut core, 1, 1, &[1]);
-    core.gather(NOW).expect("the next commit");
+    core.gather(now()).expect("the next commit");
     core.revoke_all();
     core.commit_failed();
     assert_eq!((core.partitions(), core.in_flight()), (0, 0), "a group that stops would wait for ever");
@@ -197,16 +211,16 @@ fn a_result_that_the_bus_never_takes_is_left_out_and_all_else_goes_on() {
     let mut core = core("work");
     assigned(&mut core, 0, 1, Position::at(Offset(0)));
     delivered(&mut core, 0, 1, &[0]);
-    core.gather(NOW).expect("a commit");
+    core.gather(now()).expect("a commit");
     core.committed(Committed::default()).expect("nothing is refused");
     let runs = launched(&mut core);
-    core.ended(runs[0].0, Ended::Done(Ok(Answer::of(&Value::String("long".repeat(1000))))), NOW);
+    core.ended(runs[0].0, Ended::Done(Ok(Answer::of(&Value::String("long".repeat(1000))))), now());
     delivered(&mut core, 0, 1, &[1]);
-    let shares = core.gather(NOW).expect("a commit");
+    let shares = core.gather(now()).expect("a commit");
     assert_eq!(shares[0].outputs.len(), 2, "an end and a start");
     core.committed(refused(&shares[0], Some(0), RefusalCode::TooLarge)).expect("it is told in short");
     assert!(launched(&mut core).is_empty(), "its start is not in the log");
-    let again = core.gather(NOW).expect("the same commit, shorter");
+    let again = core.gather(now()).expect("the same commit, shorter");
     assert_eq!((&again[0].outputs[1], again[0].position.next), (&shares[0].outputs[1], shares[0].position.next));
     assert!(again[0].outputs[0].size() < 1000);
     core.committed(Committed::default()).expect("nothing is refused");
@@ -220,7 +234,7 @@ fn a_partition_of_which_nothing_can_be_told_is_given_up_and_says_why() {
     for (record, code) in [(Some(0), RefusalCode::Forbidden), (None, RefusalCode::Position)] {
         assigned(&mut core, 0, 1, Position::at(Offset(0)));
         delivered(&mut core, 0, 1, &[0]);
-        let shares = core.gather(NOW).expect("a commit");
+        let shares = core.gather(now()).expect("a commit");
         let error = core.committed(refused(&shares[0], record, code)).expect_err("it cannot go on");
         assert!(matches!(&error, GroupError::Refused(refusal) if refusal.code == code), "{error}");
         assert_eq!((core.partitions(), core.in_flight()), (0, 0));

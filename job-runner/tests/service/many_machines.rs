@@ -44,7 +44,7 @@ async fn an_outage_is_waited_for_by_every_job_and_ends_none() {
                     .all(|one| matches!(&one.state, GroupState::Waiting(error) if error.kind() == "unavailable"))
         })
         .await;
-    flaky.joining_fails.store(false, SeqCst);
+    flaky.fail(false);
     until(&*inner, "both ended", |steps| ended(steps, 2)).await;
     runner.stop().await;
 }
@@ -130,8 +130,13 @@ impl Scripted {
 
 impl Member for Scripted {
     fn next(&self) -> BoxFuture<'_, Result<Delivery, Error>> {
-        let says = self.says.lock().expect("a script").pop_front();
         Box::pin(async {
+            let is_open = self.heard.lock().expect("a list").iter().any(|heard| heard.starts_with("open"));
+            let says = {
+                let mut says = self.says.lock().expect("a script");
+                // Nothing is delivered before it was opened.
+                if !is_open && matches!(says.front(), Some(Delivery::Records(..))) { None } else { says.pop_front() }
+            };
             match says {
                 Some(delivery) => Ok(delivery),
                 None => std::future::pending().await,

@@ -10,7 +10,7 @@ use bus::{
     Bus, Offset, Outgoing, PublishError, Topic, TopicPartition, TopicSpec,
     hostile::{Hostile, Manners},
 };
-use catalog::{Order, Template};
+use catalog::{Backoff, Order, Template};
 use contracts::{
     envelope::EventHeaders,
     ids::{EventId, InvocationId, JobRunId},
@@ -54,6 +54,9 @@ pub(crate) fn job(name: &str, kind: &str, options: Value, events: &[&str]) -> Jo
         filling: Arc::new(Template::Value(options).into()),
         timeout: Duration::from_secs(30),
         attempts: 5,
+        backoff: Backoff { initial: Duration::from_millis(20), ..Backoff::default() },
+        give_up_after: None,
+        final_exit_codes: Vec::new(),
         concurrency: 16,
         order: Order::Key,
         events: events.iter().map(|event| event.parse().expect("an event")).collect(),

@@ -35,15 +35,15 @@ impl Cluster {
             )));
         }
         for specs in missing.chunks(AT_ONCE) {
-            self.create_some(specs).await?;
+            self.create_some(specs, &known).await?;
         }
         let topics: HashSet<&Topic> = missing.iter().map(|spec| &spec.topic).collect();
         self.settle(|known| topics.iter().all(|topic| known.contains_key(*topic))).await
     }
 
-    async fn create_some(&self, specs: &[TopicSpec]) -> Result<(), Error> {
-        let planned: Vec<_> =
-            specs.iter().map(|spec| (self.names.outer(spec.topic.as_str()), self.config.layout.plan(spec))).collect();
+    async fn create_some(&self, specs: &[TopicSpec], known: &Known) -> Result<(), Error> {
+        let plan = |spec| self.config.layout.plan_beside(spec, |topic| known.get(topic).copied());
+        let planned: Vec<_> = specs.iter().map(|spec| (self.names.outer(spec.topic.as_str()), plan(spec))).collect();
         let new = planned.iter().map(|(name, plan)| {
             let replication = TopicReplication::Fixed(plan.replication.map_or(-1, i32::from));
             let new = NewTopic::new(name, plan.partitions.cast_signed(), replication);

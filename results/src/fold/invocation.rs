@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use contracts::{
+    dead::Reason,
     ids::EventId,
     names::{EventRef, JobName},
     progress::{AttemptState, Detected, Duplicate, Fact, FailedEvent, JobStep, Origin, Published, Refused, Undetected},
@@ -153,7 +154,7 @@ const ERROR: usize = 500;
 
 /// When an attempt started: whoever tells that its process ended under it knows only when that was noticed.
 fn start(state: AttemptState, begun: Option<Timestamp>, started: Timestamp) -> Option<Timestamp> {
-    begun.or_else(|| (state != AttemptState::Interrupted).then_some(started))
+    begun.or_else(|| (!matches!(state, AttemptState::Interrupted | AttemptState::Granted)).then_some(started))
 }
 
 impl Earlier {
@@ -196,6 +197,14 @@ pub(super) struct Step {
     pub(super) stdout: Option<String>,
     #[serde(rename = "pub", default, skip_serializing_if = "Option::is_none")]
     pub(super) published: Option<Published>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) of: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) again: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) dead: Option<Reason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) by: Option<String>,
 }
 
 impl Invocation {
@@ -329,8 +338,24 @@ impl Run {
         let JobStep { event_id, event, job, run: _, attempt, state, started, .. } = step;
         let job = self.event(event_id, event).job(job);
         let begun = (state == AttemptState::Started).then_some(started);
-        let JobStep { ended, result, error, stderr, stdout, published, .. } = step;
-        job.told(Step { print, attempt, state, started, begun, ended, result, error, stderr, stdout, published });
+        let JobStep { ended, result, error, stderr, stdout, published, of, again, dead, by, .. } = step;
+        job.told(Step {
+            print,
+            attempt,
+            state,
+            started,
+            begun,
+            ended,
+            result,
+            error,
+            stderr,
+            stdout,
+            published,
+            of,
+            again,
+            dead,
+            by,
+        });
     }
 
     fn event(&mut self, id: EventId, event: EventRef) -> &mut EventRun {

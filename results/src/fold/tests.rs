@@ -91,6 +91,10 @@ fn step(n: u64, event: &str, job: &str, attempt: u32, state: AttemptState) -> Li
         stderr: None,
         stdout: None,
         published: None,
+        of: None,
+        again: None,
+        dead: None,
+        by: None,
     };
     line(occurrence(n), Fact::Job(step))
 }

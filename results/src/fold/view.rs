@@ -20,11 +20,13 @@ const REUSED: usize = 16;
 fn state_of(job: &JobRun) -> (State, Option<Outcome>) {
     match job.step.as_ref().map(|step| step.state) {
         None => (State::Pending, None),
-        Some(AttemptState::Started | AttemptState::Interrupted | AttemptState::Retrying) => (State::InProcess, None),
+        Some(AttemptState::Granted | AttemptState::Started | AttemptState::Interrupted | AttemptState::Retrying) => {
+            (State::InProcess, None)
+        }
         // What it means is known to a newer version alone: it is shown as it is, and not taken for an end.
         Some(AttemptState::Unknown(label)) => (State::Unknown(label), None),
         Some(AttemptState::Skipped) => (State::Complete, Some(Outcome::Skipped)),
-        Some(AttemptState::Failed) => (State::Complete, Some(Outcome::Failure)),
+        Some(AttemptState::Failed | AttemptState::Discarded) => (State::Complete, Some(Outcome::Failure)),
         Some(AttemptState::Succeeded) => (State::Complete, Some(Outcome::Success)),
     }
 }
@@ -210,6 +212,10 @@ fn view_job(event: &EventRun, job: &JobRun) -> summary::Job {
         stderr: step.and_then(|step| step.stderr.clone()),
         stdout: step.and_then(|step| step.stdout.clone()),
         published: step.and_then(|step| step.published.clone()),
+        of: step.and_then(|step| step.of),
+        again: step.and_then(|step| step.again),
+        dead: step.and_then(|step| step.dead),
+        by: step.and_then(|step| step.by.clone()),
     }
 }
 

@@ -127,7 +127,7 @@ async fn who_waits_for_a_correlation_of_which_nothing_is_known_yet_is_told_when_
 
 #[tokio::test]
 async fn what_came_in_is_listed_newest_first_and_by_state() {
-    let event = with_jobs("things", &shell("odd", "exit \"$1\"", ""));
+    let event = with_jobs("things", &shell("odd", "exit \"$1\"", "    attempts: 1\n"));
     let herald = Herald::build().event("thing.made", &event).start().await;
     let good = herald.run(body::insert("good", "things", json!({ "id": 0 }))).await;
     let bad = herald.run(body::insert("bad", "things", json!({ "id": 1 }))).await;

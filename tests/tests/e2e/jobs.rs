@@ -8,6 +8,9 @@ use tests::{Herald, body, process_exists};
 
 use crate::support::{job, noted, shell, until, with_jobs};
 
+/// Of a job that is not tried again.
+const ONCE: &str = "    attempts: 1\n";
+
 #[tokio::test]
 async fn a_slow_job_delays_no_other() {
     let jobs = format!(
@@ -68,7 +71,7 @@ async fn runs_of_one_key_are_in_order_and_those_of_others_beside_them() {
 async fn a_timeout_ends_a_job_with_all_its_children() {
     let script = "sleep 600 & echo $! > \"$SCRATCH/child\"; wait";
     let herald = Herald::build()
-        .event("thing.made", &with_jobs("things", &shell("hang", script, "    timeout: 1s\n")))
+        .event("thing.made", &with_jobs("things", &shell("hang", script, "    timeout: 1s\n    attempts: 1\n")))
         .start()
         .await;
     let begun = Instant::now();
@@ -97,7 +100,7 @@ async fn a_second_signal_kills_the_commands_that_run_with_herald() {
 
 #[tokio::test]
 async fn a_job_that_kills_its_process_group_fails_and_nothing_else() {
-    let jobs = format!("{}  - id: note\n    log: {{}}\n", shell("suicide", "kill -9 0", ""));
+    let jobs = format!("{}  - id: note\n    log: {{}}\n", shell("suicide", "kill -9 0", "    attempts: 1\n"));
     let herald = Herald::build().event("thing.made", &with_jobs("things", &jobs)).start().await;
     let summary = herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;
     assert_eq!(job(&summary, "suicide").outcome, Some(Outcome::Failure));
@@ -142,8 +145,10 @@ fn logged(herald: &Herald, message: &str, summary: &Summary) -> String {
 async fn what_fails_is_told_with_its_reason() {
     let failing = "from: { table: things, operations: [insert] }\ndata: { id: new.id, twice: new.id + \"x\" }\nsample: { id: 1 }\n\
         jobs:\n  - id: note\n    log: {}\n";
-    let odd =
-        with_jobs("others", &shell("odd", "echo '{\"step\": 1}'; echo 'one line' >&2; echo 'why not' >&2; exit 7", ""));
+    let odd = with_jobs(
+        "others",
+        &shell("odd", "echo '{\"step\": 1}'; echo 'one line' >&2; echo 'why not' >&2; exit 7", ONCE),
+    );
     let herald = Herald::build().event("thing.made", failing).event("other.made", &odd).start().await;
 
     let summary = herald.run(body::insert("a", "things", json!({ "id": 1 }))).await;

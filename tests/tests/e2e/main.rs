@@ -17,6 +17,7 @@ mod lifecycle;
 mod many;
 mod moves;
 mod publish;
+mod retries;
 mod seen;
 mod shared;
 mod support;

@@ -16,7 +16,7 @@ async fn what_came_is_listed_filtered_and_found_by_the_beginning_of_its_id() {
     let herald = Herald::build()
         .event("thing.made", &noted("things"))
         .event("thing.made.v2", &noted("things"))
-        .event("gadget.broken", &with_jobs("gadgets", &shell("fail", "echo no >&2; exit 1", "")))
+        .event("gadget.broken", &with_jobs("gadgets", &shell("fail", "echo no >&2; exit 1", "    attempts: 1\n")))
         .start()
         .await;
     let empty = herald.cli(&["ls"]).await.expect(0);

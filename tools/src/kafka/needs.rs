@@ -8,7 +8,7 @@ use catalog::{Catalog, Report, Sources};
 use contracts::topics;
 use job_runner::Registry;
 
-use catalog_log::on_the_bus;
+use catalog_log::{on_the_bus, topics_of};
 use client::exit::Usage;
 use settings::{Config, kafka_topics};
 
@@ -36,7 +36,7 @@ impl Needs {
 
     fn of(catalog: &Catalog, from: String) -> Self {
         let mut needs = Self::of_stages(from);
-        needs.specs.extend(catalog.events().iter().map(|event| TopicSpec::new(event.name().topic())));
+        needs.specs.extend(topics_of(catalog));
         let jobs = catalog.jobs().chain(catalog.retired());
         needs.groups.extend(jobs.map(|job| {
             let topics = job.events().iter().map(|event| Topic::from(event.topic())).collect();

@@ -28,7 +28,13 @@ impl Broker {
             if self.log.get(&spec.topic).is_some() || !seen.insert(spec.topic.clone()) {
                 continue;
             }
-            let partitions = spec.partitions.unwrap_or(self.partitions).max(1);
+            let new = |topic: &Topic| transaction.create.iter().find(|(_, info)| info.topic == *topic);
+            let of = |topic: &Topic| {
+                let there = self.log.get(topic).map(|log| log.info.partitions);
+                there.or_else(|| new(topic).map(|(_, info)| info.partitions))
+            };
+            let widest = spec.beside.iter().filter_map(of).max();
+            let partitions = spec.partitions.or(widest).unwrap_or(self.partitions).max(1);
             let info = TopicInfo { topic: spec.topic, partitions, compacted: spec.compacted };
             transaction.create.push((TopicId(self.next_topic + transaction.create.len() as u32), info));
         }

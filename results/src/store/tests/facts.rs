@@ -95,6 +95,10 @@ pub(crate) fn step(occurrence: &Occurrence, job: &str, attempt: u32, state: Atte
         stderr: None,
         stdout: None,
         published: None,
+        of: None,
+        again: None,
+        dead: None,
+        by: None,
     };
     Progress { occurrence: occurrence.clone(), fact: Fact::Job(body) }
 }

@@ -1,0 +1,422 @@
+//! What becomes of runs that fail, under any schedule: whatever is killed, revoked, left out and rebuilt, each ends once, none
+//! is tried more often than it may be, and those of one key stay in order.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+use bus::{Committed, Outgoing, Partition, Position, Record, Share};
+use contracts::{
+    dead::DeadLetter,
+    progress::{AttemptState, Fact, Progress},
+};
+use proptest::prelude::*;
+
+use super::{
+    tests::{now, plan},
+    *,
+};
+use crate::{
+    Answer, Failure,
+    attempt::Ended,
+    rebuild::{Fold, Rebuilt},
+    steps::tests::event,
+};
+
+const ATTEMPTS: u32 = 4;
+
+/// A record of an input: its key, and how many of its attempts fail.
+type Shape = (u8, u32);
+
+/// The logs, and a process that works on them until it is killed.
+struct World {
+    plan: Arc<Plan>,
+    inputs: BTreeMap<TopicPartition, Vec<(Record, Shape)>>,
+    positions: HashMap<TopicPartition, Position>,
+    lane: HashMap<Partition, Vec<Record>>,
+    dead: BTreeMap<String, DeadLetter>,
+    /// Of each run, by its place: the attempts that were launched, and how it ended, as far as that is committed.
+    launched: BTreeMap<(TopicPartition, Offset), Vec<u32>>,
+    ends: BTreeMap<(TopicPartition, Offset), Vec<AttemptState>>,
+    core: Core,
+    now: Now,
+    generation: u64,
+    /// Under which assignment each input is ours.
+    owned: HashMap<TopicPartition, Generation>,
+    cursors: BTreeMap<TopicPartition, (usize, bool, Generation)>,
+    reading: Option<Reading>,
+    commit: Option<Vec<Share>>,
+    unbuilt: Vec<(TopicPartition, Generation)>,
+    running: Vec<Launch>,
+}
+
+impl World {
+    fn new(order: catalog::Order, limits: Limits, shapes: &[Vec<Shape>]) -> Self {
+        let plan = Arc::new(Plan { attempts: ATTEMPTS, concurrency: 3, order, ..plan("work") });
+        let mut inputs = BTreeMap::new();
+        let mut number = 0;
+        for (partition, shapes) in (0..).zip(shapes) {
+            let at = TopicPartition::new("event.a", partition);
+            let mut records = Vec::new();
+            for (place, shape) in (0..).zip(shapes) {
+                number += 1;
+                let record = Record {
+                    topic: at.topic.clone(),
+                    partition: at.partition,
+                    offset: Offset(place * 2),
+                    published: now().wall,
+                    key: Some(vec![shape.0].into()),
+                    value: Some("{}".into()),
+                    headers: event("a", number).encode(),
+                };
+                records.push((record, *shape));
+            }
+            inputs.insert(at, records);
+        }
+        let core = Core::new(plan.clone(), limits, now());
+        let mut world = Self {
+            plan,
+            inputs,
+            positions: HashMap::new(),
+            lane: HashMap::new(),
+            dead: BTreeMap::new(),
+            launched: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            core,
+            now: now(),
+            generation: 0,
+            owned: HashMap::new(),
+            cursors: BTreeMap::new(),
+            reading: None,
+            commit: None,
+            unbuilt: Vec::new(),
+            running: Vec::new(),
+        };
+        world.begin(limits);
+        world
+    }
+
+    /// A process begins, with nothing but the logs.
+    fn begin(&mut self, limits: Limits) {
+        self.core = Core::new(self.plan.clone(), limits, self.now);
+        (self.reading, self.commit) = (None, None);
+        self.unbuilt.clear();
+        self.running.clear();
+        self.cursors.clear();
+        self.inputs.keys().cloned().collect::<Vec<_>>().into_iter().for_each(|at| self.assign(at));
+    }
+
+    fn assign(&mut self, partition: TopicPartition) {
+        self.generation += 1;
+        self.cursors.remove(&partition);
+        let position = self.positions.get(&partition).cloned().unwrap_or(Position::at(Offset::ZERO));
+        let generation = Generation(self.generation);
+        self.owned.insert(partition.clone(), generation);
+        self.core.assign(Assignment { partition, generation, position }).expect("a position");
+    }
+
+    fn advance(&mut self) {
+        if self.core.abandon_reading() {
+            self.reading = None;
+        }
+        self.core.admit(self.now);
+        if let Some(shares) = self.core.gather(self.now) {
+            assert!(self.commit.replace(shares).is_none(), "two commits at once");
+        }
+        for effect in self.core.effects() {
+            match effect {
+                Effect::Rebuild(at, generation) => self.unbuilt.push((at, generation)),
+                Effect::Open(at, generation, from) => {
+                    let next = self.inputs[&at].partition_point(|(record, _)| record.offset < from);
+                    self.cursors.insert(at, (next, false, generation));
+                }
+                Effect::Pause(at) => drop(self.cursors.get_mut(&at).map(|cursor| cursor.1 = true)),
+                Effect::Resume(at) => drop(self.cursors.get_mut(&at).map(|cursor| cursor.1 = false)),
+                Effect::Read(reading) => assert!(self.reading.replace(reading).is_none(), "two reads at once"),
+                Effect::Release(gone) => gone.into_iter().for_each(|at| self.assign(at)),
+                Effect::Launch(launch) => self.launch(launch),
+                Effect::Cancel(key) => {
+                    self.running.retain(|launch| launch.key != key);
+                    self.core.ended(key, Ended::GivenBack, self.now);
+                }
+            }
+        }
+    }
+
+    fn launch(&mut self, launch: Launch) {
+        let at = (launch.item.partition.clone(), launch.item.offset);
+        if self.plan.order == catalog::Order::Key {
+            let shape_of =
+                |offset: Offset| self.inputs[&at.0].iter().find(|(record, _)| record.offset == offset).expect("one").1;
+            let before =
+                self.inputs[&at.0].iter().filter(|(record, shape)| record.offset < at.1 && shape.0 == shape_of(at.1).0);
+            for (record, _) in before {
+                assert!(
+                    self.ends.contains_key(&(at.0.clone(), record.offset)),
+                    "{} {} began before {} had ended",
+                    at.0,
+                    at.1,
+                    record.offset
+                );
+            }
+        }
+        assert!(!self.ends.contains_key(&at), "{} {} goes on after its end", at.0, at.1);
+        assert!(launch.attempt <= ATTEMPTS, "attempt {}", launch.attempt);
+        self.launched.entry(at).or_default().push(launch.attempt);
+        self.running.push(launch);
+    }
+
+    /// Ends the commit: each share is written or left out; or nobody knows which.
+    fn commit(&mut self, (left_out, unknown): (u64, bool)) -> bool {
+        let Some(shares) = self.commit.take() else { return false };
+        let (mut committed, mut gone) = (Committed::default(), Vec::new());
+        for (number, share) in shares.into_iter().enumerate() {
+            let is_ours = self.owned.get(&share.partition) == Some(&share.generation);
+            if left_out >> number & 1 == 1 || !is_ours {
+                if is_ours {
+                    gone.push(share.partition.clone());
+                }
+                committed.left_out.push(share.assigned());
+                continue;
+            }
+            self.positions.insert(share.partition.clone(), share.position);
+            share.outputs.into_iter().for_each(|output| self.write(output));
+        }
+        if unknown {
+            self.core.commit_failed();
+            let all: Vec<_> = self.inputs.keys().cloned().collect();
+            all.iter().for_each(|at| self.core.lose(at));
+            all.into_iter().for_each(|at| self.assign(at));
+        } else {
+            self.core.committed(committed).expect("nothing is refused");
+            gone.into_iter().for_each(|at| self.assign(at));
+        }
+        true
+    }
+
+    fn write(&mut self, output: Outgoing) {
+        let topic = output.topic.as_str();
+        let key = output.key.clone().expect("a key");
+        if topic == "progress" {
+            let Fact::Job(step) = Progress::decode(&output.value.expect("a value")).expect("progress").fact else {
+                panic!("a step")
+            };
+            if matches!(step.state, AttemptState::Succeeded | AttemptState::Failed) {
+                let all =
+                    self.inputs.iter().flat_map(|(at, records)| records.iter().map(move |(record, _)| (at, record)));
+                let is_its = |record: &Record| record.headers.text("ce_id") == Some(&step.event_id.to_string());
+                let (at, record) = all.clone().find(|(_, record)| is_its(record)).expect("its record");
+                self.ends.entry((at.clone(), record.offset)).or_default().push(step.state);
+            }
+        } else if let Some("lane") = topic.split('.').next() {
+            let partition = output.partition.expect("a partition");
+            let log = self.lane.entry(partition).or_default();
+            let offset = Offset(log.last().map_or(3, |last| last.offset.0 + 2));
+            log.push(Record {
+                topic: output.topic,
+                partition,
+                offset,
+                published: self.now.wall,
+                key: output.key,
+                value: output.value,
+                headers: output.headers,
+            });
+        } else {
+            let letter = DeadLetter::of(&output.headers).expect("a letter");
+            let key = String::from_utf8(key.to_vec()).expect("text");
+            assert!(self.dead.insert(key, letter).is_none(), "it died twice");
+        }
+    }
+
+    fn rebuild(&mut self) -> bool {
+        let inputs = std::mem::take(&mut self.unbuilt);
+        if inputs.is_empty() {
+            return false;
+        }
+        let mut fold = Fold::of(inputs.iter().map(|(at, _)| at.clone()));
+        let mut ends = HashMap::new();
+        for (partition, records) in &self.lane {
+            records.iter().for_each(|record| fold.take(record).expect("a record of the lane"));
+            ends.insert(*partition, records.last().map_or(Offset::ZERO, |last| last.offset.next()));
+        }
+        self.core.rebuilt(Rebuilt { inputs, found: fold.finish(), ends }, self.now);
+        true
+    }
+
+    fn deliver(&mut self, pick: usize, count: usize) -> bool {
+        let inputs = &self.inputs;
+        let open = self.cursors.iter_mut().filter(|(at, (next, paused, _))| !paused && *next < inputs[*at].len());
+        let mut open: Vec<_> = open.collect();
+        if open.is_empty() {
+            return false;
+        }
+        let pick = pick % open.len();
+        let (at, (next, _, generation)) = &mut open[pick];
+        let records: Vec<_> = inputs[*at][*next..].iter().take(count).map(|(record, _)| record.clone()).collect();
+        *next += records.len();
+        let (at, generation) = (at.clone(), *generation);
+        self.core.deliver(&at, generation, records);
+        true
+    }
+
+    fn read(&mut self) -> bool {
+        let Some(reading) = &self.reading else { return false };
+        let from = |records: &mut dyn Iterator<Item = &Record>| -> Vec<Record> {
+            records.filter(|record| record.offset >= reading.from).take(3).cloned().collect()
+        };
+        let records = if reading.is_of_lane() {
+            from(&mut self.lane.get(&reading.partition.partition).into_iter().flatten())
+        } else {
+            from(&mut self.inputs[&reading.partition].iter().map(|(record, _)| record))
+        };
+        if records.is_empty() {
+            return false;
+        }
+        self.reading = None;
+        self.core.read_again(records).expect("everything is there");
+        true
+    }
+
+    fn end(&mut self, pick: usize) -> bool {
+        if self.running.is_empty() {
+            return false;
+        }
+        let launch = self.running.swap_remove(pick % self.running.len());
+        let records = &self.inputs[&launch.item.partition];
+        let shape = records.iter().find(|(record, _)| record.offset == launch.item.offset).expect("its record").1;
+        let failed = if launch.attempt <= shape.1 { Err(Failure::new("no")) } else { Ok(Answer::nothing()) };
+        self.core.ended(launch.key, Ended::Done(failed), self.now);
+        true
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now.steady += time;
+        self.now.wall = self.now.wall.checked_add(time).expect("a time");
+    }
+
+    fn step(&mut self, (what, pick, count): (u8, usize, usize), limits: Limits) {
+        match what {
+            0 | 1 => drop(self.deliver(pick, count)),
+            2 => drop(self.read()),
+            3 | 4 => drop(self.end(pick)),
+            5 | 6 => drop(self.commit((0, false))),
+            7 => drop(self.rebuild()),
+            8 => self.pass(Duration::from_millis(count as u64 * 100)),
+            9 => drop(self.commit((pick as u64, pick % 3 == 0))),
+            10 => {
+                let at = self.inputs.keys().nth(pick % self.inputs.len()).expect("an input").clone();
+                if count % 2 == 0 {
+                    self.core.revoke(&[at]);
+                    self.core.cancel_leaving();
+                } else {
+                    self.core.lose(&at);
+                    self.assign(at);
+                }
+            }
+            _ if count > 30 => self.begin(limits),
+            // The wall clock jumps an hour, forth or back.
+            _ => {
+                let hour = jiff::SignedDuration::from_hours(if count % 2 == 0 { 1 } else { -1 });
+                self.now.wall = self.now.wall.checked_add(hour).expect("a time");
+            }
+        }
+        self.advance();
+    }
+
+    fn drain(&mut self) {
+        let mut idle = 0;
+        for _ in 0..100_000 {
+            let moved = self.rebuild() | self.deliver(0, 64) | self.read() | self.end(0) | self.commit((0, false));
+            self.advance();
+            // What advancing brings about may be seen by the next time alone.
+            idle = if moved || self.commit.is_some() { 0 } else { idle + 1 };
+            if idle > 2 {
+                let Some(due) = self.core.next_due() else { break };
+                let wait = due.saturating_duration_since(self.now.steady);
+                assert!(wait <= Duration::from_secs(600), "it would wait for {wait:?}");
+                self.pass(wait);
+                self.advance();
+            }
+        }
+    }
+
+    fn check(&self) {
+        for (at, records) in &self.inputs {
+            for (record, _) in records {
+                let place = (at.clone(), record.offset);
+                let ends = self.ends.get(&place).cloned().unwrap_or_default();
+                assert_eq!(ends.len(), 1, "{at} {} ended as {ends:?}", record.offset);
+                let launched = &self.launched.get(&place).cloned().unwrap_or_default();
+                assert!(launched.windows(2).all(|pair| pair[0] <= pair[1]), "{launched:?}");
+                let is_dead = self.dead.contains_key(&format!("{at}/{}", record.offset));
+                assert_eq!(is_dead, ends[0] == AttemptState::Failed, "{at} {}", record.offset);
+            }
+            let end = records.last().map_or(Offset::ZERO, |(record, _)| record.offset.next());
+            assert_eq!(self.positions.get(at).map_or(Offset::ZERO, |position| position.next), end, "{at}");
+        }
+        let mut fold = Fold::of(self.inputs.keys().cloned());
+        self.lane.values().flatten().for_each(|record| fold.take(record).expect("a record of the lane"));
+        assert!(fold.finish().values().all(BTreeMap::is_empty), "something waits for ever");
+        let (waiting, queued, flying) = (self.core.counts().waiting, self.core.queued(), self.core.in_flight());
+        assert_eq!((waiting, queued, flying), (0, 0, 0));
+    }
+}
+
+fn shapes() -> impl Strategy<Value = Vec<Vec<Shape>>> {
+    let fails = prop_oneof![3 => Just(0_u32), 2 => 1..ATTEMPTS, 1 => Just(ATTEMPTS)];
+    prop::collection::vec(prop::collection::vec((0..4_u8, fails), 0..25), 1..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_run_ends_once_in_its_order_whatever_fails_and_whoever_dies(
+        shapes in shapes(),
+        steps in prop::collection::vec((0..12_u8, any::<usize>(), 1..40_usize), 0..400),
+        in_order in any::<bool>(),
+        queue_records in 1..12_usize,
+    ) {
+        let order = if in_order { catalog::Order::Key } else { catalog::Order::None };
+        let limits = Limits { queue_records, queue_bytes: 20_000 };
+        let mut world = World::new(order, limits, &shapes);
+        world.advance();
+        steps.into_iter().for_each(|step| world.step(step, limits));
+        world.drain();
+        world.check();
+    }
+}
+
+#[test]
+fn what_waits_waits_its_time_and_holds_back_its_key_alone() {
+    let limits = Limits { queue_records: 16, queue_bytes: 1 << 20 };
+    let mut world = World::new(catalog::Order::Key, limits, &[vec![(0, 1), (0, 0), (1, 0)]]);
+    world.advance();
+    let settle = |world: &mut World| {
+        while world.rebuild() | world.deliver(0, 64) | world.read() | world.end(0) | world.commit((0, false)) {
+            world.advance();
+        }
+    };
+    settle(&mut world);
+    let ended = |world: &World| world.ends.keys().map(|(_, offset)| offset.0).collect::<BTreeSet<_>>();
+    assert_eq!(ended(&world), [4].into(), "the other key");
+    assert_eq!(world.core.counts().waiting, 2);
+    let wait = world.core.next_due().expect("it waits").duration_since(world.now.steady);
+    assert!(wait >= Duration::from_millis(100) && wait <= Duration::from_secs(1), "{wait:?}");
+    world.pass(wait - Duration::from_millis(1));
+    world.advance();
+    settle(&mut world);
+    assert_eq!(ended(&world), [4].into(), "too early");
+    world.pass(Duration::from_millis(1));
+    world.advance();
+    settle(&mut world);
+    assert_eq!(ended(&world), [0, 2, 4].into());
+    world.check();
+}
+
+#[test]
+fn a_hundred_thousand_that_wait_cost_little_memory_each() {
+    let size = size_of::<lane::Entry>() + size_of::<(Instant, TopicPartition, Offset)>();
+    assert!(size < 250, "{size} bytes, beside the trees they are in");
+}
