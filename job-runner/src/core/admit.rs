@@ -1,51 +1,15 @@
 //! Which of the records that were delivered are taken, and what becomes of them at once.
 
-use bus::{Generation, Offset, Outgoing, Record, TopicPartition};
+use bus::{Generation, Offset, Record, TopicPartition};
 
-use super::{Core, Effect, Halt, Limits, Now, Part, Phase, door::Door};
+use super::{
+    Core, Effect, Halt, Limits, Now, Part, Phase,
+    door::{Block, Door},
+};
 use crate::plan::Plan;
-
-/// How many outputs may wait for a commit before no inline run is made.
-const MOST_OUTPUTS: usize = 2_000;
-/// How many bytes of them.
-const MOST_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
 
 /// How many times as many records may be parked as may be ready.
 const PARKED: usize = 64;
-
-/// Outputs that wait for a commit.
-#[derive(Debug, Default)]
-pub(super) struct Pending {
-    count: usize,
-    bytes: usize,
-}
-
-impl Pending {
-    pub(super) fn add(&mut self, output: &Outgoing) {
-        self.count += 1;
-        self.bytes += output.size();
-    }
-
-    pub(super) fn forget(&mut self, outputs: &[Outgoing]) {
-        self.count = self.count.saturating_sub(outputs.len());
-        self.bytes = self.bytes.saturating_sub(outputs.iter().map(Outgoing::size).sum());
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.count >= MOST_OUTPUTS || self.bytes >= MOST_OUTPUT_BYTES
-    }
-}
-
-/// Why a record is not taken now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Block {
-    /// Too many wait to be started, whatever their partition.
-    Room,
-    /// The outputs wait for a commit: soon over.
-    Outputs,
-    /// Its partition is not taken.
-    Part(Halt),
-}
 
 impl Core {
     /// Whether more should be read. Where not, a commit is under way that changes it.

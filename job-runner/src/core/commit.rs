@@ -8,7 +8,7 @@ use bus::{Committed, Generation, Outgoing, Refusal, Share, TopicPartition};
 use contracts::origin::Origin;
 use refused::Mended;
 
-use super::{Core, Effect, Launch, Now, Phase, RunKey, Running, admit, desk::Desk};
+use super::{Core, Effect, Launch, Now, Phase, RunKey, Running, desk::Desk, pending::Pending};
 use crate::{attempt::Ended, error::GroupError, queue::Item};
 
 /// A commit under way.
@@ -51,7 +51,7 @@ impl Core {
             self.starting = commit.starting;
             return None;
         }
-        self.outputs = admit::Pending::default();
+        self.outputs = Pending::default();
         self.commit = Some(commit);
         Some(shares)
     }

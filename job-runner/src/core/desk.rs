@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::{
     Counts, Now,
-    admit::Pending,
     lane::{Entry, KeyId, Place, Stage},
     part::Part,
+    pending::Pending,
     retry::{self, Next},
 };
 use crate::{

@@ -13,12 +13,7 @@ use contracts::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Counts, Halt, Limits, Now, Part,
-    admit::{Block, Pending},
-    desk::Desk,
-    lane::KeyId,
-};
+use super::{Counts, Halt, Limits, Now, Part, desk::Desk, lane::KeyId, pending::Pending};
 use crate::{
     attempt::panicked,
     kind::{Held, Inline, Outcome, Run},
@@ -28,6 +23,17 @@ use crate::{
     queue::{Item, OrderKey, Queue},
     steps::{self, Attempt},
 };
+
+/// Why a record is not taken now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Block {
+    /// Too many wait to be started, whatever their partition.
+    Room,
+    /// The outputs wait for a commit: soon over.
+    Outputs,
+    /// Its partition is not taken.
+    Part(Halt),
+}
 
 /// Where records of one partition are taken.
 pub(super) struct Door<'a> {

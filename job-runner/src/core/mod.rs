@@ -12,6 +12,7 @@ mod desk;
 mod door;
 mod lane;
 mod part;
+mod pending;
 mod reread;
 mod retry;
 #[cfg(test)]
@@ -140,7 +141,7 @@ pub(crate) struct Core {
     running: HashMap<RunKey, Running>,
     next_run: u64,
     /// Outputs that wait for the next commit.
-    outputs: admit::Pending,
+    outputs: pending::Pending,
     commit: Option<Commit>,
     /// Attempts whose start was refused with something else of its share, and is in the next commit.
     starting: Vec<RunKey>,
@@ -172,7 +173,7 @@ impl Core {
             queue: Queue::new(Load { records: limits.queue_records, bytes: limits.queue_bytes / 4 }),
             running: HashMap::new(),
             next_run: 0,
-            outputs: admit::Pending::default(),
+            outputs: pending::Pending::default(),
             commit: None,
             starting: Vec::new(),
             effects: Vec::new(),

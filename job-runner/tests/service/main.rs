@@ -5,5 +5,6 @@ mod ends;
 mod groups;
 mod hostile;
 mod many_machines;
+mod retries;
 mod runs;
 mod support;
