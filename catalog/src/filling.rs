@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     event::{Data, MAX_DATA},
-    template::{JobContext, RenderError, Template},
+    template::{JobContext, Piece, RenderError, Template},
 };
 
 /// How a job is filled in for an event.
@@ -51,6 +51,41 @@ pub struct Filled {
     pub options: Value,
 }
 
+/// What fills templates in for one event: for a kind with options that are more than values.
+#[derive(Debug)]
+pub struct Filler<'a> {
+    bindings: Bindings<'a>,
+    room: Room,
+}
+
+impl<'a> Filler<'a> {
+    fn new(bindings: Bindings<'a>) -> Self {
+        Self { bindings, room: Room::new(MAX_DATA) }
+    }
+
+    /// What fills in with these alone.
+    pub fn of(context: &JobContext<'a>) -> Self {
+        let data = Some(context.data);
+        Self::new(Bindings { data, input: data, event: Some(context.event), ..Bindings::default() })
+    }
+
+    /// The value of the option at that path.
+    ///
+    /// # Errors
+    /// What of it cannot be filled in.
+    pub fn value(&self, path: &str, template: &Template) -> Result<Value, RenderError> {
+        template.fill(&self.bindings, path, &self.room)
+    }
+
+    /// The text of the option at that path piece by piece, so that what is filled in can be told from what is written.
+    ///
+    /// # Errors
+    /// What of it cannot be filled in, or that it is no text.
+    pub fn pieces(&self, path: &str, template: &Template) -> Result<Vec<Piece>, RenderError> {
+        template.pieces(&self.bindings, path, &self.room)
+    }
+}
+
 impl From<Template> for Filling {
     fn from(options: Template) -> Self {
         Self { options, parameters: Vec::new(), with: BTreeMap::new(), input: None }
@@ -88,6 +123,19 @@ impl Filling {
     /// # Errors
     /// What cannot be made, and where it is written: `with.to`, `input`, `run[2]`.
     pub fn fill(&self, event: &EventRef, context: &JobContext<'_>) -> Result<Filled, RenderError> {
+        self.fill_by(event, context, |options, filler| filler.value("", options))
+    }
+
+    /// The same, where the kind has its own way with its options.
+    ///
+    /// # Errors
+    /// As those of [`Self::fill`].
+    pub fn fill_by(
+        &self,
+        event: &EventRef,
+        context: &JobContext<'_>,
+        by: impl FnOnce(&Template, &Filler<'_>) -> Result<Value, RenderError>,
+    ) -> Result<Filled, RenderError> {
         let bindings = Bindings { data: Some(context.data), event: Some(context.event), ..Bindings::default() };
         let params = self.params(event, &bindings)?;
         let bindings = Bindings { params: Some(&params), ..bindings };
@@ -97,7 +145,7 @@ impl Filling {
         });
         let input = input.transpose()?;
         let bindings = Bindings { input: Some(input.as_ref().unwrap_or(context.data)), ..bindings };
-        let options = self.options.fill(&bindings, "", &Room::new(MAX_DATA))?;
+        let options = by(&self.options, &Filler::new(bindings))?;
         Ok(Filled { params, input, options })
     }
 

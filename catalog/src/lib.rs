@@ -37,13 +37,13 @@ pub use detector::{DEFAULT_OPERATIONS, Detection, Detector, Mismatch, OPERATIONS
 pub use diff::{Changed, Changes, Key, What, differences};
 pub use event::{Event, ListedJob, MAX_DATA, MAX_KEY, Reason, Stage, Verdict};
 pub use expressions::Effort;
-pub use filling::{Filled, Filling, Parameter, With};
+pub use filling::{Filled, Filler, Filling, Parameter, With};
 pub use glance::Glance;
 pub use job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Order};
 pub use likely::Likely;
 pub use report::{Location, Problem, Report, Rule, Severity, shown};
 pub use rule_test::{Expectation, ExpectedJob, RuleTest, TestChange};
 pub use sources::{FOLDERS, MAX_FILE, ReadError, Source, Sources};
-pub use template::{ATTRIBUTES, JobContext, Part, RenderError, Template};
+pub use template::{ATTRIBUTES, JobContext, Part, Piece, RenderError, Template};
 pub use why::Whys;
 pub use yaml::json_of as json_of_yaml;

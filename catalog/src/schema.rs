@@ -25,7 +25,7 @@ mod tests {
             serde_json::from_str(text).expect("it is JSON")
         };
         let (event, job, table) = (schema("event.json"), schema("job.json"), schema("table.json"));
-        let kinds = ["command", "log", "publish", "simulate"];
+        let kinds = ["command", "http", "log", "publish", "simulate"];
         let no_id: Vec<&str> = keys::JOB.iter().copied().filter(|key| *key != "id").chain(kinds).collect();
         let inline: Vec<&str> = keys::JOB.iter().copied().filter(|key| *key != "parameters").chain(kinds).collect();
         for (schema, at, keys) in [

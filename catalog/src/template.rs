@@ -32,6 +32,15 @@ pub enum Part {
     Expression(Expression),
 }
 
+/// A piece of an option's text, as it is for one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// The text.
+    pub text: String,
+    /// Whether it was filled in; else it stands in the catalog.
+    pub is_filled: bool,
+}
+
 /// What `event` has.
 pub const ATTRIBUTES: [&str; 11] = [
     "id",
@@ -163,6 +172,27 @@ impl Template {
             }
             Self::Value(value) => Ok(value.get(key).cloned()),
             _ => Ok(None),
+        }
+    }
+
+    /// The text piece by piece. A list or a map is no text.
+    pub(crate) fn pieces(&self, bindings: &Bindings<'_>, path: &str, room: &Room) -> Result<Vec<Piece>, RenderError> {
+        let filled = |expression: &Expression| {
+            text_of(expression, bindings, path, room).map(|text| Piece { text, is_filled: true })
+        };
+        let written = |text: String| Piece { text, is_filled: false };
+        match self {
+            Self::Value(Value::String(text)) => Ok(vec![written(text.clone())]),
+            Self::Value(value @ (Value::Bool(_) | Value::Number(_))) => Ok(vec![written(value.to_string())]),
+            Self::Expression(expression) => Ok(vec![filled(expression)?]),
+            Self::Text(parts) => parts
+                .iter()
+                .map(|part| match part {
+                    Part::Text(text) => Ok(written(text.clone())),
+                    Part::Expression(expression) => filled(expression),
+                })
+                .collect(),
+            _ => Err(RenderError { path: path.to_owned(), message: "it is no text".to_owned() }),
         }
     }
 

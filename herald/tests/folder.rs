@@ -92,6 +92,29 @@ fn a_secret_in_plain_text_is_warned_of_and_not_shown() {
 }
 
 #[test]
+fn what_a_job_calls_is_checked_and_the_names_of_its_secrets() {
+    let job = |options: &str| {
+        let (folder, _) = catalog(&format!("{SHIPPED}jobs:\n  - id: call\n    http: {options}\n"));
+        let (code, told, _) = herald(&["check", text(folder.path())]);
+        (code, told, folder)
+    };
+    let (code, told, _) = job("https://billing.example/${data.id}");
+    assert_eq!((code, told.as_str()), (0, "✅ no errors, no warnings\n"));
+    let (code, told, _) = job("billing.example");
+    assert!(code == 1 && told.contains("http: `url`: it begins with neither https:// nor http://"), "{told}");
+    assert!(told.contains("events/order.shipped.yaml:"), "{told}");
+    let (_, told, _) = job("{ url: https://a.example/, auth: { bearer: hunter2 } }");
+    assert!(told.contains("`auth.bearer` is a secret of the configuration, by its name"), "{told}");
+    let (code, told, folder) = job("{ url: https://a.example/, auth: { bearer: { secret: billing-key } } }");
+    assert!(code == 0 && told.contains("it names the secret `billing-key`, which `job-runner.secrets`"), "{told}");
+    assert!(!told.contains("plain text"), "its name is no secret: {told}");
+    let config = folder.path().join("herald.toml");
+    std::fs::write(&config, "[job-runner.secrets]\nbilling-key = { env = \"NOT_SET_HERE\" }\n").expect("written");
+    let (code, told, _) = herald(&["check", text(folder.path()), "--config", text(&config)]);
+    assert_eq!((code, told.as_str()), (0, "✅ no errors, no warnings\n"));
+}
+
+#[test]
 fn a_test_of_another_table_is_warned_of() {
     let of = |table: &str| {
         let change =

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     FAILED,
     core::Launch,
-    kind::{Failure, Held, Outcome, Run, Then},
+    kind::{Failure, Held, Outcome, Run, Then, bounded},
     line,
     options::{self, Given},
     plan::Plan,
@@ -78,7 +78,11 @@ async fn limited(bus: &dyn Bus, plan: &Plan, launch: Launch, stop: CancellationT
             cancelled.cancel();
             let late = timeout(LINGER, running).await;
             let wrote = late.ok().and_then(Result::err).unwrap_or_else(|| Failure::new(""));
-            let error = format!("timed out after {}", runtime::config::Duration(plan.timeout));
+            let mut error = format!("timed out after {}", runtime::config::Duration(plan.timeout));
+            if !wrote.error.is_empty() {
+                // How far it had come.
+                error = bounded(format!("{error}: {}", wrote.error));
+            }
             Ended::Done(Err(Failure { error, then: Then::Retry, ..wrote }))
         }
     }
@@ -92,7 +96,7 @@ async fn carried_out(bus: &dyn Bus, plan: &Plan, launch: Launch, cancelled: Canc
         true => Some(options::payload(bus, event.raw).await?),
         false => None,
     };
-    let Given { options, params, data } = plan.options.fill(&event, item.data, payload.as_ref())?;
+    let Given { options, params, data } = plan.options.fill(&*plan.kind, &event, item.data, payload.as_ref())?;
     drop(payload);
     let run = Run {
         job: plan.name.clone(),

@@ -1,8 +1,8 @@
 //! What an operator can say about this stage.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use runtime::config::{Duration, Size};
+use runtime::config::{Duration, SecretPlace, Size};
 use serde::{Deserialize, Serialize};
 
 /// The settings of the job runner.
@@ -16,6 +16,8 @@ pub struct Config {
     pub folder: PathBuf,
     /// Which variables of the process's environment commands get, beside PATH, HOME, LANG, LC_*, TZ and TMPDIR.
     pub environment: Vec<String>,
+    /// The secrets that jobs may use, by the names that catalogs have for them.
+    pub secrets: BTreeMap<String, SecretPlace>,
     /// How long running jobs may go on at shutdown, or when their partition moves to another process, before they are
     /// cancelled and their attempt is given back.
     pub grace: Duration,
@@ -54,6 +56,7 @@ impl Default for Config {
             jobs: vec!["*".to_owned()],
             folder: PathBuf::from("."),
             environment: Vec::new(),
+            secrets: BTreeMap::new(),
             grace: Duration::secs(10),
             queue_records: 256,
             queue_bytes: Size::mib(16),

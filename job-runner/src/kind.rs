@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use catalog::{Filler, RenderError, Template};
 use contracts::{
     envelope::EventHeaders,
     ids::JobRunId,
@@ -45,6 +46,15 @@ pub trait Kind: Send + Sync + 'static {
     /// Whether it is given the job's parameters as they are, beside what is filled into its options.
     fn takes_params(&self, _options: &Value) -> bool {
         false
+    }
+
+    /// Fills a job's options in for one event: what [`Run::options`] is. A kind with options that are more than values, a URL
+    /// say, has its own way; options without anything to fill in do not come here.
+    ///
+    /// # Errors
+    /// Which option cannot be filled in, and why.
+    fn fill(&self, options: &Template, filler: &Filler<'_>) -> Result<Value, RenderError> {
+        filler.value("", options)
     }
 
     /// The way to run it at once, for a kind that takes microseconds and cannot kill or hold up the process. Its runs are
@@ -130,6 +140,23 @@ impl fmt::Debug for Run {
 }
 
 impl Run {
+    /// An attempt of a job's run for an event, with its options filled in: for whoever tries a kind. Nothing limits its time.
+    pub fn new(job: JobName, event: EventHeaders, data: Bytes, options: Value, attempt: u32) -> Self {
+        Self {
+            group: GroupName::of_definition(&job),
+            id: JobRunId::derived(event.id, &job),
+            job,
+            event: Arc::new(event),
+            data,
+            options: Arc::new(options),
+            params: Arc::new(json!({})),
+            attempt,
+            timeout: Duration::MAX,
+            cancelled: CancellationToken::new(),
+            held: Held::default(),
+        }
+    }
+
     /// The tracking token: written into the configured column, it brings the job's own writes into the same correlation.
     pub fn token(&self) -> Token {
         Token::of_job(self.event.depth, self.event.correlation.clone(), self.id)

@@ -13,7 +13,7 @@
 //! - `core` decides, without awaiting and without a clock: what is taken, started, ended, committed. `ledger` is its
 //!   accounting of one assignment of one partition, and what the position's note says of it; `queue` its order.
 //! - `group` is the one file that awaits the bus; `attempt` the one that awaits a job.
-//! - [`Kind`] is what a job can be: [`Registry::standard`] has `log`, `simulate`, `publish` and `command`, and a Rust function
+//! - [`Kind`] is what a job can be: [`Registry::standard`] has `log`, `simulate`, `publish`, `command` and `http`, and a Rust function
 //!   becomes one with [`Registry::function`].
 //!
 //! **An attempt counts from its start.** Its number is in the position's note, and its `started` in the progress topic,
@@ -39,6 +39,7 @@ mod queue;
 mod rebuild;
 mod records;
 mod registry;
+mod secrets;
 mod selection;
 mod service;
 mod steps;

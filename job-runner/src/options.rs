@@ -8,7 +8,7 @@ use catalog::{Filling, JobContext, Template};
 use contracts::{document, envelope::EventHeaders, hasura, raw::Place, topics};
 use serde_json::{Map, Value, json};
 
-use crate::kind::Failure;
+use crate::kind::{Failure, Kind};
 
 /// How a job is filled in; what has no hole is filled in once.
 pub(crate) struct Options {
@@ -40,7 +40,13 @@ impl Options {
     }
 
     /// Everything for one event.
-    pub(crate) fn fill(&self, event: &EventHeaders, data: Bytes, payload: Option<&Value>) -> Result<Given, Failure> {
+    pub(crate) fn fill(
+        &self,
+        kind: &dyn Kind,
+        event: &EventHeaders,
+        data: Bytes,
+        payload: Option<&Value>,
+    ) -> Result<Given, Failure> {
         if let Some(options) = self.literal.as_ref().filter(|_| self.is_fixed) {
             return Ok(Given { options: options.clone(), params: no_params(), data });
         }
@@ -52,7 +58,7 @@ impl Options {
         let context = JobContext { data: &parsed, event: &attributes(event), payload };
         let filled = self
             .filling
-            .fill(&event.event, &context)
+            .fill_by(&event.event, &context, |options, filler| kind.fill(options, filler))
             .map_err(|error| Failure::last(format!("the job's options cannot be filled in: {error}")))?;
         let options = self.literal.clone().unwrap_or_else(|| Arc::new(filled.options));
         let params = if self.filling.parameters().is_empty() { no_params() } else { Arc::new(filled.params) };

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     Config,
     kind::{Kind, Outcome, Run},
-    kinds::{Command, Log, Publish, Simulate},
+    kinds::{Command, Http, Log, Publish, Simulate},
 };
 
 /// Hears each line that a program writes, with the full name of its job. It must take no time.
@@ -35,7 +35,7 @@ impl Registry {
         Self::default()
     }
 
-    /// The kinds that Herald brings: `command`, `log`, `publish`, `simulate`.
+    /// The kinds that Herald brings: `command`, `http`, `log`, `publish`, `simulate`.
     pub fn standard(config: &Config) -> Self {
         Self::heard(config, None)
     }
@@ -44,6 +44,7 @@ impl Registry {
     pub fn heard(config: &Config, hears: Option<Hears>) -> Self {
         let mut out = Self::empty();
         out.register("command", Arc::new(Command::new(&config.folder, &config.environment).heard(hears)));
+        out.register("http", Arc::new(Http::new(config)));
         out.register("log", Arc::new(Log));
         out.register("publish", Arc::new(Publish));
         out.register("simulate", Arc::new(Simulate));

@@ -17,5 +17,5 @@ pub use address::{NoAddress, address, deserialize_address, deserialize_optional_
 pub use error::ConfigError;
 pub use layers::{ENV_PREFIX, Layers, load, secret_variables};
 pub use places::Places;
-pub use secret::{Auth, Secret, Secrets};
+pub use secret::{Auth, Secret, SecretPlace, Secrets};
 pub use units::{Duration, NoSize, Size};

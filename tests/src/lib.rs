@@ -6,6 +6,7 @@
 //! - [`Fleet`] is its processes, one by one: `dev` alone on the embedded bus; on Kafka any number of instances of each
 //!   [`Role`], started, killed, frozen and stopped on their own.
 //! - [`client`] speaks HTTP, [`Tool`] runs the command line, [`body`] makes what Hasura sends.
+//! - [`Receiver`] is a target of `http` jobs, which the test answers.
 //! - [`Log`] reads what was written, so that losses and doubles can be counted.
 //! - [`rows`] is a load of webhooks and the count of what became of them.
 //! - [`Engine`] is the bus that all of it runs on: one suite, whatever the bus.
@@ -23,6 +24,7 @@ mod home;
 mod log;
 mod process;
 mod random;
+mod receiver;
 mod role;
 pub mod rows;
 mod tool;
@@ -35,6 +37,7 @@ pub use home::{Builder, Ended};
 pub use log::Log;
 pub use process::exists as process_exists;
 pub use random::Random;
+pub use receiver::{Received, Receiver};
 pub use role::Role;
 pub use tool::{Output, Tool};
 

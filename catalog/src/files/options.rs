@@ -145,7 +145,7 @@ fn options(
         );
     }
     if let Some(message) = kinds.absent(&kind.key, &raw) {
-        let help = "put it there, or correct the path; if job runners are other machines, it must be there";
+        let help = "put it there, or correct its name; if job runners are other machines, it must be there";
         file.warning(Rule::Job, kind.start, format!("{}: {message}", kind.key), help);
     }
     compiled

@@ -1,6 +1,6 @@
 //! Secrets in plain text among the options of a job: a catalog lies in a repository, and travels on the bus.
 
-use crate::yaml::{Content, Yaml};
+use crate::yaml::{Content, Entry, Yaml};
 
 /// What the name of a secret has as a word.
 const WORDS: [&str; 9] =
@@ -31,8 +31,16 @@ fn look<'y>(node: &'y Yaml, key: Option<&'y str>, found: &mut Vec<(usize, Option
             }
         }
         Content::List(items) => items.iter().for_each(|item| look(item, key, found)),
+        // What the configuration calls that is no secret itself.
+        Content::Map { entries, .. } if key != Some("env") && is_reference(entries) => {}
         Content::Map { entries, .. } => entries.iter().for_each(|entry| look(&entry.value, Some(&entry.key), found)),
     }
+}
+
+/// Whether it is `{ secret: name }`, also with a `prefix`.
+fn is_reference(entries: &[Entry]) -> bool {
+    let is_one_of = |known: &[&str]| entries.iter().all(|entry| known.contains(&entry.key.as_str()));
+    is_one_of(&["secret", "prefix"]) && entries.iter().any(|entry| entry.key == "secret")
 }
 
 fn is_secrets_name(name: &str) -> bool {
@@ -111,6 +119,7 @@ mod tests {
             "{ token: \"${data.token}\", tokenizer: words, monkey: x, key: a-b, keys: b }",
             "{ a: Bearer of good news, b: 'Bearer ${event.id}', c: https://a:8080/b, d: skate }",
             "{ password: '' }",
+            "{ password: { secret: smtp-password }, headers: { authorization: { secret: a, prefix: 'Token ' } } }",
         ] {
             assert_eq!(found(text), [], "{text}");
         }

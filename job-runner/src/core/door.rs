@@ -192,7 +192,7 @@ fn run_now(
     event: Arc<EventHeaders>,
 ) -> Outcome {
     let data = record.value.clone().unwrap_or_default();
-    let Given { options, params, data } = plan.options.fill(&event, data, None)?;
+    let Given { options, params, data } = plan.options.fill(&*plan.kind, &event, data, None)?;
     let run = Run {
         job: plan.name.clone(),
         group: plan.group.clone(),

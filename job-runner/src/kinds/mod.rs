@@ -1,14 +1,18 @@
 //! The kinds of jobs that Herald brings.
 
 mod command;
+mod http;
 mod log;
 mod publish;
 mod simulate;
 
 pub(crate) use command::Command;
+pub(crate) use http::Http;
 pub(crate) use log::Log;
 pub(crate) use publish::Publish;
 pub(crate) use simulate::Simulate;
+
+use command::json_document;
 
 use serde_json::{Map, Value};
 

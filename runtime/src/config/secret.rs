@@ -1,6 +1,6 @@
 //! Secrets: never printed, compared in constant time, several at once so that they can be rotated.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{
@@ -55,32 +55,59 @@ impl Serialize for Secret {
     }
 }
 
-/// Where a secret is to be read from.
+/// Where a secret is to be read from: `{ env = "NAME" }` or `{ file = "path" }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", try_from = "Reference")]
+pub enum SecretPlace {
+    /// A variable of the process's environment.
+    Env(String),
+    /// A file.
+    File(PathBuf),
+}
+
+/// A place as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Reference {
     env: Option<String>,
-    file: Option<String>,
+    file: Option<PathBuf>,
 }
 
-impl Reference {
-    fn read(&self) -> Result<Secret, String> {
-        let (text, place) = match (&self.env, &self.file) {
-            (Some(name), None) => (
-                std::env::var(name).map_err(|_| {
-                    format!("the environment variable `{name}`, which should hold a secret, is not set")
-                })?,
-                format!("the environment variable `{name}`"),
-            ),
-            (None, Some(path)) => (
-                std::fs::read_to_string(path).map_err(|error| {
-                    format!("the file `{path}`, which should hold a secret, cannot be read: {error}")
-                })?,
-                format!("the file `{path}`"),
-            ),
-            _ => return Err("a secret is read either from `env` or from `file`".to_owned()),
+impl TryFrom<Reference> for SecretPlace {
+    type Error = &'static str;
+
+    fn try_from(Reference { env, file }: Reference) -> Result<Self, Self::Error> {
+        match (env, file) {
+            (Some(name), None) => Ok(Self::Env(name)),
+            (None, Some(path)) => Ok(Self::File(path)),
+            _ => Err("a secret is read either from `env` or from `file`"),
+        }
+    }
+}
+
+impl SecretPlace {
+    /// Reads the secret that is there now.
+    ///
+    /// # Errors
+    /// There is none, in a sentence that names the place.
+    pub fn read(&self) -> Result<Secret, String> {
+        let should = "which should hold a secret,";
+        let text = match self {
+            Self::Env(name) => std::env::var(name).map_err(|_| format!("{self}, {should} is not set"))?,
+            Self::File(path) => {
+                std::fs::read_to_string(path).map_err(|error| format!("{self}, {should} cannot be read: {error}"))?
+            }
         };
-        Secret::new(&text).ok_or_else(|| format!("{place}, which should hold a secret, is empty"))
+        Secret::new(&text).ok_or_else(|| format!("{self}, {should} is empty"))
+    }
+}
+
+impl fmt::Display for SecretPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "the environment variable `{name}`"),
+            Self::File(path) => write!(f, "the file `{}`", path.display()),
+        }
     }
 }
 
@@ -110,7 +137,7 @@ impl<'de> de::Visitor<'de> for SecretVisitor {
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Secret, A::Error> {
-        Reference::deserialize(MapAccessDeserializer::new(map))?.read().map_err(de::Error::custom)
+        SecretPlace::deserialize(MapAccessDeserializer::new(map))?.read().map_err(de::Error::custom)
     }
 }
 

@@ -10,6 +10,7 @@ mod edits;
 mod full;
 mod harness;
 mod hasura;
+mod http;
 mod init;
 mod jobs;
 mod kept;

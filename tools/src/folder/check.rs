@@ -13,7 +13,7 @@ use client::{
 };
 use serde_json::{Value, json};
 
-use super::compile;
+use super::compile_with;
 use crate::report::tell;
 
 /// What `herald check` is told.
@@ -25,6 +25,9 @@ pub struct Options {
     /// For people, for programs, for code scanning, or for the annotations of GitHub's actions
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// The configuration that says which secrets jobs may use
+    #[arg(long, env = "HERALD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,7 +47,7 @@ enum Format {
 /// # Errors
 /// The folder cannot be read, or stdout cannot be written.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let outcome = compile(&options.folder)?;
+    let outcome = compile_with(&options.folder, options.config.clone())?;
     let mut report = outcome.report;
     report.promote(Rule::Sample);
     match options.format {

@@ -10,7 +10,7 @@ mod repl;
 pub(crate) mod rows;
 pub mod rules;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use catalog::{Catalog, Location, Outcome, Problem, Report, Rule, Severity, Sources};
 use client::{
@@ -18,6 +18,7 @@ use client::{
     print::{self, count},
 };
 use job_runner::{Config, Registry};
+use settings::BusOptions;
 
 use crate::report::tell;
 
@@ -26,8 +27,15 @@ use crate::report::tell;
 /// # Errors
 /// There is no such folder, or it cannot be read.
 fn compile(folder: &Path) -> anyhow::Result<Outcome> {
+    compile_with(folder, std::env::var_os("HERALD_CONFIG").map(PathBuf::from))
+}
+
+/// The same, where the secrets that jobs may use are those of a configuration file.
+fn compile_with(folder: &Path, config: Option<PathBuf>) -> anyhow::Result<Outcome> {
     Usage::catalog(folder)?;
-    let registry = Registry::standard(&Config { folder: folder.to_owned(), ..Config::default() });
+    let layers = settings::layers(&BusOptions { config, ..BusOptions::default() })?;
+    let configured = settings::Config::load(layers)?.job_runner;
+    let registry = Registry::standard(&Config { folder: folder.to_owned(), ..configured });
     let mut outcome = Catalog::compile(&Sources::read(folder)?, &registry.here());
     if !folder.join("events").exists() {
         outcome.report.problems.retain(|problem| problem.rule != Rule::Empty);

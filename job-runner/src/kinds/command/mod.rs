@@ -25,6 +25,7 @@ use contracts::outcomes::BoxFuture;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub(super) use self::output::document as json_document;
 use self::{
     kept::Pools,
     options::Options,

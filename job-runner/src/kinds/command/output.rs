@@ -183,7 +183,7 @@ fn last_document(bytes: &[u8]) -> Option<Box<RawValue>> {
 }
 
 /// A JSON document with its digits as they are, on one line.
-fn document(bytes: &[u8]) -> Option<Box<RawValue>> {
+pub(in crate::kinds) fn document(bytes: &[u8]) -> Option<Box<RawValue>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii();
     // Read whole, since a text may be JSON by its grammar and still be nested deeper than anyone reads.
     if !could_be_json(bytes) || contracts::document::parse_bytes(bytes).is_err() {
