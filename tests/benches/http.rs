@@ -22,17 +22,18 @@ use tokio::{net::TcpListener, runtime::Runtime};
 const SIDE_BY_SIDE: usize = 64;
 
 fn event(number: u64) -> EventHeaders {
-    let causation = InvocationId::derived("bench", &number.to_string());
+    let invocation = InvocationId::derived("bench", &number.to_string());
     let event: EventRef = "order.paid".parse().expect("a name");
     EventHeaders {
-        id: EventId::derived(causation, &event),
+        id: EventId::derived(invocation, &event),
         event,
-        source: "default".into(),
+        source: contracts::envelope::source_of("default"),
         subject: Some(number.to_string()),
         time: "2026-01-02T03:04:05Z".parse().expect("a time"),
         dataschema: None,
         correlation: format!("c-{number}").parse().expect("an id"),
-        causation,
+        invocation,
+        cause: None,
         user: None,
         organisation: None,
         traceparent: None,
