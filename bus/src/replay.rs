@@ -32,6 +32,11 @@ impl<'b> Replay<'b> {
         Ok(Self { bus, outage, at, next, barrier })
     }
 
+    /// Where it ends: what is written later stands from here on.
+    pub fn barrier(&self) -> Offset {
+        self.barrier
+    }
+
     /// The next records, in order; none when the barrier is reached.
     ///
     /// # Errors

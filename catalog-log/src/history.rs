@@ -2,6 +2,7 @@
 
 use bus::{Bus, Error};
 use catalog::{Changed, Changes, wire::CatalogRecord};
+use contracts::names::GroupName;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +72,22 @@ pub async fn version(bus: &dyn Bus, number: Option<u64>) -> Result<Option<Catalo
         }
     }
     Ok(found.filter(|_| number.is_none()))
+}
+
+/// The numbers of the versions that are kept and have a job in one of their events, in order.
+///
+/// # Errors
+/// The bus cannot be read.
+pub async fn with_job(bus: &dyn Bus, group: &GroupName) -> Result<Vec<u64>, Error> {
+    let (mut numbers, mut before) = (Vec::new(), None::<CatalogRecord>);
+    let mut log = Log::new(bus);
+    while let Some(record) = next(&mut log, before.as_ref()).await? {
+        if record.jobs.iter().any(|listed| listed.group == *group) {
+            numbers.push(record.number);
+        }
+        before = Some(record);
+    }
+    Ok(numbers)
 }
 
 /// The next record that counted: of those with one number the first did.

@@ -12,7 +12,7 @@ mod standing;
 
 pub use aside::aside;
 pub use follow::{Follower, News};
-pub use history::{Version, history, version};
+pub use history::{Version, history, version, with_job};
 pub use log::{Entry, Live, Log, Newest};
 pub use publish::{Applied, Draft, Publisher, Writers, on_the_bus, topics_of};
 pub use standing::{Standing, home, owner};

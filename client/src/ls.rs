@@ -65,7 +65,11 @@ pub struct Rows {
     pub(crate) since: Option<Timestamp>,
 }
 
-fn since(text: &str) -> Result<Timestamp, String> {
+/// A time, or so long ago.
+///
+/// # Errors
+/// It is neither, in words for whoever wrote it.
+pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }

@@ -4,12 +4,14 @@
 //! (results, errors, names of tables) is cleaned of control characters first.
 
 pub mod line;
+pub(crate) mod table;
 pub mod tree;
 pub mod why;
 
 use std::time::Duration;
 
 use contracts::{
+    control::Said,
     ids::CorrelationId,
     progress::{Origin, Published, Undetected},
     raw::{JOBS, Kind, PUBLISHER},
@@ -231,7 +233,10 @@ fn became(published: &Published, all: &[Invocation]) -> String {
 /// A job's sign, and what there is to say of it: message and time, each after two spaces.
 pub fn job(job: &Job, now: Timestamp) -> (&'static str, String) {
     let (sign, text) = match (job.state, job.outcome) {
-        (State::Pending, _) => ("⏳", "waiting".to_owned()),
+        (State::Pending, _) => match &job.paused {
+            Some(said) => ("⏸", paused(said)),
+            None => ("⏳", "waiting".to_owned()),
+        },
         (State::InProcess, _) if job.again.is_some() => return ("↻", again_in(job, now)),
         (State::InProcess, _) => match job.by.as_deref().map(clean) {
             Some(by) => return ("⏳", format!("  waiting for attempt {}, which {by} ordered", job.attempts)),
@@ -287,6 +292,7 @@ fn again_in(job: &Job, now: Timestamp) -> String {
         Some(millis @ 1000..60_000) => format!("again in {} s", millis / 1000),
         Some(_) => format!("again in {}", time(left.unwrap_or_default())),
     };
+    let when = job.paused.as_ref().map_or(when, paused);
     format!("  {}{}, {when}", error(job), attempt(job))
 }
 
@@ -297,6 +303,12 @@ fn put_away(job: &Job) -> String {
         None => format!("dead-lettered {DIM}· herald dlq redrive {}{DIM:#}", job.job),
     };
     format!("  {}{}, {what}", error(job), attempt(job))
+}
+
+/// Who paused a job, since when, and why.
+pub fn paused(said: &Said) -> String {
+    let why = said.because.as_deref().map(because).unwrap_or_default();
+    format!("paused by {} since {:.0}{why}", clean(&said.by), said.at)
 }
 
 /// The ends of what the job wrote to stdout and to stderr, unless its error says it already.

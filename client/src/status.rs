@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use contracts::control::Said;
 use serde::Deserialize;
 
 use crate::{address::Api, ask::ask, http::encode};
@@ -46,6 +47,8 @@ pub struct Job {
     pub state: String,
     pub since: Option<String>,
     pub error: Option<String>,
+    /// Who paused it, where somebody did.
+    pub paused: Option<Said>,
     #[serde(default)]
     pub in_flight: u64,
     #[serde(default)]

@@ -12,10 +12,8 @@ pub fn all() -> Vec<(&'static str, Schema)> {
     vec![
         ("cloud-event", schema_for!(CloudEvent<'static>)),
         ("control", schema_for!(control::Record)),
-        ("control-discard", schema_for!(control::Selected)),
-        ("control-redrive", schema_for!(control::Redrive)),
+        ("control-letters", schema_for!(control::Letters)),
         ("control-rerun", schema_for!(control::Rerun)),
-        ("control-start-at", schema_for!(control::StartAt)),
         ("dead-letter", schema_for!(DeadLetter)),
         ("found", schema_for!(Found)),
         ("hasura-event", schema_for!(payload::EventPayload)),

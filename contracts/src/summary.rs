@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Label,
+    control::Said,
     dead::Reason,
     ids::{CorrelationId, EventId, InvocationId, JobRunId},
     names::{EventRef, JobName},
@@ -60,6 +61,9 @@ pub struct Job {
     /// How it ended, once complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// Who paused the job, where the run waits for that to end: said to whoever asks, and not in `completed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Said>,
     /// How many attempts have started.
     pub attempts: u32,
     /// Those before the latest, the last of them.
@@ -230,6 +234,9 @@ pub struct Expected {
     /// The job, unless the detector itself is awaited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobName>,
+    /// Who paused the job, where it waits for that to end: said to whoever asks, and not in `completed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Said>,
 }
 
 impl Summary {
@@ -245,7 +252,7 @@ impl Summary {
             received,
             ended: None,
             counters: Counters { invocations: 1, undetected_invocations: 1, ..Counters::default() },
-            expected: vec![Expected { invocation, event: None, job: None }],
+            expected: vec![Expected { invocation, event: None, job: None, paused: None }],
             invocations: Vec::new(),
             next: None,
         }
@@ -254,7 +261,7 @@ impl Summary {
     /// The same while an invocation is awaited of which nothing is known here: then it is not complete.
     pub fn awaits(&mut self, invocation: InvocationId) {
         (self.state, self.outcome, self.ended, self.incomplete) = (State::InProcess, None, None, false);
-        self.expected.push(Expected { invocation, event: None, job: None });
+        self.expected.push(Expected { invocation, event: None, job: None, paused: None });
     }
 }
 

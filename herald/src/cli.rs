@@ -63,6 +63,12 @@ pub(crate) enum Command {
     Why(client::why::Options),
     /// Follow events as they are published
     Tail(client::tail::Options),
+    /// Show how each job is; pause it, or let it go on
+    Jobs(client::jobs::Options),
+    /// List and show the dead letters of jobs, and redrive or discard them
+    Dlq(client::dlq::Options),
+    /// Run one job of one event again, and no other
+    Rerun(client::rerun::Options),
     /// Measure throughput and latency of a running pipeline
     Bench(bench::Options),
     /// Print or export the JSON Schemas of everything that travels
@@ -102,6 +108,9 @@ impl Command {
             Self::Publish(options) => block_on(client::publish::run(options)),
             Self::Ls(options) => block_on(client::ls::run(options)),
             Self::Why(options) => block_on(client::why::run(options)),
+            Self::Jobs(options) => block_on(client::jobs::run(options)),
+            Self::Dlq(options) => block_on(client::dlq::run(options)),
+            Self::Rerun(options) => block_on(client::rerun::run(options)),
             Self::Show(options) => block_on(client::show::run(options)),
             Self::Tail(options) => block_on(client::tail::run(options)),
             Self::Bench(options) => bench::run(options),
@@ -161,5 +170,19 @@ mod tests {
             count += 1;
         }
         assert!(count > 10, "only {count}");
+    }
+
+    #[test]
+    fn each_command_about_jobs_of_the_page_on_operations_is_one() {
+        let page = include_str!("../../docs/operations.md");
+        let written = page.split('`').filter(|part| part.starts_with("herald "));
+        let about_jobs = ["herald jobs", "herald dlq", "herald rerun"];
+        let commands: Vec<&str> =
+            written.filter(|part| about_jobs.iter().any(|begin| part.starts_with(begin))).collect();
+        for command in &commands {
+            let parsed = Cli::try_parse_from(words(command));
+            assert!(parsed.is_ok(), "{command}: {}", parsed.err().map(|error| error.to_string()).unwrap_or_default());
+        }
+        assert!(commands.len() > 8, "only {commands:?}");
     }
 }

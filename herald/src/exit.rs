@@ -10,12 +10,13 @@ use client::{
 };
 
 /// The flags that are variables of the environment where they are not written.
-const VARIABLES: [(&str, &str); 5] = [
+const VARIABLES: [(&str, &str); 6] = [
     ("--config", "HERALD_CONFIG"),
     ("--api", "HERALD_API"),
     ("--token", "HERALD_API_TOKEN"),
     ("--url", "HERALD_URL"),
     ("--secret", "HERALD_SECRET"),
+    ("--by", "HERALD_BY"),
 ];
 
 /// Writes `error: …` to stderr, with the chain of causes, and chooses the exit code.

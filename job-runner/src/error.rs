@@ -14,6 +14,9 @@ pub enum Error {
     /// Nobody follows the catalog any more.
     #[error("the job runner cannot go on: whoever follows the catalog has ended")]
     CatalogGone,
+    /// Nobody follows what is said about jobs any more.
+    #[error("the job runner cannot go on: whoever follows the topic `control` has ended")]
+    ControlGone,
 }
 
 /// Why one job's group does not run; shown by [`crate::Handle::status`].

@@ -25,9 +25,11 @@ use crate::{
     core::{Core, Counts, Effect, Launch, Limits, Now, Reading, RunKey},
     error::GroupError,
     handle::Cell,
+    orders::{self, Found},
     plan::Draft,
     rebuild::{Rebuilt, rebuild},
     registry::Registry,
+    word::Word,
 };
 
 /// How long leaving may take before the member is dropped, which leaves as a crash would.
@@ -40,6 +42,14 @@ pub(crate) struct Context {
     pub(crate) registry: Registry,
     pub(crate) config: Arc<Config>,
     pub(crate) cell: Arc<Cell>,
+}
+
+/// What a group is told while it runs.
+pub(crate) struct Told {
+    /// How its job is run.
+    pub(crate) drafts: watch::Receiver<Arc<Draft>>,
+    /// What an operator has said about it.
+    pub(crate) words: watch::Receiver<Word>,
 }
 
 impl Context {
@@ -85,6 +95,8 @@ struct Group<'m> {
     commit: Option<BoxFuture<'m, Result<Committed, bus::Error>>>,
     reading: Option<BoxFuture<'m, Result<Vec<Record>, bus::Error>>>,
     rebuilding: Option<BoxFuture<'m, Result<Rebuilt, GroupError>>>,
+    /// What an order is about.
+    ordering: Option<BoxFuture<'m, Result<Found, GroupError>>>,
     /// Partitions of which it is yet to be found out what waits.
     unbuilt: Vec<(TopicPartition, Generation)>,
     runs: JoinSet<(RunKey, Ended)>,
@@ -104,9 +116,11 @@ enum Happened {
     Ended(RunKey, Ended),
     Read(Result<Vec<Record>, bus::Error>),
     Rebuilt(Result<Rebuilt, GroupError>),
+    Ordered(Result<Found, GroupError>),
     /// Something that waits is due.
     Due,
     Replanned,
+    Said,
     Delivered(Result<Delivery, bus::Error>),
 }
 
@@ -114,10 +128,10 @@ enum Happened {
 pub(crate) async fn run(
     context: &Context,
     waiting: &mut Option<Waiting<'_>>,
-    drafts: &mut watch::Receiver<Arc<Draft>>,
+    told: &mut Told,
     shutdown: &CancellationToken,
 ) -> Result<(), GroupError> {
-    let plan = Arc::new(drafts.borrow_and_update().plan(&context.registry)?);
+    let plan = Arc::new(told.drafts.borrow_and_update().plan(&context.registry)?);
     let member = tokio::select! {
         biased;
         () = shutdown.cancelled() => return Ok(()),
@@ -133,6 +147,7 @@ pub(crate) async fn run(
         commit: None,
         reading: None,
         rebuilding: None,
+        ordering: None,
         unbuilt: Vec::new(),
         runs: JoinSet::new(),
         stops: HashMap::new(),
@@ -140,7 +155,8 @@ pub(crate) async fn run(
         counted: Counts::default(),
         awaited: None,
     };
-    let ended = group.work(drafts, shutdown).await;
+    group.hear(&told.words.borrow_and_update());
+    let ended = group.work(told, shutdown).await;
     // What still runs after a failure ends with the set, as its kinds end with their futures.
     drop(group);
     if !matches!(ended, Err(GroupError::Bus(bus::Error::Stopped(_)))) {
@@ -162,11 +178,7 @@ struct Stopping {
 }
 
 impl Group<'_> {
-    async fn work(
-        &mut self,
-        drafts: &mut watch::Receiver<Arc<Draft>>,
-        shutdown: &CancellationToken,
-    ) -> Result<(), GroupError> {
+    async fn work(&mut self, told: &mut Told, shutdown: &CancellationToken) -> Result<(), GroupError> {
         let mut stopping: Option<Stopping> = None;
         loop {
             self.advance();
@@ -174,10 +186,10 @@ impl Group<'_> {
                 return stopped.failure.map_or(Ok(()), Err);
             }
             let is_deaf = stopping.as_ref().is_some_and(|stopping| stopping.is_deaf);
-            let happened = self.next(drafts, shutdown, stopping.is_some(), is_deaf).await;
+            let happened = self.next(told, shutdown, stopping.is_some(), is_deaf).await;
             let is_end = matches!(happened, Happened::Stop);
             let is_word = matches!(happened, Happened::Delivered(_));
-            let failure = self.handle(happened, drafts, stopping.is_some()).err();
+            let failure = self.handle(happened, told, stopping.is_some()).err();
             if let Some(GroupError::Bus(bus::Error::Stopped(_))) = failure {
                 return failure.map_or(Ok(()), Err);
             }
@@ -194,12 +206,7 @@ impl Group<'_> {
         }
     }
 
-    fn handle(
-        &mut self,
-        happened: Happened,
-        drafts: &mut watch::Receiver<Arc<Draft>>,
-        is_stopping: bool,
-    ) -> Result<(), GroupError> {
+    fn handle(&mut self, happened: Happened, told: &mut Told, is_stopping: bool) -> Result<(), GroupError> {
         match happened {
             Happened::Stop => {}
             Happened::GraceOver => {
@@ -235,8 +242,13 @@ impl Group<'_> {
                 self.rebuilding = None;
                 self.core.rebuilt(rebuilt?, Now::read());
             }
+            Happened::Ordered(found) => {
+                self.ordering = None;
+                self.core.carry_out(found?, Now::read());
+            }
             Happened::Due => {}
-            Happened::Replanned => self.replan(drafts)?,
+            Happened::Replanned => self.replan(&mut told.drafts)?,
+            Happened::Said => self.hear(&told.words.borrow_and_update()),
             Happened::Delivered(delivery) => self.delivered(delivery?, is_stopping)?,
         }
         Ok(())
@@ -254,6 +266,12 @@ impl Group<'_> {
         }
         for effect in self.core.effects() {
             self.carry_out(effect);
+        }
+        if self.ordering.is_none()
+            && let Some(task) = self.core.next_task()
+        {
+            let (bus, plan) = (&*self.context.bus, self.core.plan().clone());
+            self.ordering = Some(Box::pin(async move { orders::find(bus, &plan, task).await }));
         }
         if self.rebuilding.is_none() && !self.unbuilt.is_empty() {
             let (bus, plan) = (&*self.context.bus, self.core.plan().clone());
@@ -281,7 +299,7 @@ impl Group<'_> {
     /// In this order: what ends things before what begins things.
     async fn next(
         &mut self,
-        drafts: &mut watch::Receiver<Arc<Draft>>,
+        told: &mut Told,
         shutdown: &CancellationToken,
         is_stopping: bool,
         is_deaf: bool,
@@ -299,8 +317,10 @@ impl Group<'_> {
             () = until(self.grace), if self.grace.is_some() => Happened::GraceOver,
             records = pending(&mut self.reading), if self.reading.is_some() => Happened::Read(records),
             rebuilt = pending(&mut self.rebuilding), if self.rebuilding.is_some() => Happened::Rebuilt(rebuilt),
+            found = pending(&mut self.ordering), if self.ordering.is_some() => Happened::Ordered(found),
             () = until(due), if due.is_some() => Happened::Due,
-            Ok(()) = drafts.changed() => Happened::Replanned,
+            Ok(()) = told.drafts.changed() => Happened::Replanned,
+            Ok(()) = told.words.changed() => Happened::Said,
             delivery = self.member.next(), if wants_more => Happened::Delivered(delivery),
         }
     }
@@ -340,6 +360,13 @@ impl Group<'_> {
         }
         self.core.replan(Arc::new(plan));
         Ok(())
+    }
+
+    /// Does what an operator has said.
+    fn hear(&mut self, word: &Word) {
+        self.core.hold(word.hold.is_some());
+        self.core.orders(word.orders.clone());
+        self.context.cell.hold(word.hold.clone());
     }
 
     fn carry_out(&mut self, effect: Effect) {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bus::Bus;
-use contracts::names::GroupName;
+use contracts::{control::Hold, names::GroupName};
 use jiff::Timestamp;
 
 use crate::{
@@ -42,6 +42,8 @@ pub struct GroupStatus {
     pub group: GroupName,
     /// Whether it runs.
     pub state: GroupState,
+    /// Why it starts nothing, where an operator paused it.
+    pub hold: Option<Arc<Hold>>,
     /// Since when it has failed, again and again.
     pub since: Option<Timestamp>,
     /// Whether the job has left the catalog.
@@ -156,6 +158,7 @@ impl Board {
 #[derive(Debug, Default)]
 pub(crate) struct Cell {
     failure: Mutex<Option<(GroupState, Timestamp)>>,
+    hold: Mutex<Option<Arc<Hold>>>,
     retired: AtomicBool,
     partitions: AtomicUsize,
     in_flight: AtomicUsize,
@@ -195,6 +198,11 @@ impl Cell {
         self.awaits.store(0, Relaxed);
     }
 
+    /// Why the job starts nothing, where an operator paused it.
+    pub(crate) fn hold(&self, hold: Option<Arc<Hold>>) {
+        *self.hold.lock().unwrap_or_else(PoisonError::into_inner) = hold;
+    }
+
     /// Whether the job has left the catalog.
     pub(crate) fn retire(&self, retired: bool) {
         self.retired.store(retired, Relaxed);
@@ -212,6 +220,7 @@ impl Cell {
         GroupStatus {
             group: group.clone(),
             state,
+            hold: self.hold.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             since,
             retired: self.retired.load(Relaxed),
             partitions,

@@ -33,6 +33,7 @@ mod kinds;
 mod ledger;
 mod line;
 mod options;
+mod orders;
 mod plan;
 mod publication;
 mod queue;
@@ -44,6 +45,7 @@ mod selection;
 mod service;
 mod steps;
 mod view;
+mod word;
 
 /// The target of the log's lines about runs that fail.
 pub const FAILED: &str = "job_runner::failed";

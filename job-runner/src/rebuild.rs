@@ -9,6 +9,7 @@ use bus::{Bus, Error as BusError, Generation, Offset, Partition, Record, Replay,
 use bytes::Bytes;
 use contracts::{
     headers,
+    ids::OrderId,
     lane::{Key, State, StateError},
 };
 
@@ -20,6 +21,8 @@ pub(crate) struct Rebuilt {
     pub(crate) inputs: Vec<(TopicPartition, Generation)>,
     /// What waits, by its offset in its input.
     pub(crate) found: HashMap<TopicPartition, BTreeMap<u64, Kept>>,
+    /// The orders that are done in each input.
+    pub(crate) orders: HashMap<TopicPartition, HashSet<OrderId>>,
     /// How far each partition of the lane was read.
     pub(crate) ends: HashMap<Partition, Offset>,
 }
@@ -64,7 +67,8 @@ pub(crate) async fn rebuild(
         }
     }
     let ends = lanes.iter().filter_map(|lane| Some((lane.partition, ends.remove(lane)?))).collect();
-    Ok(Rebuilt { found: fold.finish(), inputs, ends })
+    let orders = std::mem::take(&mut fold.orders);
+    Ok(Rebuilt { found: fold.finish(), orders, inputs, ends })
 }
 
 fn of(topic: &bus::Topic, numbers: &BTreeSet<Partition>) -> Vec<TopicPartition> {
@@ -115,6 +119,7 @@ pub(crate) struct Fold {
     wanted: HashSet<TopicPartition>,
     events: HashMap<TopicPartition, BTreeMap<u64, (Offset, Option<Bytes>)>>,
     states: HashMap<TopicPartition, BTreeMap<u64, State>>,
+    pub(crate) orders: HashMap<TopicPartition, HashSet<OrderId>>,
 }
 
 impl Fold {
@@ -127,7 +132,13 @@ impl Fold {
         let (origin, is_state) = match record.key.as_deref().and_then(Key::parse) {
             Some(Key::Event(origin)) => (origin, false),
             Some(Key::State(origin)) => (origin, true),
-            Some(Key::Order(..)) | None => return Ok(()),
+            Some(Key::Order(id, input)) => {
+                if let Some(input) = self.wanted.iter().find(|wanted| wanted.to_string() == input) {
+                    self.orders.entry(input.clone()).or_default().insert(id);
+                }
+                return Ok(());
+            }
+            None => return Ok(()),
         };
         let input = TopicPartition::new(origin.topic.as_str(), origin.partition);
         if !self.wanted.contains(&input) {

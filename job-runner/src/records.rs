@@ -5,6 +5,7 @@ use bytes::Bytes;
 use contracts::{
     dead::{self, DeadLetter, Reason},
     headers::{self, Headers},
+    ids::OrderId,
     lane::{self, Key, State},
     origin::Origin,
 };
@@ -53,6 +54,18 @@ pub(crate) fn gone(plan: &Plan, partition: &TopicPartition, offset: Offset) -> [
     let origin = origin(partition, offset);
     [Key::Event(origin.clone()), Key::State(origin)]
         .map(|key| beside(partition, &plan.lane, key.to_string(), None, Headers::default()))
+}
+
+/// It is no dead letter any more.
+pub(crate) fn put_away(plan: &Plan, item: &Item) -> Outgoing {
+    let key = origin(&item.partition, item.offset).to_string();
+    beside(&item.partition, &plan.dead, key, None, Headers::default())
+}
+
+/// An order was carried out in an input.
+pub(crate) fn ordered(plan: &Plan, partition: &TopicPartition, id: OrderId) -> Outgoing {
+    let key = Key::Order(id, partition.to_string()).to_string();
+    beside(partition, &plan.lane, key, Some(Bytes::from_static(b"{}")), Headers::default())
 }
 
 /// What is told of a run that has failed for good.

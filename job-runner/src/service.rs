@@ -8,7 +8,7 @@ use std::{
 };
 
 use bus::{BackOff, Bus, Waiting, has_any};
-use contracts::{lane, names::GroupName, topics};
+use contracts::{control::Standing, lane, names::GroupName, topics};
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::{
@@ -23,12 +23,13 @@ use crate::{
     attempt::panicked,
     config::Config,
     error::{Error, GroupError, Remedy},
-    group::{self, Context},
+    group::{self, Context, Told},
     handle::{Board, Cell, GroupState, Handle},
     plan::Draft,
     registry::Registry,
     selection::Selection,
     view::{CatalogView, JobSpec},
+    word::Word,
 };
 
 /// How often it is looked whether jobs that the catalog has forgotten are drained, while there are any.
@@ -43,6 +44,9 @@ pub struct Deps {
     pub bus: Arc<dyn Bus>,
     /// The catalog that counts, as it is followed on the topic `catalog`; none until there is a record.
     pub catalog: watch::Receiver<Option<Arc<CatalogView>>>,
+    /// What was said about jobs, as it is followed on the topic `control`; none until all of it is known, and nothing is run
+    /// before.
+    pub control: watch::Receiver<Option<Arc<Standing>>>,
     /// The kinds of jobs that this process has.
     pub registry: Registry,
     /// Where it is shown how each job is.
@@ -58,6 +62,7 @@ pub struct Service {
 /// A group that was started.
 struct Kept {
     drafts: watch::Sender<Arc<Draft>>,
+    words: watch::Sender<Word>,
     stop: CancellationToken,
     cell: Arc<Cell>,
     /// The catalog names it no more, not even as retired: it goes once it is drained.
@@ -78,6 +83,8 @@ struct Groups<'s> {
     shutdown: CancellationToken,
     selection: Selection,
     view: Option<Arc<CatalogView>>,
+    /// What was said about jobs.
+    standing: Option<Arc<Standing>>,
     kept: HashMap<GroupName, Kept>,
     /// Groups that are shown although nobody can run them.
     unusable: HashSet<GroupName>,
@@ -104,21 +111,23 @@ impl Service {
     /// # Errors
     /// [`Error`]: the bus or the catalog's follower has ended. A job that fails is no error of the stage.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
-        let mut catalog = self.deps.catalog.clone();
+        let (mut catalog, mut control) = (self.deps.catalog.clone(), self.deps.control.clone());
         catalog.mark_changed();
+        control.mark_changed();
         self.deps.board.clear();
         let mut groups = Groups {
             service: &self,
             shutdown: shutdown.child_token(),
             selection: Selection::new(&self.config.jobs),
             view: None,
+            standing: None,
             kept: HashMap::new(),
             unusable: HashSet::new(),
             forgotten: HashMap::new(),
             chores: JoinSet::new(),
             tasks: JoinSet::new(),
         };
-        let ended = groups.keep(&mut catalog, &shutdown).await;
+        let ended = groups.keep(&mut catalog, &mut control, &shutdown).await;
         self.say_whom_it_waits_for();
         groups.shutdown.cancel();
         let limit = self.config.longest_end();
@@ -155,6 +164,7 @@ impl Groups<'_> {
     async fn keep(
         &mut self,
         catalog: &mut watch::Receiver<Option<Arc<CatalogView>>>,
+        control: &mut watch::Receiver<Option<Arc<Standing>>>,
         shutdown: &CancellationToken,
     ) -> Result<(), Error> {
         let mut look = interval(LOOK_AT_GONE);
@@ -174,6 +184,12 @@ impl Groups<'_> {
                     self.view = catalog.borrow_and_update().clone();
                     self.follow();
                 }
+                changed = control.changed() => {
+                    changed.map_err(|_| Error::ControlGone)?;
+                    let is_first = self.standing.is_none();
+                    self.standing = control.borrow_and_update().clone();
+                    if is_first { self.follow() } else { self.pass_on() }
+                }
                 _ = look.tick(), if has_gone => self.look_at_gone(),
             }
         }
@@ -181,7 +197,8 @@ impl Groups<'_> {
 
     /// Starts what is new, tells what stays, and lets go what went.
     fn follow(&mut self) {
-        let Some(view) = self.view.clone() else { return };
+        // A job of which it is not known whether it is paused is not run.
+        let Some(view) = self.view.clone().filter(|_| self.standing.is_some()) else { return };
         let mut names: Vec<&str> = view.each().map(|(job, _)| job.group.full_name()).collect();
         names.sort_unstable();
         self.selection.look(view.number, &names);
@@ -203,6 +220,22 @@ impl Groups<'_> {
             kept.cell.retire(true);
             kept.gone = true;
         }
+    }
+
+    /// Tells each group what was said about its job, if that is news.
+    fn pass_on(&self) {
+        for (group, kept) in &self.kept {
+            let word = self.word(group);
+            kept.words.send_if_modified(|known| {
+                let is_news = *known != word;
+                *known = word;
+                is_news
+            });
+        }
+    }
+
+    fn word(&self, group: &GroupName) -> Word {
+        self.standing.as_ref().map(|standing| Word::of(standing, group, Timestamp::now())).unwrap_or_default()
     }
 
     /// Shows which jobs that left nobody can run here. One that this process has runs on by its last definition.
@@ -238,6 +271,7 @@ impl Groups<'_> {
             return;
         }
         let (drafts, receiver) = watch::channel(draft);
+        let (words, said) = watch::channel(self.word(&job.group));
         let stop = self.shutdown.child_token();
         let cell = self.service.deps.board.add(&job.group);
         cell.retire(retired);
@@ -248,8 +282,9 @@ impl Groups<'_> {
             cell: cell.clone(),
         };
         let (group, stopped) = (job.group.clone(), stop.clone());
-        self.tasks.spawn(async move { (group, supervise(context, receiver, stopped).await) });
-        self.kept.insert(job.group.clone(), Kept { drafts, stop, cell, gone: false });
+        self.tasks
+            .spawn(async move { (group, supervise(context, Told { drafts: receiver, words: said }, stopped).await) });
+        self.kept.insert(job.group.clone(), Kept { drafts, words, stop, cell, gone: false });
     }
 
     /// Asks which groups of jobs that left the catalog have nothing left to run, and has positions forgotten.
@@ -346,17 +381,13 @@ async fn drained(bus: &dyn Bus, groups: Vec<GroupName>) -> Result<Vec<GroupName>
 }
 
 /// Runs a group again and again until it is told to stop. Returns an error only if the process must be started again.
-async fn supervise(
-    context: Context,
-    mut drafts: watch::Receiver<Arc<Draft>>,
-    stop: CancellationToken,
-) -> Result<(), GroupError> {
+async fn supervise(context: Context, mut told: Told, stop: CancellationToken) -> Result<(), GroupError> {
     let config = &context.config;
     let mut back_off = BackOff::new(config.rejoin_initial.get(), config.rejoin_max.get());
     let (mut failing, mut waiting): (Option<(Timestamp, String)>, Option<Waiting<'_>>) = (None, None);
     loop {
         let started = std::time::Instant::now();
-        let run = AssertUnwindSafe(group::run(&context, &mut waiting, &mut drafts, &stop)).catch_unwind().await;
+        let run = AssertUnwindSafe(group::run(&context, &mut waiting, &mut told, &stop)).catch_unwind().await;
         let error = match run {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
@@ -366,7 +397,7 @@ async fn supervise(
             back_off.renew();
             failing = None;
         }
-        let job = drafts.borrow().job.group.clone();
+        let job = told.drafts.borrow().job.group.clone();
         let (remedy, text) = (error.remedy(), error.to_string());
         let is_said = failing.as_ref().is_some_and(|(_, said)| *said == text);
         match &error {
@@ -392,7 +423,7 @@ async fn supervise(
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
-            Ok(()) = drafts.changed(), if remedy != Remedy::Rejoin => {}
+            Ok(()) = told.drafts.changed(), if remedy != Remedy::Rejoin => {}
             () = sleep(wait.unwrap_or_default()), if wait.is_some() => {}
         }
         context.cell.fail(None);

@@ -3,7 +3,7 @@
 use bus::{Outgoing, Record, Topic};
 use bytes::Bytes;
 use contracts::{
-    dead::Reason,
+    dead::{DeadLetter, Reason},
     envelope::EventHeaders,
     headers::{self, HeaderError},
     ids::JobRunId,
@@ -63,6 +63,17 @@ impl<'a> Attempt<'a> {
     pub(crate) fn failed(self, failure: Failure, of: u32, dead: Option<Reason>, ended: Timestamp) -> Outgoing {
         let step = JobStep { of: Some(of), dead, ..self.step(AttemptState::Failed) };
         self.tell(with(step, failure, ended))
+    }
+
+    /// It was ordered, and has not begun.
+    pub(crate) fn granted(self, by: &str) -> Outgoing {
+        self.tell(JobStep { by: Some(by.to_owned()), ..self.step(AttemptState::Granted) })
+    }
+
+    /// Its dead letter was put away by an order.
+    pub(crate) fn discarded(self, letter: &DeadLetter, by: &str) -> Outgoing {
+        let (error, by) = (Some(letter.error.clone()), Some(by.to_owned()));
+        self.tell(JobStep { ended: Some(letter.last), error, by, ..self.step(AttemptState::Discarded) })
     }
 
     fn step(self, state: AttemptState) -> JobStep {

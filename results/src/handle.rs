@@ -11,7 +11,9 @@ use contracts::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    api::Seen,
+    api::{Letters, Seen},
+    jobs::{Jobs, Knows},
+    pace::Pace,
     store::{Page, Reader, StoreError},
     watch::{Changes, Subscription, Watches},
     why::Reasons,
@@ -36,6 +38,9 @@ pub struct Handle {
     streams: Arc<Semaphore>,
     seen: Seen,
     reasons: Reasons,
+    knows: Knows,
+    pace: Pace,
+    letters: Letters,
 }
 
 /// A question could not be answered.
@@ -50,9 +55,46 @@ pub enum AskError {
 }
 
 impl Handle {
-    pub(crate) fn new(reader: Reader, watches: Watches) -> Self {
+    pub(crate) fn new(reader: Reader, watches: Watches, pace: Pace) -> Self {
         let [questions, pages, streams] = [QUESTIONS, PAGES, STREAMS].map(|most| Arc::new(Semaphore::new(most)));
-        Self { reader, watches, questions, pages, streams, seen: Seen::default(), reasons: Reasons::default() }
+        Self {
+            reader,
+            watches,
+            questions,
+            pages,
+            streams,
+            seen: Seen::default(),
+            reasons: Reasons::default(),
+            knows: Knows::default(),
+            pace,
+            letters: Letters::default(),
+        }
+    }
+
+    /// The same, with someone who knows jobs: orders are taken, and summaries say what waits for a paused job.
+    #[must_use]
+    pub fn knowing(self, jobs: Arc<dyn Jobs>) -> Self {
+        Self { knows: Knows(Some(jobs)), ..self }
+    }
+
+    /// Who knows jobs, if anybody does.
+    pub(crate) fn jobs(&self) -> Option<&Arc<dyn Jobs>> {
+        self.knows.0.as_ref()
+    }
+
+    /// What is known of jobs.
+    pub(crate) fn knows(&self) -> &Knows {
+        &self.knows
+    }
+
+    /// How fast jobs run.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// The dead letters, as far as they were read.
+    pub(crate) fn letters(&self) -> &Letters {
+        &self.letters
     }
 
     /// The same, with someone who knows why events did not happen: summaries say so.
@@ -107,6 +149,7 @@ impl Handle {
     pub async fn summary(&self, correlation: CorrelationId, page: Page) -> Result<Option<Summary>, AskError> {
         let mut found = self.ask(move |reader| reader.summary(&correlation, &page)).await?;
         if let Some(summary) = &mut found {
+            self.knows.say_paused(summary);
             self.reasons.explain(summary).await;
         }
         Ok(found)

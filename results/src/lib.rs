@@ -15,6 +15,8 @@ mod config;
 mod error;
 pub mod fold;
 mod handle;
+mod jobs;
+mod pace;
 mod service;
 pub mod store;
 mod watch;
@@ -23,6 +25,7 @@ mod why;
 pub use config::{AfterLoss, Config};
 pub use error::Error;
 pub use handle::{AskError, Handle};
+pub use jobs::{Job, Jobs};
 pub use service::{Deps, Service};
 pub use watch::{Change, Changes, Subscription};
 

@@ -32,11 +32,16 @@ pub struct Line {
 
 /// The beginnings of ids by which each is told from all others of the list.
 pub fn short<'a>(ids: impl Iterator<Item = &'a CorrelationId> + Clone) -> impl Fn(&CorrelationId) -> String {
-    let mut sorted: Vec<String> = ids.map(ToString::to_string).collect();
+    let short = beginnings(ids.map(ToString::to_string));
+    move |id| short(id.as_str())
+}
+
+/// The same, of any ids.
+pub fn beginnings(ids: impl Iterator<Item = String>) -> impl Fn(&str) -> String {
+    let mut sorted: Vec<String> = ids.collect();
     sorted.sort_unstable();
     sorted.dedup();
     move |id| {
-        let id = id.as_str();
         // What is no UUID was named by somebody, and says something.
         if uuid::Uuid::parse_str(id).is_err() {
             return id.to_owned();

@@ -1,11 +1,11 @@
 //! What an operator says about jobs: the records of the topic `control`, a compacted table of one partition.
 //!
 //! Pause and resume are **state**, keyed by the job's group: the last one counts, across restarts, until another is written.
-//! Redrive, discard, start-at and rerun are **orders**, keyed by their id: each is done once in every partition that it
+//! Redrive, discard and rerun are **orders**, keyed by their id: each is done once in every partition that it
 //! concerns, by whoever owns that partition then, and none is begun that is older than [`EXPIRY`]. Each record says who
 //! ordered it, when, and where one was given, why.
 //!
-//! A record is `{v, kind, group, id, by, at, reason, body}`, of which orders alone have an `id` and a `body`. [`Standing`] is what all
+//! A record is `{v, kind, group, id, by, at, because, body}`, of which orders alone have an `id` and a `body`. [`Standing`] is what all
 //! records together come to.
 
 mod order;
@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use self::{
-    order::{Filter, Letter, Order, Redrive, Rerun, Selected, Start, StartAt},
-    standing::{Hold, Standing},
+    order::{Filter, Letter, Letters, Order, Rerun},
+    standing::{Given, Hold, Standing},
 };
 use crate::{ids::OrderId, names::GroupName};
 
@@ -28,10 +28,10 @@ pub const VERSION: u32 = 1;
 /// How old an order may be and still be begun. Whoever writes the next record deletes those that are older.
 pub const EXPIRY: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// The most bytes that a name of an operator has, and that a reason has.
+/// The most bytes that a name of an operator has.
 pub const MAX_BY: usize = 128;
 /// The most bytes that a reason has.
-pub const MAX_REASON: usize = 1024;
+pub const MAX_BECAUSE: usize = 1024;
 
 /// What stands before an order's id in its key.
 const ORDER_KEY: &str = "order/";
@@ -46,7 +46,7 @@ pub struct Said {
     pub at: Timestamp,
     /// Why, where that was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub because: Option<String>,
 }
 
 /// What is said about a job.
@@ -79,7 +79,7 @@ pub struct Control {
 pub struct Record {
     /// [`VERSION`].
     v: u32,
-    /// `pause`, `resume`, `redrive`, `discard`, `startAt` or `rerun`.
+    /// `pause`, `resume`, `redrive`, `discard` or `rerun`.
     kind: String,
     /// The job's group.
     group: GroupName,
@@ -92,7 +92,7 @@ pub struct Record {
     at: Timestamp,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    because: Option<String>,
     /// What is ordered, by its kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Value>")]
@@ -127,8 +127,8 @@ impl Control {
             What::Order(id, order) => (order.kind(), Some(*id), Some(order.body())),
             What::Unknown(kind, id) => (kind.as_str(), *id, None),
         };
-        let Said { by, at, reason } = self.said.clone();
-        let record = Record { v: VERSION, kind: kind.to_owned(), group: self.group.clone(), id, by, at, reason, body };
+        let Said { by, at, because } = self.said.clone();
+        let record = Record { v: VERSION, kind: kind.to_owned(), group: self.group.clone(), id, by, at, because, body };
         serde_json::to_vec(&record).expect("invariant: an order is plain data with string keys")
     }
 
@@ -137,8 +137,8 @@ impl Control {
     /// # Errors
     /// See [`ControlError`].
     pub fn decode(value: &[u8]) -> Result<Self, ControlError> {
-        let Record { kind, group, id, by, at, reason, body, .. } = serde_json::from_slice(value)?;
-        let said = Said { by, at, reason };
+        let Record { kind, group, id, by, at, because, body, .. } = serde_json::from_slice(value)?;
+        let said = Said { by, at, because };
         let what = match (kind.as_str(), id, body) {
             ("pause", ..) => What::Pause,
             ("resume", ..) => What::Resume,

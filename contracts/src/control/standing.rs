@@ -16,12 +16,25 @@ pub struct Hold {
     pub unknown: Option<String>,
 }
 
+/// An order that was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Its id.
+    pub id: OrderId,
+    /// The job's group.
+    pub group: GroupName,
+    /// Who gave it, when and why.
+    pub said: Said,
+    /// What is to be done.
+    pub order: Order,
+}
+
 /// Which jobs are held, and which orders there are. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Standing {
     held: BTreeMap<GroupName, Arc<Hold>>,
     /// In the order of the log.
-    orders: Vec<(OrderId, Arc<Control>)>,
+    orders: Vec<Arc<Given>>,
 }
 
 impl Standing {
@@ -32,7 +45,7 @@ impl Standing {
     pub fn take(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), ControlError> {
         let key = String::from_utf8_lossy(key);
         if let Some(id) = key.strip_prefix(ORDER_KEY).and_then(|id| id.parse::<OrderId>().ok()) {
-            self.orders.retain(|(known, _)| *known != id);
+            self.orders.retain(|given| given.id != id);
         }
         let Some(value) = value else {
             self.held.remove(&GroupName::from(&*key));
@@ -42,31 +55,29 @@ impl Standing {
             Ok(control) => control,
             Err(error) => {
                 if !key.starts_with(ORDER_KEY) {
-                    let said = Said { by: "somebody".to_owned(), at: Timestamp::UNIX_EPOCH, reason: None };
-                    let hold = Hold { said, unknown: Some("something that cannot be read".to_owned()) };
-                    self.held.insert(GroupName::from(&*key), Arc::new(hold));
+                    let said = Said { by: "somebody".to_owned(), at: Timestamp::UNIX_EPOCH, because: None };
+                    let unknown = Some("something that cannot be read".to_owned());
+                    self.hold(GroupName::from(&*key), Hold { said, unknown });
                 }
                 return Err(error);
             }
         };
-        match &control.what {
-            What::Pause => self.hold(control, None),
-            What::Unknown(kind, None) => {
-                let kind = kind.clone();
-                self.hold(control, Some(kind));
-            }
+        let Control { group, said, what } = control;
+        match what {
+            What::Pause => self.hold(group, Hold { said, unknown: None }),
+            What::Unknown(kind, None) => self.hold(group, Hold { said, unknown: Some(kind) }),
             What::Resume => {
-                self.held.remove(&control.group);
+                self.held.remove(&group);
             }
-            What::Order(id, _) => self.orders.push((*id, Arc::new(control))),
+            What::Order(id, order) => self.orders.push(Arc::new(Given { id, group, said, order })),
             // A newer runner does it.
             What::Unknown(_, Some(_)) => {}
         }
         Ok(())
     }
 
-    fn hold(&mut self, control: Control, unknown: Option<String>) {
-        self.held.insert(control.group, Arc::new(Hold { said: control.said, unknown }));
+    fn hold(&mut self, group: GroupName, hold: Hold) {
+        self.held.insert(group, Arc::new(hold));
     }
 
     /// Why a job starts nothing; none if it may.
@@ -79,27 +90,23 @@ impl Standing {
         self.held.iter()
     }
 
-    /// The orders about a job that may still be begun now, in the order in which they were given.
-    pub fn orders_of<'a>(
-        &'a self,
-        group: &'a GroupName,
-        now: Timestamp,
-    ) -> impl Iterator<Item = (OrderId, &'a Order, &'a Said)> {
-        self.orders.iter().filter_map(move |(id, control)| match &control.what {
-            What::Order(_, order) if control.group == *group && !control.said.is_expired(now) => {
-                Some((*id, order, &control.said))
-            }
-            _ => None,
-        })
+    /// The orders that may still be begun now, in the order in which they were given.
+    pub fn orders(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Given>> {
+        self.orders.iter().filter(move |given| !given.said.is_expired(now))
+    }
+
+    /// Those of them that are about a job.
+    pub fn orders_of(&self, group: &GroupName, now: Timestamp) -> impl Iterator<Item = &Arc<Given>> {
+        self.orders(now).filter(move |given| given.group == *group)
     }
 
     /// An order by its id.
-    pub fn order(&self, id: OrderId) -> Option<&Control> {
-        self.orders.iter().find(|(known, _)| *known == id).map(|(_, control)| &**control)
+    pub fn order(&self, id: OrderId) -> Option<&Arc<Given>> {
+        self.orders.iter().find(|given| given.id == id)
     }
 
     /// The orders that nobody begins any more now.
     pub fn expired(&self, now: Timestamp) -> impl Iterator<Item = OrderId> {
-        self.orders.iter().filter(move |(_, control)| control.said.is_expired(now)).map(|(id, _)| *id)
+        self.orders.iter().filter(move |given| given.said.is_expired(now)).map(|given| given.id)
     }
 }

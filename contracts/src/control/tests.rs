@@ -10,8 +10,8 @@ fn group() -> GroupName {
     GroupName::of_definition(&"charge".parse().expect("a name"))
 }
 
-fn said(reason: Option<&str>) -> Said {
-    Said { by: "ann@ops-1".into(), at: AT.parse().expect("a time"), reason: reason.map(str::to_owned) }
+fn said(because: Option<&str>) -> Said {
+    Said { by: "ann@ops-1".into(), at: AT.parse().expect("a time"), because: because.map(str::to_owned) }
 }
 
 fn id() -> OrderId {
@@ -34,8 +34,8 @@ fn control(what: What) -> Control {
     Control { group: group(), said: said(None), what }
 }
 
-fn selected(filter: Filter) -> Selected {
-    Selected { until: [(0, 7), (1, 9)].into(), filter }
+fn letters(filter: Filter) -> Letters {
+    Letters { until: [(0, 7), (1, 9)].into(), filter, definition: None }
 }
 
 fn golden() -> Vec<Control> {
@@ -45,19 +45,19 @@ fn golden() -> Vec<Control> {
         event: Some(event()),
         correlation: Some("order-7".parse().expect("an id")),
         reason: Some("attempts".into()),
-        error: Some("503".into()),
         since: Some(time),
         before: Some(time),
     };
-    let offsets = [("event.move.new".to_owned(), [(0, 4), (1, 8)].into())].into();
     let origin = "event.move.new/1/8".parse().expect("an origin");
     vec![
         Control { said: said(Some("billing is down")), ..control(What::Pause) },
         control(What::Resume),
-        control(What::Order(id(), Order::Redrive(Redrive { letters: selected(filter), definition: Some(3) }))),
-        control(What::Order(id(), Order::Discard(selected(Filter::default())))),
-        control(What::Order(id(), Order::StartAt(StartAt { place: Start::Time(time), offsets }))),
-        control(What::Order(id(), Order::Rerun(Rerun { run: run(), event_id: event_id(), origin, attempts: 2 }))),
+        control(What::Order(id(), Order::Redrive(Letters { definition: Some(3), ..letters(filter) }))),
+        control(What::Order(id(), Order::Discard(letters(Filter::default())))),
+        control(What::Order(
+            id(),
+            Order::Rerun(Rerun { run: run(), event_id: event_id(), origin, attempts: 2, definition: None }),
+        )),
     ]
 }
 
@@ -98,7 +98,7 @@ fn orders_are_in_the_order_of_the_log_until_they_are_deleted_or_expire() {
         said: Said { at: at.parse().expect("a time"), ..said(None) },
         ..control(What::Order(
             OrderId::derived(&group(), &number.to_string()),
-            Order::Discard(selected(Filter::default())),
+            Order::Discard(letters(Filter::default())),
         ))
     };
     for (number, at) in [(2, AT), (1, AT), (3, "2026-01-05T00:00:00Z")] {
@@ -107,7 +107,7 @@ fn orders_are_in_the_order_of_the_log_until_they_are_deleted_or_expire() {
     }
     let of = |standing: &Standing, now: &str| {
         let now = now.parse().expect("a time");
-        standing.orders_of(&group(), now).map(|(id, ..)| id).collect::<Vec<_>>()
+        standing.orders_of(&group(), now).map(|given| given.id).collect::<Vec<_>>()
     };
     let ids = [2, 1, 3].map(|number| OrderId::derived(&group(), &number.to_string()));
     assert_eq!(of(&standing, "2026-01-09T03:04:05Z"), ids);
@@ -134,20 +134,13 @@ fn a_record_that_is_none_is_refused_by_name() {
 fn letters_are_chosen_by_everything_that_is_said() {
     let (event, correlation) = (event(), "order-7".parse().expect("an id"));
     let died = AT.parse().expect("a time");
-    let letter = Letter {
-        run: run(),
-        event: &event,
-        correlation: &correlation,
-        reason: "attempts",
-        error: "503 from Billing",
-        died,
-    };
+    let letter = Letter { run: run(), event: &event, correlation: &correlation, reason: "attempts", died };
     assert!(Filter::default().is_any() && Filter::default().takes(&letter));
     let all = match &golden()[2].what {
-        What::Order(_, Order::Redrive(redrive)) => redrive.letters.filter.clone(),
+        What::Order(_, Order::Redrive(letters)) => letters.filter.clone(),
         other => panic!("{other:?}"),
     };
-    let fitting = Filter { before: None, error: Some("billing".into()), ..all.clone() };
+    let fitting = Filter { before: None, ..all.clone() };
     assert!(fitting.takes(&letter));
     let later = died.checked_add(SignedDuration::from_secs(1)).expect("a time");
     for other in [
@@ -156,12 +149,11 @@ fn letters_are_chosen_by_everything_that_is_said() {
         Filter { event: Some("move.old".parse().expect("a name")), ..fitting.clone() },
         Filter { correlation: Some("order-8".parse().expect("an id")), ..fitting.clone() },
         Filter { reason: Some("gave-up".into()), ..fitting.clone() },
-        Filter { error: Some("504".into()), ..fitting.clone() },
         Filter { since: Some(later), ..fitting.clone() },
     ] {
         assert!(!other.takes(&letter), "{other:?}");
     }
-    let selected = selected(fitting);
-    assert!(selected.takes(0, 6, &letter) && !selected.takes(0, 7, &letter), "what died later is not meant");
-    assert!(!selected.takes(2, 0, &letter), "nor is a partition that was not there");
+    let letters = letters(fitting);
+    assert!(letters.takes(0, 6, &letter) && !letters.takes(0, 7, &letter), "what died later is not meant");
+    assert!(!letters.takes(2, 0, &letter), "nor is a partition that was not there");
 }

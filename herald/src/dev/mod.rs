@@ -38,7 +38,7 @@ use self::{
     outputs::Outputs,
 };
 use crate::role;
-use crate::stages::{Catalogs, Explainer, Gate, Stages};
+use crate::stages::{Catalogs, Controls, Explainer, Gate, Known, Stages};
 use catalog_log::{Publisher, Writers};
 use clap::{Args, ValueEnum};
 use client::{exit::Usage, print::Speaker};
@@ -180,9 +180,10 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
 
     let jobs = dead::found(&*bus).await.context("cannot list the groups")?;
     let results = results::Service::new(config.results.clone(), results::Deps { bus: bus.clone() })?;
-    let catalogs = Catalogs::of(&options.catalog);
+    let (catalogs, controls) = (Catalogs::of(&options.catalog), Controls::new());
     let explainer = Arc::new(Explainer::new(bus.clone(), registry.clone(), catalogs.clone()));
-    let outcomes = results.handle().explained_by(explainer.clone());
+    let known = Arc::new(Known::new(bus.clone(), catalogs.clone(), controls.clone()));
+    let outcomes = results.handle().explained_by(explainer.clone()).knowing(known);
     let former = owner::former(&*bus, &outcomes, &options.catalog, &config.data).await?;
     let goes_on = goes_on::told(&outcomes).await;
     let board = job_runner::Board::default();
@@ -202,6 +203,7 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
         config: Arc::new(config.clone()),
         registry,
         catalogs: catalogs.clone(),
+        controls,
         gate,
         board,
         is_final: |_| false,
@@ -222,6 +224,8 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
     let mut supervisor = Supervisor::new(health.clone());
     supervisor.add(stages.ingest(ingest));
     supervisor.add(stages.follow());
+    supervisor.add(stages.heed());
+    supervisor.add(stages.revive());
     supervisor.add(Task::once("catalog files", Phase::Intake, |shutdown| watch::run(publisher, banner, shutdown)));
     supervisor.add(stages.detector(schemas_url));
     supervisor.add(stages.job_runner(&health));

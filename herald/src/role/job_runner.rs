@@ -57,6 +57,8 @@ async fn serve(mut process: Process) -> anyhow::Result<ExitCode> {
     let mut facts = vec![("jobs", process.config.job_runner.jobs.join(","))];
     facts.extend(process.serve_health().await?.map(|address| ("health", format!("http://{address}"))));
     process.supervisor.add(process.stages.follow());
+    process.supervisor.add(process.stages.heed());
+    process.supervisor.add(process.stages.revive());
     process.supervisor.add(process.stages.job_runner(&process.health));
     process.run(facts).await
 }

@@ -27,7 +27,7 @@ use runtime::{
 use tokio_util::sync::CancellationToken;
 
 use self::topics::Topics;
-use crate::stages::{Catalogs, Gate, Stages};
+use crate::stages::{Catalogs, Controls, Gate, Stages};
 use client::{exit::Usage, print::Speaker};
 use settings::{BusOptions, Config, HealthOptions, Kind, kafka_topics};
 
@@ -120,6 +120,7 @@ impl Process {
             config: config.clone(),
             registry,
             catalogs: Catalogs::new(),
+            controls: Controls::new(),
             gate: Gate::closed(),
             board: ::job_runner::Board::default(),
             is_final,

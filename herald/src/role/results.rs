@@ -9,7 +9,7 @@ use runtime::{
 };
 
 use super::{Process, Role, configure, run as run_role, single::Single};
-use crate::stages::Explainer;
+use crate::stages::{Explainer, Known};
 use clap::Args;
 use client::exit::Usage;
 use settings::BusOptions;
@@ -70,7 +70,8 @@ async fn serve(mut process: Process) -> anyhow::Result<ExitCode> {
     let results = ::results::Service::new(process.config.results.clone(), deps)?;
     let stages = &process.stages;
     let explainer = Explainer::new(process.kafka.clone(), stages.registry.clone(), stages.catalogs.clone());
-    let handle = results.handle().explained_by(Arc::new(explainer));
+    let known = Known::new(process.kafka.clone(), stages.catalogs.clone(), stages.controls.clone());
+    let handle = results.handle().explained_by(Arc::new(explainer)).knowing(Arc::new(known));
     let api = Bound::bind("api.listen", &process.config.api.listen).await?;
     let facts = vec![
         ("API", format!("http://{}", api.address())),
@@ -84,6 +85,7 @@ async fn serve(mut process: Process) -> anyhow::Result<ExitCode> {
         gate.behind(shutdown, |shutdown| single.run(results, shutdown))
     }));
     process.supervisor.add(process.stages.follow());
+    process.supervisor.add(process.stages.heed());
     process.supervisor.add(process.stages.api(api, handle, process.health.clone()));
     process.supervisor.add(process.stages.progress(::results::GROUP, &process.health));
     process.run(facts).await

@@ -1,15 +1,20 @@
 //! Follows the topic `catalog`: each record that counts is compiled once, for all stages of the process.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use bus::Bus;
 use catalog::{Catalog, wire::CatalogRecord};
+use contracts::names::GroupName;
 use detector::CatalogView;
 use job_runner::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::gate::Gate;
+use super::{gate::Gate, revive::Revived};
 use catalog_log::{Follower, News, aside, home, owner};
 
 /// The catalog that counts, compiled.
@@ -26,6 +31,8 @@ pub(crate) struct Catalogs {
     all: watch::Sender<Option<Followed>>,
     detector: watch::Sender<Option<CatalogView>>,
     runner: watch::Sender<Option<Arc<job_runner::CatalogView>>>,
+    /// Jobs that have left and are run once more.
+    revived: Arc<Mutex<Vec<Revived>>>,
     /// Open once the bus was looked at and had none.
     pub(crate) none: Gate,
     /// The folder of the catalog that counts here, where there is one: a data folder may have had another before.
@@ -38,6 +45,7 @@ impl Catalogs {
             all: watch::Sender::new(None),
             detector: watch::Sender::new(None),
             runner: watch::Sender::new(None),
+            revived: Arc::default(),
             none: Gate::closed(),
             home: None,
         }
@@ -70,13 +78,43 @@ impl Catalogs {
         }
     }
 
+    /// Jobs that have left and are run once more, from now on.
+    pub(super) fn revive(&self, jobs: Vec<Revived>) {
+        let groups = |jobs: &[Revived]| -> BTreeSet<(GroupName, u64)> {
+            jobs.iter().map(|job| (job.spec.group.clone(), job.version)).collect()
+        };
+        let before = std::mem::replace(&mut *self.revived(), jobs.clone());
+        let followed = self.all.borrow().clone();
+        if let Some(followed) = followed.filter(|_| groups(&before) != groups(&jobs)) {
+            self.runner.send_replace(Some(with(&followed.runner, &jobs)));
+        }
+    }
+
+    fn revived(&self) -> MutexGuard<'_, Vec<Revived>> {
+        self.revived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The runner first: it must know a job before an event can name it.
     fn tell(&self, followed: Followed) {
-        self.runner.send_replace(Some(followed.runner.clone()));
+        self.runner.send_replace(Some(with(&followed.runner, &self.revived())));
         let (number, catalog) = (followed.number, followed.catalog.clone());
         self.detector.send_replace(Some(CatalogView { number, catalog }));
         self.all.send_replace(Some(followed));
     }
+}
+
+/// What the runner follows, and beside it the jobs that are run once more.
+fn with(view: &Arc<job_runner::CatalogView>, revived: &[Revived]) -> Arc<job_runner::CatalogView> {
+    let is_listed = |job: &&Revived| !view.jobs.iter().any(|listed| listed.group == job.spec.group);
+    let mut out = view.clone();
+    for Revived { spec, begins, .. } in revived.iter().filter(is_listed) {
+        let out = Arc::make_mut(&mut out);
+        out.retired.retain(|retired| retired.group != spec.group);
+        out.unusable.retain(|group| *group != spec.group);
+        out.retired.push(spec.clone());
+        out.starts.entry(spec.group.clone()).or_insert_with(|| begins.clone());
+    }
+    out
 }
 
 /// Follows until the shutdown.

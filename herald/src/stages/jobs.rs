@@ -17,6 +17,8 @@ fn one(status: &GroupStatus) -> Value {
         GroupState::Waiting(error) => ("waiting", Some(error.to_string())),
         GroupState::Stopped(error) => ("stopped", Some(error.to_string())),
     };
+    // One that stands still is no better for being paused.
+    let state = if error.is_none() && status.hold.is_some() { "paused" } else { state };
     let mut out = json!({
         "state": state,
         "partitions": status.partitions,
@@ -32,6 +34,7 @@ fn one(status: &GroupStatus) -> Value {
         ("retired", status.retired.then_some(Value::Bool(true))),
         ("since", status.since.map(|since| Value::String(since.to_string()))),
         ("error", error.map(Value::String)),
+        ("paused", status.hold.as_ref().map(|hold| json!(hold.said))),
     ];
     if let Value::Object(out) = &mut out {
         out.extend(more.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));

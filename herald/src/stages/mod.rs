@@ -1,9 +1,12 @@
 //! The stages as tasks of a process: wired here once, for `dev`, which has all of them, and for the roles, which have one.
 
 mod catalogs;
+mod control;
 mod follow;
 mod gate;
 mod jobs;
+mod known;
+mod revive;
 mod schemas;
 mod still;
 mod why;
@@ -21,8 +24,10 @@ use runtime::{
 };
 
 pub(crate) use self::{
+    control::Controls,
     follow::{Catalogs, Followed},
     gate::Gate,
+    known::Known,
     why::Explainer,
 };
 use settings::Config;
@@ -37,6 +42,8 @@ pub(crate) struct Stages {
     pub(crate) config: Arc<Config>,
     pub(crate) registry: Registry,
     pub(crate) catalogs: Catalogs,
+    /// What an operator has said about jobs.
+    pub(crate) controls: Controls,
     /// What every stage waits for.
     pub(crate) gate: Gate,
     /// How each job of this process is.
@@ -62,6 +69,26 @@ impl Stages {
         Task::new("catalog", Phase::Gather, follow).on_failure(AGAIN).final_if(self.is_final)
     }
 
+    /// Follows what is said about jobs for whoever asks [`Controls`].
+    pub(crate) fn heed(&self) -> Task {
+        let stages = self.clone();
+        let heed = move |shutdown| {
+            let Self { bus, controls, gate, .. } = stages.clone();
+            gate.behind(shutdown, |shutdown| control::run(bus, controls, shutdown))
+        };
+        Task::new("control", Phase::Gather, heed).on_failure(AGAIN).final_if(self.is_final)
+    }
+
+    /// Runs jobs once more that have left the catalog, where an order wants it.
+    pub(crate) fn revive(&self) -> Task {
+        let stages = self.clone();
+        let revive = move |shutdown| {
+            let Self { bus, registry, catalogs, controls, gate, .. } = stages.clone();
+            gate.behind(shutdown, |shutdown| revive::run(bus, registry, catalogs, controls, shutdown))
+        };
+        Task::new("revive", Phase::Gather, revive).on_failure(AGAIN).final_if(self.is_final)
+    }
+
     /// Turns changes into events, whose schemas are at that address.
     pub(crate) fn detector(&self, schemas_url: String) -> Task {
         let stages = self.clone();
@@ -82,7 +109,8 @@ impl Stages {
         let budget = self.config.job_runner.shutdown_budget();
         let run = move |shutdown| {
             let Self { bus, registry, board, .. } = stages.clone();
-            let deps = job_runner::Deps { bus, catalog: stages.catalogs.for_runner(), registry, board };
+            let (catalog, control) = (stages.catalogs.for_runner(), stages.controls.follow());
+            let deps = job_runner::Deps { bus, catalog, control, registry, board };
             let runner = job_runner::Service::new(stages.config.job_runner.clone(), deps);
             stages.gate.clone().behind(shutdown, |shutdown| runner.run(shutdown))
         };

@@ -100,6 +100,7 @@ impl Core {
         let mut door = Door {
             plan: &self.plan,
             limits: self.limits,
+            held: self.held,
             busy,
             queue: &mut self.queue,
             outputs: &mut self.outputs,

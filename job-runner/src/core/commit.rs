@@ -28,7 +28,7 @@ impl Core {
             return None;
         }
         let mut commit = Commit { starting: std::mem::take(&mut self.starting), ..Commit::default() };
-        while self.running.len() < self.plan.concurrency {
+        while !self.held && self.running.len() < self.plan.concurrency {
             let Some(item) = self.queue.pop() else { break };
             commit.starting.extend(self.start(item));
         }

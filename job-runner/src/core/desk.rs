@@ -1,7 +1,11 @@
 //! Where it is written down what becomes of a run: in the outputs of its partition's share, and in what it remembers.
 
 use bus::{Offset, Outgoing, Refusal, TopicPartition};
-use contracts::{dead::Reason, envelope::EventHeaders, origin::Origin};
+use contracts::{
+    dead::{DeadLetter, Reason},
+    envelope::EventHeaders,
+    origin::Origin,
+};
 use jiff::Timestamp;
 
 use super::{
@@ -136,6 +140,30 @@ impl Desk<'_> {
         let failure = steps::exhausted(self.plan.attempts, number, item.begun.told);
         let first = self.part.lane.get(item.offset).and_then(|entry| entry.first).unwrap_or(self.now);
         self.bury(item, attempt, first, reason, failure);
+    }
+
+    /// A run gets further attempts, as many as the job has: it waits in the lane, and is no dead letter any more.
+    pub(super) fn grant(&mut self, item: &Item, is_dead: bool, by: &str) {
+        let Begun { attempts, .. } = item.begun;
+        let place = Place::InShare(self.part.next_share());
+        let waits = Entry { base: attempts, ..Entry::behind(place, self.key(item), item.begun) };
+        let state = waits.state(None, self.now);
+        self.counts.waiting += 1;
+        self.output(records::event(self.plan, item));
+        self.output(records::state(self.plan, item, &state));
+        self.part.lane.insert(item.offset, waits);
+        if is_dead {
+            self.output(records::put_away(self.plan, item));
+        }
+        let next = attempts.saturating_add(1);
+        self.output(Attempt::new(&item.event, &self.plan.name, next, self.now.wall).granted(by));
+    }
+
+    /// A dead letter is put away for good.
+    pub(super) fn discard(&mut self, item: &Item, letter: &DeadLetter, by: &str) {
+        self.output(records::put_away(self.plan, item));
+        let attempt = Attempt::new(&item.event, &self.plan.name, letter.attempts, letter.last);
+        self.output(attempt.discarded(letter, by));
     }
 
     /// Nothing is to be remembered of a record any more.

@@ -39,6 +39,8 @@ pub(super) enum Block {
 pub(super) struct Door<'a> {
     pub(super) plan: &'a Plan,
     pub(super) limits: Limits,
+    /// The job is paused: what would be run stays in the log.
+    pub(super) held: bool,
     pub(super) busy: usize,
     pub(super) queue: &'a mut Queue,
     pub(super) outputs: &'a mut Pending,
@@ -74,6 +76,9 @@ impl Door<'_> {
         let stamped_by = record.headers.text(headers::CATALOG).and_then(|number| number.parse().ok());
         if let Some(number) = stamped_by.filter(|number| *number > self.plan.number) {
             return Some(Block::Part(Halt::Catalog(number)));
+        }
+        if self.held {
+            return Some(Block::Room);
         }
         if self.outputs.is_full() {
             return Some(Block::Outputs);

@@ -11,6 +11,7 @@ mod commit;
 mod desk;
 mod door;
 mod lane;
+mod order;
 mod part;
 mod pending;
 mod reread;
@@ -29,6 +30,7 @@ use std::{
 
 use bus::{Assignment, Generation, Offset, TopicPartition};
 use commit::Commit;
+use contracts::control::Given;
 use jiff::Timestamp;
 use part::{Halt, Part, Phase, Running};
 pub(crate) use reread::Reading;
@@ -37,6 +39,7 @@ use crate::{
     attempt::Ended,
     error::GroupError,
     ledger::Ledger,
+    orders::Task,
     plan::Plan,
     queue::{Item, Load, Queue},
     steps::Attempt,
@@ -148,6 +151,11 @@ pub(crate) struct Core {
     effects: Vec<Effect>,
     counts: Counts,
     awaited_catalog: Option<u64>,
+    /// An operator has paused the job: nothing more is started.
+    held: bool,
+    /// The orders that may be begun, and those that are yet to be carried out.
+    orders: Vec<Arc<Given>>,
+    tasks: VecDeque<Task>,
 }
 
 impl Core {
@@ -179,7 +187,15 @@ impl Core {
             effects: Vec::new(),
             counts: Counts::default(),
             awaited_catalog: None,
+            held: false,
+            orders: Vec::new(),
+            tasks: VecDeque::new(),
         }
+    }
+
+    /// Nothing more is started while it is held; what runs goes on. What is not taken stays in the log.
+    pub(crate) fn hold(&mut self, held: bool) {
+        self.held = held;
     }
 
     pub(crate) fn plan(&self) -> &Arc<Plan> {

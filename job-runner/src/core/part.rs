@@ -1,10 +1,12 @@
 //! What a group remembers of one partition, of one attempt, and of the commit under way.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use bus::{Generation, Offset, Outgoing, Record, TopicPartition};
 
 use super::{Now, lane::Lane};
+use contracts::ids::OrderId;
+
 use crate::{
     ledger::Ledger,
     queue::{Item, OrderKey},
@@ -35,6 +37,8 @@ pub(super) struct Part {
     /// What waits of it, once it is known.
     pub(super) lane: Lane,
     pub(super) is_rebuilt: bool,
+    /// Orders that are done here, or about to be.
+    pub(super) ordered: HashSet<OrderId>,
     /// How many shares of it were gathered, and which is the last that is committed.
     pub(super) shares: u64,
     pub(super) committed: u64,
@@ -66,6 +70,7 @@ impl Part {
             ledger,
             lane: Lane::default(),
             is_rebuilt: false,
+            ordered: HashSet::new(),
             shares: 0,
             committed: 0,
             unwritten: Vec::new(),

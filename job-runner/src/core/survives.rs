@@ -240,7 +240,7 @@ impl World {
             records.iter().for_each(|record| fold.take(record).expect("a record of the lane"));
             ends.insert(*partition, records.last().map_or(Offset::ZERO, |last| last.offset.next()));
         }
-        self.core.rebuilt(Rebuilt { inputs, found: fold.finish(), ends }, self.now);
+        self.core.rebuilt(Rebuilt { inputs, found: fold.finish(), orders: Default::default(), ends }, self.now);
         true
     }
 

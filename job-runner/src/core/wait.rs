@@ -119,8 +119,11 @@ impl Core {
         Some(Desk { plan: &self.plan, part, outputs: &mut self.outputs, counts: &mut self.counts, now: self.now })
     }
 
-    /// What is due and to be read next.
+    /// What is due and to be read next; nothing while the job is paused.
     pub(super) fn next_lane(&mut self) -> Option<Reading> {
+        if self.held {
+            return None;
+        }
         while let Some((partition, generation, offset)) = self.due.pop_front() {
             let Some(part) = self.parts.get(&partition) else { continue };
             let is_open = part.generation == generation && part.phase == Phase::Open;
@@ -262,7 +265,7 @@ impl Core {
     /// What waits of partitions is known: they are opened. `now` is when it was read.
     pub(crate) fn rebuilt(&mut self, rebuilt: Rebuilt, now: Now) {
         self.now = now;
-        let Rebuilt { inputs, mut found, ends } = rebuilt;
+        let Rebuilt { inputs, mut found, mut orders, ends } = rebuilt;
         for (partition, generation) in inputs {
             let is_its =
                 |part: &&mut Part| part.generation == generation && part.phase == Phase::Open && !part.is_rebuilt;
@@ -280,6 +283,8 @@ impl Core {
             cursor.inputs += 1;
             self.effects.push(Effect::Open(partition.clone(), generation, opens));
             turns.into_iter().for_each(|offset| self.schedule(&partition, offset));
+            let done = orders.remove(&partition).unwrap_or_default();
+            self.done_orders(&partition, done);
         }
     }
 

@@ -207,6 +207,16 @@ impl Ledger {
         self.settle(index);
     }
 
+    /// Whether there is nothing more to do for a record, as far as its input is concerned.
+    pub(crate) fn is_finished(&self, offset: Offset) -> bool {
+        let (at, is_in) = (offset.0, |first: u64, last: u64| (first..=last).contains(&offset.0));
+        if at < self.read_to {
+            let entry = self.entries.iter().find(|entry| is_in(entry.first, entry.last));
+            return entry.is_none_or(|entry| entry.state == State::Finished);
+        }
+        self.restored.iter().any(|(span, _)| is_in(span.first, span.last) && matches!(span.code, Code::Finished))
+    }
+
     /// What a commit made now has to carry.
     pub(crate) fn position(&self) -> Position {
         let next = self.frontier();

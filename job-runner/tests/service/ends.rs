@@ -97,9 +97,11 @@ async fn the_end_of_the_bus_is_the_end_of_the_stage() {
     topics(&*bus, &["a"]).await;
     let (sender, receiver) =
         tokio::sync::watch::channel(Some(Arc::new(view(1, vec![job("one", "log", Value::Null, &["a"])]))));
+    let (_said, control) = tokio::sync::watch::channel(Some(Arc::default()));
     let deps = job_runner::Deps {
         bus: bus.clone(),
         catalog: receiver,
+        control,
         registry: standard(),
         board: job_runner::Board::default(),
     };

@@ -5,6 +5,7 @@ mod ends;
 mod groups;
 mod hostile;
 mod many_machines;
+mod paused;
 mod retries;
 mod runs;
 mod support;

@@ -12,6 +12,7 @@ use bus::{
 };
 use catalog::{Backoff, Order, Template};
 use contracts::{
+    control::Standing,
     envelope::EventHeaders,
     ids::{EventId, InvocationId, JobRunId},
     names::{EventRef, GroupName, JobName},
@@ -203,6 +204,7 @@ pub(crate) struct Runner {
     pub(crate) handle: Handle,
     pub(crate) board: Board,
     pub(crate) catalog: watch::Sender<Option<Arc<CatalogView>>>,
+    pub(crate) control: watch::Sender<Option<Arc<Standing>>>,
     stop: CancellationToken,
     task: JoinHandle<Result<(), job_runner::Error>>,
 }
@@ -213,12 +215,30 @@ impl Runner {
     }
 
     pub(crate) fn with(bus: Arc<dyn Bus>, registry: Registry, view: CatalogView, config: Config) -> Self {
+        let told = Some(Arc::new(Standing::default()));
+        Self::told(bus, registry, view, config, told)
+    }
+
+    /// A service that does not know yet what was said about jobs.
+    pub(crate) fn start_untold(bus: Arc<dyn Bus>, registry: Registry, view: CatalogView) -> Self {
+        Self::told(bus, registry, view, Config::default(), None)
+    }
+
+    fn told(
+        bus: Arc<dyn Bus>,
+        registry: Registry,
+        view: CatalogView,
+        config: Config,
+        told: Option<Arc<Standing>>,
+    ) -> Self {
         let (catalog, receiver) = watch::channel(Some(Arc::new(view)));
+        let (control, said) = watch::channel(told);
         let board = Board::default();
-        let service = Service::new(config, Deps { bus, catalog: receiver, registry, board: board.clone() });
+        let deps = Deps { bus, catalog: receiver, control: said, registry, board: board.clone() };
+        let service = Service::new(config, deps);
         let (handle, stop) = (service.handle(), CancellationToken::new());
         let task = tokio::spawn(service.run(stop.clone()));
-        Self { handle, board, catalog, stop, task }
+        Self { handle, board, catalog, control, stop, task }
     }
 
     /// Ends as at shutdown.

@@ -56,6 +56,7 @@ pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Respo
     let row = |text: &str| text.parse::<i64>().ok().filter(|row| *row > 0);
     let (page, _) = params.page(LIST, row)?;
     let found = api.handle.ask(move |reader| reader.invocations(&filter, &page)).await;
-    let (invocations, next) = found.map_err(|error| failed(&error))?;
+    let (mut invocations, next) = found.map_err(|error| failed(&error))?;
+    invocations.iter_mut().for_each(|one| api.handle.knows().say_paused_of(one));
     Ok(json(&Answer { invocations, next: params::next(LIST, next) }))
 }

@@ -4,15 +4,20 @@
 //! cursor of the page behind it. Streams are Server-Sent Events: they are pulled by their reader, so that a slow one gets
 //! fewer and fresher states, and they end when the process does.
 
+mod asked;
 mod correlations;
+mod dead;
+mod desk;
 mod events;
 mod follow;
 mod ids;
 mod invocations;
+mod jobs;
 mod newest;
 mod params;
 mod raw;
 mod rejected;
+mod rerun;
 mod status;
 mod stream;
 mod structured;
@@ -24,7 +29,7 @@ use axum::{
     Router,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use bus::Bus;
 use contracts::names::GroupName;
@@ -32,7 +37,7 @@ use runtime::problem::{Problem, read_only};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::follow::Seen;
+pub(crate) use self::{dead::Letters, follow::Seen};
 use crate::Handle;
 
 /// What the API needs.
@@ -54,19 +59,37 @@ pub struct Api {
 
 /// The routes of the API, all under `/v1`. They have no fallback, so that they can be merged with others.
 pub fn router(api: Api) -> Router {
+    let orders = Router::new()
+        .route("/v1/correlations/{id}/rerun", post(rerun::order))
+        .route("/v1/dead/discard", post(dead::discard))
+        .route("/v1/dead/redrive", post(dead::redrive))
+        .route("/v1/jobs/{job}/pause", post(jobs::pause))
+        .route("/v1/jobs/{job}/resume", post(jobs::resume))
+        .method_not_allowed_fallback(order_only)
+        .with_state(api.clone());
     Router::new()
         .route("/v1/correlations/{id}", get(correlations::show))
         .route("/v1/ids/{text}", get(ids::show))
         .route("/v1/invocations", get(invocations::list))
         .route("/v1/invocations/{id}/why", get(why::of_invocation))
+        .route("/v1/dead", get(dead::list))
+        .route("/v1/dead/{id}", get(dead::show))
         .route("/v1/events", get(events::list))
         .route("/v1/events/{name}", get(events::show))
+        .route("/v1/jobs", get(jobs::list))
         .route("/v1/rejected", get(rejected::list))
         .route("/v1/raw/{partition}/{offset}", get(raw::show))
         .route("/v1/raw/{partition}/{offset}/why", get(why::show))
         .route("/v1/status", get(status::show))
         .method_not_allowed_fallback(read_only)
         .with_state(api)
+        .merge(orders)
+}
+
+/// The answer to every other method where something is ordered.
+async fn order_only() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this is an order; use POST")
+        .with(header::ALLOW, HeaderValue::from_static("POST"))
 }
 
 /// A JSON answer that nobody may keep: it is of this moment.

@@ -12,7 +12,7 @@ use contracts::{
     ids::EventId,
     progress::{AttemptState, Progress},
     raw::Place,
-    topics::{PROGRESS, RAW, REJECTED},
+    topics::{CONTROL, PROGRESS, RAW, REJECTED},
 };
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -23,6 +23,8 @@ use crate::{
     Config, Deps, Service,
     store::tests::facts::{EVENT, detected, done, occurrence, step, undetected},
 };
+
+mod orders;
 
 struct Fixture {
     _folder: tempfile::TempDir,
@@ -48,8 +50,10 @@ impl Fixture {
         let config = Config { path, keep: long, deadline: long, ..Config::default() };
         let service = Service::new(config, Deps { bus: bus.clone() }).expect("a store");
         let shutdown = CancellationToken::new();
+        let jobs = orders::Fake::follow(bus.clone());
+        let mut said = crate::Jobs::said(&*jobs);
         let api = Api {
-            handle: service.handle(),
+            handle: service.handle().knowing(jobs),
             bus: bus.clone(),
             groups: Arc::new(move || groups.clone()),
             jobs: Arc::new(|| {
@@ -60,7 +64,9 @@ impl Fixture {
             shutdown: shutdown.clone(),
         };
         tokio::spawn(service.run(shutdown.clone()));
-        bus.create(vec![TopicSpec::new(PROGRESS), TopicSpec::new(RAW)]).await.expect("topics");
+        let topics = vec![TopicSpec::new(PROGRESS), TopicSpec::new(RAW), TopicSpec::table(CONTROL)];
+        bus.create(topics).await.expect("topics");
+        said.wait_for(Option::is_some).await.expect("what was said is known");
         Self { _folder: folder, flaky, bus, router: router(api), shutdown }
     }
 
@@ -101,7 +107,11 @@ impl Fixture {
     }
 
     async fn ask(&self, path: &str) -> (StatusCode, String) {
-        let request = Request::get(path).body(Body::empty()).expect("a request");
+        self.send(Request::get(path).body(Body::empty()).expect("a request")).await
+    }
+
+    async fn send(&self, request: Request<Body>) -> (StatusCode, String) {
+        let path = request.uri().to_string();
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let status = response.status();
         if !status.is_success() {

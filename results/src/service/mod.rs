@@ -24,6 +24,7 @@ use self::{
 use crate::{
     AfterLoss, Config, Error, GROUP, Handle,
     announce::{self, Queued},
+    pace::Pace,
     store::{Announced, Applied, Durable, Options, StoreError, Waiting, Writer},
     watch::Watches,
 };
@@ -50,6 +51,7 @@ pub struct Service {
     bus: Arc<dyn Bus>,
     writer: Writer,
     watches: Watches,
+    pace: Pace,
 }
 
 impl Service {
@@ -60,12 +62,12 @@ impl Service {
     pub fn new(config: Config, deps: Deps) -> Result<Self, Error> {
         let options = Options { memory_bytes: config.memory.len(), ..Options::new(config.path.clone()) };
         let writer = Writer::open(options)?;
-        Ok(Self { config, bus: deps.bus, writer, watches: Watches::default() })
+        Ok(Self { config, bus: deps.bus, writer, watches: Watches::default(), pace: Pace::default() })
     }
 
     /// How others ask, before and while it runs.
     pub fn handle(&self) -> Handle {
-        Handle::new(self.writer.reader(), self.watches.clone())
+        Handle::new(self.writer.reader(), self.watches.clone(), self.pace.clone())
     }
 
     /// Runs until it is told to end: then what has been read is written, and the group is left.
@@ -92,6 +94,7 @@ impl Service {
             bus: self.bus,
             member,
             watches: self.watches,
+            pace: self.pace,
             announced: Some(announced),
             publisher: AbortOnDropHandle::new(publisher),
             sent,
@@ -124,6 +127,7 @@ struct Stage {
     bus: Arc<dyn Bus>,
     member: Box<dyn Member>,
     watches: Watches,
+    pace: Pace,
     writer: Hands,
     gathered: Gathered,
     maintenance: Maintenance,
@@ -234,6 +238,7 @@ impl Stage {
     /// Tells whoever watches, and whoever publishes.
     fn tell(&mut self, applied: Applied) {
         self.watches.tell(&applied.changes);
+        self.pace.hear(applied.steps);
         let Some(announced) = applied.announced else { return };
         // Behind what still waits in the outbox, everything waits there.
         if self.behind.is_none() {

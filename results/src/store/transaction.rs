@@ -225,7 +225,7 @@ impl<'a> Transaction<'a> {
         for one in std::mem::take(&mut self.touched) {
             self.settle(one, &mut changes, &mut completed, &mut ids)?;
         }
-        let mut applied = Applied { changes, announced: None, unreadable: self.unreadable };
+        let mut applied = Applied { changes, announced: None, unreadable: self.unreadable, steps: Vec::new() };
         if !ids.is_empty() {
             let id = outbox::put(self.connection, &ids)?;
             row::add_total(self.connection, "completed", ids.len() as i64)?;

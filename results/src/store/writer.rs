@@ -7,13 +7,13 @@ use std::{
 };
 
 use bus::{Offset, Record};
-use contracts::progress;
+use contracts::progress::{self, Fact};
 use rusqlite::Connection;
 
 use super::{
     Announced, Durable, Reader, StoreError, Waiting, file, memory::Memory, outbox, reader, transaction::Transaction,
 };
-use crate::{fold::Line, watch::Change};
+use crate::{fold::Line, pace::Step, watch::Change};
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -60,6 +60,8 @@ pub struct Applied {
     pub announced: Option<Announced>,
     /// How many records were no progress records.
     pub unreadable: u64,
+    /// The steps of runs that were told.
+    pub steps: Vec<Step>,
 }
 
 /// The store's only writer.
@@ -122,7 +124,8 @@ impl Writer {
     /// [`StoreError::Moved`] if a position is not the one the batch starts from, or the file cannot be read or written.
     /// Nothing was written then.
     pub fn apply(&mut self, batch: &Batch) -> Result<Applied, StoreError> {
-        self.transaction(|transaction| {
+        let mut steps = Vec::new();
+        let applied = self.transaction(|transaction| {
             if let Some(upto) = batch.sent {
                 outbox::delete(transaction.connection, upto)?;
             }
@@ -132,13 +135,19 @@ impl Writer {
             for record in &batch.records {
                 for line in progress::lines(record.value()) {
                     match Line::read(line) {
-                        Ok(line) => transaction.fold(line)?,
+                        Ok(line) => {
+                            if let Fact::Job(step) = &line.progress.fact {
+                                steps.push(Step::of(step));
+                            }
+                            transaction.fold(line)?;
+                        }
                         Err(error) => transaction.unreadable(record, &error.to_string())?,
                     }
                 }
             }
             Ok(())
-        })
+        });
+        applied.map(|applied| Applied { steps, ..applied })
     }
 
     /// What was announced from a place in the outbox on, as it stands now, of one row and about `most` bytes; what reopened

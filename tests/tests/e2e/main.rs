@@ -4,6 +4,7 @@
 mod access;
 mod api;
 mod cascades;
+mod control;
 mod correlation;
 mod duplicates;
 mod edits;

@@ -104,6 +104,11 @@ fn standing(name: &str, job: &Job) -> Option<Finding> {
     let told = |how: &str| format!("the job `{name}` {how}{since}{why}");
     match job.state.as_str() {
         "running" | "joining" => None,
+        "paused" => {
+            let by = job.paused.as_ref().map(|said| format!("is paused by {} since {:.0}", said.by, said.at));
+            let advice = format!("`herald jobs resume {name}` lets it go on");
+            Some(Finding::warning(CHECK, told(by.as_deref().unwrap_or("is paused")), advice))
+        }
         "stopped" => {
             let advice = "mend what it names; then it goes on by itself within a minute, or with the next catalog";
             Some(Finding::problem(CHECK, told("stands still"), advice))
@@ -152,10 +157,11 @@ mod tests {
     #[tokio::test]
     async fn jobs_and_stages_that_stand_still_are_named_with_since_when_and_why() {
         const STANDING: &str = r#"{"results":{"invocations":1,"open":0},"groups":{},"topics":1,
-            "jobs":{"good":{"state":"running"},"mail":{"state":"stopped","since":"2026-11-21T02:22:52Z","error":"position gone"},
+            "jobs":{"good":{"state":"running"},"held":{"state":"paused","paused":{"by":"ann","at":"2026-11-21T02:22:51Z"}},"mail":{"state":"stopped","since":"2026-11-21T02:22:52Z","error":"position gone"},
                     "slow":{"state":"waiting","since":"2026-11-21T02:22:53Z","error":"no broker"},"new":{"state":"dreaming"}},
             "troubles":{"detector":"nothing has been read since 2026-11-21T02:22:54Z","jobs":"2 of 4 jobs stand still"}}"#;
         let expected = [
+            (Level::Warning, "the job `held` is paused by ann since 2026-11-21T02:22:51Z"),
             (Level::Problem, "the job `mail` stands still since 2026-11-21T02:22:52Z: position gone"),
             (Level::Warning, "the job `new` is `dreaming`"),
             (Level::Warning, "the job `slow` stands still since 2026-11-21T02:22:53Z: no broker"),

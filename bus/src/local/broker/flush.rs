@@ -198,9 +198,9 @@ impl Broker {
     }
 }
 
-/// Whether it is a catalog: a full bus takes it, since what a wrong one has filled only another can mend.
+/// Whether it is a catalog or an order: a full bus takes it, since what a wrong one has filled only another can mend.
 fn is_control(batch: &[Outgoing]) -> bool {
-    batch.iter().all(|record| record.topic.as_str() == topics::CATALOG)
+    batch.iter().all(|record| [topics::CATALOG, topics::CONTROL].contains(&record.topic.as_str()))
 }
 
 fn reply_publish(reply: oneshot::Sender<Result<Vec<Spot>, PublishError>>, value: Result<Vec<Spot>, PublishError>) {

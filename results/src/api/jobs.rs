@@ -1,0 +1,219 @@
+//! `GET /v1/jobs`: how each job is; `POST /v1/jobs/{job}/pause` and `…/resume`: what it is to do.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
+};
+
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use bus::Lag;
+use contracts::{
+    control::{Control, Said, What},
+    names::{EventRef, GroupName},
+};
+use jiff::Timestamp;
+use runtime::problem::Problem;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    Api,
+    asked::Asked,
+    desk::{Desk, Meant},
+    json,
+    params::{self, Params},
+    unavailable,
+};
+use crate::pace::{OVER, Seen};
+
+/// The name in its cursors.
+const LIST: &str = "jobs";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catalog: Option<u64>,
+    /// Since when `rate`, and what is under way in other processes, are counted.
+    since: Timestamp,
+    jobs: Vec<Shown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// How a job is.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    job: String,
+    state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<Said>,
+    /// What was said, where it is a state that this version does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<String>,
+    /// Since when it stands still, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    retired: bool,
+    events: Vec<EventRef>,
+    /// Records that it has yet to read, over all processes; holes count.
+    lag: u64,
+    /// Runs that ended, a second.
+    rate: f64,
+    running: u64,
+    retrying: u64,
+    dead: usize,
+}
+
+/// What is asked of the bus and of others, once for all jobs of a page.
+struct Look {
+    lags: BTreeMap<String, Vec<Lag>>,
+    attended: BTreeSet<String>,
+    here: HashMap<GroupName, Value>,
+    seen: HashMap<GroupName, Seen>,
+    dead: BTreeMap<GroupName, usize>,
+}
+
+pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
+    params.only(&["cursor", "limit"])?;
+    let (page, _) = params.page(LIST, |text| Some(text.to_owned()).filter(|_| !text.is_empty()))?;
+    let desk = Desk::open(&api)?;
+    let _turn = api.handle.page_turn().await;
+    let dead = api.handle.letters().counts(&*api.bus).await.map_err(|error| unavailable(&error))?;
+    let mut all: BTreeMap<GroupName, Meant> = BTreeMap::new();
+    for job in desk.jobs.all() {
+        all.insert(job.group.clone(), Meant { group: job.group.clone(), job: Some(job) });
+    }
+    let here: HashMap<GroupName, Value> = (api.jobs)().into_iter().collect();
+    for group in desk.standing.held().map(|(group, _)| group).chain(dead.keys()).chain(here.keys()) {
+        all.entry(group.clone()).or_insert_with(|| Meant { group: group.clone(), job: None });
+    }
+    let after = page.after.as_deref().map(GroupName::of_full_name);
+    let after = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+    let mut rest = all.range((after, Bound::Unbounded)).map(|(_, meant)| meant);
+    let shown: Vec<&Meant> = rest.by_ref().take(page.limit).collect();
+    let next = shown.last().filter(|_| rest.next().is_some()).map(|last| last.name());
+    let next = params::next(LIST, next);
+    let look = Look::at(&api, &desk, &shown, here, dead).await?;
+    let jobs = shown.into_iter().map(|meant| look.show(&desk, meant)).collect();
+    Ok(json(&Answer { catalog: desk.jobs.catalog(), since: api.handle.pace().since(), jobs, next }))
+}
+
+impl Look {
+    async fn at(
+        api: &Api,
+        desk: &Desk<'_>,
+        shown: &[&Meant],
+        here: HashMap<GroupName, Value>,
+        dead: BTreeMap<GroupName, usize>,
+    ) -> Result<Self, Problem> {
+        let names: Vec<String> = shown.iter().map(|meant| meant.group.to_string()).collect();
+        let lags = api.bus.lags(&names).await.map_err(|error| unavailable(&error))?;
+        let groups = api.bus.groups().await.map_err(|error| unavailable(&error))?;
+        let attended = groups.into_iter().filter(|group| group.has_members).map(|group| group.name).collect();
+        let mut seen: HashMap<GroupName, Seen> = HashMap::new();
+        for ((event, job), one) in api.handle.pace().now(Timestamp::now()) {
+            let sum = seen.entry(desk.jobs.group(&event, &job)).or_default();
+            sum.ended += one.ended;
+            sum.running += one.running;
+            sum.retrying += one.retrying;
+        }
+        Ok(Self { lags, attended, here, seen, dead })
+    }
+
+    fn show(&self, desk: &Desk<'_>, meant: &Meant) -> Shown {
+        let Meant { group, job } = meant;
+        let (here, hold) = (self.here.get(group), desk.standing.hold_of(group));
+        let told = |name: &str| here.and_then(|here| here.get(name)).cloned();
+        let seen = self.seen.get(group).copied().unwrap_or_default();
+        let attended = self.attended.contains(group.as_str());
+        let state = told("state").and_then(|state| state.as_str().map(str::to_owned));
+        let state =
+            state.filter(|state| matches!(state.as_str(), "stopped" | "waiting" | "awaitsCatalog") || hold.is_none());
+        let otherwise = || {
+            if hold.is_some() {
+                "paused"
+            } else if attended {
+                "running"
+            } else {
+                "unattended"
+            }
+        };
+        Shown {
+            job: group.full_name().to_owned(),
+            state: state.unwrap_or_else(|| otherwise().to_owned()),
+            paused: hold.map(|hold| hold.said.clone()),
+            unknown: hold.and_then(|hold| hold.unknown.clone()),
+            since: told("since"),
+            error: told("error"),
+            retired: !meant.is_listed(),
+            events: job.as_ref().map(|job| job.events.clone()).unwrap_or_default(),
+            lag: self.lags.get(group.as_str()).into_iter().flatten().map(|lag| lag.records).sum(),
+            rate: seen.ended as f64 / OVER as f64,
+            running: told("inFlight").and_then(|count| count.as_u64()).unwrap_or(seen.running),
+            retrying: told("waiting").and_then(|count| count.as_u64()).unwrap_or(seen.retrying),
+            dead: self.dead.get(group).copied().unwrap_or(0),
+        }
+    }
+}
+
+/// What is said of a pause and of its end.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Why {
+    because: Option<String>,
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Held {
+    job: String,
+    /// Whether it was not so before.
+    changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<Said>,
+    /// Records that it has yet to read: they wait, or run now.
+    lag: u64,
+}
+
+pub(super) async fn pause(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    asked: Asked<Why>,
+) -> Result<Response, Problem> {
+    hold(&api, &name, &asked, What::Pause).await
+}
+
+pub(super) async fn resume(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    asked: Asked<Why>,
+) -> Result<Response, Problem> {
+    hold(&api, &name, &asked, What::Resume).await
+}
+
+async fn hold(api: &Api, name: &str, asked: &Asked<Why>, what: What) -> Result<Response, Problem> {
+    let desk = Desk::open(api)?;
+    let meant = desk.find(name).await?;
+    let said = asked.said(asked.body.because.as_deref())?;
+    let (before, dry_run) = (desk.standing.hold_of(&meant.group), asked.body.dry_run);
+    let lag = api.bus.lag(meant.group.as_str()).await.map_err(|error| unavailable(&error))?;
+    let paused = (what == What::Pause).then(|| said.clone());
+    let changed = before.is_some() != paused.is_some();
+    // Who pauses again says why now.
+    if !dry_run && (changed || paused.is_some()) {
+        desk.write(&[Control { group: meant.group.clone(), said, what }]).await?;
+    }
+    let lag = lag.iter().map(|lag| lag.records).sum();
+    Ok(json(&Held { job: meant.name().to_owned(), changed, dry_run, paused, lag }))
+}
