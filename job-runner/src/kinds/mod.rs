@@ -16,9 +16,9 @@ use command::json_document;
 
 use serde_json::{Map, Value};
 
-/// Whether a string is filled in per event, so that nothing is known of it yet.
+/// Whether a string is filled in per event, so that nothing is known of it yet. `$${` is a written `${`.
 fn is_template(text: &str) -> bool {
-    text.contains("${")
+    text.match_indices("${").any(|(at, _)| !text[..at].ends_with('$'))
 }
 
 /// The options as a map; none at all is an empty one.

@@ -10,8 +10,9 @@ use crate::support::{job, result, shell, until, with_jobs};
 
 /// A program that answers each event by its process id, and before that does something.
 fn kept(id: &str, before: &str, options: &str) -> String {
+    // `$${` is a written `${`.
     let script = format!(
-        "read -r hello; echo '{{\"protocol\":1}}'; while IFS= read -r m; do i=${{m#*\\\"id\\\":\\\"}}; i=${{i%%\\\"*}}; {before}\n\
+        "read -r hello; echo '{{\"protocol\":1}}'; while IFS= read -r m; do i=$${{m#*\\\"id\\\":\\\"}}; i=$${{i%%\\\"*}}; {before}\n\
          echo \"{{\\\"id\\\":\\\"$i\\\",\\\"result\\\":$$}}\"; done; echo $$ >> \"$SCRATCH/ended\""
     );
     let script = serde_json::to_string(&script).unwrap();

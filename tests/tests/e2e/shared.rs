@@ -70,7 +70,7 @@ async fn a_job_works_on_what_its_input_makes_of_the_payload() {
         \u{20} - id: fails\n    input: payload.nothing\n    command: [cat]\n";
     let herald = Herald::build().event("thing.made", event).start().await;
     let body =
-        body::with_session(body::insert("a", "things", json!({ "id": 7, "secret": 1.50 })), "X-Hasura-Role", "clerk");
+        body::with_session(body::insert("a", "things", json!({ "id": 7, "secret": 1.50 })), "x-hasura-role", "clerk");
     let summary = herald.run(body.clone()).await;
     let data = |name: &str| -> serde_json::Value {
         let event: serde_json::Value = serde_json::from_str(result(job(&summary, name))).unwrap();

@@ -301,6 +301,11 @@ fn nothing_is_filled_into_what_is_started_once() {
         let error = commands.check(&json!({ "run": ["node", "worker.mjs"], "keep": keep })).expect_err("wrong");
         assert!(error.contains(told), "{error}");
     }
-    let plain = json!({ "run": ["node", "worker.mjs", "${data.id}"], "keep": false });
-    assert_eq!(commands.check(&plain), Ok(()));
+    for fine in [
+        json!({ "run": ["node", "worker.mjs", "${data.id}"], "keep": false }),
+        // A written `${`, for the shell.
+        json!({ "run": ["sh", "-c", "echo $${HOME}"], "keep": true }),
+    ] {
+        assert_eq!(commands.check(&fine), Ok(()), "{fine}");
+    }
 }
