@@ -7,7 +7,7 @@ use expressions::{Bindings, Room};
 use serde_json::{Map, Value};
 
 use crate::{
-    event::{Data, MAX_DATA},
+    data::{Data, MAX_DATA},
     template::{JobContext, Piece, RenderError, Template},
 };
 

@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod catalog;
+mod data;
 mod data_schema;
 mod described;
 mod detector;
@@ -31,11 +32,12 @@ mod yaml;
 
 pub use catalog::{Catalog, Kinds, NameTaken, Outcome};
 pub use contracts::hasura::{Change, ChangeError, ChangeParts, Op as Operation};
+pub use data::MAX_DATA;
 pub use data_schema::{DataSchema, Violation};
 pub use described::Described;
 pub use detector::{DEFAULT_OPERATIONS, Detection, Detector, Mismatch, OPERATIONS, Selector, Table, Tables};
 pub use diff::{Changed, Changes, Key, What, differences};
-pub use event::{Event, ListedJob, MAX_DATA, MAX_KEY, Reason, Stage, Verdict};
+pub use event::{Event, ListedJob, MAX_KEY, Reason, Stage, Verdict};
 pub use expressions::Effort;
 pub use filling::{Filled, Filler, Filling, Parameter, With};
 pub use glance::Glance;

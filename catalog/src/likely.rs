@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Number, Value};
 
 use crate::{
-    event::{Data, Detect, Event, Verdict},
+    data::Data,
+    event::{Detect, Event, Verdict},
     rule_test::{Expectation, TestChange},
 };
 

@@ -3,7 +3,7 @@
 use expressions::{Bindings, CompileError, Expression, Room, Scope, hole_end};
 use serde_json::{Map, Value};
 
-use crate::event::{Data, MAX_DATA};
+use crate::data::{Data, MAX_DATA};
 
 /// A value with holes in its strings.
 ///

@@ -11,7 +11,7 @@ use contracts::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    api::{Letters, Seen},
+    api::{Seen, dead::Letters},
     jobs::{Jobs, Knows},
     pace::Pace,
     store::{Page, Reader, StoreError},

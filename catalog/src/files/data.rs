@@ -3,7 +3,7 @@
 use expressions::{Expression, Scope};
 
 use crate::{
-    event::Data,
+    data::Data,
     report::Rule,
     yaml::{Content, Yaml},
 };

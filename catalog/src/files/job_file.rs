@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use contracts::names::{EventRef, GroupName, JobName};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     catalog::{Catalog, Kinds},
@@ -108,10 +108,4 @@ pub(crate) fn jobs_of(sources: &Sources) -> Vec<Job> {
     }
     let outcome = Catalog::compile(sources, &AnyKind);
     outcome.catalog.map(|catalog| catalog.jobs().cloned().collect()).unwrap_or_default()
-}
-
-/// The definition that travels: everything but the `id`, which the name carries.
-pub(super) fn definition_json(node: &Yaml) -> Value {
-    let entries = node.entries().unwrap_or_default().iter().filter(|entry| entry.key != "id");
-    Value::Object(entries.map(|entry| (entry.key.clone(), entry.value.to_json())).collect::<Map<_, _>>())
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     catalog::Kinds,
-    event::Data,
+    data::Data,
     filling::Filling,
     job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Need, Order, Publishes},
     report::Rule,
@@ -21,9 +21,7 @@ use crate::{
 
 use super::{
     context::File,
-    data,
-    job_file::definition_json,
-    keys,
+    data, keys,
     parameters::{self, Uses},
     publish, secrets,
 };
@@ -304,4 +302,10 @@ fn exit_codes(file: &mut File<'_>, node: &Yaml) -> Vec<i32> {
         }
     }
     codes
+}
+
+/// The definition that travels: everything but the `id`, which the name carries.
+fn definition_json(node: &Yaml) -> Value {
+    let entries = node.entries().unwrap_or_default().iter().filter(|entry| entry.key != "id");
+    Value::Object(entries.map(|entry| (entry.key.clone(), entry.value.to_json())).collect::<Map<_, _>>())
 }

@@ -27,7 +27,7 @@ pub fn print(body: &[u8]) -> u32 {
     hash.map_or(0, folded)
 }
 
-/// The hash of what is published by name, as [`print`] is that of a change: of the event and its data.
+/// The hash of what is published by name, as [`print()`] is that of a change: of the event and its data.
 pub fn print_of_publication(event: &EventRef, data: &Value) -> u32 {
     folded(mix(mix(8, of_text(&event.to_string())), of_value(data)))
 }

@@ -12,7 +12,7 @@ use contracts::{
 use results::{Job, Jobs};
 use tokio::sync::{Mutex, watch};
 
-use super::{Catalogs, Controls};
+use super::{control::Controls, follow::Catalogs};
 
 /// Asks whoever follows. Cheap to share.
 pub(crate) struct Known {

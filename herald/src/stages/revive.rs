@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use job_runner::{CatalogView, JobSpec, Registry};
 use tokio_util::sync::CancellationToken;
 
-use super::{Catalogs, Controls};
+use super::{control::Controls, follow::Catalogs};
 
 static OUTAGE: Outage = Outage::of("whoever looks for jobs that have left");
 

@@ -18,7 +18,7 @@ use contracts::{
 use job_runner::Registry;
 use tokio::sync::Mutex as Turn;
 
-use super::Catalogs;
+use super::follow::Catalogs;
 use catalog_log::{Entry, Log, aside};
 
 /// How many answers are kept.

@@ -6,7 +6,7 @@
 
 mod asked;
 mod correlations;
-mod dead;
+pub(crate) mod dead;
 mod desk;
 mod events;
 mod follow;
@@ -37,7 +37,7 @@ use runtime::problem::{Problem, read_only};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::{dead::Letters, follow::Seen};
+pub(crate) use self::follow::Seen;
 use crate::Handle;
 
 /// What the API needs.

@@ -114,7 +114,7 @@ async fn a_circle_that_may_repeat_ends_at_depth_16_with_a_rejection() {
 async fn what_is_too_large_to_be_published_fails_its_run_and_names_its_largest_member() {
     let event = with_jobs(
         "orders",
-        "  - id: announce\n    publish:\n      event: a.b\n      data: { small: data.id, many: data.id.map(x, data.id) }\n",
+        "  - id: announce\n    publish:\n      event: a.b\n      data:\n        small: size(data.id)\n        many: data.id.map(x, data.id)\n",
     );
     let herald = Herald::build().event("order.placed", &event).event("a.b", NOTED).start().await;
     let list = vec!["x".repeat(3000); 100];
