@@ -112,13 +112,12 @@ async fn a_circle_that_may_repeat_ends_at_depth_16_with_a_rejection() {
 
 #[tokio::test]
 async fn what_is_too_large_to_be_published_fails_its_run_and_names_its_largest_member() {
-    let event = with_jobs(
-        "orders",
-        "  - id: announce\n    publish:\n      event: a.b\n      data:\n        small: size(data.id)\n        many: data.id.map(x, data.id)\n",
-    );
-    let herald = Herald::build().event("order.placed", &event).event("a.b", NOTED).start().await;
+    let event = "from: { table: orders, operations: [insert] }\ndata: { list: new.list }\nsample: { list: [a] }\njobs:\n\
+        \u{20} - id: announce\n    publish:\n      event: a.b\n      data:\n        small: size(data.list)\n\
+        \u{20}       many: data.list.map(x, data.list)\n";
+    let herald = Herald::build().event("order.placed", event).event("a.b", NOTED).start().await;
     let list = vec!["x".repeat(3000); 100];
-    let summary = herald.run(body::insert("o-1", "orders", json!({ "id": list }))).await;
+    let summary = herald.run(body::insert("o-1", "orders", json!({ "id": 1, "list": list }))).await;
     let announce = job(&summary, "announce");
     assert_eq!((announce.outcome, announce.attempts), (Some(Outcome::Failure), 1));
     let error = announce.error.as_deref().unwrap_or_default();
