@@ -7,7 +7,7 @@ use contracts::{
     progress::{AttemptState, Fact},
     summary::{Outcome, State},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{Herald, body};
 
 use crate::support::{job, shell, with_jobs};
@@ -59,8 +59,9 @@ async fn what_waits_is_shown_with_its_reason_and_its_time_and_its_correlation_wa
     assert_eq!(summary.state, State::InProcess);
     let shown = herald.cli(&["show", id.as_str()]).await.expect(0).stdout;
     assert!(shown.contains("↻ charge  exit status 75: 429 from payments, attempt 1 of 8, again in "), "{shown}");
-    let status: serde_json::Value = herald.get("/v1/status").await.json();
-    assert!(status.to_string().contains("\"waiting\":1"), "{status}");
+    let jobs: Value = herald.get("/v1/jobs").await.json();
+    let charge = jobs["jobs"].as_array().unwrap().iter().find(|job| job["job"] == "thing.made.charge").unwrap();
+    assert_eq!(charge["retrying"], 1, "{jobs}");
     herald.leave_work();
 }
 
@@ -113,7 +114,10 @@ async fn a_key_waits_behind_its_first_and_no_other_does() {
     let mut of_key = Vec::new();
     for n in 1..=5 {
         let body = body::insert(&format!("a-{n}"), "things", json!({ "id": n, "key": "a" }));
-        of_key.push(herald.post(body).await.correlation_id);
+        let id = herald.post(body).await.correlation_id;
+        // Rows of several keys are detected side by side: one after another, so that the order of the events is known.
+        herald.wait_for("its event", async || herald.summary(&id).await.filter(|it| it.counters.events == 1)).await;
+        of_key.push(id);
     }
     // A sentinel: what comes later of another key is done, and nothing of this one.
     let other = body::insert("b", "things", json!({ "id": 99, "key": "b" }));
