@@ -70,12 +70,12 @@ pub(super) async fn wait(api: &Api, from: Option<From>, deadline: Instant) -> Op
 }
 
 /// Looks once; nothing if the API does not tell.
-pub(super) async fn look(api: &Api) -> Option<Look> {
+async fn look(api: &Api) -> Option<Look> {
     Some(Look::of(&Status::ask(api).await.ok()?))
 }
 
 impl Look {
-    fn of(status: &Status) -> Self {
+    pub(super) fn of(status: &Status) -> Self {
         let Totals { invocations, open } = status.results;
         // What results have read shows in what is finished; their position on the bus follows seconds later.
         let groups = status.groups.iter().filter(|(name, _)| *name != RESULTS);

@@ -23,6 +23,7 @@ mod process;
 mod report;
 mod request;
 mod samples;
+mod stages;
 
 use std::{
     net::ToSocketAddrs as _,
@@ -50,6 +51,7 @@ use client::{
     exit::{self, Usage},
     http::Base,
     print,
+    status::Status,
 };
 use load::Rate;
 use request::Shape;
@@ -179,7 +181,7 @@ async fn measure(options: Rc<Options>) -> anyhow::Result<report::Report> {
     };
     samples::probe(&shape).await.context("a first webhook to try it out")?;
     let before = options.pid.and_then(process::Usage::of);
-    let status = drain::look(&options.api).await;
+    let status = Status::ask(&options.api).await.ok();
     let own_before = process::Usage::of(std::process::id());
     let following = samples::Following::start(&options, &shape).await;
     let started = Instant::now();
@@ -189,22 +191,28 @@ async fn measure(options: Rc<Options>) -> anyhow::Result<report::Report> {
     let ended = Instant::now();
     let own_after = process::Usage::of(std::process::id());
     let deadline = ended + options.drain;
-    let drained_from = status.map(|before| drain::From { before, accepted: sent.accepted, ended });
+    let tasks = stages::tasks(status.as_ref());
+    let from = |before: &Status| drain::From { before: drain::Look::of(before), accepted: sent.accepted, ended };
+    let drained_from = status.as_ref().map(from);
     let (completed, drained) = tokio::join!(sampling, drain::wait(&options.api, drained_from, deadline));
     let completed = completed.context("the samples")??;
     let events = following.end(deadline).await;
     let after = options.pid.and_then(process::Usage::of);
+    let tasks_after = stages::tasks(Status::ask(&options.api).await.ok().as_ref());
+    let took = ended - started;
+    let stages = stages::between(&tasks, &tasks_after, sent.accepted + completed.sent, started.elapsed());
     Ok(report::Report {
         rate: options.rate,
         duration: options.duration,
         connections: options.connections,
         size: options.size,
         rules: options.dev.then_some((options.rules, options.other_rules)),
-        took: ended - started,
+        took,
         sent,
         completed,
         events,
         drained,
+        stages,
         server: process::between(before, after),
         own: process::between(own_before, own_after),
     })

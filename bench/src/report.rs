@@ -10,6 +10,7 @@ use super::{
     load::{Rate, Sent},
     process::Used,
     samples::{Completed, Events},
+    stages::Stage,
 };
 
 /// Everything that was measured.
@@ -27,6 +28,7 @@ pub(super) struct Report {
     pub(super) completed: Completed,
     pub(super) events: Events,
     pub(super) drained: Option<Drained>,
+    pub(super) stages: Vec<Stage>,
     pub(super) server: Option<Used>,
     pub(super) own: Option<Used>,
 }
@@ -53,6 +55,7 @@ struct Document<'a> {
     event_ms: Option<Quantiles>,
     completed_ms: Option<Quantiles>,
     drained: Option<&'a Drained>,
+    stages: &'a [Stage],
     server: Option<&'a Used>,
     server_cpu_micros_per_webhook: Option<f64>,
     client: Option<&'a Used>,
@@ -120,6 +123,7 @@ impl Report {
             event_ms: self.events.latencies.quantiles(),
             completed_ms: self.completed.latencies.quantiles(),
             drained: self.drained.as_ref(),
+            stages: &self.stages,
             server: self.server.as_ref(),
             server_cpu_micros_per_webhook: self.cost(),
             client: self.own.as_ref(),
@@ -158,6 +162,7 @@ impl Report {
             format!("in all       {completed} invocations completed of {taken} webhooks and samples")
         }));
         lines.extend(self.used());
+        lines.extend(self.costs());
         lines.extend(self.troubles().into_iter().map(|trouble| format!("trouble      {trouble}")));
         lines.join("\n")
     }
@@ -195,8 +200,35 @@ impl Report {
             format!("{name:<12} {:.2} s of CPU{note}, at most {memory} MiB of memory", used.cpu_seconds)
         };
         let cost = self.cost().map(|cost| format!(" ({cost:.0} µs per webhook)")).unwrap_or_default();
-        let server = self.server.as_ref().map(|used| one("server", used, cost));
+        let written = |used: &Used| match self.taken() {
+            0 => String::new(),
+            webhooks => format!(", {} bytes on the disk per webhook", grouped(used.written / webhooks)),
+        };
+        let server = self.server.as_ref().map(|used| one("server", used, cost) + &written(used));
         server.into_iter().chain(self.own.as_ref().map(|used| one("this client", used, String::new()))).collect()
+    }
+}
+
+impl Report {
+    /// What each stage cost, and what of the process is no stage's.
+    fn costs(&self) -> Vec<String> {
+        if self.stages.is_empty() {
+            return Vec::new();
+        }
+        let head = "stage        CPU per webhook   commits/s   records/commit   bytes written per webhook".to_owned();
+        let stages = self.stages.iter().map(|it| {
+            let bytes = grouped(it.bytes_per_webhook.round() as u64);
+            let (commits, records) = (grouped(it.commits_per_second.round() as u64), it.records_per_commit);
+            format!("{:<12} {:>12.1} µs {commits:>11} {records:>16.1} {bytes:>27}", it.stage, it.cpu_micros_per_webhook)
+        });
+        let rest = self.server.as_ref().filter(|_| self.taken() > 0).map(|used| {
+            let per_webhook = |seconds: f64| seconds * 1e6 / self.taken() as f64;
+            let of_stages: f64 = self.stages.iter().map(|it| it.cpu_micros_per_webhook).sum();
+            let (all, bus) = (per_webhook(used.cpu_seconds), per_webhook(used.bus_cpu_seconds));
+            let others = (all - bus - of_stages).max(0.0);
+            [format!("{:<12} {bus:>12.1} µs", "bus"), format!("{:<12} {others:>12.1} µs", "the rest")]
+        });
+        std::iter::once(head).chain(stages).chain(rest.into_iter().flatten()).collect()
     }
 }
 
@@ -246,8 +278,20 @@ mod tests {
             completed: Completed { sent: 200, missing: 0, trouble: None, latencies: latencies(&[4]) },
             events: Events { missing: 0, trouble: None, latencies: latencies(&[2]) },
             drained: Some(Drained { lag: 1200, left: 0, seconds: 0.25, completed: 20_200 }),
-            server: Some(Used { cpu_seconds: 1.818, peak_memory: 100 * 1024 * 1024 }),
-            own: Some(Used { cpu_seconds: 0.5, peak_memory: 10 * 1024 * 1024 }),
+            stages: vec![Stage {
+                stage: "detector",
+                cpu_micros_per_webhook: 21.25,
+                commits_per_second: 150.0,
+                records_per_commit: 13.4,
+                bytes_per_webhook: 2100.0,
+            }],
+            server: Some(Used {
+                cpu_seconds: 1.818,
+                bus_cpu_seconds: 0.909,
+                written: 101_000_000,
+                peak_memory: 100 * 1024 * 1024,
+            }),
+            own: Some(Used { cpu_seconds: 0.5, bus_cpu_seconds: 0.0, written: 0, peak_memory: 10 * 1024 * 1024 }),
         }
     }
 

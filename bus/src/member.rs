@@ -164,6 +164,12 @@ impl Share {
     pub fn assigned(&self) -> (TopicPartition, Generation) {
         (self.partition.clone(), self.generation)
     }
+
+    /// How many outputs shares have together, and how many bytes these have.
+    pub fn outputs(shares: &[Self]) -> (usize, usize) {
+        let outputs = shares.iter().flat_map(|share| &share.outputs);
+        outputs.fold((0, 0), |(count, bytes), output| (count + 1, bytes + output.size()))
+    }
 }
 
 /// What became of the shares of a commit, by assignment: what is said of one says nothing of a later one of the same

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use contracts::control::Said;
+use runtime::meter::Reading;
 use serde::Deserialize;
 
 use crate::{address::Api, ask::ask, http::encode};
@@ -24,6 +25,9 @@ pub struct Status {
     /// What is wrong with the process that answers, by part.
     #[serde(default)]
     pub troubles: BTreeMap<String, String>,
+    /// What each task of the process that answers has cost since it began.
+    #[serde(default)]
+    pub tasks: BTreeMap<String, Reading>,
     #[serde(default)]
     next: Option<String>,
 }

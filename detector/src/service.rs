@@ -5,10 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use bus::{Assignment, Bus, Committed, Delivery, Generation, Member, Offset, Subscription, TopicPartition, Waiting};
+use bus::{
+    Assignment, Bus, Committed, Delivery, Generation, Member, Offset, Share, Subscription, TopicPartition, Waiting,
+};
 use catalog::Catalog;
 use contracts::{outcomes::BoxFuture, topics};
 use jiff::Timestamp;
+use runtime::meter;
 use tokio::{
     sync::watch,
     task::{AbortHandle, JoinError, JoinSet},
@@ -253,10 +256,10 @@ impl Partitions {
             let (at, generation) = (assignment.partition.clone(), assignment.generation);
             self.forget(std::slice::from_ref(&at));
             let (rebuilder, key) = (self.rebuilder.clone(), at.clone());
-            let rebuild = self.rebuilds.spawn(async move {
+            let rebuild = self.rebuilds.spawn(meter::inherit(async move {
                 let (partition, start) = rebuilder.run(assignment).await?;
                 Ok((key, partition, start))
-            });
+            }));
             self.rebuilding.insert(at, (generation, rebuild));
         }
     }
@@ -297,7 +300,12 @@ impl Partitions {
 
     fn begin_commit<'m>(&mut self, member: &'m dyn Member) -> Option<Commit<'m>> {
         let shares: Vec<_> = self.open.values_mut().filter_map(Partition::share).collect();
-        (!shares.is_empty()).then(|| member.commit(shares))
+        if shares.is_empty() {
+            return None;
+        }
+        let (records, bytes) = Share::outputs(&shares);
+        meter::commit(records, bytes);
+        Some(member.commit(shares))
     }
 
     fn committed(&mut self, committed: Committed) -> Result<(), Error> {

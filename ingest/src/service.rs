@@ -25,6 +25,7 @@ use jiff::Timestamp;
 use runtime::{
     config::Secrets,
     listener::{Bound, Listen, ListenError},
+    meter,
     problem::Problem,
 };
 use tokio::sync::mpsc;
@@ -326,6 +327,7 @@ impl Webhook {
         if outgoing.is_empty() {
             return Ok(each);
         }
+        meter::commit(outgoing.len(), outgoing.iter().map(Outgoing::size).sum());
         let published = tokio::time::timeout(self.publish_timeout, self.deps.bus.publish(outgoing)).await;
         let error = match published {
             Ok(Ok(spots)) => {

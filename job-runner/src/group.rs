@@ -9,8 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bus::{Bus, Committed, Delivery, Generation, Member, Record, Start, TopicPartition, Waiting};
+use bus::{Bus, Committed, Delivery, Generation, Member, Record, Share, Start, TopicPartition, Waiting};
 use contracts::{names::GroupName, outcomes::BoxFuture};
+use runtime::meter;
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -262,6 +263,8 @@ impl Group<'_> {
         let now = Now::read();
         self.core.admit(now);
         if let Some(shares) = self.core.gather(now) {
+            let (records, bytes) = Share::outputs(&shares);
+            meter::commit(records, bytes);
             self.commit = Some(self.member.commit(shares));
         }
         for effect in self.core.effects() {
@@ -394,7 +397,7 @@ impl Group<'_> {
         let (key, stop) = (launch.key, CancellationToken::new());
         self.stops.insert(key, stop.clone());
         let (bus, plan) = (self.context.bus.clone(), self.core.plan().clone());
-        self.runs.spawn(async move { (key, attempt::run(bus, plan, launch, stop).await) });
+        self.runs.spawn(meter::inherit(async move { (key, attempt::run(bus, plan, launch, stop).await) }));
     }
 }
 

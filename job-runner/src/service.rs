@@ -11,6 +11,7 @@ use bus::{BackOff, Bus, Waiting, has_any};
 use contracts::{control::Standing, lane, names::GroupName, topics};
 use futures_util::FutureExt;
 use jiff::Timestamp;
+use runtime::meter;
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -282,8 +283,8 @@ impl Groups<'_> {
             cell: cell.clone(),
         };
         let (group, stopped) = (job.group.clone(), stop.clone());
-        self.tasks
-            .spawn(async move { (group, supervise(context, Told { drafts: receiver, words: said }, stopped).await) });
+        let told = Told { drafts: receiver, words: said };
+        self.tasks.spawn(meter::inherit(async move { (group, supervise(context, told, stopped).await) }));
         self.kept.insert(job.group.clone(), Kept { drafts, words, stop, cell, gone: false });
     }
 

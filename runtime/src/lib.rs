@@ -11,6 +11,7 @@ pub mod files;
 pub mod finding;
 pub mod health;
 pub mod listener;
+pub mod meter;
 pub mod problem;
 pub mod signals;
 pub mod supervise;

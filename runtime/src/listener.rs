@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use self::stream::Guarded;
 use crate::{
     config::{Auth, Duration, deserialize_address},
-    files,
+    files, meter,
 };
 
 /// Where and for whom a listener is there.
@@ -227,7 +227,7 @@ impl Bound {
             let stream = Guarded::new(stream, self.limits.write, shutdown.clone());
             let connection = http.serve_connection(TokioIo::new(stream), service.clone());
             let shutdown = shutdown.clone();
-            connections.spawn(async move {
+            connections.spawn(meter::inherit(async move {
                 let mut connection = std::pin::pin!(connection);
                 let ended = tokio::select! {
                     ended = connection.as_mut() => ended,
@@ -240,7 +240,7 @@ impl Bound {
                     tracing::debug!(%error, "a connection ended early");
                 }
                 drop(slot);
-            });
+            }));
         }
         drop(self.listener);
         let drained = async { while connections.join_next().await.is_some() {} };

@@ -15,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::keep::keep_running;
-use crate::health::Health;
+use crate::{health::Health, meter::Meters};
 
 /// What a task fails with.
 pub type Fault = Box<dyn Error + Send + Sync>;
@@ -179,12 +179,18 @@ pub struct Failure {
 pub struct Supervisor {
     tasks: Vec<Task>,
     health: Health,
+    meters: Meters,
 }
 
 impl Supervisor {
     /// No tasks yet. Which of them fails again and again is told to `health`.
     pub fn new(health: Health) -> Self {
-        Self { tasks: Vec::new(), health }
+        Self { tasks: Vec::new(), health, meters: Meters::default() }
+    }
+
+    /// What each of its tasks costs, by name.
+    pub fn meters(&self) -> Meters {
+        self.meters.clone()
     }
 
     pub fn add(&mut self, task: Task) {
@@ -196,7 +202,7 @@ impl Supervisor {
     /// # Errors
     /// The first task that failed, also while ending.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Failure> {
-        let mut running = Running::start(self.tasks, self.health);
+        let mut running = Running::start(self.tasks, self.health, &self.meters);
         let failure = tokio::select! {
             biased;
             () = stop.cancelled() => None,
@@ -225,14 +231,14 @@ struct Running {
 }
 
 impl Running {
-    fn start(tasks: Vec<Task>, health: Health) -> Self {
+    fn start(tasks: Vec<Task>, health: Health, meters: &Meters) -> Self {
         let tokens: Vec<_> = Phase::ALL.into_iter().map(|phase| (phase, CancellationToken::new())).collect();
         let mut set = JoinSet::new();
         let mut members = Vec::with_capacity(tasks.len());
         for task in tasks {
             let (name, phase, budget) = (task.name, task.phase, task.budget);
             let token = tokens.iter().find(|(of, _)| *of == phase).map(|(_, token)| token.clone());
-            let task = set.spawn(keep_running(task, health.watch(name), token.unwrap_or_default()));
+            let task = set.spawn(keep_running(task, health.watch(name), meters.of(name), token.unwrap_or_default()));
             members.push(Member { task, name, phase, budget });
         }
         Self { set, members, tokens, health }

@@ -235,7 +235,7 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
     }
     supervisor.add(stages.progress(detector::GROUP, &health));
     supervisor.add(stages.progress(results::GROUP, &health));
-    supervisor.add(stages.api(api, outcomes, health));
+    supervisor.add(stages.api(api, outcomes, health, supervisor.meters()));
     supervisor.add(Task::once("forgotten groups", Phase::Run, |shutdown| async move {
         let (bus, jobs, catalogs) = idle;
         dead::forget(bus, jobs, catalogs, shutdown).await;

@@ -86,7 +86,8 @@ async fn serve(mut process: Process) -> anyhow::Result<ExitCode> {
     }));
     process.supervisor.add(process.stages.follow());
     process.supervisor.add(process.stages.heed());
-    process.supervisor.add(process.stages.api(api, handle, process.health.clone()));
+    let meters = process.supervisor.meters();
+    process.supervisor.add(process.stages.api(api, handle, process.health.clone(), meters));
     process.supervisor.add(process.stages.progress(::results::GROUP, &process.health));
     process.run(facts).await
 }

@@ -19,6 +19,7 @@ use job_runner::{Board, Registry};
 use runtime::{
     health::Health,
     listener::Bound,
+    meter::Meters,
     problem::answered,
     supervise::{OnFailure, Phase, Task},
 };
@@ -118,7 +119,7 @@ impl Stages {
     }
 
     /// Answers over HTTP what became of something.
-    pub(crate) fn api(&self, bound: Bound, handle: results::Handle, health: Health) -> Task {
+    pub(crate) fn api(&self, bound: Bound, handle: results::Handle, health: Health, meters: Meters) -> Task {
         let board = self.board.clone();
         let jobs = Arc::new(move || jobs::shown(&board));
         let (stages, auth) = (self.clone(), self.config.api.listen.auth.clone());
@@ -127,8 +128,15 @@ impl Stages {
             let seen = health.clone();
             let troubles = Arc::new(move || seen.troubles());
             let versions = catalogs::router(stages.bus.clone());
-            let asked =
-                results::api::Api { handle, bus: stages.bus, groups, jobs, troubles, shutdown: shutdown.clone() };
+            let asked = results::api::Api {
+                handle,
+                bus: stages.bus,
+                groups,
+                jobs,
+                troubles,
+                meters,
+                shutdown: shutdown.clone(),
+            };
             let router = results::api::router(asked)
                 .merge(schemas::router(stages.catalogs))
                 .merge(versions)

@@ -33,7 +33,10 @@ use axum::{
 };
 use bus::Bus;
 use contracts::names::GroupName;
-use runtime::problem::{Problem, read_only};
+use runtime::{
+    meter::Meters,
+    problem::{Problem, read_only},
+};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +56,8 @@ pub struct Api {
     pub jobs: Arc<dyn Fn() -> Vec<(GroupName, serde_json::Value)> + Send + Sync>,
     /// What is wrong with the process, by part.
     pub troubles: Arc<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync>,
+    /// What each task of the process costs, for `/v1/status`.
+    pub meters: Meters,
     /// Ends the streams.
     pub shutdown: CancellationToken,
 }

@@ -7,7 +7,7 @@ use std::{
 
 use axum::{extract::State, response::Response};
 use bus::Lag;
-use runtime::problem::Problem;
+use runtime::{meter::Reading, problem::Problem};
 use serde::Serialize;
 
 use super::{
@@ -31,6 +31,8 @@ struct Answer {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     troubles: BTreeMap<&'static str, String>,
     topics: usize,
+    /// What each task of this process has cost since it began, with what it wrote.
+    tasks: BTreeMap<&'static str, Reading>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
@@ -75,6 +77,7 @@ pub(super) async fn show(State(api): State<Api>, params: Params) -> Result<Respo
             .collect(),
         troubles: (api.troubles)().into_iter().collect(),
         topics,
+        tasks: api.meters.read(),
         next: params::next(LIST, next),
     }))
 }

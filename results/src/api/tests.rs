@@ -61,6 +61,7 @@ impl Fixture {
                 vec![(job, serde_json::json!({ "state": "stopped" }))]
             }),
             troubles: Arc::new(Vec::new),
+            meters: Meters::default(),
             shutdown: shutdown.clone(),
         };
         tokio::spawn(service.run(shutdown.clone()));

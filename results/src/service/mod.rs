@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use bus::{Begin, Bus, Delivery, Member, Outage, Start, Subscription, TopicPartition, TopicSpec};
 use contracts::topics::{COMPLETED, PROGRESS};
+use runtime::meter;
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
@@ -190,7 +191,7 @@ impl Stage {
             self.gathered.resume(&*self.member);
         }
         if let Hands::Idle(writer) = std::mem::replace(&mut self.writer, Hands::Empty) {
-            self.writer = Hands::Busy(tokio::task::spawn_blocking(move || work.run(writer)));
+            self.writer = Hands::Busy(tokio::task::spawn_blocking(meter::blocking(move || work.run(writer))));
         }
     }
 

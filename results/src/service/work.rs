@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use bus::Record;
 use jiff::{SignedDuration, Timestamp};
+use runtime::meter;
 use tokio::time::Instant;
 
 use super::gather::Gathered;
@@ -40,6 +42,7 @@ impl Work {
     pub(super) fn run(self, mut writer: Box<Writer>) -> (Box<Writer>, Done) {
         let done = match self {
             Self::Apply(batch) => {
+                meter::commit(batch.records.len(), batch.records.iter().map(Record::size).sum());
                 let applied = writer.apply(&batch);
                 Done::Applied(batch, applied)
             }

@@ -1,6 +1,6 @@
 //! One task, started again where its policy says so.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -10,11 +10,19 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Cause, OnFailure, Task};
-use crate::health::Check;
+use crate::{
+    health::Check,
+    meter::{Meter, metered},
+};
 
 /// Runs a task, again after a failure where its policy says so. One that fails again before it has run for long is in
 /// trouble until it has.
-pub(super) async fn keep_running(mut task: Task, check: Check, shutdown: CancellationToken) -> Result<(), Cause> {
+pub(super) async fn keep_running(
+    mut task: Task,
+    check: Check,
+    meter: Arc<Meter>,
+    shutdown: CancellationToken,
+) -> Result<(), Cause> {
     let (mut pause, mut trouble) = (None, Trouble::new(check));
     loop {
         let begun = Instant::now();
@@ -23,7 +31,7 @@ pub(super) async fn keep_running(mut task: Task, check: Check, shutdown: Cancell
             OnFailure::Stop => Duration::MAX,
         };
         let ended = {
-            let running = run_once(&mut task, shutdown.clone());
+            let running = run_once(&mut task, meter.clone(), shutdown.clone());
             tokio::pin!(running);
             match tokio::time::timeout(longest, running.as_mut()).await {
                 Ok(ended) => ended,
@@ -89,9 +97,9 @@ impl Trouble {
 }
 
 /// A task of its own, so that a panic is caught; dropped with whoever waits for it.
-async fn run_once(task: &mut Task, shutdown: CancellationToken) -> Result<(), Cause> {
+async fn run_once(task: &mut Task, meter: Arc<Meter>, shutdown: CancellationToken) -> Result<(), Cause> {
     let mut inner = JoinSet::new();
-    inner.spawn((task.run)(shutdown));
+    inner.spawn(metered(meter, (task.run)(shutdown)));
     match inner.join_next().await {
         Some(Ok(result)) => result.map_err(Cause::Failed),
         Some(Err(error)) => Err(Cause::Panicked(panic_text(error))),
