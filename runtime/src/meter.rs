@@ -2,7 +2,7 @@
 //!
 //! The supervisor gives each of its tasks a [`Meter`]; what a task spawns belongs to it as long as that goes through
 //! [`inherit`] or [`blocking`]. Asking the system for a thread's processor time takes most of a microsecond, so that of the polls of a
-//! task one in [`SAMPLED`] is measured, at random, and counts for all of them.
+//! task one in sixteen is measured, at random, and counts for all of them.
 
 use std::{
     cell::Cell,
