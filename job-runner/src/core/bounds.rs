@@ -169,7 +169,9 @@ proptest! {
         steps.into_iter().for_each(|step| world.step(step));
         world.drain();
         world.check();
-        prop_assert!(world.most_held <= queue_bytes + largest, "{} bytes were held", world.most_held);
+        // One record is taken however large it is where nothing is held, and one by the read that was under way meanwhile.
+        let most = queue_bytes.max(largest) + largest;
+        prop_assert!(world.most_held <= most, "{} bytes were held, at most {most} may be", world.most_held);
     }
 }
 
