@@ -207,9 +207,7 @@ impl Report {
         let server = self.server.as_ref().map(|used| one("server", used, cost) + &written(used));
         server.into_iter().chain(self.own.as_ref().map(|used| one("this client", used, String::new()))).collect()
     }
-}
 
-impl Report {
     /// What each stage cost, and what of the process is no stage's.
     fn costs(&self) -> Vec<String> {
         if self.stages.is_empty() {

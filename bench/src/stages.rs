@@ -1,4 +1,4 @@
-//! What each stage of the measured process cost, as its status tells it, and beside them the bus's own threads.
+//! What each stage of the measured process cost, as its status tells it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -25,7 +25,7 @@ pub(super) struct Stage {
 /// What the tasks of the process that serves the API have cost so far; empty if it does not tell.
 pub(super) type Tasks = BTreeMap<String, Reading>;
 
-/// Asks for it. A Herald that is away, or older, does not tell.
+/// As a status has it; an older Herald does not tell.
 pub(super) fn tasks(status: Option<&Status>) -> Tasks {
     status.map(|status| status.tasks.clone()).unwrap_or_default()
 }

@@ -30,6 +30,10 @@ pub trait Kinds {
     fn check(&self, kind: &str, options: &Value) -> Result<(), String>;
     /// The names of the kinds.
     fn names(&self) -> Vec<&str>;
+    /// What a row can do by these options that nobody means it to do, and the safe way. A warning.
+    fn danger(&self, _kind: &str, _options: &Value) -> Option<(String, String)> {
+        None
+    }
     /// What these options name and is not there, where whoever compiles can tell. A warning: the job may run elsewhere.
     fn absent(&self, _kind: &str, _options: &Value) -> Option<String> {
         None

@@ -18,8 +18,8 @@ seen = {}
 
 
 def is_signed(headers, body):
-    webhook_id, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "0")
-    if abs(time.time() - int(at)) > 300:
+    webhook_id, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    if not at.isdigit() or abs(time.time() - int(at)) > 300:
         return False
     digest = hmac.new(KEY, f"{webhook_id}.{at}.".encode() + body, hashlib.sha256).digest()
     expected = "v1," + base64.b64encode(digest).decode()
@@ -33,8 +33,9 @@ class Receiver(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         if not is_signed(self.headers, body):
             return self.answer(401, {"error": "the signature is missing or wrong"})
-        # Every attempt of a run has the same key: what was done is not done again, and answered alike.
-        key = self.headers["idempotency-key"]
+        # Every attempt of a run has the same id: what was done is not done again, and answered alike. It is signed; the header
+        # `idempotency-key` says the same, and is not.
+        key = self.headers["webhook-id"]
         if key not in seen:
             event = json.loads(body)
             seen[key] = {"message": f"{event['type']}: order {event['data']['orderId']} is noted"}

@@ -92,6 +92,16 @@ fn a_secret_in_plain_text_is_warned_of_and_not_shown() {
 }
 
 #[test]
+fn a_row_that_would_be_a_part_of_a_program_is_warned_of() {
+    let job = "jobs:\n  - id: greet\n    command: [sh, -c, 'echo ${data.id}']\n";
+    let (folder, _) = catalog(&format!("{SHIPPED}{job}"));
+    let (code, stdout, _) = herald(&["check", text(folder.path())]);
+    assert_eq!(code, 0, "{stdout}");
+    assert!(stdout.contains("is run as a part of it, whatever a row holds"), "{stdout}");
+    assert!(stdout.contains(r#"give it beside it: ["sh","-c","echo \"$1\"","sh","${data.id}"]"#), "{stdout}");
+}
+
+#[test]
 fn what_a_job_calls_is_checked_and_the_names_of_its_secrets() {
     let job = |options: &str| {
         let (folder, _) = catalog(&format!("{SHIPPED}jobs:\n  - id: call\n    http: {options}\n"));

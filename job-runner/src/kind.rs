@@ -38,6 +38,11 @@ pub trait Kind: Send + Sync + 'static {
     /// What is wrong with them, in a sentence that names the option.
     fn check(&self, options: &Value) -> Result<(), String>;
 
+    /// What a row can do by options that are fine and that nobody means it to do; and the safe way.
+    fn danger(&self, _options: &Value) -> Option<(String, String)> {
+        None
+    }
+
     /// What options that are fine name and is not there now, on this machine.
     fn absent(&self, _options: &Value) -> Option<String> {
         None

@@ -100,6 +100,10 @@ impl Kinds for Registry {
         self.kinds.keys().map(String::as_str).collect()
     }
 
+    fn danger(&self, kind: &str, options: &Value) -> Option<(String, String)> {
+        self.kinds.get(kind)?.danger(options)
+    }
+
     fn takes_params(&self, kind: &str, options: &Value) -> bool {
         self.kinds.get(kind).is_some_and(|kind| kind.takes_params(options))
     }
@@ -114,6 +118,10 @@ impl Kinds for Here {
 
     fn names(&self) -> Vec<&str> {
         self.0.names()
+    }
+
+    fn danger(&self, kind: &str, options: &Value) -> Option<(String, String)> {
+        self.0.danger(kind, options)
     }
 
     fn absent(&self, kind: &str, options: &Value) -> Option<String> {

@@ -8,6 +8,7 @@ use contracts::{
     summary::{State, Summary},
     why::Explains,
 };
+use runtime::meter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
@@ -134,12 +135,12 @@ impl Handle {
         let reader = self.reader.clone();
         // Held until the question is answered, also for a caller who has left.
         let slot = self.questions.clone().acquire_owned().await.expect("invariant: the semaphore is never closed");
-        Ok(tokio::task::spawn_blocking(move || {
+        let answer = meter::blocking(move || {
             let answer = question(&reader);
             drop(slot);
             answer
-        })
-        .await??)
+        });
+        Ok(tokio::task::spawn_blocking(answer).await??)
     }
 
     /// What happened under a correlation, with a page of its invocations; none if it is unknown.

@@ -142,6 +142,9 @@ fn options(
             format!("{what} looks like a secret in plain text, which everybody who has the catalog can read"),
         );
     }
+    if let Some((message, help)) = kinds.danger(&kind.key, &raw) {
+        file.warning(Rule::Job, kind.start, format!("{}: {message}", kind.key), &help);
+    }
     if let Some(message) = kinds.absent(&kind.key, &raw) {
         let help = "put it there, or correct its name; if job runners are other machines, it must be there";
         file.warning(Rule::Job, kind.start, format!("{}: {message}", kind.key), help);

@@ -57,7 +57,7 @@ async fn jobs_run_as_their_files_say_and_go_on_when_they_have_left_the_catalog()
   - id: job-1
     simulate: { delay: 3ms, message: Job 1 }
   - id: job-2
-    command: [\"sh\", \"-c\", \"echo '${data.id}'\"]
+    command: [sh, -c, 'echo \"$1\"', sh, '${data.id}']
 ";
     let (first, view) = compiled(&registry, jobs, None, 0);
     let runner = Runner::start(bus.clone(), registry.clone(), view);

@@ -85,7 +85,7 @@ impl Service {
         let member = member?;
         let (announced, to_publish) = mpsc::unbounded_channel();
         let (sent_to, sent) = watch::channel(0);
-        let publisher = tokio::spawn(announce::publish(self.bus.clone(), to_publish, sent_to));
+        let publisher = tokio::spawn(meter::inherit(announce::publish(self.bus.clone(), to_publish, sent_to)));
         let mut stage = Stage {
             gathered: Gathered::new(self.writer.positions()?, self.config.batch_size.len()),
             maintenance: Maintenance::new(&self.config),

@@ -140,6 +140,10 @@ impl Kind for Command {
         Options::of(options)?.check()
     }
 
+    fn danger(&self, options: &Value) -> Option<(String, String)> {
+        Options::of(options).ok()?.danger()
+    }
+
     fn absent(&self, options: &Value) -> Option<String> {
         Options::of(options).ok()?.absent(&self.folder)
     }

@@ -17,6 +17,21 @@ use super::super::{is_template, map, text};
 /// How long a kept process waits for its next event, unless the job says otherwise.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// Programs that run what a file holds, or an argument behind a flag that ends with one of these letters.
+const INTERPRETERS: [(&str, &[char]); 11] = [
+    ("sh", &['c']),
+    ("bash", &['c']),
+    ("dash", &['c']),
+    ("ksh", &['c']),
+    ("zsh", &['c']),
+    ("python", &['c']),
+    ("python3", &['c']),
+    ("node", &['e', 'p']),
+    ("ruby", &['e']),
+    ("perl", &['e', 'E']),
+    ("php", &['r']),
+];
+
 /// What is to be run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Options {
@@ -77,6 +92,17 @@ impl Options {
         }
     }
 
+    /// What is filled into a program's text, and how it is given beside it.
+    pub(super) fn danger(&self) -> Option<(String, String)> {
+        let text = self.text_of_program().filter(|text| is_template(text))?;
+        let message = format!("what is filled into `{text}` is run as a part of it, whatever a row holds");
+        let help = match self.program.ends_with("sh") {
+            true => format!("give it beside it: {}", for_a_shell(text)),
+            false => "give it beside it, as a further argument".to_owned(),
+        };
+        Some((message, help))
+    }
+
     /// What of them is not in that folder, or on the path. What is filled in for each event is not known yet.
     pub(super) fn absent(&self, folder: &Path) -> Option<String> {
         let dir = folder.join(self.dir.as_deref().unwrap_or(Path::new("")));
@@ -109,11 +135,27 @@ impl Options {
         (!is_found).then(|| format!("no folder of PATH has its program, `{program}`"))
     }
 
+    /// The flags behind which it takes a program's text, if it is an interpreter.
+    fn interpreter(&self) -> Option<&'static [char]> {
+        let name = self.program.rsplit('/').next().unwrap_or_default();
+        INTERPRETERS.iter().find(|(known, _)| *known == name).map(|(_, flags)| *flags)
+    }
+
     /// The file that an interpreter is to read: its first argument, where that is no option and not filled in.
     fn script(&self) -> Option<&str> {
-        const INTERPRETERS: [&str; 9] = ["sh", "bash", "zsh", "python", "python3", "node", "ruby", "perl", "php"];
-        let first = self.arguments.first().filter(|_| INTERPRETERS.contains(&self.program.as_str()))?;
+        let first = self.arguments.first().filter(|_| self.interpreter().is_some())?;
         (!first.starts_with('-') && !is_template(first)).then_some(first)
+    }
+
+    /// The text of a program that an interpreter is given as an argument, as in `sh -ec …` and `node --eval …`.
+    fn text_of_program(&self) -> Option<&str> {
+        let flags = self.interpreter()?;
+        let is_flag = |argument: &String| match argument.strip_prefix("--") {
+            Some(long) => ["eval", "print"].contains(&long),
+            None => argument.ends_with(flags),
+        };
+        let at = self.arguments.iter().take_while(|argument| argument.starts_with('-')).position(is_flag)?;
+        self.arguments.get(at + 1).map(String::as_str)
     }
 
     pub(super) fn of(options: &Value) -> Result<Self, String> {
@@ -121,9 +163,9 @@ impl Options {
             Value::Array(_) => return Self::new(options, &Map::new()),
             // As a shell takes it.
             Value::String(line) => {
-                let shell = serde_json::json!(["sh", "-c", line]);
                 return Err(format!(
-                    "it is a list of texts, the program and its arguments; as a line for a shell: {shell}"
+                    "it is a list of texts, the program and its arguments; as a line for a shell: {}",
+                    for_a_shell(line)
                 ));
             }
             _ => {}
@@ -161,6 +203,20 @@ impl Options {
         let named = self.script().or_else(|| self.program.contains('/').then_some(self.program.as_str()));
         named.map(|file| dir.join(file))
     }
+}
+
+/// A line for a shell as a list, with what is filled in beside it: within it, a row's text would be run.
+fn for_a_shell(line: &str) -> String {
+    let (mut script, mut arguments, mut rest) = (String::new(), Vec::new(), line);
+    while let Some((before, behind)) = rest.split_once("${").filter(|(before, _)| !before.ends_with('$')) {
+        let Some((hole, after)) = behind.split_once('}') else { break };
+        arguments.push(format!("${{{hole}}}"));
+        script += &format!("{before}\"${}\"", arguments.len());
+        rest = after;
+    }
+    let script = script + rest;
+    let name = (!arguments.is_empty()).then(|| "sh".to_owned());
+    Value::from_iter(["sh".to_owned(), "-c".to_owned(), script].into_iter().chain(name).chain(arguments)).to_string()
 }
 
 impl Keep {

@@ -226,6 +226,33 @@ fn a_row_does_not_choose_what_is_executed() {
 }
 
 #[test]
+fn a_row_is_no_part_of_a_program() {
+    let safe = r#"["sh","-c","echo \"$1\" to \"$2\"!","sh","${data.name}","${data.to}"]"#;
+    let error = commands(".").check(&json!("echo ${data.name} to ${data.to}!")).expect_err("a line");
+    assert!(error.ends_with(safe), "{error}");
+    let danger = |options: &Value| commands(".").danger(options);
+    for shell in [
+        json!(["sh", "-c", "echo ${data.name} to ${data.to}!"]),
+        json!(["/bin/bash", "-e", "-uc", "echo ${data.name} to ${data.to}!", "bash", "more"]),
+    ] {
+        let (message, help) = danger(&shell).expect("a danger");
+        assert!(message.contains("is run as a part of it") && help.ends_with(safe), "{message}; {help}");
+    }
+    for other in [json!(["node", "--eval", "${data.x}"]), json!(["python3", "-c", "print(${data.x})"])] {
+        assert!(danger(&other).expect("a danger").1.ends_with("a further argument"));
+    }
+    let safe: Value = serde_json::from_str(safe).expect("JSON");
+    for good in [
+        safe,
+        json!(["sh", "-c", "echo $${HOME}"]),
+        json!(["python3", "script.py", "-c", "${data.x}"]),
+        json!(["grep", "-c", "${data.x}"]),
+    ] {
+        assert_eq!((commands(".").check(&good), danger(&good)), (Ok(()), None), "{good}");
+    }
+}
+
+#[test]
 fn what_is_not_there_is_told_where_it_would_run() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("inner")).expect("a folder");

@@ -12,7 +12,7 @@ use hyper::{
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{call::Told, trouble};
+use super::{told::Told, trouble};
 use crate::{
     kind::{Answer, Failure, MAX_TEXT, Outcome, Then, head},
     kinds::json_document,
@@ -72,18 +72,19 @@ pub(super) async fn outcome(response: Response<Incoming>, host: &str, told: &Tol
             };
             let begins = complaint(body).await;
             let text = String::from_utf8_lossy(&told.hide(begins)).into_owned();
-            let error = error(&parts, host);
+            let error = error(&parts, host, told);
             Err(Failure { then, ..Failure::new(error).with_stdout(head(&text, MAX_TEXT).to_owned()) })
         }
     }
 }
 
 /// The status and the host; of a redirection, where it leads.
-fn error(parts: &Parts, host: &str) -> String {
+fn error(parts: &Parts, host: &str, told: &Told) -> String {
     let status = parts.status.as_u16();
     match parts.headers.get(LOCATION).filter(|_| parts.status.is_redirection()) {
         Some(to) => {
-            let to = String::from_utf8_lossy(to.as_bytes());
+            let to = told.hide(to.as_bytes().to_vec());
+            let to = String::from_utf8_lossy(&to);
             // What is behind a `?` may be a secret.
             let to = to.split(['?', '#']).next().unwrap_or_default();
             format!(

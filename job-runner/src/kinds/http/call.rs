@@ -19,7 +19,9 @@ use serde_json::Value;
 
 use super::{
     options::{Auth, Format, Options, Target, Text, check_value},
-    sign, url,
+    sign,
+    told::Told,
+    url,
 };
 use crate::{
     kind::{Failure, Run},
@@ -34,34 +36,6 @@ pub(super) struct Call {
     /// What errors name.
     pub(super) host: String,
     pub(super) told: Told,
-}
-
-/// The secrets that the target is told. What it answers may repeat them.
-#[derive(Default)]
-pub(super) struct Told(Vec<String>);
-
-/// Shorter texts than this are not looked for: they would be found everywhere.
-const MIN_TOLD: usize = 4;
-
-impl Told {
-    fn add(&mut self, text: &str) {
-        if text.len() >= MIN_TOLD {
-            let json = Value::from(text).to_string();
-            self.0.extend([text.to_owned(), json.trim_matches('"').to_owned()]);
-        }
-    }
-
-    /// The bytes without the secrets.
-    pub(super) fn hide(&self, bytes: Vec<u8>) -> Vec<u8> {
-        if self.0.is_empty() {
-            return bytes;
-        }
-        let text = String::from_utf8_lossy(&bytes);
-        if !self.0.iter().any(|told| text.contains(told.as_str())) {
-            return bytes;
-        }
-        self.0.iter().fold(text.into_owned(), |text, told| text.replace(told.as_str(), "***")).into_bytes()
-    }
 }
 
 /// The secrets of a process, asked for one call.
@@ -148,8 +122,7 @@ async fn uri(target: &Target, asked: &mut Asked<'_>) -> Result<Uri, Failure> {
             let secret = asked.secret(name).await?;
             let uri =
                 url::parse(secret.expose()).map_err(|error| Failure::new(format!("the secret `{name}`: {error}")))?;
-            asked.told.add(secret.expose());
-            asked.told.add(uri.path_and_query().map_or("", |path| path.as_str()));
+            asked.told.add_url(secret.expose(), &uri);
             Ok(uri)
         }
     }

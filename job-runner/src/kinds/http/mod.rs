@@ -19,6 +19,7 @@ mod options;
 mod sign;
 #[cfg(test)]
 mod tests;
+mod told;
 mod trouble;
 mod url;
 

@@ -284,6 +284,17 @@ async fn secrets_are_sent_and_never_shown() {
         }
         assert!(shown.contains("***"), "{shown}");
     }
+    // One that redirects, and one that writes JSON as PHP does.
+    for (status, headers, body) in [
+        ("301 Moved Permanently", "location: /services/T0/xyzzy/\r\n", ""),
+        ("200 OK", "", r#"{"you":"\/services\/T0\/xyzzy"}"#),
+        ("404 Not Found", "", r#"{"you":"\/services\/T0\/xyzzy"}"#),
+    ] {
+        let receiver = always(answer(status, headers, body)).await;
+        std::fs::write(&url, receiver.url("/services/T0/xyzzy")).expect("written");
+        let shown = format!("{:?}", kind(&[("url", &url)]).run(run_of(json!({ "url": { "secret": "url" } }))).await);
+        assert!(shown.contains("***") && !shown.contains("xyzzy"), "{shown}");
+    }
     std::fs::remove_file(&key).expect("removed");
     let missing = |name: &str| json!({ "url": receiver.url("/"), "headers": { "x-key": { "secret": name } } });
     let failed = failure(kind(&[("key", &key)]).run(run_of(missing("key"))).await);
