@@ -98,7 +98,7 @@ mod tests {
             let body = serde_json::from_str(request.split_once("\r\n\r\n").expect("a head").1).expect("JSON");
             let parts = ChangeParts { body: &body, source: "default", received: jiff::Timestamp::UNIX_EPOCH };
             let change = Change::new(parts).expect("a change");
-            let candidates = catalog.candidates("default", "public", "bench", change.operation());
+            let candidates = catalog.candidates(&change);
             let (found, silent): (Vec<_>, Vec<_>) =
                 candidates.partition(|event| matches!(event.evaluate(&change), Verdict::Detected { .. }));
             assert_eq!(found.iter().map(|event| event.name().to_string()).collect::<Vec<_>>(), [event]);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use contracts::{
-    hasura::{self, Op},
+    hasura::{self, Change, Occasion},
     names::{EventRef, GroupName},
 };
 use expressions::{Columns, closest};
@@ -67,6 +67,8 @@ pub struct Catalog {
     retired: BTreeMap<GroupName, Job>,
     by_table: HashMap<String, HashMap<String, ByOperation>>,
     all_tables: ByOperation,
+    /// Positions of the events that are about scheduled triggers and actions, by their names.
+    called: HashMap<Occasion, HashMap<String, Vec<usize>>>,
     described: DescribedTables,
     /// What conditions, data and keys can look at.
     columns: Columns,
@@ -109,9 +111,13 @@ impl Catalog {
     fn index(&mut self) {
         self.by_table.clear();
         self.all_tables = ByOperation::default();
+        self.called.clear();
         self.columns = Columns::none();
         self.events.iter().for_each(|event| event.columns(&mut self.columns));
         for (at, event) in self.events.iter().enumerate() {
+            if let Some(called) = event.called() {
+                self.called.entry(called.occasion).or_default().entry(called.name.clone()).or_default().push(at);
+            }
             let Some(selector) = event.selector() else { continue };
             let note = |places: &mut ByOperation| {
                 for operation in selector.operations.iter().filter_map(|operation| place(*operation)) {
@@ -134,20 +140,38 @@ impl Catalog {
     }
 
     /// The events that a change may be, in the order of their names. Events on other tables cost nothing here.
-    pub fn candidates<'c>(
-        &'c self,
-        source: &'c str,
-        schema: &str,
-        table: &str,
-        operation: Op,
-    ) -> impl Iterator<Item = &'c Event> {
-        let own = self.by_table.get(schema).and_then(|schema| schema.get(table));
-        let of = |places: &'c ByOperation| place(operation).map_or(&[] as &[usize], |place| &places[place]);
-        let (own, all) = (own.map_or(&[] as &[usize], of), of(&self.all_tables));
-        merged(own, all).map(|at| &self.events[at]).filter(move |event| {
-            let wanted = event.selector().and_then(|selector| selector.source.as_deref());
-            wanted.is_none_or(|wanted| wanted == source)
-        })
+    pub fn candidates<'c>(&'c self, change: &Change<'c>) -> impl Iterator<Item = &'c Event> {
+        let own = self.by_table.get(change.schema()).and_then(|schema| schema.get(change.table()));
+        let of = |places: &'c ByOperation| place(change.operation()).map_or(&[] as &[usize], |place| &places[place]);
+        let (own, all) = match change.occasion() {
+            Occasion::Change => (own.map_or(&[] as &[usize], of), of(&self.all_tables)),
+            occasion => (self.called(occasion, change.name().unwrap_or_default()), &[] as &[usize]),
+        };
+        let source = change.source();
+        merged(own, all)
+            .map(|at| &self.events[at])
+            .filter(move |event| event.source().is_none_or(|wanted| wanted == source))
+    }
+
+    fn called(&self, occasion: Occasion, name: &str) -> &[usize] {
+        self.called.get(&occasion).and_then(|named| named.get(name)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of the scheduled triggers or of the actions that events are about, in no order.
+    pub fn names_of(&self, occasion: Occasion) -> impl Iterator<Item = &str> {
+        self.called.get(&occasion).into_iter().flat_map(|named| named.keys()).map(String::as_str)
+    }
+
+    /// Parses a body of one of the kinds that Hasura sends; of a change only what [`Self::parse`] says. Returns it with its
+    /// [`print`](hasura::print()), which is of all of it.
+    ///
+    /// # Errors
+    /// The body is no JSON.
+    pub fn parse_as(&self, occasion: Occasion, body: &[u8], source: &str) -> Result<(Value, u32), serde_json::Error> {
+        match occasion {
+            Occasion::Change => self.parse(body, source),
+            _ => hasura::parse(body).map(|value| (value, hasura::print(body))),
+        }
     }
 
     /// Parses a source's body as far as its events can look at it: columns that no condition, data or key names are left out, and

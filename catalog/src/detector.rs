@@ -4,7 +4,7 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use contracts::hasura::{Change, Op};
+use contracts::hasura::{Change, Occasion, Op};
 use serde_json::Value;
 
 /// All operations.
@@ -46,6 +46,24 @@ pub struct Selector {
     pub source: Option<String>,
     /// Only of this trigger of Hasura's, where one is named.
     pub trigger: Option<String>,
+}
+
+/// A scheduled trigger or an action, by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Called {
+    /// Which of the two.
+    pub occasion: Occasion,
+    /// The name of a cron trigger or of an action; of a scheduled event without a name, its comment.
+    pub name: String,
+    /// Only of this source, where one is named.
+    pub source: Option<String>,
+}
+
+/// What an event is detected in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum In {
+    Changes(Selector),
+    Called(Called),
 }
 
 /// What a detector written in Rust says about a change.
@@ -93,6 +111,10 @@ pub enum Mismatch {
     Source,
     /// It comes from another trigger.
     Trigger,
+    /// It is no change, or none but a change is looked at.
+    Occasion,
+    /// It is of another scheduled trigger or action.
+    Name,
 }
 
 impl Table {
@@ -123,6 +145,9 @@ impl Selector {
 
     /// What does not match, if anything.
     pub fn mismatch(&self, change: &Change<'_>) -> Option<Mismatch> {
+        if change.occasion() != Occasion::Change {
+            return Some(Mismatch::Occasion);
+        }
         if !self.tables.includes(change.schema(), change.table()) {
             return Some(Mismatch::Table);
         }
@@ -146,15 +171,86 @@ impl Selector {
                 let listed: Vec<&str> = self.operations.iter().map(|operation| operation.as_str()).collect();
                 format!("the change is {}, and the event listens to {}", change.operation(), listed.join(", "))
             }
-            Mismatch::Source => {
-                let wanted = self.source.as_deref().unwrap_or_default();
-                format!("the change comes from the source {}, not from {wanted}", change.source())
+            Mismatch::Source => other_source(self.source.as_deref(), change),
+            Mismatch::Occasion | Mismatch::Name => {
+                format!("the event is about changes of {}, and this is {}", self.tables, described(change))
             }
             Mismatch::Trigger => {
                 let wanted = self.trigger.as_deref().unwrap_or_default();
                 format!("the change comes from the trigger {}, not from {wanted}", change.trigger().unwrap_or("(none)"))
             }
         }
+    }
+}
+
+impl Called {
+    /// What does not match, if anything.
+    pub fn mismatch(&self, change: &Change<'_>) -> Option<Mismatch> {
+        if self.occasion != change.occasion() {
+            return Some(Mismatch::Occasion);
+        }
+        if change.name() != Some(&self.name) {
+            return Some(Mismatch::Name);
+        }
+        self.source.as_deref().is_some_and(|source| source != change.source()).then_some(Mismatch::Source)
+    }
+
+    /// The mismatch in a sentence.
+    pub(crate) fn explain(&self, mismatch: Mismatch, change: &Change<'_>) -> String {
+        match mismatch {
+            Mismatch::Source => other_source(self.source.as_deref(), change),
+            _ => format!(
+                "the event is about the {} {}, and this is {}",
+                self.occasion.noun(),
+                self.name,
+                described(change)
+            ),
+        }
+    }
+}
+
+impl In {
+    pub(crate) fn mismatch(&self, change: &Change<'_>) -> Option<Mismatch> {
+        match self {
+            Self::Changes(selector) => selector.mismatch(change),
+            Self::Called(called) => called.mismatch(change),
+        }
+    }
+
+    pub(crate) fn explain(&self, mismatch: Mismatch, change: &Change<'_>) -> String {
+        match self {
+            Self::Changes(selector) => selector.explain(mismatch, change),
+            Self::Called(called) => called.explain(mismatch, change),
+        }
+    }
+
+    pub(crate) fn occasion(&self) -> Occasion {
+        match self {
+            Self::Changes(_) => Occasion::Change,
+            Self::Called(called) => called.occasion,
+        }
+    }
+
+    pub(crate) fn source(&self) -> Option<&str> {
+        match self {
+            Self::Changes(selector) => selector.source.as_deref(),
+            Self::Called(called) => called.source.as_deref(),
+        }
+    }
+}
+
+fn other_source(wanted: Option<&str>, change: &Change<'_>) -> String {
+    let what = if change.occasion() == Occasion::Change { "change" } else { change.occasion().noun() };
+    format!("the {what} comes from the source {}, not from {}", change.source(), wanted.unwrap_or_default())
+}
+
+/// What came, in a few words.
+pub(crate) fn described(change: &Change<'_>) -> String {
+    match (change.occasion(), change.name()) {
+        (Occasion::Change, _) => format!("a change of {}.{}", change.schema(), change.table()),
+        (occasion, Some(name)) => format!("the {} {name}", occasion.noun()),
+        (Occasion::Scheduled, None) => "a scheduled event with neither a name nor a comment".to_owned(),
+        (occasion, None) => format!("the body of an {} without a name", occasion.noun()),
     }
 }
 

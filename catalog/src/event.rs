@@ -7,7 +7,7 @@ use std::{
 
 use contracts::{
     document,
-    hasura::{Change, Op, Row},
+    hasura::{Change, Occasion, Op, Row},
     names::{EventRef, GroupName, JobName},
     why::{Explanation, Failing},
 };
@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use crate::{
     data::{Data, MAX_DATA},
     data_schema::{DataSchema, Violation},
-    detector::{Detection, Detector, Mismatch, Selector, Shared},
+    detector::{Called, Detection, Detector, In, Mismatch, Selector, Shared},
     filling::With,
     report::Location,
     rule_test::RuleTest,
@@ -111,9 +111,9 @@ pub(crate) enum Detect {
     /// Published by name only.
     Named,
     /// By expressions.
-    Cel { selector: Selector, when: Option<Expression>, data: Option<Data> },
+    Cel { of: In, when: Option<Expression>, data: Option<Data> },
     /// By a function.
-    Rust { selector: Selector, detector: Shared },
+    Rust { of: In, detector: Shared },
 }
 
 /// One version of one event.
@@ -139,7 +139,8 @@ pub struct Event {
 impl Event {
     /// An event that a function detects, to be added with [`Catalog::with_event`](crate::Catalog::with_event).
     pub fn detected_by(name: EventRef, selector: Selector, detector: impl Detector + 'static) -> Self {
-        Self::new(name, Detect::Rust { selector, detector: Shared(Arc::new(detector)) }, "(built in)".into())
+        let of = In::Changes(selector);
+        Self::new(name, Detect::Rust { of, detector: Shared(Arc::new(detector)) }, "(built in)".into())
     }
 
     pub(crate) fn new(name: EventRef, detect: Detect, file: Arc<str>) -> Self {
@@ -180,12 +181,38 @@ impl Event {
         self.description.as_deref()
     }
 
-    /// Which changes it looks at; `None` if it is only ever published by name.
-    pub fn selector(&self) -> Option<&Selector> {
+    /// What it is detected in; none if it is only ever published by name.
+    pub(crate) fn is_of(&self) -> Option<&In> {
         match &self.detect {
             Detect::Named => None,
-            Detect::Cel { selector, .. } | Detect::Rust { selector, .. } => Some(selector),
+            Detect::Cel { of, .. } | Detect::Rust { of, .. } => Some(of),
         }
+    }
+
+    /// Which changes it looks at; none if it is about no table.
+    pub fn selector(&self) -> Option<&Selector> {
+        match self.is_of()? {
+            In::Changes(selector) => Some(selector),
+            In::Called(_) => None,
+        }
+    }
+
+    /// The scheduled trigger or the action that it is about, if it is about one.
+    pub fn called(&self) -> Option<&Called> {
+        match self.is_of()? {
+            In::Changes(_) => None,
+            In::Called(called) => Some(called),
+        }
+    }
+
+    /// The only source that it looks at, where one is named.
+    pub fn source(&self) -> Option<&str> {
+        self.is_of()?.source()
+    }
+
+    /// Which part of `from` does not match; none if all does, or if there is no `from`.
+    pub(crate) fn mismatch(&self, change: &Change<'_>) -> Option<Mismatch> {
+        self.is_of()?.mismatch(change)
     }
 
     /// Its condition, where it has one in CEL.
@@ -273,7 +300,7 @@ impl Event {
             Detect::Cel { data: Some(Data::Map(entries)), .. } => {
                 Some(entries.iter().map(|(name, _)| &**name).collect())
             }
-            Detect::Cel { data: None, .. } => Some(BTreeSet::from(["op", "old", "new"])),
+            Detect::Cel { of: In::Changes(_), data: None, .. } => Some(BTreeSet::from(["op", "old", "new"])),
             Detect::Cel { .. } | Detect::Named | Detect::Rust { .. } => None,
         }
     }
@@ -281,7 +308,8 @@ impl Event {
     /// Adds the columns that decide about it or become its data.
     pub(crate) fn columns(&self, into: &mut Columns) {
         match &self.detect {
-            Detect::Named => {}
+            // What is no change is read whole.
+            Detect::Named | Detect::Cel { of: In::Called(_), .. } => return,
             Detect::Cel { when, data: Some(data), .. } => {
                 when.iter().for_each(|when| when.columns(into));
                 data.columns(into);
@@ -290,6 +318,11 @@ impl Event {
             Detect::Cel { data: None, .. } | Detect::Rust { .. } => *into = Columns::Any,
         }
         self.key.iter().for_each(|part| part.columns(into));
+    }
+
+    /// What it is detected in; none if it is only ever published by name.
+    pub fn occasion(&self) -> Option<Occasion> {
+        self.is_of().map(In::occasion)
     }
 
     /// Whether its condition looks at one of these columns.
@@ -314,8 +347,8 @@ impl Event {
 
     /// The verdict of the selector and the condition, if they decide.
     fn passes_by(&self, change: &Change<'_>) -> Option<Verdict> {
-        let Some(selector) = self.selector() else { return Some(Verdict::NotDetected(Reason::NamedOnly)) };
-        if let Some(mismatch) = selector.mismatch(change) {
+        let Some(of) = self.is_of() else { return Some(Verdict::NotDetected(Reason::NamedOnly)) };
+        if let Some(mismatch) = of.mismatch(change) {
             return Some(Verdict::NotDetected(Reason::Selector(mismatch)));
         }
         let bindings = Bindings { change: Some(change), ..Bindings::default() };
@@ -336,8 +369,7 @@ impl Event {
             Detect::Cel { data, .. } => {
                 let bindings = Bindings { change: Some(change), ..Bindings::default() };
                 let room = Room::new(MAX_DATA);
-                let data =
-                    data.as_ref().map_or_else(|| whole_change(change, &room), |data| data.value(&bindings, &room));
+                let data = data.as_ref().map_or_else(|| whole(change, &room), |data| data.value(&bindings, &room));
                 match data {
                     Ok(data) if document::is_readable(&data) => data,
                     Ok(_) => return Verdict::Failed { stage: Stage::Data, error: TOO_DEEP.into() },
@@ -365,7 +397,7 @@ impl Event {
         }
         match self.key_of(change, &data) {
             Ok(Some(key)) if key.len() > MAX_KEY => {
-                let advice = "take what names what the event is about, as in `[new.tenant, new.id]`";
+                let advice = "take what names what the event is about, as in `[data.tenant, data.id]`";
                 let error = format!("the key has {} bytes, and at most {MAX_KEY} are possible; {advice}", key.len());
                 Verdict::TooLarge { stage: Stage::Key, error }
             }
@@ -380,7 +412,7 @@ impl Event {
         match &self.detect {
             Detect::Cel { data: Some(data), .. } => data.lengths(bindings, &mut String::new(), &mut leaves),
             _ => {
-                for (name, row) in [("old", change.old()), ("new", change.new_row())] {
+                for (name, row) in carried(change) {
                     let columns = row.as_object().into_iter().flatten();
                     leaves.extend(
                         columns.map(|(column, value)| (format!("{name}.{column}"), contracts::json::size(value))),
@@ -408,7 +440,7 @@ impl Event {
             .iter()
             .map(|part| part.value(&bindings, &room).map_err(|stop| part.describe(&stop)))
             .collect::<Result<_, _>>()?;
-        Ok(Some(contracts::json::key(&parts)))
+        Ok(contracts::json::key(&parts))
     }
 
     /// Why the event did not happen in a change, in words for people.
@@ -441,11 +473,11 @@ impl Event {
 
     /// Why a change did not get past the event's selector and condition, as a tree and a sentence; none if it did.
     pub fn why_not_within(&self, change: &Change<'_>, effort: &Effort) -> Option<Explanation> {
-        let Some(selector) = self.selector() else {
+        let Some(of) = self.is_of() else {
             return Some(Explanation::only("the event is only ever published by name"));
         };
-        if let Some(mismatch) = selector.mismatch(change) {
-            return Some(Explanation::only(selector.explain(mismatch, change)));
+        if let Some(mismatch) = of.mismatch(change) {
+            return Some(Explanation::only(of.explain(mismatch, change)));
         }
         match &self.detect {
             Detect::Cel { when: Some(when), .. } => {
@@ -470,10 +502,20 @@ fn refused(when: &Expression, bindings: &Bindings<'_>) -> Option<Verdict> {
     }
 }
 
-/// What an event carries that declares no data.
-fn whole_change(change: &Change<'_>, room: &Room) -> Result<Value, String> {
-    for (name, row) in [("old", change.old()), ("new", change.new_row())] {
-        room.fit(row).map_err(|full| format!("{name}: {full}"))?;
+/// What an event carries that declares no data, by name.
+fn carried<'c>(change: &Change<'c>) -> impl Iterator<Item = (&'static str, &'c Value)> {
+    let rows = [("old", change.old()), ("new", change.new_row())];
+    let brought = change.occasion().carried();
+    rows.into_iter().filter(move |_| brought.is_none()).chain(brought.map(|name| (name, change.member(name))))
+}
+
+/// What an event carries that declares no data: operation and rows of a change, and of what is no change what it brought.
+fn whole(change: &Change<'_>, room: &Room) -> Result<Value, String> {
+    for (name, value) in carried(change) {
+        room.fit(value).map_err(|full| format!("{name}: {full}"))?;
+    }
+    if let Some(brought) = change.occasion().carried() {
+        return Ok(change.member(brought).clone());
     }
     let mut data = Map::new();
     data.insert("op".into(), change.operation().as_str().into());

@@ -1,8 +1,8 @@
-//! A change in which an event happens, for whoever wants to try it: that of one of its tests, else one that is made of its sample and
+//! A change, or what else comes, in which an event happens, for whoever wants to try it: that of one of its tests, else one that is made of its sample and
 //! of what its condition demands. What is handed out was evaluated, and is detected.
 
 use contracts::{
-    hasura::{Change, ChangeParts, Op},
+    hasura::{Change, ChangeParts, Occasion, Op},
     json::equal,
 };
 use expressions::{Bindings, Wanted, WishOf};
@@ -11,8 +11,9 @@ use serde_json::{Map, Number, Value};
 
 use crate::{
     data::Data,
+    detector::{Called, In},
     event::{Detect, Event, Verdict},
-    rule_test::{Expectation, TestChange},
+    rule_test::{Expectation, Happens, TestBody, TestChange},
 };
 
 /// A change in which an event happens.
@@ -32,20 +33,27 @@ impl Event {
     /// # Errors
     /// None is known, in words: why what was tried last is not this event.
     pub fn likely(&self, now: Timestamp) -> Result<Likely, String> {
-        let Some(selector) = self.selector() else {
+        let Some(of) = self.is_of() else {
             return Err("it is only ever published by name, and no change is it".to_owned());
         };
         let mut why_not = None;
         let expects = |expected: &Expectation| matches!(expected, Expectation::Detected | Expectation::Data(_));
         let tests = self.tests().iter().filter(|test| expects(&test.expect));
-        let tests = tests.map(|test| (Some(test.name.clone()), test.change.clone()));
+        let tests = tests.map(|test| (Some(test.name.clone()), test.happens.clone()));
         let can_be = |operation: &Op| !self.when().is_some_and(|when| when.never_holds(*operation));
-        let made = selector.operations.iter().filter(|operation| can_be(operation));
-        let made = made.map(|operation| (None, self.made(*operation)));
-        for (test, change) in tests.chain(made) {
-            let (body, source) = (change.body(self), change.source.clone().or_else(|| selector.source.clone()));
-            let source = source.unwrap_or_else(|| "default".to_owned());
-            match self.is(&body, &source, now) {
+        let (operations, called) = match of {
+            In::Changes(selector) => (selector.operations.as_slice(), None),
+            In::Called(called) => (&[] as &[Op], Some(called)),
+        };
+        let made = operations.iter().filter(|operation| can_be(operation));
+        let made = made.map(|operation| Happens::Change(self.made(*operation)));
+        let made = made.chain(called.map(|called| Happens::Comes(self.brought(called)))).map(|made| (None, made));
+        for (test, mut happens) in tests.chain(made) {
+            if let Happens::Comes(TestBody { occasion: Occasion::Scheduled, given, .. }) = &mut happens {
+                given.entry("scheduled_time").or_insert_with(|| format!("{now:.0}").into());
+            }
+            let (body, source) = (happens.body(self), happens.source(self));
+            match self.is(happens.occasion(), &body, &source, now) {
                 Ok(()) => return Ok(Likely { body, source, test }),
                 Err(why) => why_not = Some(why),
             }
@@ -53,8 +61,8 @@ impl Event {
         Err(why_not.unwrap_or_default())
     }
 
-    fn is(&self, body: &Value, source: &str, received: Timestamp) -> Result<(), String> {
-        let change = Change::new(ChangeParts { body, source, received }).map_err(|error| error.to_string())?;
+    fn is(&self, occasion: Occasion, body: &Value, source: &str, received: Timestamp) -> Result<(), String> {
+        let change = Change::of(occasion, ChangeParts { body, source, received }).map_err(|error| error.to_string())?;
         match self.evaluate(&change) {
             Verdict::Detected { .. } => Ok(()),
             _ => Err(self.in_the_way(&change)),
@@ -71,6 +79,31 @@ impl Event {
         }
     }
 
+    /// What brings what the sample shows where data are a part of that as it is, and what the condition demands.
+    fn brought(&self, called: &Called) -> TestBody {
+        let name = called.occasion.carried().unwrap_or_default();
+        let (mut brought, mut session) = (Value::Object(Map::new()), Map::new());
+        match (&self.detect, self.sample()) {
+            (Detect::Cel { data: Some(data), .. }, Some(sample)) => shown_of(data, sample, name, &mut brought),
+            (_, Some(sample)) => brought = sample.clone(),
+            (_, None) => {}
+        }
+        for wish in self.when().map(|when| when.wishes()).unwrap_or_default() {
+            match (wish.of, wish.path.as_slice()) {
+                (WishOf::Brought, way) => grant(&mut brought, way, &wish.wanted),
+                (WishOf::Session, [variable, ..]) => {
+                    grant(session.entry(variable.clone()).or_insert(Value::Null), &[], &wish.wanted);
+                }
+                _ => {}
+            }
+        }
+        let mut given = Map::from_iter([(name.to_owned(), brought)]);
+        if called.occasion == Occasion::Action {
+            given.insert("session_variables".to_owned(), session.into());
+        }
+        TestBody { occasion: called.occasion, given, source: None, received: None }
+    }
+
     /// Rows that have what the sample shows where data are a column as it is, and what the condition demands.
     fn made(&self, operation: Op) -> TestChange {
         let (mut old, mut new) = (Map::new(), Map::new());
@@ -82,6 +115,7 @@ impl Event {
         for wish in self.when().map(|when| when.wishes()).unwrap_or_default() {
             let row = match wish.of {
                 WishOf::Session => &mut session,
+                WishOf::Brought => continue,
                 WishOf::Old => &mut old,
                 WishOf::Row if operation == Op::Delete => &mut old,
                 WishOf::New | WishOf::Row => &mut new,
@@ -176,6 +210,28 @@ fn shown(data: &Data, sample: &Value, old: &mut Map<String, Value>, new: &mut Ma
         }
         (Data::List(items), Value::Array(values)) => {
             items.iter().zip(values).for_each(|(data, value)| shown(data, value, old, new));
+        }
+        (Data::Null | Data::List(_) | Data::Map(_), _) => {}
+    }
+}
+
+/// What data show as it is of what came, by its name.
+fn shown_of(data: &Data, sample: &Value, name: &str, brought: &mut Value) {
+    match (data, sample) {
+        (Data::Leaf(leaf), value) => match leaf.source().trim().strip_prefix(name) {
+            Some("") => *brought = value.clone(),
+            Some(rest) if rest.strip_prefix('.').is_some_and(is_name) && brought.is_object() => {
+                brought[&rest[1..]] = value.clone();
+            }
+            _ => {}
+        },
+        (Data::Map(entries), Value::Object(members)) => {
+            for (member, data) in entries {
+                members.get(member).into_iter().for_each(|value| shown_of(data, value, name, brought));
+            }
+        }
+        (Data::List(items), Value::Array(values)) => {
+            items.iter().zip(values).for_each(|(data, value)| shown_of(data, value, name, brought));
         }
         (Data::Null | Data::List(_) | Data::Map(_), _) => {}
     }

@@ -1,7 +1,7 @@
-//! The tests that an event's file carries: a change, and what is to come of it.
+//! The tests that an event's file carries: a change or a scheduled trigger, and what is to come of it.
 
 use contracts::{
-    hasura::{Change, ChangeParts, Op},
+    hasura::{Change, ChangeParts, Occasion, Op},
     json::equal,
     names::GroupName,
 };
@@ -20,13 +20,35 @@ pub struct RuleTest {
     /// What it shows.
     pub name: String,
     /// What happens.
-    pub change: TestChange,
+    pub happens: Happens,
     /// What is to come of it.
     pub expect: Expectation,
     /// Jobs that the event is to ask for; others are not looked at.
     pub jobs: Vec<ExpectedJob>,
     /// The line of the file, from 1.
     pub line: usize,
+}
+
+/// What happens in a test.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Happens {
+    /// A change of a row.
+    Change(TestChange),
+    /// Something else comes.
+    Comes(TestBody),
+}
+
+/// What comes in a test and is no change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TestBody {
+    /// What it is.
+    pub occasion: Occasion,
+    /// What Hasura would send, with only what matters to the test.
+    pub given: Map<String, Value>,
+    /// The source; else the event's, else `default`.
+    pub source: Option<String>,
+    /// When it was received; else the first moment of 2000.
+    pub received: Option<Timestamp>,
 }
 
 /// A change, as a test writes it: only what matters to it.
@@ -77,6 +99,76 @@ pub(crate) type Fill<'f> = dyn Fn(&GroupName, &JobContext<'_>) -> Option<Result<
 
 /// The moment at which a test's change is received that names none: 2000-01-01T00:00:00Z.
 const RECEIVED: i64 = 946_684_800;
+const RECEIVED_AT: &str = "2000-01-01T00:00:00Z";
+
+const NIL: &str = "00000000-0000-0000-0000-000000000000";
+
+impl TestBody {
+    /// The body that Hasura would send: with the name that the event looks for, where the test has none.
+    fn body(&self, event: &Event) -> Value {
+        let mut body = self.given.clone();
+        let called = event.called().map(|called| called.name.as_str()).unwrap_or_default();
+        let mut or = |name: &str, value: Value| {
+            body.entry(name).or_insert(value);
+        };
+        match self.occasion {
+            Occasion::Change => {}
+            Occasion::Scheduled => {
+                if !["name", "comment"].iter().any(|key| self.given.contains_key(*key)) {
+                    or("name", called.into());
+                }
+                or("id", NIL.into());
+                or("scheduled_time", RECEIVED_AT.into());
+                or("payload", Value::Null);
+            }
+            Occasion::Action => {
+                or("action", json!({ "name": called }));
+                or("input", json!({}));
+                or("session_variables", json!({}));
+            }
+        }
+        Value::Object(body)
+    }
+}
+
+impl Happens {
+    /// The body that Hasura would send.
+    pub fn body(&self, event: &Event) -> Value {
+        match self {
+            Self::Change(change) => change.body(event),
+            Self::Comes(body) => body.body(event),
+        }
+    }
+
+    /// What it is.
+    pub fn occasion(&self) -> Occasion {
+        match self {
+            Self::Change(_) => Occasion::Change,
+            Self::Comes(body) => body.occasion,
+        }
+    }
+
+    /// Where it comes from.
+    pub(crate) fn source(&self, event: &Event) -> String {
+        let own = match self {
+            Self::Change(change) => &change.source,
+            Self::Comes(body) => &body.source,
+        };
+        own.as_deref().or_else(|| event.source()).unwrap_or("default").to_owned()
+    }
+
+    /// Asks about it as it comes to an event.
+    fn with<T>(&self, event: &Event, ask: impl FnOnce(&Change<'_>) -> T) -> Result<T, String> {
+        let (body, source) = (self.body(event), self.source(event));
+        let received = match self {
+            Self::Change(change) => change.received,
+            Self::Comes(body) => body.received,
+        };
+        let received = received.or_else(|| Timestamp::from_second(RECEIVED).ok()).unwrap_or_default();
+        let parts = ChangeParts { body: &body, source: &source, received };
+        Ok(ask(&Change::of(self.occasion(), parts).map_err(|error| error.to_string())?))
+    }
+}
 
 impl TestChange {
     /// The body that Hasura would send.
@@ -89,7 +181,7 @@ impl TestChange {
         let (schema, name) = table.split_once('.').unwrap_or(("public", &table));
         let trigger = self.trigger.clone().or_else(|| event.selector()?.trigger.clone());
         json!({
-            "id": "00000000-0000-0000-0000-000000000000",
+            "id": NIL,
             "table": { "schema": schema, "name": name },
             "trigger": trigger.map(|name| json!({ "name": name })),
             "event": {
@@ -99,21 +191,12 @@ impl TestChange {
             },
         })
     }
-
-    /// Asks about the change as it comes to an event.
-    fn with<T>(&self, event: &Event, ask: impl FnOnce(&Change<'_>) -> T) -> Result<T, String> {
-        let body = self.body(event);
-        let source = self.source.clone().or_else(|| event.selector()?.source.clone());
-        let received = self.received.or_else(|| Timestamp::from_second(RECEIVED).ok()).unwrap_or_default();
-        let parts = ChangeParts { body: &body, source: source.as_deref().unwrap_or("default"), received };
-        Ok(ask(&Change::new(parts).map_err(|error| error.to_string())?))
-    }
 }
 
 impl RuleTest {
     /// What the schema does not allow of the data that come of the change.
     pub(crate) fn refused(&self, event: &Event) -> Option<String> {
-        let verdict = self.change.with(event, |change| event.evaluate(change)).ok()?;
+        let verdict = self.happens.with(event, |change| event.evaluate(change)).ok()?;
         match verdict {
             Verdict::Failed { stage: Stage::Schema, error } => Some(error),
             _ => None,
@@ -122,7 +205,7 @@ impl RuleTest {
 
     /// Runs the test; the error says what came instead of what was expected.
     pub(crate) fn run(&self, event: &Event, fill: &Fill<'_>) -> Result<(), String> {
-        self.change.with(event, |change| self.look(event, change, fill))?
+        self.happens.with(event, |change| self.look(event, change, fill))?
     }
 
     fn look(&self, event: &Event, change: &Change<'_>, fill: &Fill<'_>) -> Result<(), String> {
@@ -189,11 +272,13 @@ fn difference(path: &str, expected: &Value, filled: &Value) -> Option<String> {
 
 /// What `event` is in the options of a test's jobs. Ids are made up: nil, and `test` for the correlation.
 fn envelope(event: &Event, change: &Change<'_>, key: Option<&str>) -> Value {
-    const NIL: &str = "00000000-0000-0000-0000-000000000000";
     let id = [change.old(), change.new_row()].into_iter().find_map(|row| row.get("id"));
     let id = id.map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned)).unwrap_or_default();
-    let subject =
-        key.map_or_else(|| format!("{}|{}.{}|{id}", change.source(), change.schema(), change.table()), str::to_owned);
+    let raw = || match change.occasion() {
+        Occasion::Change => format!("{}|{}.{}|{id}", change.source(), change.schema(), change.table()),
+        _ => format!("{}|{}", change.source(), change.name().unwrap_or_default()),
+    };
+    let subject = key.map_or_else(raw, str::to_owned);
     json!({
         "id": NIL,
         "name": event.name().name,

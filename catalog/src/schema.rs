@@ -35,6 +35,7 @@ mod tests {
             (&event, "/definitions/use", keys::USE),
             (&event, "/definitions/test", keys::TEST),
             (&event, "/definitions/test/properties/change", keys::CHANGE),
+            (&event, "/definitions/test/properties/scheduled", keys::SCHEDULED),
             (&job, "", &no_id),
             (&job, "/properties/parameters/additionalProperties/anyOf/1", keys::PARAMETER),
             (&job, "/properties/backoff", keys::BACKOFF),

@@ -1,12 +1,15 @@
 //! Why events did not happen in a change: made on demand, from the change and the catalog that decided.
 
-use contracts::{hasura::Change, why::NotDetected};
+use contracts::{
+    hasura::{Change, Occasion},
+    why::NotDetected,
+};
 use expressions::{Effort, closest};
 use serde_json::{Map, Value};
 
 use crate::{
     catalog::Catalog,
-    detector::{Mismatch, Table, Tables},
+    detector::{Mismatch, Table, Tables, described},
     event::Event,
 };
 
@@ -38,8 +41,11 @@ impl Catalog {
     pub fn why_not(&self, change: &Change<'_>) -> Whys {
         let effort = Effort::default();
         let mut out = Whys::default();
-        let mismatch = |event: &Event| event.selector().and_then(|selector| selector.mismatch(change));
-        let of_table = |event: &&Event| event.selector().is_some() && mismatch(event) != Some(Mismatch::Table);
+        let mismatch = |event: &Event| event.mismatch(change);
+        let is_near = |mismatch: Option<Mismatch>| {
+            !matches!(mismatch, Some(Mismatch::Table | Mismatch::Occasion | Mismatch::Name))
+        };
+        let of_table = |event: &&Event| event.occasion().is_some() && is_near(mismatch(event));
         let (mut looked, passed_by): (Vec<&Event>, Vec<&Event>) =
             self.events().iter().filter(of_table).partition(|event| mismatch(event).is_none());
         let changed = changed(change);
@@ -65,6 +71,9 @@ impl Catalog {
 
     /// Why no event looked at a change; `passed_by` are those of its table.
     fn nothing_about(&self, change: &Change<'_>, passed_by: &[&Event]) -> String {
+        if change.occasion() != Occasion::Change {
+            return self.nothing_called(change, passed_by);
+        }
         let (schema, name) = (cut(change.schema(), NAME), cut(change.table(), NAME));
         let table = format!("{schema}.{name}");
         let mut operations: Vec<String> = Vec::new();
@@ -105,6 +114,32 @@ impl Catalog {
         }
         let named: Vec<String> = near.iter().map(|table| format!("{table} ({})", first(&self.about(table)))).collect();
         format!("no event is about {table}; closest: {}", first(&named))
+    }
+
+    /// The same of a scheduled trigger or an action; `passed_by` are the events that want another source.
+    fn nothing_called(&self, change: &Change<'_>, passed_by: &[&Event]) -> String {
+        let (occasion, what) = (change.occasion(), cut(&described(change), NAME));
+        let sources =
+            passed_by.iter().filter_map(|event| Some(format!("{} wants the source {}", event.name(), event.source()?)));
+        let sources: Vec<String> = sources.collect();
+        if !sources.is_empty() {
+            let source = cut(change.source(), NAME);
+            return format!("no event is about {what} of the source {source}; {}", first(&sources));
+        }
+        let mut known: Vec<&str> = self.names_of(occasion).take(COMPARED).collect();
+        known.sort_unstable();
+        let noun = occasion.noun();
+        if known.is_empty() {
+            let article = if occasion == Occasion::Action { "an" } else { "a" };
+            return format!("no event is about {what}: the catalog has no event that is about {article} {noun}");
+        }
+        match closest(change.name().unwrap_or_default(), known.iter().copied()) {
+            Some(near) => format!("no event is about {what}; closest: {near}"),
+            None => {
+                let all: Vec<String> = known.into_iter().map(str::to_owned).collect();
+                format!("no event is about {what}; the catalog is about {}", first(&all))
+            }
+        }
     }
 
     /// The tables that events name, each once, in order.

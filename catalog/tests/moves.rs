@@ -32,7 +32,7 @@ fn payload(name: &str) -> Value {
 fn detected(catalog: &Catalog, payload: &Value) -> Vec<(String, Value, Option<String>)> {
     let change = change(payload, "default");
     catalog
-        .candidates(change.source(), change.schema(), change.table(), change.operation())
+        .candidates(&change)
         .filter_map(|event| match event.evaluate(&change) {
             Verdict::Detected { data, key } => Some((event.name().to_string(), data, key)),
             Verdict::NotDetected(_) => None,

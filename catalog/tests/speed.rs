@@ -26,7 +26,7 @@ fn a_typical_condition_costs_far_less_than_the_webhook_around_it() {
     let started = Instant::now();
     for _ in 0..ROUNDS {
         let change = change(black_box(&body), "default");
-        let found = catalog.candidates(change.source(), change.schema(), change.table(), change.operation());
+        let found = catalog.candidates(&change);
         for event in found {
             assert!(matches!(black_box(event.evaluate(&change)), Verdict::NotDetected(_)));
         }

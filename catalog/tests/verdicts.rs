@@ -111,9 +111,11 @@ fn candidates_come_by_table_and_operation_in_the_order_of_names() {
     files.push(("events/named.yaml".into(), "description: by name\n".into()));
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let catalog = catalog(&files);
-    let names = |source: &str, schema: &str, table: &str, operation| {
-        let found = catalog.candidates(source, schema, table, operation);
-        found.map(|event| event.name().to_string()).collect::<Vec<_>>().join(" ")
+    let names = |source: &str, schema: &str, table: &str, operation: Operation| {
+        let mut body = body(table, operation.as_str(), json!({}), json!({}));
+        body["table"]["schema"] = schema.into();
+        let change = change(&body, source);
+        catalog.candidates(&change).map(|event| event.name().to_string()).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(names("default", "public", "moves", Operation::Update), "a b c f");
     assert_eq!(names("berlin", "public", "moves", Operation::Insert), "a e f");
@@ -142,8 +144,9 @@ fn a_function_detects_with_the_same_index_and_explanations() {
     let catalog =
         catalog(&[("events/a.yaml", "from: { table: moves }\n")]).with_event(event.clone()).expect("it is new");
     assert!(catalog.clone().with_event(event).is_err());
+    let inserted = body("moves", "INSERT", json!(null), json!({}));
     let names: Vec<String> =
-        catalog.candidates("s", "public", "moves", Operation::Insert).map(|event| event.name().to_string()).collect();
+        catalog.candidates(&change(&inserted, "s")).map(|event| event.name().to_string()).collect();
     assert_eq!(names, ["a", "rust.one"]);
     let event = catalog.event(&"rust.one".parse().expect("a name")).expect("it is there");
     let (large, small, none) = (json!({"id": 7}), json!({"id": 1}), json!({}));

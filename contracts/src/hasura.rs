@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
-pub use change::{Change, ChangeError, ChangeParts};
+pub use change::{Change, ChangeError, ChangeParts, Occasion};
 pub use fields::Fields;
 pub use partly::{Row, parse_partly};
 pub use print::{print, print_of_publication};
@@ -110,6 +110,16 @@ pub enum Body<'a> {
     Event(EventBody<'a>),
     /// A cron or one-off trigger's.
     Scheduled(ScheduledBody),
+}
+
+impl Body<'_> {
+    /// Hasura's id of it: the same on every delivery.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Event(event) => event.id.as_deref(),
+            Self::Scheduled(body) => body.id.as_deref(),
+        }
+    }
 }
 
 /// What is read of an event trigger's body.

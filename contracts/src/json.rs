@@ -110,10 +110,13 @@ pub fn canonical(value: &Value) -> String {
     }
 }
 
-/// The key of several parts: each canonical, joined by `|`.
-pub fn key<'a>(parts: impl IntoIterator<Item = &'a Value>) -> String {
+/// The key of several parts: each canonical, joined by `|`. None where all are null: that is the key of nothing, and what has it in
+/// common has nothing in common.
+pub fn key<'a>(parts: impl IntoIterator<Item = &'a Value>) -> Option<String> {
     let mut out = String::new();
+    let mut is_null = true;
     for (index, part) in parts.into_iter().enumerate() {
+        is_null &= part.is_null();
         if index > 0 {
             out.push('|');
         }
@@ -122,7 +125,7 @@ pub fn key<'a>(parts: impl IntoIterator<Item = &'a Value>) -> String {
             other => write_canonical(other, &mut out),
         }
     }
-    out
+    (!is_null).then_some(out)
 }
 
 fn write_canonical(value: &Value, out: &mut String) {
@@ -257,6 +260,10 @@ mod tests {
         assert_eq!(canonical(&value("-12.50")), "-12.5");
         assert_eq!(canonical(&json!("a|b")), "a|b");
         assert_eq!(canonical(&value(r#"{"b":1.0,"a":"x"}"#)), r#"{"a":"x","b":1}"#);
-        assert_eq!(key([&json!("berlin"), &value("7.0"), &Value::Null]), "berlin|7|null");
+        assert_eq!(key([&json!("berlin"), &value("7.0"), &Value::Null]).as_deref(), Some("berlin|7|null"));
+        for nothing in [&[][..], &[&Value::Null], &[&Value::Null, &Value::Null]] {
+            assert_eq!(key(nothing.iter().copied()), None, "{nothing:?}");
+        }
+        assert_eq!(key([&json!("")]).as_deref(), Some(""));
     }
 }

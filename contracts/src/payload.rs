@@ -103,6 +103,12 @@ pub struct ScheduledPayload {
     /// What was configured to be sent.
     #[serde(default)]
     pub payload: Value,
+    /// What it is for; of one without a name, what events choose it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// When a one-off was made; cron triggers send none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<String>,
 }
 
 #[cfg(test)]
@@ -129,8 +135,14 @@ mod tests {
         let text = serde_json::to_vec(&payload).expect("JSON");
         assert!(matches!(recognise(&text), Ok(Body::Event(event)) if event.table == "moves" && event.op == Op::Update));
         assert_eq!(serde_json::from_slice::<EventPayload>(&text).expect("what was written"), payload);
-        let scheduled =
-            ScheduledPayload { id: None, name: None, scheduled_time: "2026-01-01T00:00:00Z".into(), payload: row(1) };
+        let scheduled = ScheduledPayload {
+            id: None,
+            name: None,
+            scheduled_time: "2026-01-01T00:00:00Z".into(),
+            payload: row(1),
+            comment: None,
+            created_at: None,
+        };
         let text = serde_json::to_vec(&scheduled).expect("JSON");
         assert!(matches!(recognise(&text), Ok(Body::Scheduled(_))));
     }

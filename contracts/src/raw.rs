@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     Label,
+    hasura::Occasion,
     headers::{self, HeaderError, Headers, Writer, ce, optional, required},
     ids::{CorrelationId, InvocationId, JobRunId},
     names::EventRef,
@@ -20,7 +21,7 @@ use crate::{
 pub enum Kind {
     /// A Hasura event trigger's body: a change in which events are detected.
     Hasura,
-    /// A Hasura cron or one-off trigger's body.
+    /// A Hasura cron or one-off trigger's body, in which events are detected by its name.
     Scheduled,
     /// An event that is already named: published by name, by a schedule, or by a job.
     Named,
@@ -37,6 +38,15 @@ impl Kind {
             Self::Scheduled => "scheduled",
             Self::Named => "named",
             Self::Unknown(label) => label.as_str(),
+        }
+    }
+
+    /// What events are detected in where a record is of this kind; none where it is named already, or not known.
+    pub fn occasion(self) -> Option<Occasion> {
+        match self {
+            Self::Hasura => Some(Occasion::Change),
+            Self::Scheduled => Some(Occasion::Scheduled),
+            Self::Named | Self::Unknown(_) => None,
         }
     }
 }

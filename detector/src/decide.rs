@@ -1,7 +1,7 @@
 //! What becomes of one raw record: pure, so that a replay decides the same.
 
 use bus::{Outgoing, Record};
-use catalog::{Catalog, Change, ChangeParts, Event, Glance, Stage, Verdict};
+use catalog::{Catalog, Change, ChangeParts, Event, Glance, Occasion, Stage, Verdict};
 use contracts::{
     document,
     envelope::{self, EventHeaders},
@@ -9,7 +9,7 @@ use contracts::{
     ids::EventId,
     names::EventRef,
     progress::{Duplicate, Fact, FailedEvent, Occurrence, Origin, Refused},
-    raw::{Kind, Place, RawHeaders},
+    raw::{Place, RawHeaders},
 };
 use serde_json::Value;
 
@@ -106,7 +106,10 @@ impl Decider<'_> {
     /// The body as far as it is looked at, and what tells it apart from another.
     fn parse(&self, input: &Input<'_>) -> Result<(Value, u32), serde_json::Error> {
         let body = input.record.value();
-        let Some(named) = &input.headers.named else { return self.catalog.parse(body, &input.headers.source) };
+        let Some(named) = &input.headers.named else {
+            let occasion = input.headers.kind.occasion().unwrap_or(Occasion::Change);
+            return self.catalog.parse_as(occasion, body, &input.headers.source);
+        };
         let data = document::parse_bytes(body)?;
         let print = hasura::print_of_publication(&named.event, &data);
         Ok((data, print))
@@ -129,20 +132,15 @@ impl Decider<'_> {
     fn decide_body(&self, input: &Input<'_>, body: &Value, duplicate: Option<First>, decision: &mut Decision) {
         let headers = &input.headers;
         let parts = ChangeParts { body: hasura::unwrap(body), source: &headers.source, received: headers.received };
-        let change = match headers.kind {
-            Kind::Hasura => Some(Change::new(parts)),
-            Kind::Scheduled | Kind::Named | Kind::Unknown(_) => None,
-        };
+        let change = headers.kind.occasion().map(|occasion| Change::of(occasion, parts));
         let origin = match &change {
-            Some(Ok(change)) => origin::of_change(headers, input.record.key.as_deref(), change),
-            Some(Err(_)) => origin::bare(headers),
-            None => origin::of_scheduled(headers, body),
+            Some(Ok(change)) => origin::of(headers, input.record.key.as_deref(), change),
+            Some(Err(_)) | None => origin::bare(headers),
         };
         let Some(origin) = self.may_run(input, origin, duplicate, decision) else { return };
         match change {
             Some(Ok(change)) => self.detect(input, origin, &change, decision),
             Some(Err(error)) => refuse(input, origin, "incomplete", &error.to_string(), decision),
-            None if headers.kind == Kind::Scheduled => self.nothing(input, origin, decision),
             None => {
                 let detail = format!("this herald knows no records of the kind `{}`", headers.kind.as_str());
                 refuse(input, origin, "unknown-kind", &detail, decision);
@@ -174,17 +172,11 @@ impl Decider<'_> {
         None
     }
 
-    /// A scheduled body: recorded, and nothing is detected in it.
-    fn nothing(&self, input: &Input<'_>, origin: Origin, decision: &mut Decision) {
-        let fact = Fact::Detected(Found::new(origin, self.number).fact);
-        decision.outputs.push(publish::progress(input.occurrence.clone(), fact));
-    }
-
     fn detect(&self, input: &Input<'_>, origin: Origin, change: &Change<'_>, decision: &mut Decision) {
         let mut found = Found::new(origin, self.number);
         let subject = Subject::of(change);
         let mut glance = Glance::new(change);
-        for event in self.catalog.candidates(change.source(), change.schema(), change.table(), change.operation()) {
+        for event in self.catalog.candidates(change) {
             if glance.rules_out(event) {
                 found.undetected(event);
                 continue;

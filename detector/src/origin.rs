@@ -1,14 +1,11 @@
 //! What is told of a raw record, whatever becomes of it.
 
-use catalog::{Change, MAX_KEY};
+use crate::measure;
+use catalog::{Change, MAX_KEY, Occasion};
 use contracts::{
-    hasura,
     progress::{Occurrence, Origin},
     raw::{Named, Place, RawHeaders},
 };
-use serde_json::Value;
-
-use crate::measure;
 
 pub(crate) fn occurrence(headers: &RawHeaders, raw: Place) -> Occurrence {
     Occurrence {
@@ -36,8 +33,19 @@ pub(crate) fn bare(headers: &RawHeaders) -> Origin {
     }
 }
 
-/// What a change adds to it; `key` is that of its record.
-pub(crate) fn of_change(headers: &RawHeaders, key: Option<&[u8]>, change: &Change<'_>) -> Origin {
+/// What a body adds to it; `key` is that of its record.
+pub(crate) fn of(headers: &RawHeaders, key: Option<&[u8]>, change: &Change<'_>) -> Origin {
+    match change.occasion() {
+        Occasion::Change => of_change(headers, key, change),
+        Occasion::Scheduled | Occasion::Action => Origin {
+            trigger: change.name().map(measure::name_of),
+            user: change.user().map(measure::name_of),
+            ..bare(headers)
+        },
+    }
+}
+
+fn of_change(headers: &RawHeaders, key: Option<&[u8]>, change: &Change<'_>) -> Origin {
     let table = format!("{}.{}", measure::name_of(change.schema()), measure::name_of(change.table()));
     Origin {
         key: key.and_then(|key| of_row(key, &headers.source, &table)),
@@ -65,12 +73,6 @@ pub(crate) fn of_named(headers: &RawHeaders, key: Option<&[u8]>, named: &Named) 
         cause: named.cause,
         ..bare(headers)
     }
-}
-
-/// A scheduled body's trigger.
-pub(crate) fn of_scheduled(headers: &RawHeaders, body: &Value) -> Origin {
-    let name = hasura::unwrap(body).get("name").and_then(Value::as_str);
-    Origin { trigger: name.map(measure::name_of), ..bare(headers) }
 }
 
 /// On whose behalf an event happened, whatever it was recognised in: what its headers say of that.

@@ -1,7 +1,7 @@
 //! Why events did not happen in a raw record: asked again, for whoever wants to know.
 
 use bus::Record;
-use catalog::{Catalog, Change, ChangeParts, Effort, Verdict, Whys};
+use catalog::{Catalog, Change, ChangeParts, Effort, Occasion, Verdict, Whys};
 use contracts::{
     hasura,
     raw::{Kind, Place, RawHeaders},
@@ -16,13 +16,9 @@ pub fn why(catalog: &Catalog, number: u64, record: &Record) -> Why {
         Ok(headers) => headers,
         Err(_) => return only("the record is none that Herald wrote"),
     };
-    match headers.kind {
-        Kind::Hasura => {}
-        Kind::Scheduled => {
-            return only(
-                "a scheduled trigger's body is recorded, and no event is detected in it: events are about tables",
-            );
-        }
+    let occasion = match headers.kind {
+        Kind::Hasura => Occasion::Change,
+        Kind::Scheduled => Occasion::Scheduled,
         Kind::Named => {
             let event = headers.named.map(|named| named.event);
             let known = event.as_ref().and_then(|event| catalog.event(event));
@@ -33,10 +29,11 @@ pub fn why(catalog: &Catalog, number: u64, record: &Record) -> Why {
             });
         }
         Kind::Unknown(kind) => return only(&format!("this herald knows no records of the kind `{kind}`")),
-    }
-    let Ok((body, _)) = catalog.parse(record.value(), &headers.source) else { return only("the body is no JSON") };
+    };
+    let parsed = catalog.parse_as(occasion, record.value(), &headers.source);
+    let Ok((body, _)) = parsed else { return only("the body is no JSON") };
     let parts = ChangeParts { body: hasura::unwrap(&body), source: &headers.source, received: headers.received };
-    match Change::new(parts) {
+    match Change::of(occasion, parts) {
         Err(error) => only(&error.to_string()),
         Ok(change) => {
             let Whys { mut events, more, nothing } = catalog.why_not(&change);
@@ -54,7 +51,7 @@ const DATA: usize = 16 * 1024;
 /// The events that happened in a change, whose data are made anew, and those that failed.
 fn happened(catalog: &Catalog, change: &Change<'_>) -> (Vec<Happened>, Vec<Failing>) {
     let (mut detected, mut failed, effort) = (Vec::new(), Vec::new(), Effort::default());
-    for event in catalog.candidates(change.source(), change.schema(), change.table(), change.operation()) {
+    for event in catalog.candidates(change) {
         if detected.len() + failed.len() == SHOWN {
             break;
         }

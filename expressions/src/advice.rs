@@ -1,6 +1,6 @@
 //! What names of other languages are called here. Each advice stands alone: what it has in backticks can be written as it is.
 
-use crate::node::Scope;
+use crate::{names::variable, node::Scope};
 
 type Table = &'static [(&'static [&'static str], &'static str)];
 
@@ -236,30 +236,77 @@ const NAMES: Table = &[
 
 /// What a function of another language is called here.
 pub(crate) fn function(name: &str, scope: Scope) -> Option<String> {
-    find(FUNCTIONS, name, scope)
+    let advice = find(FUNCTIONS, name)?;
+    match scope.brought() {
+        Some(brought) if OF_CHANGES.iter().any(|function| advice.contains(function)) => Some(no_rows(brought)),
+        _ => Some(in_scope(advice, scope)),
+    }
 }
 
-/// What a variable or a namespace of another language is called here.
+/// What a variable or a namespace of another language is called here; none where that is about rows, and there are none.
 pub(crate) fn name(name: &str, scope: Scope) -> Option<String> {
-    find(NAMES, name, scope)
+    let advice = find(NAMES, name)?;
+    let has_session = variable("session", scope).is_some();
+    let is_there = |word: &&str| advice.contains(word) && !(has_session && OF_SESSION.contains(word));
+    if scope.brought().is_some() && OF_ROWS.iter().chain(&OF_SESSION).any(|word| is_there(&word)) {
+        return None;
+    }
+    Some(in_scope(advice, scope))
 }
 
-fn find(table: Table, name: &str, scope: Scope) -> Option<String> {
+/// What an advice has that is about the functions of changes.
+const OF_CHANGES: [&str; 4] = ["`changed(", "`changedAny(", "`became(", "`was("];
+/// What an advice has that is about rows, and about who wrote one.
+const OF_ROWS: [&str; 6] = ["row", "`old", "`op`", "table.", "column", "the change alone"];
+const OF_SESSION: [&str; 2] = ["session", "`user`"];
+
+/// Why there is nothing that changed, and what there is.
+pub(crate) fn no_rows(brought: &str) -> String {
+    format!(
+        "there are no rows here, and nothing that has changed; what came is `{brought}`, as in `{brought}.status == \"paid\"`"
+    )
+}
+
+fn find(table: Table, name: &str) -> Option<&'static str> {
     let found = table.iter().find(|(names, _)| names.contains(&name));
     let any_case = || table.iter().find(|(names, _)| names.iter().any(|known| known.eq_ignore_ascii_case(name)));
-    found.or_else(any_case).map(|(_, advice)| in_scope(advice, scope))
+    found.or_else(any_case).map(|(_, advice)| *advice)
 }
 
-/// A text with expressions about rows, for that scope: a job has no rows, but the event's data.
+/// A text with expressions about rows, for that scope: a job has no rows, but the event's data; where no change is looked at, there is
+/// what came instead.
 pub(crate) fn in_scope(text: &str, scope: Scope) -> String {
+    if let Some(brought) = scope.brought() {
+        return renamed(text, brought)
+            .replace("when the change came", "when it came")
+            .replace("a column is written", "what came is written")
+            .replace("for a column that", "for what");
+    }
     match scope {
-        Scope::Change | Scope::Key => text.to_owned(),
         Scope::With | Scope::Input | Scope::Job => text
             .replace("new.", "data.")
             .replace("(new,", "(data,")
             .replace("`received`, when the change came", "`event.time`, when the change came")
             .replace("received", "timestamp(event.time)"),
+        _ => text.to_owned(),
     }
+}
+
+/// A text in which the variable `new` has another name.
+fn renamed(text: &str, name: &str) -> String {
+    const NEW: &str = "new";
+    let (mut out, mut rest, mut before) = (String::with_capacity(text.len() + 16), text, None);
+    while let Some(at) = rest.find(NEW) {
+        let (head, tail) = (&rest[..at], &rest[at + NEW.len()..]);
+        let last = head.chars().next_back().or(before);
+        let is_var = last.is_none_or(|c| !c.is_alphanumeric() && !['_', '.', '"', '\''].contains(&c))
+            && tail.starts_with(['.', ',', '[', ')', '`']);
+        out.push_str(head);
+        out.push_str(if is_var { name } else { NEW });
+        (rest, before) = (tail, Some('w'));
+    }
+    out.push_str(rest);
+    out
 }
 
 /// All advice, for a test that follows it.

@@ -89,6 +89,7 @@ fn path<'n>(node: &'n Node) -> Option<Path<'n>> {
         Kind::Var(Var::Old) => Some(vec!["old".into()]),
         Kind::Var(Var::New) => Some(vec!["new".into()]),
         Kind::Var(Var::Row) => Some(vec!["row".into()]),
+        Kind::Var(Var::Body(name)) => Some(vec![(*name).into()]),
         Kind::Select(inner, name) => within(inner, name.into()),
         Kind::Index(pair) => match pair.as_ref() {
             [inner, Node { kind: Kind::Literal(Literal::String(name)), .. }] => within(inner, name.into()),

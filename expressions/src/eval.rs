@@ -132,6 +132,7 @@ impl<'a> Evaluator<'a> {
                     Var::Trigger => change.trigger().map_or(Value::Null, Value::str),
                     Var::Source => Value::str(change.source()),
                     Var::Received => Value::Timestamp(change.received()),
+                    Var::Body(name) => Value::of_json(change.member(name)),
                     _ => Value::of_json(change.body()),
                 });
             }

@@ -286,7 +286,15 @@ impl<'a, 'e> Explainer<'a, 'e> {
         let is_step = is_step(node) && !within_macro(node);
         let is_path = match &node.kind {
             Kind::Select(..) | Kind::Index(..) => path(node),
-            Kind::Var(var) => !matches!(var, Var::Old | Var::New | Var::Row | Var::Payload | Var::Session),
+            Kind::Var(var) => !matches!(
+                var,
+                Var::Old
+                    | Var::New
+                    | Var::Row
+                    | Var::Payload
+                    | Var::Session
+                    | Var::Body("payload" | "input" | "action")
+            ),
             _ => false,
         };
         let mut parts = Vec::new();

@@ -80,6 +80,7 @@ use node::{Kind, MacroKind, Node, Var};
 pub struct Expression {
     source: Arc<str>,
     root: Arc<Node>,
+    scope: Scope,
 }
 
 impl Expression {
@@ -88,8 +89,8 @@ impl Expression {
     /// # Errors
     /// Every name and call that means nothing, in the order of the text; or the first mistake in how it is written.
     pub fn compile(source: &str, scope: Scope) -> Result<Self, Vec<CompileError>> {
-        let root = parse::parse(source, scope)?;
-        Ok(Self { source: source.into(), root: Arc::new(root) })
+        let root = parse::parse(source, scope).map_err(|errors| said(errors, scope))?;
+        Ok(Self { source: source.into(), root: Arc::new(root), scope })
     }
 
     /// The text as it was written.
@@ -143,7 +144,7 @@ impl Expression {
 
     /// What in it fails for every change, in the order of the text. It can be evaluated all the same.
     pub fn mistakes(&self) -> Vec<CompileError> {
-        mistakes::of(&self.root, &self.source)
+        said(mistakes::of(&self.root, &self.source), self.scope)
     }
 
     /// What in it can be meant, and hardly is, in the order of the text.
@@ -155,7 +156,7 @@ impl Expression {
 
     /// What in it, as a whole condition, is never true or false.
     pub fn no_condition(&self) -> Vec<CompileError> {
-        mistakes::no_whole(&self.root, &self.source)
+        said(mistakes::no_whole(&self.root, &self.source), self.scope)
     }
 
     /// The members of `data` and `event` without which it has no value, in the order of the text.
@@ -191,7 +192,16 @@ impl Expression {
             Kind::List(_) | Kind::Map(_) => true,
             Kind::Macro(parts) => parts.kind == MacroKind::Map,
             Kind::Var(var) => {
-                matches!(var, Var::Table | Var::Old | Var::New | Var::Row | Var::Session | Var::Payload)
+                matches!(
+                    var,
+                    Var::Table
+                        | Var::Old
+                        | Var::New
+                        | Var::Row
+                        | Var::Session
+                        | Var::Payload
+                        | Var::Body("payload" | "input" | "action")
+                )
             }
             _ => false,
         }
@@ -233,6 +243,14 @@ impl Expression {
     pub fn columns(&self, into: &mut Columns) {
         columns::collect(&self.root, into);
     }
+}
+
+/// What is said of an expression, as it is said where no change is looked at.
+fn said(mut errors: Vec<CompileError>, scope: Scope) -> Vec<CompileError> {
+    if scope.brought().is_some() {
+        errors.iter_mut().filter_map(|error| error.help.as_mut()).for_each(|help| *help = scope.say(help));
+    }
+    errors
 }
 
 impl fmt::Display for Expression {

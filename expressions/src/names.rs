@@ -24,12 +24,37 @@ pub(crate) fn variables(scope: Scope) -> impl Iterator<Item = (&'static str, Var
         ("received", Var::Received),
         ("payload", Var::Payload),
     ];
+    let scheduled: &[(&str, Var)] = &[
+        ("payload", Var::Body("payload")),
+        ("scheduled_time", Var::Body("scheduled_time")),
+        ("name", Var::Body("name")),
+        ("comment", Var::Body("comment")),
+        ("id", Var::Body("id")),
+        ("created_at", Var::Body("created_at")),
+        ("source", Var::Source),
+        ("received", Var::Received),
+    ];
+    let action: &[(&str, Var)] = &[
+        ("input", Var::Body("input")),
+        ("action", Var::Body("action")),
+        ("session", Var::Session),
+        ("user", Var::User),
+        ("role", Var::Role),
+        ("request_query", Var::Body("request_query")),
+        ("source", Var::Source),
+        ("received", Var::Received),
+    ];
     let event: &[(&str, Var)] =
         &[("data", Var::Data), ("event", Var::Event), ("params", Var::Params), ("input", Var::Input)];
     let (payload, none) = (&change[change.len() - 1..], &change[..0]);
     match scope {
         Scope::Change => change.iter().chain(none),
         Scope::Key => change.iter().chain(&event[..1]),
+        Scope::Scheduled => scheduled.iter().chain(none),
+        Scope::ScheduledKey => scheduled.iter().chain(&event[..1]),
+        Scope::Action => action.iter().chain(none),
+        Scope::ActionKey => action.iter().chain(&event[..1]),
+        Scope::Answer => action.iter().chain(&event[..2]),
         Scope::With => none.iter().chain(&event[..2]),
         Scope::Input => payload.iter().chain(&event[..3]),
         Scope::Job => none.iter().chain(event),

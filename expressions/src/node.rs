@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use contracts::hasura::Row;
+use contracts::hasura::{Occasion, Row};
 use regex::Regex;
 
-use crate::{error::Span, functions::Function};
+use crate::{advice, error::Span, functions::Function};
 
 /// One expression within the expression.
 #[derive(Debug)]
@@ -37,6 +37,16 @@ pub enum Scope {
     Change,
     /// `key`: the change, and `data` as it was computed.
     Key,
+    /// `when` and `data` of an event that is detected in a scheduled trigger's body.
+    Scheduled,
+    /// Its `key`.
+    ScheduledKey,
+    /// `when` and `data` of an event that is detected in an action.
+    Action,
+    /// Its `key`.
+    ActionKey,
+    /// What the caller of an action is answered: the action, and the ids of the event.
+    Answer,
     /// What an event gives a shared job: `data` and `event`.
     With,
     /// What a job works on: the same, its `params`, and the `payload` that the event was found in.
@@ -46,9 +56,46 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// That of `when` and `data`.
+    pub fn of(occasion: Occasion) -> Self {
+        match occasion {
+            Occasion::Change => Self::Change,
+            Occasion::Scheduled => Self::Scheduled,
+            Occasion::Action => Self::Action,
+        }
+    }
+
+    /// That of `key`.
+    pub fn key_of(occasion: Occasion) -> Self {
+        match occasion {
+            Occasion::Change => Self::Key,
+            Occasion::Scheduled => Self::ScheduledKey,
+            Occasion::Action => Self::ActionKey,
+        }
+    }
+
+    /// Whether it is that of a `key`.
+    pub fn is_key(self) -> bool {
+        matches!(self, Self::Key | Self::ScheduledKey | Self::ActionKey)
+    }
+
     /// Whether there is a change, with its rows.
     pub(crate) fn has_rows(self) -> bool {
         matches!(self, Self::Change | Self::Key)
+    }
+
+    /// What stands in the place of the rows: what came with what is no change.
+    pub(crate) fn brought(self) -> Option<&'static str> {
+        match self {
+            Self::Scheduled | Self::ScheduledKey => Occasion::Scheduled.carried(),
+            Self::Action | Self::ActionKey | Self::Answer => Occasion::Action.carried(),
+            Self::Change | Self::Key | Self::With | Self::Input | Self::Job => None,
+        }
+    }
+
+    /// A text with expressions about rows as it is said in this scope.
+    pub fn say(self, text: &str) -> String {
+        advice::in_scope(text, self)
     }
 }
 
@@ -69,6 +116,8 @@ pub(crate) enum Var {
     Source,
     Received,
     Payload,
+    /// A member of a body that is no change: `payload` and `comment` of a scheduled trigger's, `input` of an action's.
+    Body(&'static str),
     Data,
     Event,
     Params,

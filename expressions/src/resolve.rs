@@ -27,8 +27,9 @@ impl Parser<'_> {
         }
         let known = variables(self.scope).map(|(known, _)| known).chain(self.locals.iter().map(String::as_str));
         let before = &self.source[..span.start as usize];
-        let help = match (advice::name(name, self.scope), closest(name, known)) {
-            (Some(advice), _) if self.scope.has_rows() => advice,
+        let no_rows = self.scope.brought().filter(|_| variable(name, Scope::Change).is_some()).map(advice::no_rows);
+        let help = match (no_rows.or_else(|| advice::name(name, self.scope)), closest(name, known)) {
+            (Some(advice), _) if self.scope.has_rows() || self.scope.brought().is_some() => advice,
             (_, Some(known)) => format!("did you mean `{known}`?"),
             _ if self.scope == Scope::Job && name == "payload" => {
                 "add `input: payload` to the job, and write `input`".to_owned()
@@ -196,6 +197,9 @@ impl Parser<'_> {
     /// What may be meant by the name of a function that there is not.
     fn meant_by(&self, name: &str) -> Option<String> {
         if FUNCTIONS.iter().any(|known| known.name == name) {
+            if let Some(brought) = self.scope.brought() {
+                return Some(advice::no_rows(brought));
+            }
             return Some(
                 "a job sees the event's `data`; what has changed is for the event's `when` and `data`".to_owned(),
             );

@@ -98,6 +98,7 @@ pub(crate) fn of(node: &Node) -> Option<Type> {
     match &node.kind {
         Kind::Literal(literal) => of_literal(literal),
         Kind::Var(Var::Received) => Some(Type::Timestamp),
+        Kind::Var(Var::Body(_)) => Some(Type::Json),
         Kind::Var(Var::Op | Var::TableSchema | Var::TableName | Var::Source | Var::Trigger | Var::User | Var::Role) => {
             Some(Type::String)
         }
@@ -128,6 +129,7 @@ fn is_json(node: &Node) -> bool {
                     | Var::New
                     | Var::Row
                     | Var::Payload
+                    | Var::Body(_)
                     | Var::Session
                     | Var::Data
                     | Var::Event

@@ -32,6 +32,8 @@ pub enum WishOf {
     Row,
     /// Of who wrote.
     Session,
+    /// Of what came with what is no change.
+    Brought,
 }
 
 /// What it has to be.
@@ -174,6 +176,7 @@ fn place(node: &Node) -> Option<(WishOf, Vec<String>)> {
         Kind::Var(Var::New) => Some((WishOf::New, Vec::new())),
         Kind::Var(Var::Row) => Some((WishOf::Row, Vec::new())),
         Kind::Var(Var::Session) => Some((WishOf::Session, Vec::new())),
+        Kind::Var(Var::Body("payload" | "input")) => Some((WishOf::Brought, Vec::new())),
         Kind::Var(Var::Role) => Some((WishOf::Session, vec!["x-hasura-role".to_owned()])),
         Kind::Var(Var::User) => Some((WishOf::Session, vec!["x-hasura-user-id".to_owned()])),
         Kind::Select(inner, name) => within(inner, name),

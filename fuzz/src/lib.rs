@@ -92,9 +92,10 @@ pub fn catalog(text: &[u8]) {
     let Some(compiled) = outcome.catalog else { return };
     let again = Catalog::compile(&sources, &AnyKind).catalog.expect("as before");
     assert_eq!(compiled.events().len(), again.events().len());
-    let body = body();
+    let mut body = body();
     for operation in catalog::OPERATIONS {
-        for event in compiled.candidates("default", "public", "orders", operation) {
+        body["event"]["op"] = operation.as_str().into();
+        for event in compiled.candidates(&change(&body)) {
             let _ = (event.evaluate(&change(&body)), event.why_not(&change(&body)));
         }
     }

@@ -40,22 +40,23 @@ pub(crate) struct Interpreted {
 /// # Errors
 /// The body is none that can ever be taken.
 pub(crate) fn interpret(rules: &Rules, given: &Given<'_>) -> Result<Interpreted, Refusal> {
-    let (kind, id, key, key_notice, correlated) = match hasura::recognise(given.body)? {
-        Body::Event(event) => {
-            let rows = Rows::of(&event);
-            let correlated = Correlated::by_change(rules, given.headers, &event, &rows);
-            let (key, notice) = key::of_change(rules, given.source, &event, &rows);
-            (Kind::Hasura, event.id, key, notice, correlated)
-        }
-        Body::Scheduled(body) => {
-            let key = key::of_scheduled(given.source, &body);
-            (Kind::Scheduled, body.id, key, None, Correlated::by_header(rules, given.headers))
-        }
-    };
-    let source_id = id.or_else(|| id_of_request(given.headers));
+    let body = hasura::recognise(given.body)?;
+    let source_id = body.id().map(str::to_owned).or_else(|| id_of_request(given.headers));
     let invocation = match &source_id {
         Some(id) => InvocationId::derived(given.source, id),
         None => InvocationId::fresh(),
+    };
+    let (kind, key, key_notice, correlated) = match &body {
+        Body::Event(event) => {
+            let rows = Rows::of(event);
+            let correlated = Correlated::by_change(rules, given.headers, event, &rows);
+            let (key, notice) = key::of_change(rules, given.source, event, &rows);
+            (Kind::Hasura, key, notice, correlated)
+        }
+        Body::Scheduled(body) => {
+            let key = key::of_scheduled(given.source, body, source_id.as_deref(), invocation);
+            (Kind::Scheduled, key, None, Correlated::by_header(rules, given.headers))
+        }
     };
     let correlation = correlated.named.unwrap_or_else(|| match &source_id {
         Some(id) => CorrelationId::derived(given.source, id),

@@ -3,6 +3,7 @@
 use contracts::{
     document,
     hasura::{EventBody, Fields, ScheduledBody},
+    ids::InvocationId,
     json,
 };
 
@@ -79,7 +80,11 @@ fn from_rows(
     })
 }
 
-/// The key of a cron or one-off trigger's body: its source and trigger.
-pub(crate) fn of_scheduled(source: &str, body: &ScheduledBody) -> String {
-    format!("{source}|{}", body.name.as_deref().unwrap_or("null"))
+/// The key of a cron trigger's body: its source and name, so that one run follows another. A one-off has no name, and nothing to do with
+/// the others: its key is its own id, or where it has none that of its invocation.
+pub(crate) fn of_scheduled(source: &str, body: &ScheduledBody, id: Option<&str>, invocation: InvocationId) -> String {
+    match body.name.as_deref().or(id) {
+        Some(name) => format!("{source}|{name}"),
+        None => format!("{source}|{invocation}"),
+    }
 }

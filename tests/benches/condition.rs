@@ -17,7 +17,7 @@ fn main() {
             let parts =
                 ChangeParts { body: black_box(&body), source: "default", received: jiff::Timestamp::UNIX_EPOCH };
             let change = Change::new(parts).expect("the example is a change");
-            let events = catalog.candidates(change.source(), change.schema(), change.table(), change.operation());
+            let events = catalog.candidates(&change);
             let held = events.filter(|event| matches!(event.evaluate(&change), Verdict::Detected { .. })).count();
             assert_eq!(held, 1);
         });

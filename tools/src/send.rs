@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use catalog::Likely;
+use catalog::{Likely, Occasion};
 use clap::Args;
 use client::{
     exit::{self, Usage},
@@ -50,8 +50,9 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         (_, Some(file)) => return client_run(send, Body::File(file)),
         (Some(event), None) => {
             let Some(likely) = likely(event, &catalog)? else { return Ok(ExitCode::from(exit::NO)) };
-            let of = likely.test.as_ref().map(|test| format!("the change of its test `{test}`"));
-            let of = of.unwrap_or_else(|| "a change made of its sample and condition".to_owned());
+            let what = Occasion::of(&likely.body).noun();
+            let of = likely.test.as_ref().map(|test| format!("the {what} of its test `{test}`"));
+            let of = of.unwrap_or_else(|| format!("a {what} made of its sample and condition"));
             print::note(&format!("sends {of} as {event}"));
             send.source.get_or_insert(likely.source);
             likely.body
@@ -75,8 +76,10 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
 
 /// The body with the members that a fresh id and time take the place of.
 fn members(mut body: Value) -> Value {
-    for name in ["id", "created_at"] {
-        body[name] = "".into();
+    body["id"] = "".into();
+    // A cron trigger sends none.
+    if Occasion::of(&body) == Occasion::Change || body.get("created_at").is_some() {
+        body["created_at"] = "".into();
     }
     body
 }
@@ -98,9 +101,12 @@ fn likely(event: &EventRef, folder: &Path) -> anyhow::Result<Option<Likely>> {
     let likely = known.likely(Timestamp::now());
     Ok(Some(likely.map_err(|why| {
         let file = known.file();
-        let advice = format!(
-            "write a test in {file} that expects it, or give the change: --table … --set old.status=placed --set new.status=paid"
-        );
-        Usage(format!("no change could be made up that is {event}: {why}; {advice}"))
+        let (what, given) = match known.occasion().unwrap_or(Occasion::Change) {
+            Occasion::Change => ("change", "give the change: --table … --set old.status=placed --set new.status=paid"),
+            other => (other.noun(), "give what Hasura sends, as a file"),
+        };
+        Usage(format!(
+            "no {what} could be made up that is {event}: {why}; write a test in {file} that expects it, or {given}"
+        ))
     })?))
 }

@@ -271,16 +271,16 @@ impl<'f> File<'f> {
         let Content::Scalar(text, style) = &node.content else {
             let message = format!("`{key}` is {}, and an expression is wanted", node.kind());
             let help = match &node.content {
-                _ if scope == Scope::Key => KEY_HELP,
+                _ if scope.is_key() => KEY_HELP,
                 Content::List(_) => LIST_HELP,
                 Content::Map { .. } if key == "when" => MAP_HELP,
                 _ => BLOCK_HELP,
             };
-            self.error(Rule::Expression, node.start, message, Some(help.to_owned()));
+            self.error(Rule::Expression, node.start, message, Some(scope.say(help)));
             return None;
         };
         if node.is_null() {
-            let wanted = if scope == Scope::Key { "an expression" } else { "a condition" };
+            let wanted = if scope.is_key() { "an expression" } else { "a condition" };
             let help = format!("write {wanted}, or leave the key out");
             self.error(Rule::Expression, node.start, format!("`{key}` is empty"), Some(help));
             return None;

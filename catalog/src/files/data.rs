@@ -1,5 +1,6 @@
 //! A shape with an expression for each leaf: `data`, what an event gives to a job's parameters, what a job works on.
 
+use contracts::hasura::Occasion;
 use expressions::{Expression, Scope};
 
 use crate::{
@@ -14,8 +15,8 @@ use super::context::File;
 pub(super) type Look<'l> = &'l mut dyn FnMut(&mut File<'_>, &Yaml, &Expression);
 
 /// Reads an event's data; `None` if any leaf is wrong.
-pub(super) fn data(file: &mut File<'_>, node: &Yaml) -> Option<Data> {
-    shape(file, ("data", Scope::Change), node, &mut |_, _, _| {})
+pub(super) fn data(file: &mut File<'_>, node: &Yaml, occasion: Occasion) -> Option<Data> {
+    shape(file, ("data", Scope::of(occasion)), node, &mut |_, _, _| {})
 }
 
 /// Reads the shape below a key; `None` if any leaf is wrong.

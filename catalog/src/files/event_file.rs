@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::{
-    hasura::Op,
+    hasura::{Occasion, Op},
     names::{EventRef, JobName},
 };
 use expressions::{Expression, Scope, closest};
@@ -11,6 +11,7 @@ use expressions::{Expression, Scope, closest};
 use crate::{
     catalog::Kinds,
     described::DescribedTables,
+    detector::In,
     event::{Detect, Event, ListedJob},
     job::Job,
     report::Rule,
@@ -42,7 +43,8 @@ pub(super) fn event(
     event.description = get("description").and_then(|node| file.text_of("description", node)).map(str::to_owned);
     // What data with an error would have is not known.
     let members = event.members().filter(|_| file.errors() == errors);
-    let key = get("key").map(|node| key(file, node, members.as_ref())).unwrap_or_default();
+    let scope = Scope::key_of(get("from").map_or(Occasion::Change, from::occasion));
+    let key = get("key").map(|node| key(file, node, scope, members.as_ref())).unwrap_or_default();
     if let (Some(members), Some(sample)) = (&members, get("sample")) {
         shown_and_not_there(file, sample, members);
     }
@@ -74,11 +76,15 @@ fn detect(
     from: Option<&Yaml>,
     [when, data]: [Option<&Yaml>; 2],
 ) -> Detect {
-    let selector = from.map(|from| from::selector(file, from));
-    file.rows = selector.iter().flatten().next().and_then(|selector| described.rows(selector));
-    let when = when.and_then(|node| Some((node.start, file.expression("when", node, Scope::Change)?)));
-    let data = data.filter(|node| !node.is_null()).and_then(|node| data::data(file, node));
-    let Some(selector) = selector else {
+    let of = from.map(|from| from::from(file, from));
+    let occasion = from.map_or(Occasion::Change, from::occasion);
+    file.rows = match of.iter().flatten().next() {
+        Some(In::Changes(selector)) => described.rows(selector),
+        Some(In::Called(_)) | None => None,
+    };
+    let when = when.and_then(|node| Some((node.start, file.expression("when", node, Scope::of(occasion))?)));
+    let data = data.filter(|node| !node.is_null()).and_then(|node| data::data(file, node, occasion));
+    let Some(of) = of else {
         if let Some((offset, _)) = &when {
             let help = "add `from: { table: … }`, or leave `when` out";
             let message = "an event without `from` is only published by name, and has no condition";
@@ -86,48 +92,53 @@ fn detect(
         }
         return Detect::Named;
     };
-    let Some(selector) = selector else { return Detect::Named };
+    let Some(of) = of else { return Detect::Named };
     if let Some((offset, when)) = &when {
-        check_holds(file, *offset, when, &selector.operations);
+        check_holds(file, *offset, when, &of);
     }
-    Detect::Cel { selector, when: when.map(|(_, when)| when), data }
+    Detect::Cel { of, when: when.map(|(_, when)| when), data }
 }
 
-fn check_holds(file: &mut File<'_>, offset: usize, when: &Expression, operations: &[Op]) {
+fn check_holds(file: &mut File<'_>, offset: usize, when: &Expression, of: &In) {
+    let operations = match of {
+        In::Changes(selector) => selector.operations.as_slice(),
+        In::Called(_) => &[],
+    };
     if let Some((one, other)) = when.contradiction() {
         let message = format!("the condition can never hold: `{one}` and `{other}` exclude one another");
         let help = "leave one of them out, or join them with `||`; values are also written as one list: `new.status in [\"a\", \
                     \"b\"]`";
-        file.warning(Rule::NeverHolds, offset, message, help);
+        file.warning(Rule::NeverHolds, offset, message, &Scope::of(of.occasion()).say(help));
     }
+    let asked = if operations.is_empty() { &[Op::Manual] } else { operations };
     // Of what is no condition that was said.
-    if operations.is_empty()
-        || !when.no_condition().is_empty()
-        || !operations.iter().all(|operation| when.never_holds(*operation))
-    {
+    if !when.no_condition().is_empty() || !asked.iter().all(|operation| when.never_holds(*operation)) {
         return;
     }
     let listed: Vec<&str> = operations.iter().map(|operation| operation.as_str()).collect();
-    let message = format!("the condition can never hold for {}", listed.join(", "));
+    let message = match listed.is_empty() {
+        true => "the condition can never hold".to_owned(),
+        false => format!("the condition can never hold for {}", listed.join(", ")),
+    };
     let help = "`changed` and `became` compare the old with the new row, so they hold for updates only";
     let about_rows = ["changed", "became", "was"].iter().any(|name| when.source().contains(name));
     file.error(Rule::NeverHolds, offset, message, about_rows.then(|| help.to_owned()));
 }
 
 /// `key: new.id`, or a list of parts.
-fn key(file: &mut File<'_>, node: &Yaml, members: Option<&BTreeSet<&str>>) -> Vec<Expression> {
+fn key(file: &mut File<'_>, node: &Yaml, scope: Scope, members: Option<&BTreeSet<&str>>) -> Vec<Expression> {
     match &node.content {
         Content::List(parts) if parts.is_empty() => {
             file.wrong_shape("key", node, "an expression or a list of them");
             Vec::new()
         }
-        Content::List(parts) => parts.iter().filter_map(|part| key_part(file, part, members)).collect(),
-        _ => key_part(file, node, members).into_iter().collect(),
+        Content::List(parts) => parts.iter().filter_map(|part| key_part(file, part, scope, members)).collect(),
+        _ => key_part(file, node, scope, members).into_iter().collect(),
     }
 }
 
-fn key_part(file: &mut File<'_>, node: &Yaml, members: Option<&BTreeSet<&str>>) -> Option<Expression> {
-    let part = file.expression("key", node, Scope::Key)?;
+fn key_part(file: &mut File<'_>, node: &Yaml, scope: Scope, members: Option<&BTreeSet<&str>>) -> Option<Expression> {
+    let part = file.expression("key", node, scope)?;
     if let (Some(members), Content::Scalar(text, style)) = (members, &node.content) {
         let of_data = part.members().into_iter().filter(|member| !member.of_event);
         let mistakes = of_data.filter_map(|member| parameters::unknown_data(member, Some(members)));
@@ -135,7 +146,7 @@ fn key_part(file: &mut File<'_>, node: &Yaml, members: Option<&BTreeSet<&str>>) 
     }
     if part.is_composite() {
         let message = format!("the JSON of `{part}`, which is no single value, would be in the key");
-        file.warning(Rule::Expression, node.start, message, KEY_HELP);
+        file.warning(Rule::Expression, node.start, message, &scope.say(KEY_HELP));
     }
     Some(part)
 }

@@ -1,43 +1,81 @@
-//! `from`: which changes an event looks at.
+//! `from`: which changes an event looks at, or which scheduled trigger.
 
 use contracts::{
-    hasura::Op,
+    hasura::{Occasion, Op},
     names::{SOURCE, is_source},
 };
 use expressions::closest;
 
 use crate::{
-    detector::{DEFAULT_OPERATIONS, Selector, Table, Tables},
+    detector::{Called, DEFAULT_OPERATIONS, In, Selector, Table, Tables},
     report::Rule,
     yaml::{Content, Yaml},
 };
 
 use super::{context::File, keys};
 
-/// Reads the selector; `None` if it is wrong.
-pub(super) fn selector(file: &mut File<'_>, node: &Yaml) -> Option<Selector> {
+/// Which of the two `from` is about, as far as can be told of one that is wrong.
+pub(super) fn occasion(node: &Yaml) -> Occasion {
+    let has =
+        |occasion: &Occasion| node.entries().unwrap_or_default().iter().any(|entry| entry.key == occasion.as_str());
+    [Occasion::Change, Occasion::Scheduled].into_iter().find(has).unwrap_or(Occasion::Change)
+}
+
+/// Reads it; `None` if it is wrong.
+pub(super) fn from(file: &mut File<'_>, node: &Yaml) -> Option<In> {
     let Some(entries) = node.entries() else {
         file.wrong_shape("from", node, "a map, `{ table: moves }`,");
         return None;
     };
     file.known_keys(node, keys::FROM);
     let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
-    let operations = match get("operations") {
-        Some(node) => operations(file, node)?,
-        None => DEFAULT_OPERATIONS.to_vec(),
-    };
-    let mut text = |key: &str| get(key).and_then(|node| file.text_of(key, node)).map(str::to_owned);
-    let (source, trigger) = (text("source"), text("trigger"));
+    let mut what = entries.iter().filter(|entry| keys::FROM_WHAT.contains(&entry.key.as_str()));
+    if let (Some(one), Some(other)) = (what.next(), what.next()) {
+        let message = format!("`from` has both `{}` and `{}`", one.key, other.key);
+        let help = "an event is detected in one of them: write a second event for the other";
+        file.error(Rule::Shape, other.start, message, Some(help.into()));
+        return None;
+    }
+    let source = get("source").and_then(|node| file.text_of("source", node)).map(str::to_owned);
     if let Some(node) = get("source").filter(|_| source.as_deref().is_some_and(|name| !is_source(name))) {
         let message = "no webhook has a source of that name, so nothing is ever detected".to_owned();
         file.warning(Rule::AlwaysFails, node.start, message, &format!("a source is {SOURCE}"));
     }
+    let occasion = occasion(node);
+    if occasion != Occasion::Change {
+        let mut only = entries.iter().filter(|entry| keys::FROM_TABLE.contains(&entry.key.as_str()));
+        if let Some(entry) = only.next() {
+            let message = format!("`{}` goes with `table`, and this is about a {}", entry.key, occasion.noun());
+            file.error(Rule::Shape, entry.start, message, Some("leave it out".into()));
+            return None;
+        }
+        let name = called(file, occasion, get(occasion.as_str())?)?;
+        return Some(In::Called(Called { occasion, name, source }));
+    }
+    let operations = match get("operations") {
+        Some(node) => operations(file, node)?,
+        None => DEFAULT_OPERATIONS.to_vec(),
+    };
+    let trigger = get("trigger").and_then(|node| file.text_of("trigger", node)).map(str::to_owned);
     let Some(table) = get("table") else {
-        let help = "add `table: name`; all tables are spelt `table: \"*\"`";
+        let help = "add `table: name`; all tables are spelt `table: \"*\"`; of a cron trigger write `scheduled: name`";
         file.error(Rule::Shape, node.start, "`from` names no table".into(), Some(help.into()));
         return None;
     };
-    Some(Selector { tables: tables(file, table)?, operations, source, trigger })
+    Some(In::Changes(Selector { tables: tables(file, table)?, operations, source, trigger }))
+}
+
+/// The name of a scheduled trigger.
+fn called(file: &mut File<'_>, occasion: Occasion, node: &Yaml) -> Option<String> {
+    let key = occasion.as_str();
+    let wanted = "the name of a cron trigger, or the comment of a scheduled event";
+    let Some(name) = node.scalar().filter(|name| !node.is_null() && !name.trim().is_empty()) else {
+        let is = if node.scalar().is_some() { "empty" } else { node.kind() };
+        let message = format!("`{key}` is {is}, and {wanted} is wanted");
+        file.error(Rule::Shape, node.start, message, Some(format!("write `{key}: nightly-report`")));
+        return None;
+    };
+    Some(name.to_owned())
 }
 
 fn tables(file: &mut File<'_>, node: &Yaml) -> Option<Tables> {

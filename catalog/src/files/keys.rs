@@ -18,17 +18,26 @@ pub(crate) const EVENT: &[&str] = &[
 /// Accepted and kept, for features to come.
 pub(crate) const RESERVED: &[&str] = &["deprecated", "personal", "emitter"];
 /// Of `from`.
-pub(crate) const FROM: &[&str] = &["table", "operations", "source", "trigger"];
+pub(crate) const FROM: &[&str] = &["table", "scheduled", "operations", "source", "trigger"];
+/// Of which `from` has one.
+pub(crate) const FROM_WHAT: &[&str] = &["table", "scheduled"];
+/// Of `from` beside a table alone.
+pub(crate) const FROM_TABLE: &[&str] = &["operations", "trigger"];
 /// Of a table's file.
 pub(crate) const TABLE: &[&str] = &["description", "source", "columns"];
 /// Of a column of a table.
 pub(crate) const COLUMN: &[&str] = &["type", "nullable", "values", "description"];
 /// Of a test.
-pub(crate) const TEST: &[&str] = &["name", "change", "expect", "jobs"];
+pub(crate) const TEST: &[&str] = &["name", "change", "scheduled", "expect", "jobs"];
 /// Those that a test must have.
-pub(crate) const TEST_WANTED: &[&str] = &["name", "change", "expect"];
+pub(crate) const TEST_WANTED: &[&str] = &["name", "expect"];
+/// Of which a test has one.
+pub(crate) const TEST_WHAT: &[&str] = &["change", "scheduled"];
 /// Of a test's change.
 pub(crate) const CHANGE: &[&str] = &["op", "old", "new", "session", "table", "trigger", "source", "received"];
+/// Of a test's scheduled trigger.
+pub(crate) const SCHEDULED: &[&str] =
+    &["name", "comment", "payload", "scheduled_time", "id", "created_at", "source", "received"];
 /// Of a JSON Schema, of any draft, with what OpenAPI adds for people.
 pub(crate) const SCHEMA: &[&str] = &[
     "$anchor",

@@ -7,7 +7,7 @@ use expressions::closest;
 
 use crate::{
     described::DescribedTables,
-    detector::{Selector, Tables},
+    detector::{In, Selector, Tables},
     event::Event,
     job::{Job, Need},
     report::{Location, Problem, Rule, Severity},
@@ -36,16 +36,20 @@ fn twins(events: &[Event], problems: &mut Problems) {
     let mut seen: BTreeMap<String, &Event> = BTreeMap::new();
     for event in events {
         // An event without a condition is about every change of its table; there may be several such.
-        let (Some(selector), Some(when)) = (event.selector(), event.when()) else { continue };
-        let mut operations = selector.operations.clone();
-        operations.sort_unstable();
+        let (Some(of), Some(when)) = (event.is_of(), event.when()) else { continue };
         let when = when.source().split_whitespace().collect::<Vec<_>>().join(" ");
-        let Selector { tables, source, trigger, .. } = selector;
-        let key = format!("{tables} {operations:?} {source:?} {trigger:?} {when}");
+        let (key, same) = match of {
+            In::Changes(Selector { tables, operations, source, trigger }) => {
+                let mut operations = operations.clone();
+                operations.sort_unstable();
+                (format!("{tables} {operations:?} {source:?} {trigger:?} {when}"), "tables, operations")
+            }
+            In::Called(called) => (format!("{called:?} {when}"), called.occasion.noun()),
+        };
         if let Some(other) = seen.insert(key, event)
             && other.name().name != event.name().name
         {
-            let message = format!("the event {} has the same tables, operations and condition", other.name());
+            let message = format!("the event {} has the same {same} and condition", other.name());
             problems.push(warning(event.place("from"), Rule::Twin, message));
         }
     }

@@ -1,16 +1,19 @@
 //! `tests`: their shape; running them is someone else's.
 
-use contracts::{hasura::Op, names::JobName};
+use contracts::{
+    hasura::{Occasion, Op},
+    names::JobName,
+};
 use expressions::closest;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     described::{Described, DescribedTables},
     detector::{Table, Tables},
     event::Event,
     report::Rule,
-    rule_test::{Expectation, ExpectedJob, RuleTest, TestChange},
+    rule_test::{Expectation, ExpectedJob, Happens, RuleTest, TestBody, TestChange},
     yaml::{Content, Yaml},
 };
 
@@ -31,7 +34,7 @@ impl<'r> Rows<'r> {
             Tables::All => None,
         };
         let Table { schema, name } = table.or_else(first)?;
-        let of_event = || self.event.selector()?.source.as_deref();
+        let of_event = || self.event.source();
         self.described.of(schema, name, source.or_else(of_event).unwrap_or("default"))
     }
 }
@@ -48,7 +51,7 @@ pub(super) fn tests(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Vec<Ru
 
 fn test(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<RuleTest> {
     let Some(entries) = node.entries() else {
-        file.wrong_shape("tests", node, "a map of `name`, `change` and `expect`");
+        file.wrong_shape("tests", node, "a map of `name`, `change` (or `scheduled`) and `expect`");
         return None;
     };
     file.known_keys(node, keys::TEST);
@@ -58,19 +61,89 @@ fn test(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<RuleTest> {
             return None;
         }
     }
+    let (occasion, given) = what(file, node, rows.event)?;
     let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
     let (name, expected) = (get("name")?, get("expect")?);
     let expect = expectation(file, expected)?;
     let jobs = get("jobs").map(|node| jobs(file, node, rows.event.stamp(), &expect)).unwrap_or_default();
     let test = RuleTest {
         name: file.text_of("name", name)?.to_owned(),
-        change: change(file, get("change")?, rows)?,
+        happens: match occasion {
+            Occasion::Change => Happens::Change(change(file, given, rows)?),
+            _ => Happens::Comes(body(file, given, occasion)?),
+        },
         expect,
         jobs,
         line: file.position(node.start).0,
     };
     refused(file, rows.event, &test, expected);
     Some(test)
+}
+
+/// What happens in a test: one of the things that can, and of what the event is about.
+fn what<'y>(file: &mut File<'_>, node: &'y Yaml, event: &Event) -> Option<(Occasion, &'y Yaml)> {
+    let is_what = |key: &str| keys::TEST_WHAT.contains(&key);
+    let mut given = node.entries().unwrap_or_default().iter().filter(|entry| is_what(&entry.key));
+    let wanted = key_of(event.occasion().unwrap_or(Occasion::Change));
+    let Some(entry) = given.next() else {
+        file.error(Rule::Shape, node.start, format!("the test has no `{wanted}`"), None);
+        return None;
+    };
+    if let Some(other) = given.next() {
+        let message = format!("the test has both `{}` and `{}`", entry.key, other.key);
+        file.error(Rule::Shape, other.start, message, Some("write a test for each".into()));
+        return None;
+    }
+    if event.occasion().is_some() && entry.key != wanted {
+        let message = format!("the event is not detected in a `{}`", entry.key);
+        file.error(Rule::Shape, entry.start, message, Some(format!("write `{wanted}:`")));
+        return None;
+    }
+    let occasion = [Occasion::Change, Occasion::Scheduled, Occasion::Action].into_iter();
+    Some((occasion.into_iter().find(|occasion| key_of(*occasion) == entry.key)?, &entry.value))
+}
+
+/// The key of a test that has what happens.
+fn key_of(occasion: Occasion) -> &'static str {
+    if occasion == Occasion::Change { "change" } else { occasion.as_str() }
+}
+
+/// What comes and is no change.
+fn body(file: &mut File<'_>, node: &Yaml, occasion: Occasion) -> Option<TestBody> {
+    let key = key_of(occasion);
+    let Some(entries) = node.entries() else {
+        file.wrong_shape(key, node, &format!("a map, `{{ {}: … }}`,", occasion.carried().unwrap_or_default()));
+        return None;
+    };
+    file.known_keys(node, keys::SCHEDULED);
+    let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
+    for key in ["name", "comment", "scheduled_time", "created_at"] {
+        if let Some(node) = get(key).filter(|node| !node.is_null()) {
+            file.text_of(key, node)?;
+        }
+    }
+    let source = get("source").filter(|node| !node.is_null()).and_then(|node| file.text_of("source", node));
+    let received = received(file, get("received"));
+    let is_given = |key: &str| !["source", "received"].contains(&key);
+    let as_json = |key: &str, node: &Yaml| match key {
+        "payload" => node.to_json(),
+        // What looks like a number or a date is a text in what Hasura sends.
+        _ => node.scalar().filter(|_| !node.is_null()).map_or(Value::Null, Value::from),
+    };
+    let given = entries.iter().filter(|entry| is_given(&entry.key));
+    let given: Map<String, Value> = given.map(|entry| (entry.key.clone(), as_json(&entry.key, &entry.value))).collect();
+    Some(TestBody { occasion, given, source: source.map(str::to_owned), received })
+}
+
+/// The moment that a test says.
+fn received(file: &mut File<'_>, node: Option<&Yaml>) -> Option<Timestamp> {
+    let node = node.filter(|node| !node.is_null())?;
+    let received = file.text_of("received", node)?.parse().ok();
+    if received.is_none() {
+        let message = "`received` is a timestamp with a zone, 2024-01-02T03:04:05Z";
+        file.error(Rule::Shape, node.start, message.into(), None);
+    }
+    received
 }
 
 /// Says that the schema refuses the data which a test expects, or else those that come of its change.
@@ -82,7 +155,8 @@ fn refused(file: &mut File<'_>, event: &Event, test: &RuleTest, expected: &Yaml)
         && test.expect != Expectation::Failed
         && let Some(violation) = test.refused(event)
     {
-        let message = format!("the schema refuses the data that come of this change: {violation}");
+        let message =
+            format!("the schema refuses the data that come of this {}: {violation}", test.happens.occasion().noun());
         file.warning(Rule::Sample, expected.start, message, schema_key::HELP);
     }
 }
@@ -166,7 +240,7 @@ fn change(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<TestChang
     let mut text = |key: &str| get(key).filter(|node| !node.is_null()).and_then(|node| file.text_of(key, node));
     let table = text("table").map(str::to_owned);
     let (trigger, source) = (text("trigger").map(str::to_owned), text("source").map(str::to_owned));
-    let (op, received) = (text("op").map(str::to_uppercase), text("received"));
+    let op = text("op").map(str::to_uppercase);
     let operation = match op.as_deref().and_then(Op::parse) {
         Some(operation) => operation,
         None => {
@@ -182,14 +256,7 @@ fn change(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<TestChang
         }
     };
     contradictions(file, operation, |row| Some(get(row).filter(|row| !row.is_null())?.start));
-    let received = match received.map(str::parse::<Timestamp>).transpose() {
-        Ok(received) => received,
-        Err(_) => {
-            let message = "`received` is a timestamp with a zone, 2024-01-02T03:04:05Z";
-            file.error(Rule::Shape, get("received").unwrap_or(node).start, message.into(), None);
-            None
-        }
-    };
+    let received = received(file, get("received"));
     let table = table.and_then(|text| {
         let table = Table::parse(&text);
         if table.is_none() {

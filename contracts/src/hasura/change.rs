@@ -1,9 +1,64 @@
-//! A change as conditions see it: a body that is parsed already, read through lazily.
+//! A change as conditions see it: a body that is parsed already, read through lazily. A scheduled trigger's body and an action
+//! are seen the same way: they have a name and no rows.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::Op;
+use crate::Label;
+
+/// What an event is detected in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Occasion {
+    /// A change of a row.
+    Change,
+    /// The body of a cron trigger or of a one-off scheduled event.
+    Scheduled,
+    /// A call of an action.
+    Action,
+}
+
+impl Occasion {
+    /// As a file calls it in `from`, where it is chosen by a name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Change => "table",
+            Self::Scheduled => "scheduled",
+            Self::Action => "action",
+        }
+    }
+
+    /// What one is called, in words for people.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Change => "change",
+            Self::Scheduled => "scheduled trigger",
+            Self::Action => "action",
+        }
+    }
+
+    /// The member of a body that is carried by an event without data of its own; a change has its rows instead.
+    pub fn carried(self) -> Option<&'static str> {
+        match self {
+            Self::Change => None,
+            Self::Scheduled => Some("payload"),
+            Self::Action => Some("input"),
+        }
+    }
+
+    /// What a body is, as [`super::recognise`] tells it.
+    pub fn of(body: &Value) -> Self {
+        if body.get("event").is_some() {
+            Self::Change
+        } else if body.get("scheduled_time").is_some() {
+            Self::Scheduled
+        } else if body.get("action").is_some() {
+            Self::Action
+        } else {
+            Self::Change
+        }
+    }
+}
 
 /// What a change is made of.
 #[derive(Debug, Clone, Copy)]
@@ -30,10 +85,11 @@ pub enum ChangeError {
     Table,
 }
 
-/// A change of one row. Making one looks up a handful of keys; everything else is read when a condition asks for it.
+/// A change of one row, or what else an event is detected in: see [`Occasion`]. Making one looks up a handful of keys; everything else is read when a condition asks for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'a> {
     parts: ChangeParts<'a>,
+    occasion: Occasion,
     operation: Op,
     schema: &'a str,
     table: &'a str,
@@ -55,6 +111,7 @@ impl<'a> Change<'a> {
         let name = table.get("name").and_then(Value::as_str).filter(|name| !name.is_empty());
         Ok(Self {
             parts,
+            occasion: Occasion::Change,
             operation,
             schema: table.get("schema").and_then(Value::as_str).unwrap_or("public"),
             table: name.ok_or(ChangeError::Table)?,
@@ -62,6 +119,48 @@ impl<'a> Change<'a> {
             new: data.get("new").unwrap_or(&NULL),
             session: event.get("session_variables").and_then(Value::as_object),
         })
+    }
+
+    /// The same of a body of any kind. One that is no change has no rows, no table, and an operation that nothing listens to.
+    ///
+    /// # Errors
+    /// It is to be a change, and is none.
+    pub fn of(occasion: Occasion, parts: ChangeParts<'a>) -> Result<Self, ChangeError> {
+        if occasion == Occasion::Change {
+            return Self::new(parts);
+        }
+        Ok(Self {
+            parts,
+            occasion,
+            operation: Op::Unknown(Label::new(occasion.as_str())),
+            schema: "",
+            table: "",
+            old: &NULL,
+            new: &NULL,
+            session: parts.body.get("session_variables").and_then(Value::as_object),
+        })
+    }
+
+    /// What it is.
+    pub fn occasion(&self) -> Occasion {
+        self.occasion
+    }
+
+    /// What `from` compares of what is no change: the name of a cron trigger, the comment of a scheduled event without a name, the
+    /// name of an action.
+    pub fn name(&self) -> Option<&'a str> {
+        match self.occasion {
+            Occasion::Change => None,
+            Occasion::Scheduled => ["name", "comment"]
+                .into_iter()
+                .find_map(|key| self.member(key).as_str().filter(|name| !name.is_empty())),
+            Occasion::Action => self.member("action").get("name")?.as_str(),
+        }
+    }
+
+    /// A member of the body, or null.
+    pub fn member(&self, name: &str) -> &'a Value {
+        self.parts.body.get(name).unwrap_or(&NULL)
     }
 
     /// What happened.

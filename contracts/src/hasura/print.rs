@@ -1,7 +1,7 @@
 //! Tells two bodies under one id apart: a hash of what a change says, by value, in one pass that keeps nothing.
 //!
-//! Of a change it covers the table, the operation and the rows; of a scheduled body its name and payload; of a publication
-//! the event and its data. How a body was
+//! Of a change it covers the table, the operation and the rows; of a scheduled body its name, its payload and, where it has one, its
+//! comment, which stands for the name of one without; of a publication the event and its data. How a body was
 //! delivered (`delivery_info`, `created_at` …) and how its JSON is written (order of keys, white space, `1.0` for `1`) make
 //! no difference. The hash is stored in the topic `seen`, so it never changes.
 
@@ -73,13 +73,14 @@ fn of_text(text: &str) -> u64 {
 }
 
 fn of_body(text: &str, may_be_wrapped: bool) -> Option<u64> {
-    let Body { table, event, name, payload, scheduled } = serde_json::from_str(text).ok()?;
+    let Body { table, event, name, comment, payload, scheduled } = serde_json::from_str(text).ok()?;
     match (event, payload) {
         (Some(event), _) => Some(of_change(table, event)),
         (None, Some(inner)) if !scheduled && may_be_wrapped => of_body(inner.get(), false),
         (None, payload) => {
             let payload = payload.map(|payload| serde_json::from_str::<Hash>(payload.get())).transpose().ok()?;
-            Some(mix(mix(2, name), payload.map_or(0, |Hash(hash)| hash)))
+            let named = mix(mix(2, name), payload.map_or(0, |Hash(hash)| hash));
+            Some(if [0, NULL].contains(&comment) { named } else { mix(named, comment) })
         }
     }
 }
@@ -90,6 +91,7 @@ struct Body<'a> {
     table: u64,
     event: Option<u64>,
     name: u64,
+    comment: u64,
     payload: Option<&'a RawValue>,
     scheduled: bool,
 }
@@ -109,6 +111,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {
                         "table" => out.table = members.next_value::<Hash>()?.0,
                         "event" => out.event = Some(members.next_value_seed(Of(&["op", "data"]))?),
                         "name" => out.name = members.next_value::<Hash>()?.0,
+                        "comment" => out.comment = members.next_value::<Hash>()?.0,
                         "payload" => out.payload = Some(members.next_value()?),
                         other => {
                             out.scheduled |= other == "scheduled_time" || other == "action";
@@ -312,6 +315,20 @@ mod tests {
         assert_eq!(body("nightly", r#"{"event":{}}"#), body("nightly", r#"{ "event": {} }"#));
         assert_ne!(body("nightly", "{}"), body("daily", "{}"));
         assert_ne!(body("nightly", "{}"), body("nightly", "[]"));
+    }
+
+    #[test]
+    fn scheduled_bodies_without_a_name_differ_by_comment() {
+        let body = |rest: &str| print(format!(r#"{{"scheduled_time":"x","id":"7","payload":{{}}{rest}}}"#).as_bytes());
+        let [none, null, one, other] =
+            ["", r#","comment":null"#, r#","comment":"one""#, r#","comment":"other""#].map(body);
+        assert_eq!(none, null);
+        assert!(none != one && one != other);
+        assert_ne!(body(r#","name":"n","comment":"one""#), body(r#","name":"n","comment":"other""#));
+        let wrapped = format!(r#"{{"payload":{}}}"#, r#"{"scheduled_time":"x","id":"7","payload":{},"comment":"one"}"#);
+        assert_eq!(print(wrapped.as_bytes()), one);
+        let was = mix(mix(2, of("\"nightly\"")), of("{}"));
+        assert_eq!(print(br#"{"scheduled_time":"x","name":"nightly","payload":{}}"#), folded(was), "as it ever was");
     }
 
     #[test]

@@ -226,6 +226,72 @@ fn every_name_of_another_language_is_answered() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Where no change is looked at.
+const WITHOUT_ROWS: [Scope; 5] =
+    [Scope::Scheduled, Scope::ScheduledKey, Scope::Action, Scope::ActionKey, Scope::Answer];
+
+#[test]
+fn what_is_no_change_is_answered_without_rows() {
+    let mut wrong = Vec::new();
+    for scope in WITHOUT_ROWS {
+        let brought = scope.brought().expect("what came");
+        let written = SLIPS.iter().map(|(written, ..)| (*written).to_owned());
+        let names = advice::names().map(|(is_function, name)| match is_function {
+            true => format!("{name}({brought}.name)"),
+            false => format!("{name} == 1"),
+        });
+        for written in written.chain(names) {
+            let written = written.replace("new.", &format!("{brought}."));
+            for error in problems(&written, scope) {
+                let advised = error.help.iter().flat_map(|help| quoted(help));
+                for advised in advised.filter(|advised| !is_operator(advised)) {
+                    let found = problems(advised, scope);
+                    if found.iter().any(|error| {
+                        error.message.contains("is not known here") || error.message.contains("no function")
+                    }) {
+                        wrong.push(format!("{scope:?}: {written}: `{advised}`: {found:?}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_schedule_is_answered_with_what_it_knows() {
+    let rows = "there are no rows here, and nothing that has changed; what came is `payload`";
+    for (written, answer) in [
+        ("new.name == 'a'", rows),
+        ("old.name == 'a'", rows),
+        ("op == 'INSERT'", rows),
+        ("session['x-hasura-role'] == 'a'", rows),
+        ("changed('a')", rows),
+        ("became('a', 'b')", rows),
+        ("hasChanged('a')", rows),
+        ("payload.name.toLowerCase() == 'a'", "`lower(payload.name)`"),
+        ("size(payload.tags)", "compare it: `payload.total != 0`"),
+        ("'paid'", "compare it: `payload.status == 'paid'`"),
+        ("now() == payload.at", "the only clock is `received`, when it came"),
+        ("scheduled_time.getHours() > 3", "`timestamp(scheduled_time).getHours()`"),
+        (
+            "status == 'a'",
+            "known here are `payload`, `scheduled_time`, `name`, `comment`, `id`, `created_at`, `source`, `received`",
+        ),
+    ] {
+        let found = match problems(written, Scope::Scheduled) {
+            found if found.is_empty() => {
+                Expression::compile(written, Scope::Scheduled).map_or_else(|errors| errors, |it| it.no_condition())
+            }
+            found => found,
+        };
+        assert!(told(&found).contains(answer), "{written}: {found:?}");
+    }
+    assert!(told(&problems("new.a == 1", Scope::Action)).contains("what came is `input`"));
+    assert_eq!(problems("session['x-hasura-role'] == role && input.a == 1 && action.name == 'x'", Scope::Action), []);
+    assert_eq!(problems("{'id': event.id, 'of': input.a}", Scope::Answer), []);
+}
+
 #[test]
 fn a_job_is_answered_with_what_it_knows() {
     for (written, answer) in [

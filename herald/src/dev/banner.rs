@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use catalog::{Catalog, Change, ChangeParts, Changes, Event, Report, Tables, Verdict};
+use catalog::{Catalog, Change, ChangeParts, Changes, Event, Occasion, Report, Tables, Verdict};
 use contracts::hasura;
 use runtime::{config::Auth, health::Check};
 
@@ -175,11 +175,12 @@ fn secrets(webhook: &Auth, api: &Auth) -> String {
     lines.map(|(_, variable, key)| format!("   export {variable}=…   # the secret of `{key}`\n")).collect()
 }
 
-/// An event's name, its tables, their operations, and its jobs.
+/// An event's name, its tables, their operations, and its jobs; of one that is about no table, what it is about instead.
 fn row(event: &Event) -> [String; 4] {
-    let (tables, operations) = match event.selector() {
-        None => ("by name only".to_owned(), String::new()),
-        Some(selector) => {
+    let (tables, operations) = match (event.selector(), event.called()) {
+        (None, None) => ("by name only".to_owned(), String::new()),
+        (None, Some(called)) => (called.name.clone(), called.occasion.as_str().to_owned()),
+        (Some(selector), _) => {
             let operations: Vec<String> = selector.operations.iter().map(|op| op.as_str().to_lowercase()).collect();
             (tables(&selector.tables), operations.join(", "))
         }
@@ -222,10 +223,12 @@ fn likely(folder: &Path, catalog: &Catalog) -> Option<String> {
 }
 
 fn detected(body: &[u8], catalog: &Catalog) -> usize {
-    let Ok((body, _)) = catalog.parse(body, "default") else { return 0 };
-    let parts = ChangeParts { body: hasura::unwrap(&body), source: "default", received: jiff::Timestamp::UNIX_EPOCH };
-    let Ok(change) = Change::new(parts) else { return 0 };
-    let candidates = catalog.candidates("default", change.schema(), change.table(), change.operation());
+    let Ok(mut body) = hasura::parse(body) else { return 0 };
+    catalog.read(&mut body, "default");
+    let body = hasura::unwrap(&body);
+    let parts = ChangeParts { body, source: "default", received: jiff::Timestamp::UNIX_EPOCH };
+    let Ok(change) = Change::of(Occasion::of(body), parts) else { return 0 };
+    let candidates = catalog.candidates(&change);
     candidates.filter(|event| matches!(event.evaluate(&change), Verdict::Detected { .. })).count()
 }
 

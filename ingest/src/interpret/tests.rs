@@ -243,7 +243,11 @@ fn a_scheduled_body_is_keyed_by_its_trigger() {
     let cron = run(&[("x-correlation-id", "c")], json!({ "scheduled_time": "x", "name": "nightly", "id": "s1" }));
     assert_eq!((cron.key.as_str(), cron.headers.kind), ("default|nightly", Kind::Scheduled));
     assert_eq!((cron.headers.source_id.as_deref(), cron.headers.correlation.as_str()), (Some("s1"), "c"));
-    assert_eq!(run(&[], json!({ "scheduled_time": "x", "payload": {} })).key, "default|null");
+    let once = |headers: &[(&'static str, &str)], body: Value| run(headers, body).key;
+    assert_eq!(once(&[], json!({ "scheduled_time": "x", "payload": {}, "id": "s2", "comment": "c" })), "default|s2");
+    assert_eq!(once(&[("idempotency-key", "k")], json!({ "scheduled_time": "x", "payload": {} })), "default|k");
+    let fresh = || json!({ "scheduled_time": "x", "payload": {} });
+    assert_ne!(once(&[], fresh()), once(&[], fresh()), "one waits for no other");
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl Kind for Publish {
 impl Inline for Publish {
     fn run_inline(&self, run: &Run) -> Outcome {
         let Options { event, data, key } = Options::of(&run.options).map_err(Failure::last)?;
-        let key = key.map(key_of);
+        let key = key.and_then(key_of);
         let publication = match data {
             Some(data) => Publication::new(run, event, data, key),
             None => {
@@ -69,7 +69,7 @@ impl<'o> Options<'o> {
 }
 
 /// The text of a key: of a list its parts, joined as those of an event's key are.
-fn key_of(key: &Value) -> String {
+fn key_of(key: &Value) -> Option<String> {
     match key {
         Value::Array(parts) => json::key(parts),
         one => json::key([one]),
@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn a_key_of_parts_is_joined() {
-        assert_eq!(key_of(&json!(["t", 7])), "t|7");
-        assert_eq!(key_of(&json!("a|b")), "a|b");
+        assert_eq!(key_of(&json!(["t", 7])).as_deref(), Some("t|7"));
+        assert_eq!(key_of(&json!("a|b")).as_deref(), Some("a|b"));
+        assert_eq!(key_of(&json!([null, null])), None);
     }
 }

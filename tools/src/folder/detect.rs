@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
-use catalog::{Catalog, Change, ChangeParts, Effort, Event, Outcome, Verdict, Whys};
+use catalog::{Catalog, Change, ChangeParts, Effort, Event, Occasion, Outcome, Verdict, Whys};
 use clap::Args;
 use client::{
     exit::{self, Usage},
@@ -12,7 +12,11 @@ use client::{
 use contracts::{hasura, why::Failing};
 use serde_json::{Value, json};
 
-use super::{check, compile, given::Given, useless};
+use super::{
+    check, compile,
+    given::{Given, no_body},
+    useless,
+};
 
 /// What `herald detect` is told.
 #[derive(Debug, Clone, Args)]
@@ -50,7 +54,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     catalog.read(&mut given.value, &given.source);
     let body = hasura::unwrap(&given.value);
     let parts = ChangeParts { body, source: &given.source, received: given.received };
-    let change = Change::new(parts).map_err(|error| Usage(format!("it is no change of a table: {error}")))?;
+    let change = Change::of(Occasion::of(body), parts).map_err(|error| Usage(no_body(&error)))?;
     let found = Found::new(&catalog, &change);
     if options.json {
         print::line(&serde_json::to_string_pretty(&found.document())?)?;
@@ -77,7 +81,7 @@ struct Found<'c> {
 impl<'c> Found<'c> {
     fn new(catalog: &'c Catalog, change: &'c Change<'_>) -> Self {
         let (mut detected, mut failed, effort) = (Vec::new(), Vec::new(), Effort::default());
-        for event in catalog.candidates(change.source(), change.schema(), change.table(), change.operation()) {
+        for event in catalog.candidates(change) {
             match event.evaluate(change) {
                 Verdict::Detected { data, key } => detected.push(Detected { event, data, key }),
                 Verdict::NotDetected(_) => {}

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal as _, process::ExitCode};
 
-use catalog::{Change, ChangeParts, MAX_DATA};
+use catalog::{Change, ChangeParts, MAX_DATA, Occasion};
 use clap::Args;
 use client::{
     exit::{self, Usage},
@@ -14,7 +14,7 @@ use expressions::{Bindings, CompileError, Effort, Expression, Room, Scope};
 use serde_json::{Value, json};
 
 use super::{
-    given::{Body, Given},
+    given::{Body, Given, no_body},
     repl,
 };
 
@@ -41,9 +41,11 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         }
         return repl::run(body, std::io::stdin().is_terminal());
     };
-    // What is wrong with the expression is told before anything is read.
-    let expression = compile(text)?;
-    let (told, holds) = evaluate(&expression, &options.given.body()?)?;
+    // What is wrong with the expression is told before what is wrong with the body, whose kind says what may be named.
+    let body = options.given.body();
+    let scope = body.as_ref().map_or(Scope::Change, Body::scope);
+    let expression = compile(text, scope)?;
+    let (told, holds) = evaluate(&expression, &body?)?;
     print::line(&told)?;
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(exit::NO) })
 }
@@ -52,8 +54,8 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
 ///
 /// # Errors
 /// Its mistakes, each under the text.
-pub(super) fn compile(text: &str) -> Result<Expression, Usage> {
-    Expression::compile(text, Scope::Change).map_err(|mistakes| Usage(told(text, &mistakes)))
+pub(super) fn compile(text: &str, scope: Scope) -> Result<Expression, Usage> {
+    Expression::compile(text, scope).map_err(|mistakes| Usage(told(text, &mistakes)))
 }
 
 /// The value of an expression, or what it lacks, as it is shown; and whether it has a value that is not false.
@@ -63,7 +65,7 @@ pub(super) fn compile(text: &str) -> Result<Expression, Usage> {
 pub(super) fn evaluate(expression: &Expression, given: &Body) -> Result<(String, bool), Usage> {
     let body = hasura::unwrap(&given.value);
     let parts = ChangeParts { body, source: &given.source, received: given.received };
-    let change = Change::new(parts).map_err(|error| Usage(format!("it is no change of a table: {error}")))?;
+    let change = Change::of(Occasion::of(body), parts).map_err(|error| Usage(no_body(&error)))?;
     let bindings = Bindings { change: Some(&change), ..Bindings::default() };
     Ok(match expression.value(&bindings, &Room::new(MAX_DATA)) {
         Ok(Value::Bool(false)) => {

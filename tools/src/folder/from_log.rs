@@ -19,7 +19,7 @@ use client::{
     exit,
     http::{self, Call, encode},
 };
-use contracts::{headers, raw::Kind, summary::Invocation};
+use contracts::{headers, summary::Invocation};
 use jiff::Timestamp;
 use job_runner::{Config, Registry};
 use serde::Deserialize;
@@ -88,7 +88,7 @@ async fn look(
     invocation: &Invocation,
     looked: &mut Looked,
 ) -> anyhow::Result<Result<(), &'static str>> {
-    if invocation.origin.as_ref().is_some_and(|origin| origin.body != Kind::Hasura) {
+    if invocation.origin.as_ref().is_some_and(|origin| origin.body.occasion().is_none()) {
         return Ok(Err("no change of a table"));
     }
     if invocation.rejected.is_some() {

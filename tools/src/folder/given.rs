@@ -9,7 +9,12 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use client::{address::Api, exit::Usage, http::Call, ids, page};
-use contracts::{hasura, headers, summary::Invocation};
+use contracts::{
+    hasura::{self, ChangeError, Occasion},
+    headers,
+    summary::Invocation,
+};
+use expressions::Scope;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -42,6 +47,13 @@ pub(super) struct Body {
     pub(super) value: Value,
     pub(super) source: String,
     pub(super) received: Timestamp,
+}
+
+impl Body {
+    /// What an expression about it may name.
+    pub(super) fn scope(&self) -> Scope {
+        Scope::of(Occasion::of(hasura::unwrap(&self.value)))
+    }
 }
 
 impl Given {
@@ -93,6 +105,11 @@ impl Given {
             received: received.unwrap_or(one.received),
         })
     }
+}
+
+/// Why a body is nothing that an event is detected in.
+pub(super) fn no_body(error: &ChangeError) -> String {
+    format!("it is no change of a table, and no body of a scheduled trigger (that has `scheduled_time`): {error}")
 }
 
 /// The invocation that is meant, or the first of the correlation.

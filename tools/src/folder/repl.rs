@@ -121,7 +121,7 @@ fn answer(line: &str, body: &mut Body) -> anyhow::Result<Answer> {
             return Err(Usage(format!("there is no {command}; :help says what there is")).into());
         }
         _ => {
-            let (text, holds) = eval::evaluate(&eval::compile(line)?, body)?;
+            let (text, holds) = eval::evaluate(&eval::compile(line, body.scope())?, body)?;
             Answer::Value { text, holds }
         }
     })

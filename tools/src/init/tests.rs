@@ -53,7 +53,7 @@ fn is_green(plan: &Plan) -> Catalog {
         let (body, _) = catalog.parse(text.as_bytes(), &source).expect("JSON");
         let parts = catalog::ChangeParts { body: &body, source: &source, received: jiff::Timestamp::UNIX_EPOCH };
         let change = catalog::Change::new(parts).expect("a change");
-        let candidates = catalog.candidates(&source, change.schema(), change.table(), change.operation());
+        let candidates = catalog.candidates(&change);
         let found: Vec<String> = candidates
             .filter(|event| matches!(event.evaluate(&change), catalog::Verdict::Detected { .. }))
             .map(|event| format!("payloads/{}.json", event.name()))

@@ -113,7 +113,8 @@ impl Program {
             };
             let passes = error.raw_os_error().is_some_and(|code| PASSING.contains(&Errno::from_raw_os_error(code)));
             if !passes {
-                return Err(Failure::new(self.cannot_start(&error)));
+                let told = self.cannot_start(&error);
+                return Err(if never_starts(&error) { Failure::last(told) } else { Failure::new(told) });
             }
             if !std::mem::replace(&mut is_said, true) {
                 let job = run.group.full_name();
@@ -156,6 +157,11 @@ impl Program {
         };
         format!("cannot start `{program}`: {error}; {remedy}")
     }
+}
+
+/// Whether it is what a run is given that cannot be started, which no further attempt mends: a zero byte, or more than fits.
+fn never_starts(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::InvalidInput || error.raw_os_error() == Some(Errno::TOOBIG.raw_os_error())
 }
 
 /// Runs a program to its end, or kills it and everything in its process group when cancelled or dropped.

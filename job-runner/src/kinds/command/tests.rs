@@ -11,7 +11,10 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{kind::Held, steps::tests::event};
+use crate::{
+    kind::{Held, Then},
+    steps::tests::event,
+};
 
 pub(super) fn run_of(options: Value, data: &str) -> Run {
     let event = event("move.new", 1);
@@ -66,6 +69,17 @@ pub(super) async fn gone(pid: i32) {
         }
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn an_argument_that_no_system_takes_is_not_tried_again() {
+    for (argument, told) in [("a\0b".to_owned(), "zero byte"), ("x".repeat(4 << 20), "are too long")] {
+        let failure = commands(".").run(run_of(json!(["echo", argument]), "{}")).await.expect_err(told);
+        assert!(failure.error.contains(told), "{}", failure.error);
+        assert_eq!(failure.then, Then::GiveUp, "{told}");
+    }
+    let missing = commands(".").run(run_of(json!(["no-such-program"]), "{}")).await.expect_err("there is none");
+    assert_eq!(missing.then, Then::Retry, "it may be there next time");
 }
 
 #[tokio::test]

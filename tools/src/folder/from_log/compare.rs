@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use catalog::{Catalog, Change, ChangeParts, Event, Key, Verdict, differences as values};
-use contracts::{hasura, names::EventRef, summary::Invocation};
+use contracts::{hasura, names::EventRef, raw::Kind, summary::Invocation};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -95,7 +95,7 @@ fn was(recorded: &Recorded<'_>) -> Option<BTreeMap<EventRef, Became>> {
 fn would_be(catalog: &Catalog, recorded: &Recorded<'_>) -> Option<BTreeMap<EventRef, Became>> {
     with_change(catalog, recorded, |change| {
         let mut all = BTreeMap::new();
-        for event in catalog.candidates(change.source(), change.schema(), change.table(), change.operation()) {
+        for event in catalog.candidates(change) {
             if let Some(became) = became(event, change) {
                 all.insert(event.name().clone(), became);
             }
@@ -118,9 +118,11 @@ fn became(event: &Event, change: &Change<'_>) -> Option<Became> {
 }
 
 fn with_change<T>(catalog: &Catalog, recorded: &Recorded<'_>, ask: impl FnOnce(&Change<'_>) -> T) -> Option<T> {
-    let (body, _) = catalog.parse(recorded.body, recorded.source).ok()?;
+    let kind = recorded.invocation.origin.as_ref().map_or(Kind::Hasura, |origin| origin.body);
+    let occasion = kind.occasion()?;
+    let (body, _) = catalog.parse_as(occasion, recorded.body, recorded.source).ok()?;
     let parts = ChangeParts { body: hasura::unwrap(&body), source: recorded.source, received: recorded.received };
-    Some(ask(&Change::new(parts).ok()?))
+    Some(ask(&Change::of(occasion, parts).ok()?))
 }
 
 /// What two detections of an event have differently, as far as both are known.
