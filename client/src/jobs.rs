@@ -91,6 +91,8 @@ struct Held {
     job: String,
     changed: bool,
     lag: u64,
+    #[serde(default)]
+    retrying: u64,
 }
 
 /// Lists jobs, or orders something.
@@ -204,12 +206,15 @@ async fn hold(named: &Named, pauses: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn told(held: &Held, pauses: bool, dry_run: bool) -> String {
-    let Held { job, changed, lag } = held;
+    let Held { job, changed, lag, retrying } = held;
     let would = if dry_run { "would be " } else { "is " };
-    let waiting = match lag {
-        0 => "nothing waits for it".to_owned(),
-        lag => format!("at most {} wait for it", counted(*lag, "record")),
-    };
+    let wait = |count: u64| if count == 1 { "waits" } else { "wait" };
+    let records = (*lag > 0).then(|| format!("at most {} {} for it", counted(*lag, "record"), wait(*lag)));
+    let runs = (*retrying > 0).then(|| {
+        format!("{} {} for a retry or behind one of their key", counted(*retrying, "run"), wait(*retrying))
+    });
+    let waiting: Vec<String> = records.into_iter().chain(runs).collect();
+    let waiting = if waiting.is_empty() { "nothing waits for it".to_owned() } else { waiting.join(", and ") };
     match (pauses, changed) {
         (true, true) => {
             format!("⏸ {BOLD}{job}{BOLD:#} {would}paused: what runs goes on, and what comes waits; now {waiting}")

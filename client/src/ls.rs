@@ -112,14 +112,18 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     query.extend(options.failed.then(|| "state=failed".to_owned()));
     query.extend(options.undetected.then(|| "events=none".to_owned()));
     query.extend(options.event.iter().map(|event| format!("event={}", encode(&event.to_string()))));
-    let mut listed = list(&options.api, &query, options.number as usize).await?;
+    let number = options.number as usize;
     if options.follow {
-        // What is there comes first, the oldest of it above, as what follows will stand below.
+        // All that is looked at later is known from the beginning, and so much of it shown.
+        let mut listed = list(&options.api, &query, number.max(follow::LOOKED_AT)).await?;
         let known = read(&listed)?;
+        listed.invocations.truncate(number);
+        // The oldest of it above, as what follows will stand below.
         listed.invocations.reverse();
         show(&Listed { next: None, ..listed }, options.json)?;
         return follow::run(&options, &query, &known).await;
     }
+    let listed = list(&options.api, &query, number).await?;
     if options.json {
         print::line(&serde_json::to_string(&listed)?)?;
         return Ok(ExitCode::SUCCESS);

@@ -124,7 +124,7 @@ impl Service {
     pub async fn bind(&mut self) -> Result<SocketAddr, Error> {
         let bound = match self.bound.take() {
             Some(bound) => bound,
-            None => Bound::bind("ingest.listen", &self.listen).await?,
+            None => Bound::bind("ingest.listen", "--listen", &self.listen).await?,
         };
         Ok(self.bound.insert(bound).address())
     }

@@ -20,7 +20,7 @@ pub(super) fn selector(file: &mut File<'_>, node: &Yaml) -> Option<Selector> {
         file.wrong_shape("from", node, "a map, `{ table: moves }`,");
         return None;
     };
-    file.known_keys(node, keys::FROM);
+    let has_unknown = file.known_keys(node, keys::FROM);
     let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
     let operations = match get("operations") {
         Some(node) => operations(file, node)?,
@@ -33,6 +33,10 @@ pub(super) fn selector(file: &mut File<'_>, node: &Yaml) -> Option<Selector> {
         file.warning(Rule::AlwaysFails, node.start, message, &format!("a source is {SOURCE}"));
     }
     let Some(table) = get("table") else {
+        if has_unknown {
+            // It stands there under another name, as far as one can see.
+            return None;
+        }
         let help = "add `table: name`; all tables are spelt `table: \"*\"`";
         file.error(Rule::Shape, node.start, "`from` names no table".into(), Some(help.into()));
         return None;

@@ -133,7 +133,7 @@ impl Process {
     /// Serves the health, where that is wanted.
     async fn serve_health(&mut self) -> anyhow::Result<Option<SocketAddr>> {
         let Some(listen) = self.config.health.listen() else { return Ok(None) };
-        let bound = Bound::bind("health", &listen).await?;
+        let bound = Bound::bind("health", "--health", &listen).await?;
         let (address, router) = (bound.address(), self.health.router());
         self.supervisor.add(Task::once("health", Phase::Bus, |shutdown| async move {
             bound.serve(router, shutdown).await;

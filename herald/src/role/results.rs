@@ -72,7 +72,7 @@ async fn serve(mut process: Process) -> anyhow::Result<ExitCode> {
     let explainer = Explainer::new(process.kafka.clone(), stages.registry.clone(), stages.catalogs.clone());
     let known = Known::new(process.kafka.clone(), stages.catalogs.clone(), stages.controls.clone());
     let handle = results.handle().explained_by(Arc::new(explainer)).knowing(Arc::new(known));
-    let api = Bound::bind("api.listen", &process.config.api.listen).await?;
+    let api = Bound::bind("api.listen", "--api", &process.config.api.listen).await?;
     let facts = vec![
         ("API", format!("http://{}", api.address())),
         ("store", process.config.results.path.display().to_string()),

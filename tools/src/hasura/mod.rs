@@ -24,7 +24,7 @@ use client::{
 use job_runner::Registry;
 
 use self::write::{Address, Secret, Target};
-use crate::{finding, report::tell};
+use crate::{finding, folder::refuse_none, report::tell};
 
 /// The source of a webhook's plain path, `/hasura`, and the name of the first database of Hasura's.
 pub(crate) const DEFAULT_SOURCE: &str = "default";
@@ -121,7 +121,8 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     Usage::catalog(&options.catalog)?;
     // The jobs run where Herald does, which need not be here.
     let registry = Registry::standard(&job_runner::Config::default());
-    let outcome = Catalog::compile(&Sources::read(&options.catalog)?, &registry);
+    let mut outcome = Catalog::compile(&Sources::read(&options.catalog)?, &registry);
+    refuse_none(&options.catalog, &mut outcome);
     let Some(catalog) = outcome.catalog else {
         tell(&outcome.report)?;
         let errors = count(outcome.report.count(Severity::Error), "error");

@@ -49,7 +49,7 @@ pub(super) fn check_empty(folder: &Path) -> Result<(), Usage> {
     Err(Usage(format!("{} is not empty, it has {}; {message}", folder.display(), listed(&names))))
 }
 
-fn listed(names: &[String]) -> String {
+pub(super) fn listed(names: &[String]) -> String {
     let shown = names.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(LISTED) {
         0 => shown,

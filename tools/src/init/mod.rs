@@ -125,16 +125,35 @@ fn choose(tables: &mut Vec<Table>, wanted: &[String]) -> Result<(), Usage> {
     if wanted.is_empty() {
         return Ok(());
     }
-    let full = |name: &String| if name.contains('.') { name.clone() } else { format!("public.{name}") };
-    let wanted: BTreeSet<String> = wanted.iter().map(full).collect();
-    let known: BTreeSet<String> = tables.iter().map(Table::full_name).collect();
-    if let Some(name) = wanted.iter().find(|name| !known.contains(*name)) {
-        let meant = expressions::closest(name, known.iter().map(String::as_str));
-        let help = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
-        return Err(Usage(format!("there is no table {name}{help}")));
+    let read = |text: &String| {
+        catalog::Table::parse(text).ok_or_else(|| Usage(format!("`{text}` is no table's name; as in orders, or shop.orders")))
+    };
+    let wanted: BTreeSet<catalog::Table> = wanted.iter().map(read).collect::<Result<_, _>>()?;
+    let known: BTreeSet<catalog::Table> = tables.iter().map(Table::id).collect();
+    if let Some(missing) = wanted.iter().find(|table| !known.contains(*table)) {
+        return Err(Usage(format!("there is no table {missing}; {}", instead_of(missing, &known))));
     }
-    tables.retain(|table| wanted.contains(&table.full_name()));
+    tables.retain(|table| wanted.contains(&table.id()));
     Ok(())
+}
+
+/// The table that was meant, where that can be told; else those that there are.
+fn instead_of(missing: &catalog::Table, known: &BTreeSet<catalog::Table>) -> String {
+    let known: Vec<&catalog::Table> = known.iter().collect();
+    let same_name = known.iter().copied().filter(|table| table.name.eq_ignore_ascii_case(&missing.name));
+    let mut meant: Vec<&catalog::Table> = same_name.collect();
+    if meant.is_empty() {
+        meant.extend(missing.slip_of(&known));
+    }
+    match meant.as_slice() {
+        [] => format!("there are {}", first(&known)),
+        meant => format!("did you mean {}?", meant.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")),
+    }
+}
+
+fn first(tables: &[&catalog::Table]) -> String {
+    let names: Vec<String> = tables.iter().map(ToString::to_string).collect();
+    files::listed(&names)
 }
 
 /// What to type next.

@@ -192,12 +192,11 @@ fn lines(map: &Map<String, Value>, indent: usize) -> String {
 /// What Hasura would send.
 fn payload(table: &Table) -> String {
     let new: Map<String, Value> = table.columns.iter().map(|column| (column.name.clone(), example(column))).collect();
-    let id = catalog::Table { schema: table.schema.clone(), name: table.name.clone() };
     let body = json!({
         "id": "00000000-0000-0000-0000-000000000001",
         "created_at": "2026-01-31T12:00:00.000000",
         "table": { "schema": table.schema, "name": table.name },
-        "trigger": { "name": name::of(&table.source, &id) },
+        "trigger": { "name": name::of(&table.source, &table.id()) },
         "event": {
             "op": "INSERT",
             "data": { "old": null, "new": new },

@@ -248,6 +248,17 @@ fn tables_are_chosen_by_name() {
     assert_eq!(chosen("shop.orders").expect("it is there"), ["shop.orders"]);
     let error = chosen("ordres").expect_err("it is not there").to_string();
     assert_eq!(error, "there is no table public.ordres; did you mean public.orders?");
+    // The schema alone makes no two names alike.
+    for (wanted, told) in [
+        ("order", "public.order; did you mean public.orders?"),
+        ("mood", "public.mood; there are public.orders, shop.orders"),
+        ("hop.orders", "hop.orders; did you mean public.orders or shop.orders?"),
+        ("Orders", "public.Orders; did you mean public.orders or shop.orders?"),
+        ("", "no table's name"),
+    ] {
+        let error = chosen(wanted).expect_err("it is not there").to_string();
+        assert!(error.contains(told), "{error}");
+    }
 }
 
 #[test]

@@ -12,7 +12,11 @@ use contracts::duration;
 use runtime::config::Size;
 use serde_json::{Map, Value};
 
-use super::super::{is_template, map, text};
+use super::{
+    super::{is_template, map, text},
+    script,
+};
+use crate::kind::ABSENT;
 
 /// How long a kept process waits for its next event, unless the job says otherwise.
 const IDLE: Duration = Duration::from_secs(60);
@@ -103,36 +107,43 @@ impl Options {
         Some((message, help))
     }
 
-    /// What of them is not in that folder, or on the path. What is filled in for each event is not known yet.
-    pub(super) fn absent(&self, folder: &Path) -> Option<String> {
+    /// What of them is not in that folder, or on the path, or would not start, and what to do. What is filled in for each event
+    /// is not known yet.
+    pub(super) fn absent(&self, folder: &Path) -> Option<(String, String)> {
         let dir = folder.join(self.dir.as_deref().unwrap_or(Path::new("")));
         if is_template(&dir.to_string_lossy()) {
             return None;
         }
+        let absent = |what: String| Some((what, ABSENT.to_owned()));
         if !dir.is_dir() {
-            return Some(format!("its `dir`, {}, is no folder", dir.display()));
+            return absent(format!("its `dir`, {}, is no folder", dir.display()));
         }
         let program = &self.program;
         if program.contains('/') {
             let path = dir.join(program);
-            let Ok(found) = path.metadata() else {
-                return Some(format!("its program, {}, is no file", path.display()));
-            };
-            return match (found.is_file(), found.permissions().mode() & 0o111) {
-                (false, _) => Some(format!("its program, {}, is no file", path.display())),
-                (true, 0) => Some(format!("its program, {0}, is not executable: chmod +x {0}", path.display())),
-                _ => None,
+            let shown = path.display();
+            return match path.metadata() {
+                Ok(found) if found.is_file() && found.permissions().mode() & 0o111 == 0 => {
+                    Some((format!("its program, {shown}, is not executable"), format!("chmod +x {shown}")))
+                }
+                Ok(found) if found.is_file() => script::trouble(&path),
+                _ => absent(format!("its program, {shown}, is no file")),
             };
         }
-        if let Some(script) = self.script().map(|script| dir.join(script)).filter(|script| !script.is_file()) {
-            return Some(format!("its script, {}, is no file", script.display()));
+        if let Some(script) = self.script().map(|script| dir.join(script)) {
+            if !script.is_file() {
+                return absent(format!("its script, {}, is no file", script.display()));
+            }
+            if let Some(trouble) = script::for_shell(&script, program).filter(|_| program.ends_with("sh")) {
+                return Some(trouble);
+            }
         }
         let paths = self.env.get("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"))?;
         if is_template(&paths.to_string_lossy()) {
             return None;
         }
         let is_found = std::env::split_paths(&paths).any(|folder| folder.join(program).is_file());
-        (!is_found).then(|| format!("no folder of PATH has its program, `{program}`"))
+        if is_found { None } else { absent(format!("no folder of PATH has its program, `{program}`")) }
     }
 
     /// The flags behind which it takes a program's text, if it is an interpreter.
