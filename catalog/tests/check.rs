@@ -72,7 +72,8 @@ fn a_key_of_another_name_is_one_mistake_and_leads_to_ours() {
     finds("form: { table: moves }\nwhen: new.a == 1\n", (1, 1), "the key `form` is unknown", "did you mean `from`?");
     finds("table: moves\nwhen: new.a == 1\n", (1, 1), "the key `table` is unknown", "As in `from: { table: orders }`");
     finds(&format!("{FROM}if: new.a == 1\n"), (2, 1), "the key `if` is unknown", "did you mean `when`?");
-    for (key, help) in [("retries", "of three retries it is 4"), ("max_retries", "`attempts`"), ("retry", "`attempts`")] {
+    for (key, help) in [("retries", "of three retries it is 4"), ("max_retries", "`attempts`"), ("retry", "`attempts`")]
+    {
         let text = format!("{FROM}jobs:\n  - id: a\n    log: {{ message: x }}\n    {key}: 3\n");
         finds(&text, (5, 5), &format!("`{key}` is no kind of job and no option"), help);
     }

@@ -18,6 +18,7 @@ use crate::{
     page::one_line,
     print,
     render::line::{self, Line},
+    status::say_if_catalog_is_awaited,
 };
 
 /// The most that are asked for at once.
@@ -131,6 +132,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     if listed.invocations.is_empty() {
         let what = if query.is_empty() { "nothing has come yet" } else { "nothing that came fits" };
         print::note(what);
+        say_if_catalog_is_awaited(&options.api).await;
     }
     show(&listed, false)?;
     if listed.next.is_some() {

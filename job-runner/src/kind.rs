@@ -31,7 +31,8 @@ pub const MAX_TEXT: usize = 4 * 1024;
 const KEPT: usize = 8 * 1024;
 
 /// What to do about something that is not there.
-pub(crate) const ABSENT: &str = "put it there, or correct its name; if job runners are other machines, it must be there";
+pub(crate) const ABSENT: &str =
+    "put it there, or correct its name; if job runners are other machines, it must be there";
 
 /// A kind of job: what `command`, `log` … mean.
 pub trait Kind: Send + Sync + 'static {

@@ -99,7 +99,7 @@ fn variable(setting: &str) -> String {
 /// What to do where an address cannot be listened on, with another that may do.
 fn advice(why: io::ErrorKind, flag: &str, address: SocketAddr) -> String {
     let port = |port: u16| SocketAddr::new(address.ip(), port);
-    let next = port(address.port().checked_add(1000).unwrap_or(0));
+    let next = port(address.port().checked_add(2).unwrap_or(0));
     match why {
         io::ErrorKind::AddrInUse => {
             let remark = if address.port() == 8080 { " (8080 is Hasura's own port, too)" } else { "" };

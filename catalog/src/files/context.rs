@@ -288,7 +288,9 @@ impl<'f> File<'f> {
             return None;
         }
         match Expression::compile(text, scope) {
-            Ok(_) if self.is_swallowed_by_a_comment(node, text, *style) || self.goes_on_in_a_comment(node, *style) => None,
+            Ok(_) if self.is_swallowed_by_a_comment(node, text, *style) || self.goes_on_in_a_comment(node, *style) => {
+                None
+            }
             Ok(expression) => {
                 let mut mistakes = expression.mistakes();
                 if key == "when" {
@@ -382,8 +384,11 @@ impl<'f> File<'f> {
     /// Says so if an expression is whole, and its comment reads as if it went on there: a part of it would not count.
     fn goes_on_in_a_comment(&mut self, node: &Yaml, style: Style) -> bool {
         let comment = self.comment_behind(node).filter(|_| style != Style::Block).unwrap_or_default().trim();
-        let Some(operator) = ["&&", "||"].into_iter().find(|operator| comment.starts_with(operator)) else { return false };
-        let message = format!("YAML takes `# {operator} …` for a comment, so this part of the expression would not count");
+        let Some(operator) = ["&&", "||"].into_iter().find(|operator| comment.starts_with(operator)) else {
+            return false;
+        };
+        let message =
+            format!("YAML takes `# {operator} …` for a comment, so this part of the expression would not count");
         let help = "take it away, or write it in block style, `|`, where a comment begins with `//`";
         self.error(Rule::Expression, node.start, message, Some(help.to_owned()));
         true

@@ -162,7 +162,8 @@ const ATTEMPTS: &str = " It counts the first one, too: of three retries it is 4"
 /// What to write in place of a key that is not known: what it is a slip of, or what is called so here.
 pub(crate) fn instead_of<'k>(key: &str, known: impl IntoIterator<Item = &'k str> + Clone) -> Option<String> {
     let plain: String = key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    let other = OTHERS.iter().find(|(other, ours, _)| *other == plain && known.clone().into_iter().any(|it| it == *ours));
+    let other =
+        OTHERS.iter().find(|(other, ours, _)| *other == plain && known.clone().into_iter().any(|it| it == *ours));
     if let Some((_, ours, remark)) = other {
         return Some(format!("did you mean `{ours}`?{remark}"));
     }

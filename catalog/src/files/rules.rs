@@ -73,7 +73,8 @@ fn three_parts(events: &[Event], described: &DescribedTables, problems: &mut Pro
         let Some(Selector { tables: Tables::These(tables), .. }) = event.selector() else { continue };
         for Table { schema, name } in tables.iter().filter(|table| table.name.contains('.') && !described.has(table)) {
             let message = format!("{schema}.{name} is read as the table `{name}` of the schema `{schema}`");
-            let help = format!("a table is `schema.name`: write `table: {name}`, and `source: {schema}` for the database");
+            let help =
+                format!("a table is `schema.name`: write `table: {name}`, and `source: {schema}` for the database");
             problems.push(Problem { help: Some(help), ..warning(event.place("from"), Rule::Table, message) });
         }
     }

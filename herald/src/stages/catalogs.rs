@@ -21,8 +21,7 @@ use tokio::sync::Mutex;
 /// The bus; whoever holds it may read its catalogs, which are large when they are unpacked.
 pub(super) type Shelf = Arc<Mutex<Arc<dyn Bus>>>;
 
-pub(super) const ROUTES: [Route<Shelf>; 2] =
-    [("/v1/catalogs", || get(list)), ("/v1/catalogs/{number}", || get(show))];
+pub(super) const ROUTES: [Route<Shelf>; 2] = [("/v1/catalogs", || get(list)), ("/v1/catalogs/{number}", || get(show))];
 
 pub(super) fn router(bus: Arc<dyn Bus>) -> Router {
     routes::router(&ROUTES).method_not_allowed_fallback(read_only).with_state(Arc::new(Mutex::new(bus)))

@@ -50,7 +50,8 @@ fn above(folder: &Path) -> Option<PathBuf> {
     })?;
     let ups = whole.strip_prefix(part).ok()?.components().count() + 1;
     // As it was written, where that has as many parts.
-    let written = folder.ancestors().nth(ups).filter(|written| fs::canonicalize(written).ok().as_deref() == part.parent());
+    let written =
+        folder.ancestors().nth(ups).filter(|written| fs::canonicalize(written).ok().as_deref() == part.parent());
     written.map(Path::to_owned).or_else(|| part.parent().map(Path::to_owned))
 }
 

@@ -51,8 +51,9 @@ pub(super) fn plan(tables: &[Table], describe: bool, notes: Vec<String>) -> Plan
         let more = undescribed.len() - 1;
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         plan.notes.push(format!(
-            "Not known: which columns {first}{more} have, and of which types. Hasura's metadata does not say; their events carry \
-             what permissions, triggers and relationships name. With --from-postgres beside --from-hasura the tables are described"
+            "Not known: which columns {first}{more} have, of which types, and which of these are views, which can have no event \
+             triggers. Hasura's metadata does not say; their events carry what permissions, triggers and relationships name. With \
+             --from-postgres beside --from-hasura the tables are described, and views left out"
         ));
     }
     plan

@@ -16,8 +16,10 @@ use super::{
     super::{is_template, map, text},
     script,
 };
-use crate::kind::ABSENT;
+use crate::kind::{ABSENT, head};
 
+/// How much of a value that is wrong is shown, in bytes.
+const SHOWN: usize = 200;
 /// How long a kept process waits for its next event, unless the job says otherwise.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -186,11 +188,21 @@ impl Options {
     }
 
     fn new(run: &Value, map: &Map<String, Value>) -> Result<Self, String> {
-        let words = run.as_array().map(|words| words.iter().map(text).collect::<Option<Vec<_>>>());
-        let mut words = words.flatten().unwrap_or_default().into_iter();
+        let words = run.as_array().map(Vec::as_slice).unwrap_or_default();
+        if let Some((at, wrong)) = words.iter().enumerate().find(|(_, word)| text(word).is_none()) {
+            return Err(format!(
+                "element {} of `command` is {}, and each is a text; write it in quotes",
+                at + 1,
+                cut(wrong)
+            ));
+        }
+        let mut words = words.iter().filter_map(text);
         let program = words.next().filter(|program| !program.is_empty());
         let program = program.ok_or_else(|| {
-            format!("`command` is {run}; it is a list of texts, the program and its arguments: [notify, --quietly]")
+            format!(
+                "`command` is {}; it is a list of texts, the program and its arguments: [notify, --quietly]",
+                cut(run)
+            )
         })?;
         let env = match map.get("env") {
             None | Some(Value::Null) => Some(BTreeMap::new()),
@@ -214,6 +226,13 @@ impl Options {
         let named = self.script().or_else(|| self.program.contains('/').then_some(self.program.as_str()));
         named.map(|file| dir.join(file))
     }
+}
+
+/// A value as it may stand in an error.
+fn cut(value: &Value) -> String {
+    let text = value.to_string();
+    let begin = head(&text, SHOWN);
+    if begin.len() < text.len() { format!("{begin}…") } else { text }
 }
 
 /// A line for a shell as a list, with what is filled in beside it: within it, a row's text would be run.

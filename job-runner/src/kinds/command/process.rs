@@ -135,15 +135,14 @@ impl Program {
             return format!("cannot start `{program}`: its `dir`, {}, is no folder", self.dir.display());
         }
         let code = error.raw_os_error().map(Errno::from_raw_os_error);
-        if let Some((what, help)) = script::trouble(path).filter(|_| matches!(code, Some(Errno::NOEXEC | Errno::NOENT))) {
+        if let Some((what, help)) = script::trouble(path).filter(|_| matches!(code, Some(Errno::NOEXEC | Errno::NOENT)))
+        {
             return format!("cannot start `{program}`: {error}; {what}; {help}");
         }
         let remedy = match code {
             Some(Errno::ACCESS) if path.is_dir() => "it is a folder".to_owned(),
             Some(Errno::ACCESS) => format!("make it executable (chmod +x), or name what runs it: [sh, {program}]"),
-            Some(Errno::NOENT) if path.exists() => {
-                "it is there, but what it is linked to is not".to_owned()
-            }
+            Some(Errno::NOENT) if path.exists() => "it is there, but what it is linked to is not".to_owned(),
             Some(Errno::NOENT) if path.components().count() == 1 => {
                 "no folder of PATH has it; write its path, or ./ before it if it is in `dir`".to_owned()
             }

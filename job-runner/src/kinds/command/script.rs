@@ -23,13 +23,18 @@ pub(super) fn trouble(path: &Path) -> Option<(String, String)> {
     };
     let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
     if line.ends_with(b"\r") {
-        let what = format!("the first line of its program, {shown}, ends with CR LF, and the system takes CR for a part of it");
+        let what = format!(
+            "the first line of its program, {shown}, ends with CR LF, and the system takes CR for a part of it"
+        );
         return Some((what, unix(path)));
     }
     let line = String::from_utf8_lossy(line);
     let reader = line.split_whitespace().next()?;
     (!Path::new(reader).is_file()).then(|| {
-        (format!("its program, {shown}, is run by {reader}, which is no file"), "install that, or correct the first line".into())
+        (
+            format!("its program, {shown}, is run by {reader}, which is no file"),
+            "install that, or correct the first line".into(),
+        )
     })
 }
 
@@ -39,12 +44,18 @@ pub(super) fn for_shell(path: &Path, shell: &str) -> Option<(String, String)> {
     let has_carriage_returns = head.windows(2).any(|two| two == b"\r\n");
     has_carriage_returns.then(|| {
         let shown = path.display();
-        (format!("its script, {shown}, has lines that end with CR LF, and {shell} takes CR for a part of them"), unix(path))
+        (
+            format!("its script, {shown}, has lines that end with CR LF, and {shell} takes CR for a part of them"),
+            unix(path),
+        )
     })
 }
 
 fn unix(path: &Path) -> String {
-    format!("save it with LF alone: sed -i 's/\\r$//' {}; `* text eol=lf` in .gitattributes keeps it so", path.display())
+    format!(
+        "save it with LF alone: sed -i 's/\\r$//' {}; `* text eol=lf` in .gitattributes keeps it so",
+        path.display()
+    )
 }
 
 /// The begin of a regular file.

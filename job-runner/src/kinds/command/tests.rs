@@ -270,7 +270,8 @@ fn what_is_not_there_is_told_where_it_would_run() {
         std::fs::write(&path, text).expect("written");
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
     }
-    let absent = |options: &Value| commands(folder.path()).absent(options).map(|(what, help)| format!("{what}; {help}"));
+    let absent =
+        |options: &Value| commands(folder.path()).absent(options).map(|(what, help)| format!("{what}; {help}"));
     for there in [
         json!(["sh", "-c", "true"]),
         json!(["inner/go"]),
@@ -291,8 +292,14 @@ fn what_is_not_there_is_told_where_it_would_run() {
         (json!(["./inner"]), "/./inner, is no file"),
         (json!(["inner/plain"]), "/inner/plain, is not executable; chmod +x "),
         (json!(["inner/bare"]), "/inner/bare, does not begin with #!; begin it with a line like #!/bin/sh"),
-        (json!(["inner/windows"]), "/inner/windows, ends with CR LF, and the system takes CR for a part of it; save it with LF"),
-        (json!(["sh", "inner/windows"]), "/inner/windows, has lines that end with CR LF, and sh takes CR for a part of them"),
+        (
+            json!(["inner/windows"]),
+            "/inner/windows, ends with CR LF, and the system takes CR for a part of it; save it with LF",
+        ),
+        (
+            json!(["sh", "inner/windows"]),
+            "/inner/windows, has lines that end with CR LF, and sh takes CR for a part of them",
+        ),
         (json!(["inner/marked"]), "/inner/marked, begins with a byte order mark"),
         (json!(["inner/readerless"]), "/inner/readerless, is run by /no/such/reader, which is no file"),
         (json!(["sh", "scripts/missing.sh"]), "its script, "),

@@ -185,7 +185,11 @@ fn check(filter: &Filter, index: &Index, desk: &Desk<'_>) -> Result<(), Problem>
         let of_jobs = desk.jobs.all().into_iter().flat_map(|job| job.events);
         let there: BTreeSet<EventRef> = of_jobs.chain(index.all().map(|one| one.event.clone())).collect();
         if !there.contains(event) {
-            return refused("no job is of an event", &event.to_string(), there.iter().map(EventRef::to_string).collect());
+            return refused(
+                "no job is of an event",
+                &event.to_string(),
+                there.iter().map(EventRef::to_string).collect(),
+            );
         }
     }
     match (filter.since, filter.before) {

@@ -199,8 +199,18 @@ async fn jobs_are_named_and_orders_read_as_they_should_be() {
         ("/v1/jobs/log/pause?x=1", "", StatusCode::BAD_REQUEST, "there are no parameters here"),
         ("/v1/jobs/log/pause", "{\"becuase\":1}", StatusCode::BAD_REQUEST, "unknown field `becuase`"),
         ("/v1/dead/redrive", "{}", StatusCode::BAD_REQUEST, "say which dead letters are meant"),
-        ("/v1/dead/redrive", r#"{"reason":"bogus"}"#, StatusCode::BAD_REQUEST, "are attempts, final, interrupted, time"),
-        ("/v1/dead/redrive", r#"{"event":"othr"}"#, StatusCode::BAD_REQUEST, "no job is of an event `othr`; there are "),
+        (
+            "/v1/dead/redrive",
+            r#"{"reason":"bogus"}"#,
+            StatusCode::BAD_REQUEST,
+            "are attempts, final, interrupted, time",
+        ),
+        (
+            "/v1/dead/redrive",
+            r#"{"event":"othr"}"#,
+            StatusCode::BAD_REQUEST,
+            "no job is of an event `othr`; there are ",
+        ),
         (
             "/v1/dead/redrive",
             r#"{"since":"2026-01-02T03:04:05Z","before":"2026-01-02T03:04:05Z"}"#,
