@@ -34,8 +34,9 @@ pub trait Kinds {
     fn danger(&self, _kind: &str, _options: &Value) -> Option<(String, String)> {
         None
     }
-    /// What these options name and is not there, where whoever compiles can tell. A warning: the job may run elsewhere.
-    fn absent(&self, _kind: &str, _options: &Value) -> Option<String> {
+    /// What these options name and is not there, or cannot be used as it is, where whoever compiles can tell; and what to do. A
+    /// warning: the job may run elsewhere.
+    fn absent(&self, _kind: &str, _options: &Value) -> Option<(String, String)> {
         None
     }
     /// Whether whoever runs the job is given all its parameters, so that none need be filled into its options.

@@ -5,6 +5,7 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use contracts::hasura::{Change, Occasion, Op};
+use expressions::closest;
 use serde_json::Value;
 
 /// All operations.
@@ -123,6 +124,18 @@ impl Table {
         let (schema, name) = text.split_once('.').unwrap_or(("public", text));
         let fine = |part: &str| !part.is_empty() && part.trim() == part && part != "*";
         (fine(schema) && fine(name)).then(|| Self { schema: schema.to_owned(), name: name.to_owned() })
+    }
+
+    /// Of known tables the one that this was meant to be, for all that its letters tell: by its name in the same schema, or by
+    /// its schema. What both have of `schema.` says nothing.
+    pub fn slip_of<'t>(&self, known: &[&'t Self]) -> Option<&'t Self> {
+        let same = |is_same: fn(&Self, &Self) -> bool| known.iter().copied().filter(move |table| is_same(self, table));
+        let by_name = closest(&self.name, same(|a, b| a.schema == b.schema).map(|table| &*table.name));
+        let by_schema = closest(&self.schema, same(|a, b| a.name == b.name).map(|table| &*table.schema));
+        known.iter().copied().find(|table| match (by_name, by_schema) {
+            (Some(name), _) => table.schema == self.schema && table.name == name,
+            (None, schema) => table.name == self.name && Some(&*table.schema) == schema,
+        })
     }
 }
 

@@ -18,6 +18,28 @@ mod tests {
     use super::FILES;
     use crate::files::keys;
 
+    /// What an editor fills in for a number is its default, or else 0.
+    fn is_filled_in_well(value: &Value) -> bool {
+        let least = value["minimum"].as_f64().filter(|_| value.get("description").is_some());
+        let is_well = least.is_none_or(|least| least <= 0.0 || value["default"].as_f64() >= Some(least));
+        let within: Vec<&Value> = match value {
+            Value::Object(map) => map.values().collect(),
+            Value::Array(items) => items.iter().collect(),
+            _ => Vec::new(),
+        };
+        is_well && within.into_iter().all(is_filled_in_well)
+    }
+
+    #[test]
+    fn what_an_editor_offers_is_taken() {
+        for (_, name, text) in FILES {
+            assert!(is_filled_in_well(&serde_json::from_str(text).expect("it is JSON")), "{name}");
+        }
+        let job: Value = serde_json::from_str(FILES[1].2).expect("it is JSON");
+        let method = &job.pointer("/properties/http/anyOf/1/properties/method").expect("a method");
+        assert_eq!((&method["default"], &method["anyOf"][0]["enum"][5]), (&"POST".into(), &"HEAD".into()));
+    }
+
     #[test]
     fn the_keys_of_the_schemas_are_those_that_are_read() {
         let schema = |name: &str| -> Value {

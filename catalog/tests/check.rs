@@ -67,6 +67,34 @@ fn what_is_never_true_or_false_is_no_condition() {
 }
 
 #[test]
+fn a_key_of_another_name_is_one_mistake_and_leads_to_ours() {
+    finds("from: { tabel: moves }\n", (1, 9), "the key `tabel` is unknown", "did you mean `table`?");
+    finds("form: { table: moves }\nwhen: new.a == 1\n", (1, 1), "the key `form` is unknown", "did you mean `from`?");
+    finds("table: moves\nwhen: new.a == 1\n", (1, 1), "the key `table` is unknown", "As in `from: { table: orders }`");
+    finds(&format!("{FROM}if: new.a == 1\n"), (2, 1), "the key `if` is unknown", "did you mean `when`?");
+    for (key, help) in [("retries", "of three retries it is 4"), ("max_retries", "`attempts`"), ("retry", "`attempts`")]
+    {
+        let text = format!("{FROM}jobs:\n  - id: a\n    log: {{ message: x }}\n    {key}: 3\n");
+        finds(&text, (5, 5), &format!("`{key}` is no kind of job and no option"), help);
+    }
+}
+
+#[test]
+fn a_part_of_a_condition_in_a_comment_of_yaml_is_an_error() {
+    let text = format!("{FROM}when: new.a == 1 # && new.b == 2\n");
+    finds(&text, (2, 7), "YAML takes `# && …` for a comment", "block style");
+    assert_eq!(problems(&format!("{FROM}when: new.a == 1 # one alone\n")), []);
+}
+
+#[test]
+fn a_table_with_its_database_before_it_is_warned_of() {
+    let from = "from: { table: default.public.moves }\n";
+    finds(from, (1, 1), "is read as the table `public.moves` of the schema `default`", "`source: default`");
+    let described = ("tables/default.public.moves.yaml", "columns: { id: integer }\n");
+    assert_eq!(problems_of(&[("events/a.yaml", from), described]), []);
+}
+
+#[test]
 fn of_one_cause_one_thing_is_said() {
     let table = ("tables/public.orders.yaml", "columns:\n  id: integer\n  status: text\n");
     for (when, message) in [

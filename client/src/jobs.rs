@@ -91,6 +91,8 @@ struct Held {
     job: String,
     changed: bool,
     lag: u64,
+    #[serde(default)]
+    retrying: u64,
 }
 
 /// Lists jobs, or orders something.
@@ -105,15 +107,30 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn list(api: &Api, json: bool) -> anyhow::Result<ExitCode> {
+/// Every job, and since when is counted what is.
+async fn all(api: &Api) -> anyhow::Result<(Vec<Box<RawValue>>, Option<Timestamp>)> {
     let (mut jobs, mut since, mut cursor) = (Vec::new(), None, String::new());
     loop {
         let page: Page = ask(api, &format!("/v1/jobs?limit={PAGE}{cursor}")).await?;
         jobs.extend(page.jobs);
         since.get_or_insert(page.since);
-        let Some(next) = page.next else { break };
+        let Some(next) = page.next else { return Ok((jobs, since)) };
         cursor = format!("&cursor={}", encode(&next));
     }
+}
+
+/// The jobs that have dead letters, and how many each.
+///
+/// # Errors
+/// The API cannot be reached, or refuses.
+pub async fn dead(api: &Api) -> anyhow::Result<Vec<(String, u64)>> {
+    let (jobs, _) = all(api).await?;
+    let read: Vec<Job> = jobs.iter().map(|job| serde_json::from_str(job.get())).collect::<Result<_, _>>()?;
+    Ok(read.into_iter().filter(|job| job.dead > 0).map(|job| (job.job, job.dead)).collect())
+}
+
+async fn list(api: &Api, json: bool) -> anyhow::Result<ExitCode> {
+    let (jobs, since) = all(api).await?;
     if json {
         jobs.iter().try_for_each(|job| print::line(&one_line(job.get())))?;
         return Ok(ExitCode::SUCCESS);
@@ -150,6 +167,7 @@ fn state(job: &Job) -> (&'static str, Vec<String>) {
     let since = job.since.as_ref().map(|since| format!(" since {}", clean(since))).unwrap_or_default();
     let why = job.error.as_ref().map(|error| format!(": {}", cut(&clean(error), LONGEST))).unwrap_or_default();
     let (sign, mut said) = match job.state.as_str() {
+        "running" if job.dead > 0 => ("❗", Vec::new()),
         "running" => ("✅", Vec::new()),
         "joining" => ("⏳", vec!["joining".to_owned()]),
         "paused" => ("⏸", Vec::new()),
@@ -204,12 +222,14 @@ async fn hold(named: &Named, pauses: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn told(held: &Held, pauses: bool, dry_run: bool) -> String {
-    let Held { job, changed, lag } = held;
+    let Held { job, changed, lag, retrying } = held;
     let would = if dry_run { "would be " } else { "is " };
-    let waiting = match lag {
-        0 => "nothing waits for it".to_owned(),
-        lag => format!("at most {} wait for it", counted(*lag, "record")),
-    };
+    let wait = |count: u64| if count == 1 { "waits" } else { "wait" };
+    let records = (*lag > 0).then(|| format!("at most {} {} for it", counted(*lag, "record"), wait(*lag)));
+    let runs = (*retrying > 0)
+        .then(|| format!("{} {} for a retry or behind one of their key", counted(*retrying, "run"), wait(*retrying)));
+    let waiting: Vec<String> = records.into_iter().chain(runs).collect();
+    let waiting = if waiting.is_empty() { "nothing waits for it".to_owned() } else { waiting.join(", and ") };
     match (pauses, changed) {
         (true, true) => {
             format!("⏸ {BOLD}{job}{BOLD:#} {would}paused: what runs goes on, and what comes waits; now {waiting}")
@@ -239,7 +259,7 @@ mod tests {
         let lines: Vec<String> = shown(&jobs).iter().map(|line| strip_str(line).to_string()).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
         ✅ mail             idle
-        ✅ charge           12 behind, 2 running, 1 waits for its retry, 3 dead, 1.6/s
+        ❗ charge           12 behind, 2 running, 1 waits for its retry, 3 dead, 1.6/s
         ⏸ order.paid.note  paused by ann since 2026-11-21T02:22:51Z: too loud, 4 behind
         ❌ slow             stands still since 2026-11-21T02:22:52Z: position gone, 2 wait for their retry
         ⏸ new              held by bob, which this version does not know: throttle

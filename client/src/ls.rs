@@ -18,6 +18,7 @@ use crate::{
     page::one_line,
     print,
     render::line::{self, Line},
+    status::say_if_catalog_is_awaited,
 };
 
 /// The most that are asked for at once.
@@ -112,14 +113,18 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     query.extend(options.failed.then(|| "state=failed".to_owned()));
     query.extend(options.undetected.then(|| "events=none".to_owned()));
     query.extend(options.event.iter().map(|event| format!("event={}", encode(&event.to_string()))));
-    let mut listed = list(&options.api, &query, options.number as usize).await?;
+    let number = options.number as usize;
     if options.follow {
-        // What is there comes first, the oldest of it above, as what follows will stand below.
+        // All that is looked at later is known from the beginning, and so much of it shown.
+        let mut listed = list(&options.api, &query, number.max(follow::LOOKED_AT)).await?;
         let known = read(&listed)?;
+        listed.invocations.truncate(number);
+        // The oldest of it above, as what follows will stand below.
         listed.invocations.reverse();
         show(&Listed { next: None, ..listed }, options.json)?;
         return follow::run(&options, &query, &known).await;
     }
+    let listed = list(&options.api, &query, number).await?;
     if options.json {
         print::line(&serde_json::to_string(&listed)?)?;
         return Ok(ExitCode::SUCCESS);
@@ -127,6 +132,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     if listed.invocations.is_empty() {
         let what = if query.is_empty() { "nothing has come yet" } else { "nothing that came fits" };
         print::note(what);
+        say_if_catalog_is_awaited(&options.api).await;
     }
     show(&listed, false)?;
     if listed.next.is_some() {

@@ -13,6 +13,7 @@ use crate::{
     ids::Given,
     order::{Orderer, counted},
     print::{self, BOLD, DIM},
+    status::say_if_catalog_is_awaited,
 };
 
 /// What `herald rerun` is told.
@@ -53,6 +54,7 @@ struct Ordered {
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let Some(meant) = options.given.meant(&options.order.api, None).await? else {
         print::error(&options.given.unknown());
+        say_if_catalog_is_awaited(&options.order.api).await;
         return Ok(ExitCode::from(exit::NO));
     };
     let body = [

@@ -25,6 +25,7 @@ use crate::{
     page::{self, Awaited},
     payload, print,
     render::{self, line},
+    status::say_if_catalog_is_awaited,
 };
 
 /// How something is sent.
@@ -87,13 +88,7 @@ pub(crate) struct Accepted {
 impl Accepted {
     /// Whether this delivery did not run: its invocation was refused, or it was another change under the id of that.
     fn is_refused(&self, one: &Invocation) -> bool {
-        let is_reused = match (self.raw, one.reused_at.first()) {
-            (Some(raw), Some(first)) => {
-                one.reused_at.contains(&raw) || (raw < *first && one.reused > one.reused_at.len() as u64)
-            }
-            _ => one.reused > 0,
-        };
-        one.invocation == self.invocation_id && (one.rejected.is_some() || is_reused)
+        one.invocation == self.invocation_id && (one.rejected.is_some() || one.reuses(self.raw))
     }
 }
 
@@ -203,6 +198,7 @@ async fn wait(options: &Sending, accepted: &Accepted) -> anyhow::Result<ExitCode
         })?;
     let Some(last) = last else {
         page::known(&options.api, correlation).await?;
+        say_if_catalog_is_awaited(&options.api).await;
         anyhow::bail!("nothing is known of correlation {correlation} after {}", render::time(timeout));
     };
     if options.json {

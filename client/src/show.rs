@@ -12,6 +12,7 @@ use crate::{
     ids::{self, Given},
     page::{self, Awaited, Page},
     print, render,
+    status::say_if_catalog_is_awaited,
 };
 
 use crate::send::verdict;
@@ -45,6 +46,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let whole = || options.given.id.as_ref().filter(|_| options.wait.is_some())?.parse().ok();
     let Some(correlation) = &found.or_else(whole) else {
         print::error(&options.given.unknown());
+        say_if_catalog_is_awaited(&options.api).await;
         return Ok(ExitCode::from(exit::NO));
     };
     let waited = match options.wait {
@@ -61,6 +63,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     };
     let Some(first) = known else {
         print::error(&ids::unknown(correlation.as_str()));
+        say_if_catalog_is_awaited(&options.api).await;
         return Ok(ExitCode::from(exit::NO));
     };
     let code = options.wait.map_or(ExitCode::SUCCESS, |timeout| verdict(&first.summary, None, timeout));

@@ -6,7 +6,12 @@ use contracts::control::Said;
 use runtime::meter::Reading;
 use serde::Deserialize;
 
-use crate::{address::Api, ask::ask, http::encode};
+use crate::{
+    address::Api,
+    ask::ask,
+    http::encode,
+    print::{self, clean},
+};
 
 /// The most groups and jobs that a page may have.
 const LIMIT: usize = 1000;
@@ -73,6 +78,15 @@ impl Status {
             all.next = more.next.filter(|next| *next > cursor);
         }
         Ok(all)
+    }
+}
+
+/// Says so if what comes is kept until there is a catalog, for whoever finds nothing: nothing was looked at yet.
+pub(crate) async fn say_if_catalog_is_awaited(api: &Api) {
+    // It is a remark: what could not be asked was told by the question before, or will be by the next.
+    let Ok(Status { troubles, .. }) = ask::<Status>(api, "/v1/status?limit=1").await else { return };
+    if let Some(why) = troubles.get("catalog") {
+        print::note(&format!("a catalog is awaited, and what comes is kept until there is one: {}", clean(why)));
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     ls::{Listed, Rows, list, read},
     print,
     render::why::{self as shown, Known},
-    status::Status,
+    status::{Status, say_if_catalog_is_awaited},
 };
 
 /// What is said where nothing is asked about.
@@ -78,12 +78,14 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Wanted::Of(meant) => of(&options.api, &meant, number).await?,
         Wanted::Nothing(why) => {
             print::error(&why);
+            say_if_catalog_is_awaited(&options.api).await;
             return Ok(ExitCode::from(exit::NO));
         }
     };
     let invocations = read(&listed)?;
     if invocations.is_empty() {
         print::error("nothing that came fits; `herald ls` lists what came");
+        say_if_catalog_is_awaited(&options.api).await;
         return Ok(ExitCode::from(exit::NO));
     }
     let mut explained = Vec::with_capacity(invocations.len());

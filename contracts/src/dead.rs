@@ -34,13 +34,17 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Those that this version knows, as they are written.
+    pub const KNOWN: [&str; 4] = ["attempts", "interrupted", "final", "time"];
+
     /// As it is written.
     pub fn as_str(&self) -> &str {
+        let [attempts, interrupted, is_final, time] = Self::KNOWN;
         match self {
-            Self::Attempts => "attempts",
-            Self::Interrupted => "interrupted",
-            Self::Final => "final",
-            Self::Time => "time",
+            Self::Attempts => attempts,
+            Self::Interrupted => interrupted,
+            Self::Final => is_final,
+            Self::Time => time,
             Self::Unknown(label) => label.as_str(),
         }
     }

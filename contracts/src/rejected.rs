@@ -10,6 +10,9 @@ use crate::{
     raw::Place,
 };
 
+/// Why a change, or a publication, is not run that came under the id of another.
+pub const ID_REUSED: &str = "id-reused";
+
 /// The version of the records written here.
 pub const VERSION: u32 = 1;
 

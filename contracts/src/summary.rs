@@ -13,6 +13,7 @@ use crate::{
     names::{EventRef, JobName},
     progress::{AttemptState, FailedEvent, Origin, Published, Undetected, is_none_left},
     raw::Place,
+    rejected::ID_REUSED,
 };
 
 /// The version of the summaries written here.
@@ -192,6 +193,21 @@ pub struct Invocation {
     /// How many more there were.
     #[serde(default, skip_serializing_if = "is_none_left")]
     pub failed_more: u64,
+}
+
+impl Invocation {
+    /// Whether what stands at that place of `raw` came under an id that had been another's, and so did not run; without a place,
+    /// whether anything did.
+    pub fn reuses(&self, raw: Option<Place>) -> bool {
+        let is_among = match (raw, self.reused_at.first()) {
+            // Of many the last are named.
+            (Some(raw), Some(first)) => {
+                self.reused_at.contains(&raw) || (raw < *first && self.reused > self.reused_at.len() as u64)
+            }
+            _ => self.reused > 0,
+        };
+        is_among || self.rejected.as_deref().is_some_and(|why| why.starts_with(ID_REUSED))
+    }
 }
 
 /// How much there is under a correlation.

@@ -10,6 +10,7 @@ use contracts::{
     names::EventRef,
     progress::{Duplicate, Fact, FailedEvent, Occurrence, Origin, Refused},
     raw::{Place, RawHeaders},
+    rejected::ID_REUSED,
 };
 use serde_json::Value;
 
@@ -22,9 +23,6 @@ use crate::{
     publish::{self, Refusal},
     seen::{Entry, First, Seen},
 };
-
-/// Why a change is not run that came under the id of another.
-const ID_REUSED: &str = "id-reused";
 
 /// Decides with one catalog.
 pub struct Decider<'a> {

@@ -16,6 +16,8 @@ use hyper::{
 use runtime::problem::Problem;
 use serde::Serialize;
 
+use crate::admission::Door;
+
 /// A response, whole.
 pub(crate) type Answer = Response<Full<Bytes>>;
 
@@ -50,6 +52,27 @@ pub(crate) fn waited(complete: bool, summary: &Summary, ids: &Ids) -> Answer {
         }
     }
     answer
+}
+
+/// Refuses publications that did not run, for their id had been that of another. Hasura's ids are its own, and a refusal would be
+/// sent again: to it the summary says so.
+pub(crate) fn check_ids<'a>(
+    door: &Door<'_>,
+    each: impl IntoIterator<Item = (&'a Ids, &'a Summary)>,
+) -> Result<(), Problem> {
+    let Door::Events(event) = door else { return Ok(()) };
+    let is_reused = |(ids, summary): (&Ids, &Summary)| {
+        summary.invocations.iter().any(|one| one.invocation == ids.invocation_id && one.reuses(ids.raw))
+    };
+    let reused: Vec<usize> = (1..).zip(each).filter(|(_, one)| is_reused(*one)).map(|(number, _)| number).collect();
+    let Some(first) = reused.first() else { return Ok(()) };
+    let of_batch =
+        if reused.len() > 1 { format!(" of {} events, number {first} the first", reused.len()) } else { String::new() };
+    let detail = format!(
+        "id-reused: the id{of_batch} came before with another event or other data, so that {event} was not published; each \
+         publication needs an id of its own"
+    );
+    Err(Problem::new(StatusCode::CONFLICT, detail))
 }
 
 /// The same of each event of a batch, in its order: 200 when all of it is done.

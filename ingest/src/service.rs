@@ -124,7 +124,7 @@ impl Service {
     pub async fn bind(&mut self) -> Result<SocketAddr, Error> {
         let bound = match self.bound.take() {
             Some(bound) => bound,
-            None => Bound::bind("ingest.listen", &self.listen).await?,
+            None => Bound::bind("ingest.listen", "--listen", &self.listen).await?,
         };
         Ok(self.bound.insert(bound).address())
     }
@@ -222,12 +222,14 @@ impl Webhook {
             );
         }
         match (wait, &each[..]) {
-            (Some(wait), [ids]) if !is_batch => Ok(self.wait(&wait, ids, received).await),
+            (Some(wait), [ids]) if !is_batch => self.wait(&wait, &door, ids, received).await,
             (None, [ids]) if !is_batch => Ok(answer::accepted(StatusCode::OK, ids)),
             (None, each) => Ok(answer::accepted(StatusCode::OK, &each)),
             (Some(wait), each) => {
-                let waits = each.iter().map(|ids| self.outcome(&wait, ids, received));
-                Ok(answer::waited_for_all(&join_all(waits).await))
+                let waited = join_all(each.iter().map(|ids| self.outcome(&wait, ids, received))).await;
+                let summaries = waited.iter().map(|(_, summary)| summary);
+                answer::check_ids(&door, each.iter().zip(summaries))?;
+                Ok(answer::waited_for_all(&waited))
             }
         }
     }
@@ -359,12 +361,13 @@ impl Webhook {
         }
     }
 
-    async fn wait(&self, wait: &Wait<'_>, ids: &Ids, received: Timestamp) -> Answer {
+    async fn wait(&self, wait: &Wait<'_>, door: &Door<'_>, ids: &Ids, received: Timestamp) -> Result<Answer, Problem> {
         let (complete, summary) = self.outcome(wait, ids, received).await;
-        answer::waited(complete, &summary, ids)
+        answer::check_ids(door, [(ids, &summary)])?;
+        Ok(answer::waited(complete, &summary, ids))
     }
 
-    /// Waits for the outcome of what is durable already, so every answer is a 2xx, with at least what ingest itself knows.
+    /// Waits for the outcome of what is durable already, with at least what ingest itself knows.
     /// A process that stops waits no longer than it takes to ask what is known.
     async fn outcome(&self, wait: &Wait<'_>, ids: &Ids, received: Timestamp) -> (bool, Summary) {
         let sent = || Summary::sent(ids.correlation_id.clone(), ids.invocation_id, received);

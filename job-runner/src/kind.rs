@@ -30,6 +30,10 @@ pub const MAX_TEXT: usize = 4 * 1024;
 /// How much of a result that is too large is kept.
 const KEPT: usize = 8 * 1024;
 
+/// What to do about something that is not there.
+pub(crate) const ABSENT: &str =
+    "put it there, or correct its name; if job runners are other machines, it must be there";
+
 /// A kind of job: what `command`, `log` … mean.
 pub trait Kind: Send + Sync + 'static {
     /// Checks a job's options as they stand in the catalog; strings with `${` in them are not known yet.
@@ -43,8 +47,8 @@ pub trait Kind: Send + Sync + 'static {
         None
     }
 
-    /// What options that are fine name and is not there now, on this machine.
-    fn absent(&self, _options: &Value) -> Option<String> {
+    /// What options that are fine name and is not there now, on this machine, or cannot be used as it is; and what to do.
+    fn absent(&self, _options: &Value) -> Option<(String, String)> {
         None
     }
 

@@ -124,7 +124,7 @@ impl Kinds for Here {
         self.0.danger(kind, options)
     }
 
-    fn absent(&self, kind: &str, options: &Value) -> Option<String> {
+    fn absent(&self, kind: &str, options: &Value) -> Option<(String, String)> {
         self.0.kinds.get(kind)?.absent(options)
     }
 

@@ -12,7 +12,13 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::problem::read_only;
+use crate::{
+    problem::read_only,
+    routes::{self, Route},
+};
+
+/// What outsiders may ask.
+pub const ROUTES: [Route<Health>; 2] = [("/healthz", || get(async || "alive\n")), ("/readyz", || get(readyz))];
 
 /// The checks of a process, by name. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -113,8 +119,7 @@ impl Health {
     /// connection ends with its answer: nobody can hold one with them.
     pub fn router(&self) -> Router {
         const CLOSE: [(header::HeaderName, HeaderValue); 1] = [(header::CONNECTION, HeaderValue::from_static("close"))];
-        let routes = Router::new().route("/healthz", get(async || "alive\n")).route("/readyz", get(readyz));
-        let routes = routes.method_not_allowed_fallback(read_only);
+        let routes = routes::router(&ROUTES).method_not_allowed_fallback(read_only);
         routes.layer(map_response(async |response: Response| (CLOSE, response))).with_state(self.clone())
     }
 }

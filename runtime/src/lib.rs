@@ -13,6 +13,7 @@ pub mod health;
 pub mod listener;
 pub mod meter;
 pub mod problem;
+pub mod routes;
 pub mod signals;
 pub mod supervise;
 pub mod telemetry;

@@ -80,13 +80,12 @@ pub enum ListenError {
         address: SocketAddr,
     },
     /// The address cannot be listened on.
-    #[error(
-        "cannot listen on {address} (`{setting}.address`): {source}; stop what uses it, or choose another{}",
-        remark(*address)
-    )]
+    #[error("cannot listen on {address} (`{setting}.address`): {source}; {}", advice(source.kind(), flag, *address))]
     Bind {
         /// The path of the listener's settings.
         setting: &'static str,
+        /// The option of the command line that says the address.
+        flag: &'static str,
         address: SocketAddr,
         source: io::Error,
     },
@@ -97,9 +96,24 @@ fn variable(setting: &str) -> String {
     format!("HERALD__{}__AUTH", setting.replace('.', "__").to_ascii_uppercase())
 }
 
-/// Who else is often there.
-fn remark(address: SocketAddr) -> &'static str {
-    if address.port() == 8080 { " (8080 is Hasura's own port, too)" } else { "" }
+/// What to do where an address cannot be listened on, with another that may do.
+fn advice(why: io::ErrorKind, flag: &str, address: SocketAddr) -> String {
+    let port = |port: u16| SocketAddr::new(address.ip(), port);
+    let next = port(address.port().checked_add(2).unwrap_or(0));
+    match why {
+        io::ErrorKind::AddrInUse => {
+            let remark = if address.port() == 8080 { " (8080 is Hasura's own port, too)" } else { "" };
+            format!("stop what uses it, or choose another: {flag} {next}{remark}")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("ports below 1024 are for the superuser; choose another: {flag} {}", port(8080))
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            let own = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
+            format!("it is no address of this machine; choose one that is: {flag} {own}")
+        }
+        _ => format!("choose another: {flag} {next}"),
+    }
 }
 
 impl Listen {
@@ -145,13 +159,14 @@ const BUFFER: usize = 64 * 1024;
 const EXHAUSTED: time::Duration = time::Duration::from_millis(50);
 
 impl Bound {
-    /// Listens. `setting` is the path of these settings (`ingest.listen`), for errors.
+    /// Listens. `setting` is the path of these settings (`ingest.listen`) and `flag` the option that says the address
+    /// (`--listen`), for errors.
     ///
     /// # Errors
     /// [`ListenError`].
-    pub async fn bind(setting: &'static str, listen: &Listen) -> Result<Self, ListenError> {
+    pub async fn bind(setting: &'static str, flag: &'static str, listen: &Listen) -> Result<Self, ListenError> {
         listen.check(setting)?;
-        let failed = |source| ListenError::Bind { setting, address: listen.address, source };
+        let failed = |source| ListenError::Bind { setting, flag, address: listen.address, source };
         let listener = TcpListener::bind(listen.address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let wanted = listen.max_connections.clamp(1, Semaphore::MAX_PERMITS);

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long further signals are taken for the same wish: `timeout`, a terminal that is closed and many a supervisor tell a
 /// process twice at once, by itself and with its group.
-const TOGETHER: Duration = Duration::from_millis(500);
+/// Nobody presses Ctrl-C twice in that time.
+const TOGETHER: Duration = Duration::from_millis(100);
 
 /// Cancels `stop` on the first SIGTERM, SIGINT or SIGHUP; on a second one, which does not come with the first, does what is to be done `last`, which must take no
 /// time, and ends the process with status 130. SIGHUP is left alone where it was ignored from the start, as `nohup` does.

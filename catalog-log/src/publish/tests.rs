@@ -21,8 +21,8 @@ impl Kinds for Commands {
         vec!["command"]
     }
 
-    fn absent(&self, _: &str, options: &serde_json::Value) -> Option<String> {
-        Some(format!("{options} is not there"))
+    fn absent(&self, _: &str, options: &serde_json::Value) -> Option<(String, String)> {
+        Some((format!("{options} is not there"), "put it there".to_owned()))
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::{collections::BTreeSet, fmt::Display, str::FromStr, sync::Arc};
 
-use expressions::{CompileError, Expression, Rows, Scope, closest, comment};
+use expressions::{CompileError, Expression, Rows, Scope, comment};
 
 use crate::{
     report::{Location, Problem, Rule, Severity},
     sources::Source,
     yaml::{self, Content, ErrorKind, Style, Yaml, line_column, offset_in_file},
 };
+
+use super::keys;
 
 /// What to write when YAML has eaten a part of an expression.
 pub(super) const BLOCK_HELP: &str =
@@ -247,18 +249,18 @@ impl<'f> File<'f> {
         }
     }
 
-    /// Refuses the keys that are not known here, each with the closest one that is.
-    pub(super) fn known_keys(&mut self, node: &Yaml, known: &[&str]) {
+    /// Refuses the keys that are not known here, each with the one that may be meant. Whether there are such.
+    pub(super) fn known_keys(&mut self, node: &Yaml, known: &[&str]) -> bool {
+        let errors = self.errors();
         for entry in node.entries().unwrap_or_default() {
             if known.contains(&entry.key.as_str()) {
                 continue;
             }
-            let help = match closest(&entry.key, known.iter().copied()) {
-                Some(key) => format!("did you mean `{key}`?"),
-                None => format!("known here: {}", known.join(", ")),
-            };
+            let help = keys::instead_of(&entry.key, known.iter().copied())
+                .unwrap_or_else(|| format!("known here: {}", known.join(", ")));
             self.error(Rule::Shape, entry.start, format!("the key `{}` is unknown", entry.key), Some(help));
         }
+        self.errors() > errors
     }
 
     /// Compiles an expression in its place.
@@ -286,7 +288,9 @@ impl<'f> File<'f> {
             return None;
         }
         match Expression::compile(text, scope) {
-            Ok(_) if self.is_swallowed_by_a_comment(node, text, *style) => None,
+            Ok(_) if self.is_swallowed_by_a_comment(node, text, *style) || self.goes_on_in_a_comment(node, *style) => {
+                None
+            }
             Ok(expression) => {
                 let mut mistakes = expression.mistakes();
                 if key == "when" {
@@ -368,8 +372,26 @@ impl<'f> File<'f> {
     }
 
     fn is_cut_by_a_comment(&self, node: &Yaml) -> bool {
-        let rest = self.text().get(node.end..).unwrap_or_default();
-        rest.lines().next().is_some_and(|line| line.trim_start().starts_with('#'))
+        self.comment_behind(node).is_some()
+    }
+
+    /// What YAML takes for a comment behind a value on its line.
+    fn comment_behind(&self, node: &Yaml) -> Option<&'f str> {
+        let rest = self.text().get(node.end..)?;
+        rest.lines().next()?.trim_start().strip_prefix('#')
+    }
+
+    /// Says so if an expression is whole, and its comment reads as if it went on there: a part of it would not count.
+    fn goes_on_in_a_comment(&mut self, node: &Yaml, style: Style) -> bool {
+        let comment = self.comment_behind(node).filter(|_| style != Style::Block).unwrap_or_default().trim();
+        let Some(operator) = ["&&", "||"].into_iter().find(|operator| comment.starts_with(operator)) else {
+            return false;
+        };
+        let message =
+            format!("YAML takes `# {operator} …` for a comment, so this part of the expression would not count");
+        let help = "take it away, or write it in block style, `|`, where a comment begins with `//`";
+        self.error(Rule::Expression, node.start, message, Some(help.to_owned()));
+        true
     }
 
     /// The errors of a text with expressions in it.

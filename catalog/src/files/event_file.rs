@@ -32,12 +32,12 @@ pub(super) fn event(
     described: &DescribedTables,
 ) -> Option<(Event, Vec<Job>)> {
     let root = file.read()?;
-    file.known_keys(&root, keys::EVENT);
+    let has_unknown = file.known_keys(&root, keys::EVENT);
     let entries = root.entries().unwrap_or_default();
     let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
 
     let errors = file.errors();
-    let detect = detect(file, described, get("from"), [get("when"), get("data")]);
+    let detect = detect(file, described, (get("from"), has_unknown), [get("when"), get("data")]);
     let mut event = Event::new(name, detect, file.path());
     event.places = entries.iter().map(|entry| (entry.key.clone(), file.position(entry.start))).collect();
     event.description = get("description").and_then(|node| file.text_of("description", node)).map(str::to_owned);
@@ -73,7 +73,7 @@ pub(super) fn event(
 fn detect(
     file: &mut File<'_>,
     described: &DescribedTables,
-    from: Option<&Yaml>,
+    (from, has_unknown): (Option<&Yaml>, bool),
     [when, data]: [Option<&Yaml>; 2],
 ) -> Detect {
     let of = from.map(|from| from::from(file, from));
@@ -85,7 +85,8 @@ fn detect(
     let when = when.and_then(|node| Some((node.start, file.expression("when", node, Scope::of(occasion))?)));
     let data = data.filter(|node| !node.is_null()).and_then(|node| data::data(file, node, occasion));
     let Some(of) = of else {
-        if let Some((offset, _)) = &when {
+        // Beside a key that nobody knows it may stand under that.
+        if let Some((offset, _)) = when.as_ref().filter(|_| !has_unknown) {
             let help = "add `from: { table: … }`, or leave `when` out";
             let message = "an event without `from` is only published by name, and has no condition";
             file.error(Rule::Shape, *offset, message.into(), Some(help.into()));

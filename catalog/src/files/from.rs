@@ -27,7 +27,7 @@ pub(super) fn from(file: &mut File<'_>, node: &Yaml) -> Option<In> {
         file.wrong_shape("from", node, "a map, `{ table: moves }`,");
         return None;
     };
-    file.known_keys(node, keys::FROM);
+    let has_unknown = file.known_keys(node, keys::FROM);
     let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
     let mut what = entries.iter().filter(|entry| keys::FROM_WHAT.contains(&entry.key.as_str()));
     if let (Some(one), Some(other)) = (what.next(), what.next()) {
@@ -58,6 +58,10 @@ pub(super) fn from(file: &mut File<'_>, node: &Yaml) -> Option<In> {
     };
     let trigger = get("trigger").and_then(|node| file.text_of("trigger", node)).map(str::to_owned);
     let Some(table) = get("table") else {
+        if has_unknown {
+            // It stands there under another name, as far as one can see.
+            return None;
+        }
         let help = "add `table: name`; all tables are spelt `table: \"*\"`; of a cron trigger write `scheduled: name`";
         file.error(Rule::Shape, node.start, "`from` names no table".into(), Some(help.into()));
         return None;

@@ -1,4 +1,6 @@
-//! The keys that files may have.
+//! The keys that files may have, and what others call them.
+
+use expressions::closest;
 
 /// Of an event's file.
 pub(crate) const EVENT: &[&str] = &[
@@ -128,3 +130,51 @@ pub(crate) const USE: &[&str] = &["use", "with"];
 pub(crate) const PARAMETER: &[&str] = &["description", "default"];
 /// Of `backoff`.
 pub(crate) const BACKOFF: &[&str] = &["initial", "factor", "max"];
+
+/// What others call a key, in small letters alone, and what there is to know about it here.
+const OTHERS: &[(&str, &str, &str)] = &[
+    ("retries", "attempts", ATTEMPTS),
+    ("retry", "attempts", ATTEMPTS),
+    ("maxretries", "attempts", ATTEMPTS),
+    ("retrycount", "attempts", ATTEMPTS),
+    ("maxattempts", "attempts", ""),
+    ("tries", "attempts", ""),
+    ("retrydelay", "backoff", ""),
+    ("delay", "backoff", ""),
+    ("deadline", "giveUpAfter", ""),
+    ("parallelism", "concurrency", ""),
+    ("workers", "concurrency", ""),
+    ("name", "id", ""),
+    ("cmd", "command", ""),
+    ("exec", "command", ""),
+    ("run", "command", ""),
+    ("script", "command", ""),
+    ("shell", "command", ""),
+    ("webhook", "http", ""),
+    ("url", "http", ""),
+    ("table", "from", " As in `from: { table: orders }`"),
+    ("operations", "from", " As in `from: { table: orders, operations: [update] }`"),
+    ("on", "from", ""),
+    ("op", "operations", ""),
+    ("database", "source", ""),
+    ("condition", "when", ""),
+    ("if", "when", ""),
+    ("where", "when", ""),
+    ("filter", "when", ""),
+    ("payload", "data", ""),
+    ("body", "data", ""),
+    ("example", "sample", ""),
+    ("actions", "jobs", ""),
+];
+const ATTEMPTS: &str = " It counts the first one, too: of three retries it is 4";
+
+/// What to write in place of a key that is not known: what it is a slip of, or what is called so here.
+pub(crate) fn instead_of<'k>(key: &str, known: impl IntoIterator<Item = &'k str> + Clone) -> Option<String> {
+    let plain: String = key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let other =
+        OTHERS.iter().find(|(other, ours, _)| *other == plain && known.clone().into_iter().any(|it| it == *ours));
+    if let Some((_, ours, remark)) = other {
+        return Some(format!("did you mean `{ours}`?{remark}"));
+    }
+    closest(key, known).map(|known| format!("did you mean `{known}`?"))
+}

@@ -6,7 +6,7 @@ use contracts::{
     duration,
     names::{GroupName, JobName},
 };
-use expressions::{CompileError, Expression, Member, Scope, closest};
+use expressions::{CompileError, Expression, Member, Scope};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -95,10 +95,8 @@ fn kind<'y>(file: &mut File<'_>, node: &'y Yaml, kinds: &dyn Kinds) -> Option<&'
             let unknown: Vec<&&Entry> = entries.iter().filter(|entry| !names.contains(&entry.key.as_str())).collect();
             for entry in &unknown {
                 let known = keys::JOB.iter().copied().chain(names.iter().copied());
-                let help = match closest(&entry.key, known) {
-                    Some(known) => format!("did you mean `{known}`?"),
-                    None => format!("the kinds of jobs are {}", names.join(", ")),
-                };
+                let help = keys::instead_of(&entry.key, known)
+                    .unwrap_or_else(|| format!("the kinds of jobs are {}", names.join(", ")));
                 file.error(
                     Rule::Job,
                     entry.start,
@@ -145,9 +143,8 @@ fn options(
     if let Some((message, help)) = kinds.danger(&kind.key, &raw) {
         file.warning(Rule::Job, kind.start, format!("{}: {message}", kind.key), &help);
     }
-    if let Some(message) = kinds.absent(&kind.key, &raw) {
-        let help = "put it there, or correct its name; if job runners are other machines, it must be there";
-        file.warning(Rule::Job, kind.start, format!("{}: {message}", kind.key), help);
+    if let Some((message, help)) = kinds.absent(&kind.key, &raw) {
+        file.warning(Rule::Job, kind.start, format!("{}: {message}", kind.key), &help);
     }
     compiled
 }

@@ -6,8 +6,8 @@ use contracts::names::JobName;
 use expressions::closest;
 
 use crate::{
-    described::DescribedTables,
-    detector::{In, Selector, Tables},
+    described::{Described, DescribedTables},
+    detector::{In, Selector, Table, Tables},
     event::Event,
     job::{Job, Need},
     report::{Location, Problem, Rule, Severity},
@@ -24,6 +24,7 @@ pub(super) fn check(
 ) {
     twins(events, problems);
     misnamed(events, described, problems);
+    three_parts(events, described, problems);
     // What an event wanted to list is only known when every event could be read.
     if !problems.has_errors() {
         unused(events, definitions, problems);
@@ -57,15 +58,27 @@ fn twins(events: &[Event], problems: &mut Problems) {
 
 /// A table that is not described, and that one which is differs from by no more than a slip.
 fn misnamed(events: &[Event], described: &DescribedTables, problems: &mut Problems) {
-    let known: BTreeSet<String> = described.all().map(|described| described.table().to_string()).collect();
+    let known: Vec<&Table> = described.all().map(Described::table).collect();
     let mut looked_at = BTreeMap::new();
     for event in events {
         let Some(Selector { tables: Tables::These(tables), .. }) = event.selector() else { continue };
         for table in tables.iter().filter(|table| !described.has(table)) {
-            let closest = || closest(&table.to_string(), known.iter().map(String::as_str));
-            let Some(meant) = *looked_at.entry(table).or_insert_with(closest) else { continue };
+            let Some(meant) = *looked_at.entry(table).or_insert_with(|| table.slip_of(&known)) else { continue };
             let message = format!("{table} is not described");
             let help = format!("did you mean {meant}? A table of that name would be described in tables/{table}.yaml");
+            problems.push(Problem { help: Some(help), ..warning(event.place("from"), Rule::Table, message) });
+        }
+    }
+}
+
+/// A table whose name would have a dot in it, as of one who names the database, too.
+fn three_parts(events: &[Event], described: &DescribedTables, problems: &mut Problems) {
+    for event in events {
+        let Some(Selector { tables: Tables::These(tables), .. }) = event.selector() else { continue };
+        for Table { schema, name } in tables.iter().filter(|table| table.name.contains('.') && !described.has(table)) {
+            let message = format!("{schema}.{name} is read as the table `{name}` of the schema `{schema}`");
+            let help =
+                format!("a table is `schema.name`: write `table: {name}`, and `source: {schema}` for the database");
             problems.push(Problem { help: Some(help), ..warning(event.place("from"), Rule::Table, message) });
         }
     }

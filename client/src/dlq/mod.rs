@@ -4,7 +4,7 @@ mod show;
 
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use contracts::{
     dead::Reason,
     ids::{CorrelationId, JobRunId},
@@ -60,8 +60,8 @@ struct Which {
     /// Of this event
     #[arg(long, value_name = "EVENT")]
     event: Option<EventRef>,
-    /// That died for this reason: attempts, interrupted, final or time
-    #[arg(long, value_name = "REASON")]
+    /// That died for this reason
+    #[arg(long, value_name = "REASON", value_parser = PossibleValuesParser::new(Reason::KNOWN))]
     reason: Option<String>,
     /// Of this correlation
     #[arg(long, value_name = "ID")]
@@ -75,6 +75,15 @@ struct Which {
 }
 
 impl Which {
+    fn check(&self) -> Result<(), Usage> {
+        match (self.since, self.before) {
+            (Some(since), Some(before)) if since >= before => Err(Usage(format!(
+                "nothing dies since {since:.0} and before {before:.0}: --since is the earlier of the two; in 2h and 1h, 2h is"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn pairs(&self) -> Vec<(&'static str, String)> {
         let Self { job, event, reason, correlation, since, before } = self;
         let all = [
@@ -185,6 +194,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(options: &List) -> anyhow::Result<ExitCode> {
+    options.which.check()?;
     let query: Vec<String> =
         options.which.pairs().into_iter().map(|(name, value)| format!("{name}={}", encode(&value))).collect();
     let (mut listed, most) = (Listed::default(), options.number as usize);
@@ -192,7 +202,7 @@ async fn list(options: &List) -> anyhow::Result<ExitCode> {
         let limit = (most - listed.dead.len()).min(PAGE);
         let cursor = listed.next.take().map(|next| format!("cursor={}", encode(&next)));
         let asked: Vec<String> = query.iter().cloned().chain(cursor).chain([format!("limit={limit}")]).collect();
-        let page: Listed = ask(&options.api, &format!("/v1/dead?{}", asked.join("&"))).await?;
+        let page: Listed = ask(&options.api, &format!("/v1/dead?{}", asked.join("&"))).await.map_err(usage)?;
         listed.dead.extend(page.dead);
         (listed.count, listed.unlisted, listed.next) = (page.count, page.unlisted, page.next);
         if listed.next.is_none() || listed.dead.len() >= most {
@@ -255,6 +265,7 @@ fn why(reason: &Reason) -> String {
 }
 
 async fn order(options: &Order, verb: &str) -> anyhow::Result<ExitCode> {
+    options.which.check()?;
     let mut body: Map<String, Value> =
         options.which.pairs().into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     let mut ids = Vec::new();
@@ -278,7 +289,7 @@ async fn order(options: &Order, verb: &str) -> anyhow::Result<ExitCode> {
     }
     body.extend(options.all.then(|| ("all".to_owned(), true.into())));
     body.extend(options.definition.map(|version| ("definition".to_owned(), version.into())));
-    let ordered: Ordered = options.order.post(&format!("/v1/dead/{verb}"), body).await?;
+    let ordered: Ordered = options.order.post(&format!("/v1/dead/{verb}"), body).await.map_err(usage)?;
     if ordered.letters == 0 {
         print::error("no dead letter fits: nothing was ordered");
         return Ok(ExitCode::from(exit::NO));
@@ -287,6 +298,14 @@ async fn order(options: &Order, verb: &str) -> anyhow::Result<ExitCode> {
         print::block(&told(&ordered, verb, options.order.dry_run))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the API cannot read was written on the command line.
+fn usage(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<Error>() {
+        Some(Error::Refused { status: 400, detail, .. }) => Usage(detail.clone()).into(),
+        _ => error,
+    }
 }
 
 /// Whether a text is the id of a letter, or the beginning of one or more; else it is the name of a job.

@@ -14,8 +14,13 @@ use crate::{
     http::encode,
     order::counted,
     page::one_line,
-    print::{self, BOLD, DIM, RED, clean, defused},
+    print::{self, BOLD, DIM, RED, clean, cut, defused},
 };
+
+/// How much of an event's data is shown, in bytes; of a header, in characters; and how many of these.
+const DATA: usize = 16 * 1024;
+const HEADER: usize = 1000;
+const HEADERS: usize = 100;
 
 /// A letter with its event, as far as it is read.
 #[derive(Debug, Deserialize)]
@@ -76,16 +81,26 @@ fn shown(text: &str) -> serde_json::Result<String> {
     ];
     out.extend(letter.error.lines().map(|line| format!("   {RED}{}{RED:#}", defused(line))));
     out.push(format!("   {BOLD}data{BOLD:#}"));
-    let data = serde_json::to_string_pretty(more.cloud_event.get("data").unwrap_or(&Value::Null))?;
-    out.extend(data.lines().map(|line| format!("   {}", defused(line))));
-    out.push(format!("   {BOLD}{}{BOLD:#}", counted(headers.len() as u64, "header")));
-    out.extend(headers.iter().map(|(name, value)| field(name, value)));
     let command = print::command();
     let id = &letter.id.to_string()[..8];
+    let rest =
+        |what: String| format!("   {DIM}… and {what} more; `{command} dlq show {id} --json` has all of it{DIM:#}");
+    let data = serde_json::to_string_pretty(more.cloud_event.get("data").unwrap_or(&Value::Null))?;
+    let shown = head(&data, DATA);
+    out.extend(shown.lines().map(|line| format!("   {}", defused(line))));
+    out.extend((shown.len() < data.len()).then(|| rest(counted((data.len() - shown.len()) as u64, "byte"))));
+    out.push(format!("   {BOLD}{}{BOLD:#}", counted(headers.len() as u64, "header")));
+    out.extend(headers.iter().take(HEADERS).map(|(name, value)| field(name, &cut(value, HEADER))));
+    out.extend(headers.len().checked_sub(HEADERS + 1).map(|more| rest(counted(more as u64 + 1, "header"))));
     out.push(format!(
         "   {DIM}`{command} dlq redrive {id}` runs it again, `{command} dlq discard {id}` puts it away{DIM:#}"
     ));
     Ok(out.join("\n"))
+}
+
+/// As much of a text as has so many bytes.
+fn head(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }
 
 fn field(name: &str, value: &str) -> String {
@@ -97,6 +112,26 @@ mod tests {
     use anstream::adapter::strip_str;
 
     use super::*;
+
+    #[test]
+    fn of_a_large_letter_the_beginning_is_shown_and_what_has_the_rest() {
+        let headers: Vec<String> = (0..150).map(|n| format!("\"h{n}\":\"{}\"", "ä".repeat(5000))).collect();
+        let text = format!(
+            r#"{{"letter":{{"id":"710923ea-91e1-5411-9ca1-9f0325876604","job":"charge","event":"order.paid",
+            "correlation":"order-7","reason":"final","error":"no","attempts":1,"first":"2026-11-21T02:22:50Z",
+            "last":"2026-11-21T02:22:51Z","origin":"event.order.paid/0/7","catalog":3}},
+            "cloudEvent":{{"data":"{}"}},"headers":{{{}}}}}"#,
+            "ü".repeat(100_000),
+            headers.join(",")
+        );
+        let told = strip_str(&shown(&text).expect("a letter")).to_string();
+        assert!(told.len() < 400_000, "{}", told.len());
+        for part in
+            ["… and 183619 bytes more; ", "150 headers", "… and 50 headers more; `herald dlq show 710923ea --json`"]
+        {
+            assert!(told.contains(part), "{part}: {}", &told[told.len() - 400..]);
+        }
+    }
 
     #[test]
     fn a_letter_is_shown_whole() {

@@ -14,7 +14,7 @@ use crate::{http::Error, print};
 /// How often it is looked.
 const LOOK: Duration = Duration::from_secs(1);
 /// How many of the newest are looked at.
-const LOOKED_AT: usize = 200;
+pub(super) const LOOKED_AT: usize = 200;
 
 /// What was told of the newest.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Told {
     }
 }
 
-/// Tells until it is interrupted. `known` is what was listed already.
+/// Tells until it is interrupted. `known` is what came before: of that only the end of what is under way is told.
 ///
 /// # Errors
 /// The API refuses, or stdout cannot be written.

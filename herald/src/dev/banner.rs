@@ -1,13 +1,13 @@
 //! What `dev` tells a person: what it serves, what it does not understand, and what to try next.
 
 use std::{
-    fmt::Write as _,
+    fmt::{Display, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use catalog::{Catalog, Change, ChangeParts, Changes, Event, Occasion, Report, Tables, Verdict};
+use catalog::{Catalog, Change, ChangeParts, Changes, Event, Location, Occasion, Problem, Report, Tables, Verdict};
 use contracts::hasura;
 use runtime::{config::Auth, health::Check};
 
@@ -72,7 +72,7 @@ impl Banner {
         let stays = match standing {
             Standing::Counts(number) => format!("catalog version {number} stays in force"),
             Standing::None | Standing::Another(_) => {
-                self.check.not_ready("the catalog has errors; the log shows them");
+                self.check.not_ready(awaited(&errors, &folder));
                 "waiting for files that can be used".to_owned()
             }
         };
@@ -101,11 +101,27 @@ impl Banner {
         }
     }
 
+    /// Where Herald listens though no catalog counts; once.
+    pub(super) fn awaiting(&self) {
+        let addresses = self.addresses();
+        self.speaker.line(&format!(
+            "\n🔔 Herald is listening, and awaits a catalog: what comes is kept, and looked at once there is one\n\n{addresses}"
+        ));
+    }
+
+    fn addresses(&self) -> String {
+        let (webhook, api, data) = (self.webhook, self.api, self.config.data.display());
+        format!("   webhook   http://{webhook}/hasura\n   API       http://{api}\n   data      {data}\n")
+    }
+
+    /// The catalog's folder was away and is there again.
+    pub(super) fn is_back(&self) {
+        let folder = self.config.job_runner.folder.display();
+        self.speaker.show(&format!("📖 The catalog's folder {folder} is there again: edits count from now on"));
+    }
+
     fn welcome(&self, followed: &Followed, payload: Option<&str>, goes_on: &[String], changed: &str) -> String {
-        let mut out = String::from("\n🔔 Herald is listening\n\n");
-        let _ = writeln!(out, "   webhook   http://{}/hasura", self.webhook);
-        let _ = writeln!(out, "   API       http://{}", self.api);
-        let _ = writeln!(out, "   data      {}", self.config.data.display());
+        let mut out = format!("\n🔔 Herald is listening\n\n{}", self.addresses());
         let folder = &self.config.job_runner.folder;
         let _ = writeln!(out, "   catalog   {}, version {}", folder.display(), followed.number);
         if let Some(former) = &self.former {
@@ -149,6 +165,16 @@ impl Banner {
         let found = aside("payloads", move || best_payload(&folder, &catalog).or_else(|| likely(&folder, &catalog)));
         tokio::time::timeout(ADVICE, found).await.ok()?.ok()?
     }
+}
+
+/// Why a catalog is awaited: its errors, of which the first is told.
+fn awaited(errors: &[&Problem], folder: &impl Display) -> String {
+    let count = print::count(errors.len(), "error");
+    let first = errors.first().map(|Problem { place: Location { file, line, column }, message, .. }| {
+        let at = if *line > 0 { format!("{file}:{line}:{column}") } else { file.clone() };
+        format!(", {at}: {message}")
+    });
+    format!("the catalog has {count}{}; herald check {folder} shows all", first.unwrap_or_default())
 }
 
 /// The flags that a tool on this machine needs to find listeners that are not where they usually are.

@@ -52,11 +52,12 @@ impl Files {
         files
     }
 
-    /// Ends when files have changed and are left alone, or after a second of changes; at the latest after that time.
-    pub(super) async fn changed(&mut self, at_most: Duration) {
+    /// Ends when files have changed and are left alone, or after a second of changes; at the latest after that time. Whether
+    /// the folder was away in between.
+    pub(super) async fn changed(&mut self, at_most: Duration) -> bool {
         let _ = timeout(at_most, self.change()).await;
         // A folder may be another one of the same name by now.
-        self.watch_all().await;
+        self.watch_all().await
     }
 
     async fn change(&mut self) {
@@ -72,7 +73,8 @@ impl Files {
         {}
     }
 
-    async fn watch_all(&mut self) {
+    /// Watches them as soon as that can be; whether it could not for a while.
+    async fn watch_all(&mut self) -> bool {
         let mut said = false;
         while let Err(error) = self.try_watch() {
             if !self.polls && !is_gone(&error) {
@@ -91,6 +93,7 @@ impl Files {
         // Looked for before the files are read: what changes from now on is told.
         let folder = self.folder.clone();
         self.links = aside("links", move || Links::find(&folder, &FOLDERS)).await.ok();
+        said
     }
 
     fn try_watch(&mut self) -> notify::Result<()> {

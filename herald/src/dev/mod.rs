@@ -159,8 +159,8 @@ fn configure(options: &Options) -> anyhow::Result<Config> {
 async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Result<ExitCode> {
     if !config.data.exists() {
         // One that cannot listen leaves no folder behind.
-        drop(Bound::bind("ingest.listen", &config.ingest.listen).await?);
-        drop(Bound::bind("api.listen", &config.api.listen).await?);
+        drop(Bound::bind("ingest.listen", "--listen", &config.ingest.listen).await?);
+        drop(Bound::bind("api.listen", "--api", &config.api.listen).await?);
     }
     if options.fresh
         && let Some(erased) = fresh::start(&config, &options.catalog).await?
@@ -192,7 +192,7 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
     let deps = ingest::Deps { bus: bus.clone(), outcomes: Some(Arc::new(outcomes.clone())) };
     let mut ingest = ingest::Service::new(config.ingest.clone(), deps)?;
     let webhook = ingest.bind().await?;
-    let api = Bound::bind("api.listen", &config.api.listen).await?;
+    let api = Bound::bind("api.listen", "--api", &config.api.listen).await?;
     let api_address = api.address();
 
     let health = Health::new();

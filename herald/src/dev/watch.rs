@@ -16,14 +16,16 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub(super) async fn run(publisher: Publisher, banner: Banner, shutdown: CancellationToken) -> anyhow::Result<()> {
     let watching = async {
         let mut files = Files::watch(&publisher.folder).await;
-        let mut state = State { welcomed: false, usable: true, failed: None, warned: HashSet::new() };
+        let mut state = State { welcomed: false, awaiting: false, usable: true, failed: None, warned: HashSet::new() };
         loop {
             match publisher.apply().await {
                 Ok(applied) => state.tell(applied, &banner).await,
                 Err(error) => state.fail(exit::told(&error), &banner),
             }
             // What failed may be mended without an edit.
-            files.changed(if state.failed.is_some() { AGAIN } else { Duration::MAX }).await;
+            if files.changed(if state.failed.is_some() { AGAIN } else { Duration::MAX }).await {
+                banner.is_back();
+            }
         }
     };
     // Nothing in it must end: a catalog is on the bus or is not.
@@ -35,6 +37,8 @@ pub(super) async fn run(publisher: Publisher, banner: Banner, shutdown: Cancella
 struct State {
     /// Whether the addresses were.
     welcomed: bool,
+    /// Whether they were while no catalog counted.
+    awaiting: bool,
     /// Whether the last files could be used.
     usable: bool,
     /// Why they were neither used nor refused.
@@ -49,6 +53,7 @@ impl State {
         }
         if !self.welcomed {
             banner.check.not_ready(format!("the catalog could not be applied: {error}"));
+            self.await_catalog(banner);
         }
         (self.usable, self.failed) = (false, Some(error));
     }
@@ -73,12 +78,21 @@ impl State {
                 {
                     banner.applied(number, &Report::default(), None, true).await;
                 }
+                if !self.welcomed {
+                    self.await_catalog(banner);
+                }
                 return;
             }
         };
         self.leave_new(&mut report);
         banner.applied(number, &report, changes, !self.welcomed).await;
         (self.welcomed, self.usable) = (true, true);
+    }
+
+    fn await_catalog(&mut self, banner: &Banner) {
+        if !std::mem::replace(&mut self.awaiting, true) {
+            banner.awaiting();
+        }
     }
 
     /// A warning that was told once is not told at each save.

@@ -34,6 +34,9 @@ use settings::{BusOptions, Config, HealthOptions, Kind, kafka_topics};
 /// How many threads may block at once: questions to the brokers, and the results' store.
 const BLOCKING: usize = 64;
 
+/// What is said of a bus without a catalog.
+const NO_CATALOG: &str = "no catalog on the bus yet; put one there: herald catalog apply <folder>";
+
 /// What makes a role.
 #[derive(Debug, Clone, Copy)]
 struct Role {
@@ -133,7 +136,7 @@ impl Process {
     /// Serves the health, where that is wanted.
     async fn serve_health(&mut self) -> anyhow::Result<Option<SocketAddr>> {
         let Some(listen) = self.config.health.listen() else { return Ok(None) };
-        let bound = Bound::bind("health", &listen).await?;
+        let bound = Bound::bind("health", "--health", &listen).await?;
         let (address, router) = (bound.address(), self.health.router());
         self.supervisor.add(Task::once("health", Phase::Bus, |shutdown| async move {
             bound.serve(router, shutdown).await;
@@ -205,10 +208,8 @@ impl Ready {
             biased;
             followed = self.catalogs.some() => followed,
             () = self.catalogs.none.opened() => {
-                check.not_ready("no catalog on the bus yet; put one there: herald catalog apply <folder>");
-                let name = self.role.name;
-                let waits = "waits: no catalog on the bus yet: herald catalog apply <folder>";
-                self.speaker.line(&format!("⏳ Herald {name} {waits}"));
+                check.not_ready(NO_CATALOG);
+                self.speaker.line(&format!("⏳ Herald {} waits: {NO_CATALOG}", self.role.name));
                 self.catalogs.some().await
             }
         };

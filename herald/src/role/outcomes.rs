@@ -117,7 +117,7 @@ mod tests {
                 }
             }
         });
-        let bound = Bound::bind("api.listen", &Listen::default()).await.expect("an address");
+        let bound = Bound::bind("api.listen", "--api", &Listen::default()).await.expect("an address");
         let base = format!("http://{}", bound.address()).parse().expect("a URL");
         let router = Router::new().route("/v1/correlations/{id}", answer);
         tokio::spawn(bound.serve(router, CancellationToken::new()));

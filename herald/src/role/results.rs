@@ -8,7 +8,7 @@ use runtime::{
     supervise::{Phase, Task},
 };
 
-use super::{Process, Role, configure, run as run_role, single::Single};
+use super::{NO_CATALOG, Process, Role, configure, run as run_role, single::Single};
 use crate::stages::{Explainer, Known};
 use clap::Args;
 use client::exit::Usage;
@@ -72,7 +72,7 @@ async fn serve(mut process: Process) -> anyhow::Result<ExitCode> {
     let explainer = Explainer::new(process.kafka.clone(), stages.registry.clone(), stages.catalogs.clone());
     let known = Known::new(process.kafka.clone(), stages.catalogs.clone(), stages.controls.clone());
     let handle = results.handle().explained_by(Arc::new(explainer)).knowing(Arc::new(known));
-    let api = Bound::bind("api.listen", &process.config.api.listen).await?;
+    let api = Bound::bind("api.listen", "--api", &process.config.api.listen).await?;
     let facts = vec![
         ("API", format!("http://{}", api.address())),
         ("store", process.config.results.path.display().to_string()),
@@ -86,6 +86,9 @@ async fn serve(mut process: Process) -> anyhow::Result<ExitCode> {
     }));
     process.supervisor.add(process.stages.follow());
     process.supervisor.add(process.stages.heed());
+    let catalogs = process.stages.catalogs.clone();
+    let is_none = move || catalogs.none.is_open() && catalogs.follow().borrow().is_none();
+    process.health.report("catalog", move || is_none().then(|| NO_CATALOG.to_owned()));
     let meters = process.supervisor.meters();
     process.supervisor.add(process.stages.api(api, handle, process.health.clone(), meters));
     process.supervisor.add(process.stages.progress(::results::GROUP, &process.health));

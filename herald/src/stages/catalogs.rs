@@ -11,19 +11,20 @@ use axum::{
 };
 use bus::Bus;
 use catalog_log::{history, version};
-use runtime::problem::{Problem, read_only};
+use runtime::{
+    problem::{Problem, read_only},
+    routes::{self, Route},
+};
 use serde_json::json;
 use tokio::sync::Mutex;
 
 /// The bus; whoever holds it may read its catalogs, which are large when they are unpacked.
-type Shelf = Arc<Mutex<Arc<dyn Bus>>>;
+pub(super) type Shelf = Arc<Mutex<Arc<dyn Bus>>>;
+
+pub(super) const ROUTES: [Route<Shelf>; 2] = [("/v1/catalogs", || get(list)), ("/v1/catalogs/{number}", || get(show))];
 
 pub(super) fn router(bus: Arc<dyn Bus>) -> Router {
-    Router::new()
-        .route("/v1/catalogs", get(list))
-        .route("/v1/catalogs/{number}", get(show))
-        .method_not_allowed_fallback(read_only)
-        .with_state(Arc::new(Mutex::new(bus)))
+    routes::router(&ROUTES).method_not_allowed_fallback(read_only).with_state(Arc::new(Mutex::new(bus)))
 }
 
 /// All of them, newest first: there are at most a hundred or so.

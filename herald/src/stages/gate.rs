@@ -18,6 +18,11 @@ impl Gate {
         self.0.send_replace(true);
     }
 
+    /// Whether it is open.
+    pub(crate) fn is_open(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Ends once it is open.
     pub(crate) async fn opened(&self) {
         // The sender lives as long as this value.

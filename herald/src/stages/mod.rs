@@ -6,6 +6,7 @@ mod follow;
 mod gate;
 mod jobs;
 mod known;
+mod nowhere;
 mod revive;
 mod schemas;
 mod still;
@@ -140,7 +141,7 @@ impl Stages {
             let router = results::api::router(asked)
                 .merge(schemas::router(stages.catalogs))
                 .merge(versions)
-                .fallback(schemas::nowhere);
+                .fallback(nowhere::nowhere);
             let router = runtime::auth::bearer(runtime::answers::bounded(router), &auth);
             let router = router.merge(health.router()).layer(map_response(answered));
             bound.serve(router, shutdown).await;

@@ -4,35 +4,24 @@
 use axum::{
     Router,
     extract::{Path, RawQuery, State},
-    http::{StatusCode, Uri, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use catalog::{DataSchema, schema::FILES};
 use contracts::names::{EventName, EventRef};
-use runtime::problem::{Problem, read_only};
+use runtime::{
+    problem::{Problem, read_only},
+    routes::{self, Route},
+};
 
 use super::Catalogs;
 
-pub(super) fn router(catalogs: Catalogs) -> Router {
-    Router::new()
-        .route("/v1/schemas/{event}/{version}", get(show))
-        .route("/v1/file-schemas/{name}", get(of_file))
-        .method_not_allowed_fallback(read_only)
-        .with_state(catalogs)
-}
+pub(super) const ROUTES: [Route<Catalogs>; 2] =
+    [("/v1/file-schemas/{name}", || get(of_file)), ("/v1/schemas/{event}/{version}", || get(show))];
 
-/// The answer to a path that nobody serves.
-pub(super) async fn nowhere(uri: Uri) -> Problem {
-    if uri.path().len() > 1 && uri.path().ends_with('/') {
-        return Problem::new(StatusCode::NOT_FOUND, "no path of the API ends with a slash; ask without it");
-    }
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "the API has /v1/correlations/{id}, /v1/invocations, /v1/events, /v1/events/{name}, /v1/rejected, \
-         /v1/raw/{partition}/{offset}, /v1/raw/{partition}/{offset}/why, /v1/schemas/{event}/{version}, /v1/file-schemas/{name}, \
-         /v1/catalogs, /v1/catalogs/{number}, /v1/status, /healthz and /readyz",
-    )
+pub(super) fn router(catalogs: Catalogs) -> Router {
+    routes::router(&ROUTES).method_not_allowed_fallback(read_only).with_state(catalogs)
 }
 
 async fn of_file(Path(name): Path<String>) -> Response {

@@ -24,7 +24,7 @@ const NAMED: usize = 5;
 
 /// The desk, as things stand.
 pub(super) struct Desk<'a> {
-    api: &'a Api,
+    pub(super) api: &'a Api,
     pub(super) jobs: &'a Arc<dyn Jobs>,
     pub(super) standing: Arc<Standing>,
 }

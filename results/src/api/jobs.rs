@@ -118,14 +118,7 @@ impl Look {
         let lags = api.bus.lags(&names).await.map_err(|error| unavailable(&error))?;
         let groups = api.bus.groups().await.map_err(|error| unavailable(&error))?;
         let attended = groups.into_iter().filter(|group| group.has_members).map(|group| group.name).collect();
-        let mut seen: HashMap<GroupName, Seen> = HashMap::new();
-        for ((event, job), one) in api.handle.pace().now(Timestamp::now()) {
-            let sum = seen.entry(desk.jobs.group(&event, &job)).or_default();
-            sum.ended += one.ended;
-            sum.running += one.running;
-            sum.retrying += one.retrying;
-        }
-        Ok(Self { lags, attended, here, seen, dead })
+        Ok(Self { lags, attended, here, seen: paces(api, desk), dead })
     }
 
     fn show(&self, desk: &Desk<'_>, meant: &Meant) -> Shown {
@@ -157,11 +150,28 @@ impl Look {
             events: job.as_ref().map(|job| job.events.clone()).unwrap_or_default(),
             lag: self.lags.get(group.as_str()).into_iter().flatten().map(|lag| lag.records).sum(),
             rate: seen.ended as f64 / OVER as f64,
-            running: told("inFlight").and_then(|count| count.as_u64()).unwrap_or(seen.running),
-            retrying: told("waiting").and_then(|count| count.as_u64()).unwrap_or(seen.retrying),
+            running: here.and_then(|here| of_runs(here, "inFlight")).unwrap_or(seen.running),
+            retrying: here.and_then(|here| of_runs(here, "waiting")).unwrap_or(seen.retrying),
             dead: self.dead.get(group).copied().unwrap_or(0),
         }
     }
+}
+
+/// A count of runs, as the process that has the job tells it.
+fn of_runs(here: &Value, name: &str) -> Option<u64> {
+    here.get(name)?.as_u64()
+}
+
+/// What goes on in each job, wherever it runs.
+fn paces(api: &Api, desk: &Desk<'_>) -> HashMap<GroupName, Seen> {
+    let mut seen: HashMap<GroupName, Seen> = HashMap::new();
+    for ((event, job), one) in api.handle.pace().now(Timestamp::now()) {
+        let sum = seen.entry(desk.jobs.group(&event, &job)).or_default();
+        sum.ended += one.ended;
+        sum.running += one.running;
+        sum.retrying += one.retrying;
+    }
+    seen
 }
 
 /// What is said of a pause and of its end.
@@ -184,6 +194,8 @@ struct Held {
     paused: Option<Said>,
     /// Records that it has yet to read: they wait, or run now.
     lag: u64,
+    /// Runs that it has read and that wait: for their retry, or behind one of their key.
+    retrying: u64,
 }
 
 pub(super) async fn pause(
@@ -215,5 +227,8 @@ async fn hold(api: &Api, name: &str, asked: &Asked<Why>, what: What) -> Result<R
         desk.write(&[Control { group: meant.group.clone(), said, what }]).await?;
     }
     let lag = lag.iter().map(|lag| lag.records).sum();
-    Ok(json(&Held { job: meant.name().to_owned(), changed, dry_run, paused, lag }))
+    let here = (api.jobs)().into_iter().find(|(group, _)| *group == meant.group);
+    let retrying = here.and_then(|(_, here)| of_runs(&here, "waiting"));
+    let retrying = retrying.unwrap_or_else(|| paces(api, &desk).get(&meant.group).map_or(0, |seen| seen.retrying));
+    Ok(json(&Held { job: meant.name().to_owned(), changed, dry_run, paused, lag, retrying }))
 }

@@ -36,6 +36,7 @@ use contracts::names::GroupName;
 use runtime::{
     meter::Meters,
     problem::{Problem, read_only},
+    routes::{self, Route},
 };
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -62,33 +63,39 @@ pub struct Api {
     pub shutdown: CancellationToken,
 }
 
+const QUESTIONS: [Route<Api>; 13] = [
+    ("/v1/correlations/{id}", || get(correlations::show)),
+    ("/v1/dead", || get(dead::list)),
+    ("/v1/dead/{id}", || get(dead::show)),
+    ("/v1/events", || get(events::list)),
+    ("/v1/events/{name}", || get(events::show)),
+    ("/v1/ids/{text}", || get(ids::show)),
+    ("/v1/invocations", || get(invocations::list)),
+    ("/v1/invocations/{id}/why", || get(why::of_invocation)),
+    ("/v1/jobs", || get(jobs::list)),
+    ("/v1/raw/{partition}/{offset}", || get(raw::show)),
+    ("/v1/raw/{partition}/{offset}/why", || get(why::show)),
+    ("/v1/rejected", || get(rejected::list)),
+    ("/v1/status", || get(status::show)),
+];
+
+const ORDERS: [Route<Api>; 5] = [
+    ("/v1/correlations/{id}/rerun", || post(rerun::order)),
+    ("/v1/dead/discard", || post(dead::discard)),
+    ("/v1/dead/redrive", || post(dead::redrive)),
+    ("/v1/jobs/{job}/pause", || post(jobs::pause)),
+    ("/v1/jobs/{job}/resume", || post(jobs::resume)),
+];
+
 /// The routes of the API, all under `/v1`. They have no fallback, so that they can be merged with others.
 pub fn router(api: Api) -> Router {
-    let orders = Router::new()
-        .route("/v1/correlations/{id}/rerun", post(rerun::order))
-        .route("/v1/dead/discard", post(dead::discard))
-        .route("/v1/dead/redrive", post(dead::redrive))
-        .route("/v1/jobs/{job}/pause", post(jobs::pause))
-        .route("/v1/jobs/{job}/resume", post(jobs::resume))
-        .method_not_allowed_fallback(order_only)
-        .with_state(api.clone());
-    Router::new()
-        .route("/v1/correlations/{id}", get(correlations::show))
-        .route("/v1/ids/{text}", get(ids::show))
-        .route("/v1/invocations", get(invocations::list))
-        .route("/v1/invocations/{id}/why", get(why::of_invocation))
-        .route("/v1/dead", get(dead::list))
-        .route("/v1/dead/{id}", get(dead::show))
-        .route("/v1/events", get(events::list))
-        .route("/v1/events/{name}", get(events::show))
-        .route("/v1/jobs", get(jobs::list))
-        .route("/v1/rejected", get(rejected::list))
-        .route("/v1/raw/{partition}/{offset}", get(raw::show))
-        .route("/v1/raw/{partition}/{offset}/why", get(why::show))
-        .route("/v1/status", get(status::show))
-        .method_not_allowed_fallback(read_only)
-        .with_state(api)
-        .merge(orders)
+    let orders = routes::router(&ORDERS).method_not_allowed_fallback(order_only).with_state(api.clone());
+    routes::router(&QUESTIONS).method_not_allowed_fallback(read_only).with_state(api).merge(orders)
+}
+
+/// Their paths.
+pub fn paths() -> impl Iterator<Item = &'static str> {
+    routes::paths(&QUESTIONS).chain(routes::paths(&ORDERS))
 }
 
 /// The answer to every other method where something is ordered.

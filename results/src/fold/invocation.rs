@@ -8,15 +8,13 @@ use contracts::{
     names::{EventRef, JobName},
     progress::{AttemptState, Detected, Duplicate, Fact, FailedEvent, JobStep, Origin, Published, Refused, Undetected},
     raw::Place,
+    rejected::ID_REUSED,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Distinct, Line, Moment};
-
-/// The reason of a refusal that is about this delivery alone, and not about the invocation.
-pub(super) const ID_REUSED: &str = "id-reused";
 
 /// Everything that is known of an invocation under one correlation. Its JSON is what the store keeps, so the names of
 /// its fields are short and only ever added to.

@@ -5,13 +5,14 @@ use contracts::{
     names::EventRef,
     progress::{AttemptState, Origin},
     raw::Place,
+    rejected::ID_REUSED,
     summary::{self, Counters, Expected, Outcome, State},
 };
 use jiff::Timestamp;
 
 use super::{
     Moment, Part,
-    invocation::{Decision, Earlier, EventRun, ID_REUSED, Invocation, JobRun, Known, Run, Step, Verdict},
+    invocation::{Decision, Earlier, EventRun, Invocation, JobRun, Known, Run, Step, Verdict},
 };
 
 /// How many of the records that came under another change's id are named.

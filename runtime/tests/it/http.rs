@@ -26,7 +26,7 @@ struct Server {
 }
 
 async fn serve(listen: Listen, router: Router) -> Server {
-    let bound = Bound::bind("test.listen", &listen).await.expect("bound");
+    let bound = Bound::bind("test.listen", "--listen", &listen).await.expect("bound");
     let (address, shutdown) = (bound.address(), CancellationToken::new());
     let running = tokio::spawn(bound.serve(router, shutdown.clone()));
     Server { address, shutdown, running }
@@ -75,11 +75,21 @@ async fn beyond_loopback_a_secret_or_a_spelt_out_none_is_wanted() {
 
 #[tokio::test]
 async fn an_address_in_use_is_named_with_its_setting() {
-    let first = Bound::bind("a.listen", &Listen::default()).await.expect("bound");
+    let first = Bound::bind("a.listen", "--a", &Listen::default()).await.expect("bound");
     assert_ne!(first.address().port(), 0);
     let again = Listen { address: first.address(), ..Listen::default() };
-    let error = Bound::bind("b.listen", &again).await.expect_err("in use");
+    let error = Bound::bind("b.listen", "--b", &again).await.expect_err("in use");
+    let other = SocketAddr::new(first.address().ip(), first.address().port().checked_add(2).unwrap_or(0));
+    assert!(error.to_string().ends_with(&format!("stop what uses it, or choose another: --b {other}")), "{error}");
     assert!(matches!(error, ListenError::Bind { setting: "b.listen", address, .. } if address == first.address()));
+}
+
+#[tokio::test]
+async fn an_address_of_another_machine_is_told_from_one_in_use() {
+    let elsewhere =
+        Listen { address: "192.0.2.1:8080".parse().expect("an address"), auth: Auth::None, ..Listen::default() };
+    let error = Bound::bind("a.listen", "--a", &elsewhere).await.expect_err("not ours").to_string();
+    assert!(error.ends_with("no address of this machine; choose one that is: --a 127.0.0.1:8080"), "{error}");
 }
 
 #[tokio::test]

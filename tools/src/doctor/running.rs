@@ -32,7 +32,8 @@ pub(super) async fn check(api: &Api, folder: Option<&Folder>) -> Vec<Finding> {
         Ok(status) => {
             let stranger = folder.and_then(|folder| stranger(folder, status.process?));
             let findings = if stranger.as_ref().is_some_and(|it| it.is_left_out) { Vec::new() } else { found(&status) };
-            let findings = stranger.map(|it| it.finding).into_iter().chain(findings);
+            let dead = if stranger.as_ref().is_some_and(|it| it.is_left_out) { Vec::new() } else { dead(api).await };
+            let findings = stranger.map(|it| it.finding).into_iter().chain(findings).chain(dead);
             findings.map(|finding| finding.at(place.clone())).collect()
         }
         Err(error) => match error.downcast_ref::<Error>() {
@@ -50,6 +51,16 @@ pub(super) async fn check(api: &Api, folder: Option<&Folder>) -> Vec<Finding> {
             }
         },
     }
+}
+
+/// The dead letters of each job: what waits for a person. Who serves no jobs has none to tell.
+async fn dead(api: &Api) -> Vec<Finding> {
+    let told = |(job, count): (String, u64)| {
+        let letters = if count == 1 { "letter" } else { "letters" };
+        let advice = format!("`herald dlq list --job {job}` shows them, `herald dlq redrive {job}` runs them again");
+        Finding::warning(CHECK, format!("the job `{job}` has {count} dead {letters}"), advice)
+    };
+    client::jobs::dead(api).await.map(|jobs| jobs.into_iter().map(told).collect()).unwrap_or_default()
 }
 
 /// A Herald that is not the one of the folder.

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod detect;
+mod elsewhere;
 pub mod eval;
 mod from_log;
 mod given;
@@ -37,27 +38,22 @@ fn compile_with(folder: &Path, config: Option<PathBuf>) -> anyhow::Result<Outcom
     let configured = settings::Config::load(layers)?.job_runner;
     let registry = Registry::standard(&Config { folder: folder.to_owned(), ..configured });
     let mut outcome = Catalog::compile(&Sources::read(folder)?, &registry.here());
-    if !folder.join("events").exists() {
-        outcome.report.problems.retain(|problem| problem.rule != Rule::Empty);
-        outcome.report.push(no_catalog(folder));
-        outcome.catalog = None;
+    if refuse_none(folder, &mut outcome) {
         return Ok(outcome);
     }
     strays(folder).into_iter().for_each(|stray| outcome.report.push(stray));
     Ok(outcome)
 }
 
-/// That a folder has no `events/`, with what looks as if it belonged there.
-fn no_catalog(folder: &Path) -> Problem {
-    let beside = yaml_files(folder).into_iter().map(|name| (name, "beside it"));
-    let below = yaml_files(&folder.join("event")).into_iter().map(|name| (format!("event/{name}"), "there"));
-    let help = match beside.chain(below).next() {
-        Some((name, place)) => format!("{name} lies {place}: move it into events/"),
-        None => "name the folder of a catalog, or write one event into events/".to_owned(),
-    };
-    let place = Location { file: "events".to_owned(), line: 0, column: 0 };
-    let message = format!("{} is no catalog: it has no folder `events`", folder.display());
-    Problem { severity: Severity::Error, rule: Rule::Empty, place, message, help: Some(help), text: String::new() }
+/// Lets a folder without `events/` be an error instead of an empty catalog; whether it is one.
+pub(crate) fn refuse_none(folder: &Path, outcome: &mut Outcome) -> bool {
+    let is_none = !folder.join("events").exists();
+    if is_none {
+        outcome.report.problems.retain(|problem| problem.rule != Rule::Empty);
+        outcome.report.push(elsewhere::no_catalog(folder));
+        outcome.catalog = None;
+    }
+    is_none
 }
 
 fn yaml_files(folder: &Path) -> Vec<String> {

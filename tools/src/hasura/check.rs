@@ -18,6 +18,8 @@ pub(super) struct Wanted<'w> {
     pub(super) address: Option<&'w Address>,
     /// The header of the secret, unless there is none.
     pub(super) secret: Option<&'w str>,
+    /// The database of the events that name no source, if that was said.
+    pub(super) database: Option<&'w str>,
 }
 
 /// A trigger that delivers to Herald, and the source that its changes have there.
@@ -31,7 +33,7 @@ struct Delivers<'m> {
 /// What is missing (problems), and what is risky or for nobody (warnings).
 pub(super) fn check(catalog: &Catalog, metadata: &Metadata, wanted: &Wanted<'_>) -> Vec<Finding> {
     let delivers: Vec<Delivers<'_>> = metadata.triggers.iter().filter_map(|found| wanted.delivers(found)).collect();
-    let mut findings = missing(catalog, metadata, &delivers);
+    let mut findings = missing(catalog, metadata, &delivers, wanted.database);
     findings.extend(delivers.iter().filter_map(Delivers::refused));
     let is_complete = findings.is_empty();
     for one in &delivers {
@@ -40,6 +42,7 @@ pub(super) fn check(catalog: &Catalog, metadata: &Metadata, wanted: &Wanted<'_>)
         findings.extend(wanted.risks(one.found));
     }
     findings.extend(doubled(catalog, &delivers));
+    findings.extend(wanted.guessed(&delivers));
     if is_complete {
         let events = catalog.events().iter().filter(|event| event.selector().is_some()).count();
         let are = if events == 1 { "is" } else { "are" };
@@ -50,6 +53,32 @@ pub(super) fn check(catalog: &Catalog, metadata: &Metadata, wanted: &Wanted<'_>)
 }
 
 impl Wanted<'_> {
+    /// Whom triggers that were counted deliver to, where nobody said who Herald is: a path that ends in `/hasura` may be another's.
+    fn guessed(&self, delivers: &[Delivers<'_>]) -> Option<Finding> {
+        if self.address.is_some() {
+            return None;
+        }
+        let mut bases: Vec<&str> =
+            delivers.iter().filter_map(|one| Some(one.webhook.as_ref()?.base.as_str())).collect();
+        bases.sort_unstable();
+        bases.dedup();
+        match bases.as_slice() {
+            [] => None,
+            [one] => Some(Finding::ok(
+                "webhook",
+                format!("what is delivered to {one} counts as Herald's; --url says who Herald is"),
+            )),
+            many => {
+                let what = format!(
+                    "triggers deliver to {} places that may be Herald, and all count: {}",
+                    many.len(),
+                    many.join(", ")
+                );
+                Some(Finding::warning("webhook", what, "say which one Herald is: --url http://…"))
+            }
+        }
+    }
+
     fn delivers<'m>(&self, found: &'m Found) -> Option<Delivers<'m>> {
         // A variable in braces may be all of the webhook, too.
         let whole = found.webhook.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
@@ -155,18 +184,25 @@ impl Delivers<'_> {
 /// What is wrong, and with what it is wrong for each event: one finding for all of them.
 type Grouped = BTreeMap<String, BTreeSet<String>>;
 
-fn missing(catalog: &Catalog, metadata: &Metadata, delivers: &[Delivers<'_>]) -> Vec<Finding> {
+fn missing(catalog: &Catalog, metadata: &Metadata, delivers: &[Delivers<'_>], database: Option<&str>) -> Vec<Finding> {
     let (mut untracked, mut grouped) = (Grouped::new(), Grouped::new());
     for event in catalog.events() {
         // An event on all tables takes what comes.
         let Some(selector @ Selector { tables: Tables::These(tables), .. }) = event.selector() else { continue };
+        let is_there = |found: &str| selector.source.is_some() || database.is_none_or(|database| database == found);
         for table in tables {
-            if !metadata.tables.iter().any(|tracked| tracked.table == *table) {
-                let what = format!("Hasura does not track {table}, as far as this metadata goes");
+            if !metadata.tables.iter().any(|tracked| tracked.table == *table && is_there(&tracked.database)) {
+                let place =
+                    database.filter(|_| selector.source.is_none()).map(|name| format!(" of the database {name}"));
+                let place = place.unwrap_or_default();
+                let what = format!("Hasura does not track {table}{place}, as far as this metadata goes");
                 untracked.entry(what).or_default().insert(event.name().to_string());
                 continue;
             }
-            let own: Vec<_> = delivers.iter().filter(|one| one.found.table == *table && one.is_for(selector)).collect();
+            let is_own = |one: &&Delivers<'_>| {
+                one.found.table == *table && is_there(&one.found.database) && one.is_for(selector)
+            };
+            let own: Vec<_> = delivers.iter().filter(is_own).collect();
             for operation in OPERATIONS.into_iter().filter(|operation| event.listens_to(*operation)) {
                 if let Some((what, place)) = lacks(event, selector, table, operation, &own) {
                     grouped.entry(what).or_default().insert(place);

@@ -15,6 +15,7 @@ use super::{DEFAULT_SOURCE, needs::Columns};
 /// What is known of Hasura.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Metadata {
+    pub(crate) databases: Vec<String>,
     pub(crate) tables: Vec<Tracked>,
     /// Their triggers, whoever they are for.
     pub(super) triggers: Vec<Found>,
@@ -103,6 +104,7 @@ impl Document {
         let mut metadata = Metadata::default();
         for source in self.items()? {
             let database = text(&source.value, "name").unwrap_or(DEFAULT_SOURCE).to_owned();
+            metadata.databases.push(database.clone());
             let tables = source.value.get("tables").cloned().unwrap_or_default();
             for table in source.part(tables)?.items()? {
                 let Some(name) = table.value.get("table").and_then(table_of) else { continue };

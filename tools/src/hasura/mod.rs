@@ -24,7 +24,7 @@ use client::{
 use job_runner::Registry;
 
 use self::write::{Address, Secret, Target};
-use crate::{finding, report::tell};
+use crate::{finding, folder::refuse_none, report::tell};
 
 /// The source of a webhook's plain path, `/hasura`, and the name of the first database of Hasura's.
 pub(crate) const DEFAULT_SOURCE: &str = "default";
@@ -62,9 +62,9 @@ struct Triggers {
     /// The form: entries of a metadata folder, or the body of a request to /v1/metadata
     #[arg(long, value_enum, default_value_t = Format::Folder)]
     format: Format,
-    /// The database, as Hasura calls it, of the events that name no source
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_SOURCE, value_parser = client::send::source)]
-    database: String,
+    /// The database, as Hasura calls it, of the events that name no source [default: default; with --check any]
+    #[arg(long, value_name = "NAME", value_parser = client::send::source)]
+    database: Option<String>,
     /// The variable of Hasura's environment that holds the webhook's secret
     #[arg(long, value_name = "NAME", default_value = "HERALD_SECRET", value_parser = variable)]
     secret_env: String,
@@ -121,7 +121,8 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     Usage::catalog(&options.catalog)?;
     // The jobs run where Herald does, which need not be here.
     let registry = Registry::standard(&job_runner::Config::default());
-    let outcome = Catalog::compile(&Sources::read(&options.catalog)?, &registry);
+    let mut outcome = Catalog::compile(&Sources::read(&options.catalog)?, &registry);
+    refuse_none(&options.catalog, &mut outcome);
     let Some(catalog) = outcome.catalog else {
         tell(&outcome.report)?;
         let errors = count(outcome.report.count(Severity::Error), "error");
@@ -137,13 +138,31 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
 /// Says what the triggers of a metadata folder lack.
 fn check(options: &Triggers, catalog: &Catalog, metadata: &Path) -> anyhow::Result<ExitCode> {
     let metadata = metadata::read(metadata)?;
+    let database = options.database.as_deref();
+    if let Some(unknown) = database.filter(|name| !metadata.databases.iter().any(|known| known == name)) {
+        return Err(no_database(unknown, &metadata.databases).into());
+    }
     let target = options.target();
     let secret = target.secret.as_ref().map(|secret| secret.header.as_str());
-    finding::tell(&check::check(catalog, &metadata, &check::Wanted { address: target.address.as_ref(), secret }))
+    finding::tell(&check::check(
+        catalog,
+        &metadata,
+        &check::Wanted { address: target.address.as_ref(), secret, database },
+    ))
+}
+
+/// That Hasura has no database of that name.
+pub(crate) fn no_database(name: &str, known: &[String]) -> Usage {
+    let message = match expressions::closest(name, known.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None if known.is_empty() => "its metadata has none".to_owned(),
+        None => format!("there are {}", known.join(", ")),
+    };
+    Usage(format!("--database {name}: Hasura has no database of that name; {message}"))
 }
 
 fn triggers(options: &Triggers, catalog: &Catalog) -> anyhow::Result<ExitCode> {
-    let needs = needs::of(catalog, &options.database, !options.all_columns);
+    let needs = needs::of(catalog, options.database.as_deref().unwrap_or(DEFAULT_SOURCE), !options.all_columns);
     let target = options.target();
     if let Some(Address::Variable(name)) = &target.address
         && needs.triggers.windows(2).any(|pair| pair[0].source != pair[1].source)

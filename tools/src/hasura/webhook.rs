@@ -11,7 +11,7 @@ use super::DEFAULT_SOURCE;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Webhook {
     /// What stands before `/hasura`, however it was written: `http://herald:8080`.
-    base: String,
+    pub(super) base: String,
     /// The source that its changes have in Herald.
     pub(super) source: String,
     /// The status that Herald refuses all of it with, why, and what to write.

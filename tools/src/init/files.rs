@@ -10,6 +10,8 @@ use anyhow::Context as _;
 use catalog::schema::FILES;
 use client::exit::Usage;
 
+use crate::hasura::DEFAULT_SOURCE;
+
 /// How many names a message lists.
 const LISTED: usize = 20;
 
@@ -22,6 +24,8 @@ pub(super) struct Plan {
     pub(super) notes: Vec<String>,
     /// For each source a payload to begin with, and the source.
     pub(super) payloads: Vec<(String, String)>,
+    /// The source whose tables are all there, unless none's are.
+    pub(super) described: Option<String>,
 }
 
 /// What was done.
@@ -49,7 +53,7 @@ pub(super) fn check_empty(folder: &Path) -> Result<(), Usage> {
     Err(Usage(format!("{} is not empty, it has {}; {message}", folder.display(), listed(&names))))
 }
 
-fn listed(names: &[String]) -> String {
+pub(super) fn listed(names: &[String]) -> String {
     let shown = names.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(LISTED) {
         0 => shown,
@@ -76,6 +80,30 @@ impl Plan {
             self.add(format!("schemas/{name}"), text.to_owned());
         }
         self
+    }
+
+    /// The descriptions that are there of tables that are not, of the source whose tables are known.
+    pub(super) fn gone(&self, folder: &Path) -> Option<String> {
+        let source = self.described.as_deref()?;
+        let home = if source == DEFAULT_SOURCE { "tables".to_owned() } else { format!("tables/{source}") };
+        let there = fs::read_dir(folder.join(&home)).ok()?.flatten();
+        let names = there.map(|entry| format!("{home}/{}", entry.file_name().to_string_lossy()));
+        let mut gone: Vec<String> = names
+            .filter(|path| [".yaml", ".yml"].iter().any(|end| path.ends_with(end)))
+            .filter(|path| {
+                !self
+                    .files
+                    .iter()
+                    .any(|(planned, _)| planned.rsplit_once('.').map(|it| it.0) == path.rsplit_once('.').map(|it| it.0))
+            })
+            .collect();
+        gone.sort();
+        (!gone.is_empty()).then(|| {
+            format!(
+                "the database has no table (any more) that these describe: {}; take them away, and the events about them",
+                listed(&gone)
+            )
+        })
     }
 
     #[cfg(test)]

@@ -21,7 +21,10 @@ use clap::Args;
 use client::{exit::Usage, print};
 
 use self::{files::Plan, table::Table};
-use crate::hasura::DEFAULT_SOURCE;
+use crate::hasura::{self, DEFAULT_SOURCE, metadata::Metadata};
+
+/// Where the webhook listens beside a Hasura, which is at 8080.
+const BESIDE_HASURA: &str = "127.0.0.1:8082";
 
 /// What `herald init` is told.
 #[derive(Debug, Clone, Args)]
@@ -38,9 +41,9 @@ pub struct Options {
     /// Only these tables: `orders` or `shop.orders`; may be repeated
     #[arg(long = "table", value_name = "TABLE")]
     tables: Vec<String>,
-    /// What Hasura calls the database of --from-postgres
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_SOURCE, value_parser = client::send::source)]
-    database: String,
+    /// What Hasura calls the database of --from-postgres [default: the only one of --from-hasura, else default]
+    #[arg(long, value_name = "NAME", requires = "from_postgres", value_parser = client::send::source)]
+    database: Option<String>,
     /// Only describe the tables: for a catalog that there is, whose tables have changed
     #[arg(long, requires = "from_postgres")]
     describe: bool,
@@ -67,8 +70,13 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let written = plan.write(folder, options.force)?;
     print::line(&written.told(folder))?;
     plan.notes.iter().for_each(|note| print::note(note));
+    if options.tables.is_empty()
+        && let Some(note) = plan.gone(folder)
+    {
+        print::note(&note);
+    }
     if !options.describe {
-        print::line(&next(folder, &plan))?;
+        print::line(&next(folder, &plan, options.from_hasura.is_some()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -81,20 +89,44 @@ async fn plan(options: &Options) -> anyhow::Result<Plan> {
         return Ok(example::plan());
     }
     let mut notes = Vec::new();
-    let tracked = options.from_hasura.as_deref().map(metadata::tables).transpose()?;
+    let metadata = options.from_hasura.as_deref().map(hasura::metadata::read).transpose()?;
     let found = match &options.from_postgres {
-        Some(url) => Some(postgres::tables(url, &options.database).await?),
+        Some(url) => {
+            let database = database(options.database.as_deref(), metadata.as_ref())?;
+            Some((postgres::tables(url, &database).await?, database))
+        }
         None => None,
     };
-    let mut tables = match (tracked, found) {
-        (Some(tracked), Some(found)) => joined(tracked, found, &options.database, &mut notes),
-        (tracked, found) => found.or(tracked).unwrap_or_default(),
+    let described = found.as_ref().map(|(_, database)| database.clone());
+    let mut tables = match (metadata.map(metadata::tables), found) {
+        (Some(tracked), Some((found, database))) => joined(tracked, found, &database, &mut notes),
+        (tracked, found) => found.map(|(found, _)| found).or(tracked).unwrap_or_default(),
     };
     choose(&mut tables, &options.tables)?;
     if tables.is_empty() {
         return Err(Usage("there is no table: none is tracked, or the database has none".into()).into());
     }
-    Ok(stub::plan(&tables, options.describe, notes))
+    let mut plan = stub::plan(&tables, options.describe, notes);
+    plan.described = described;
+    Ok(plan)
+}
+
+/// What Hasura calls the database of --from-postgres.
+fn database(said: Option<&str>, metadata: Option<&Metadata>) -> Result<String, Usage> {
+    let named = said.unwrap_or(DEFAULT_SOURCE);
+    let known = metadata.map(|metadata| metadata.databases.as_slice()).unwrap_or_default();
+    match (said, known) {
+        (_, []) => Ok(named.to_owned()),
+        (None, [only]) => Ok(only.clone()),
+        _ if known.iter().any(|database| database == named) => Ok(named.to_owned()),
+        (None, _) => {
+            let known = known.join(", ");
+            Err(Usage(format!(
+                "Hasura has several databases, {known}: say by --database which of them --from-postgres is"
+            )))
+        }
+        (Some(_), _) => Err(hasura::no_database(named, known)),
+    }
 }
 
 /// The tables that Hasura tracks, with the columns that the database has. `database` is what Hasura calls that.
@@ -105,17 +137,18 @@ fn joined(tracked: Vec<Table>, found: Vec<Table>, database: &str, notes: &mut Ve
         let is_it = |other: &&Table| (&other.schema, &other.name) == (&table.schema, &table.name);
         match found.iter().find(is_it).filter(|_| table.source == database) {
             Some(known) => out.push(known.clone()),
-            None => {
-                if table.source == database {
-                    missing.insert(table.full_name());
-                }
-                out.push(table);
-            }
+            // Of one that is no table, a view say, Hasura tells no changes.
+            None if table.source == database => drop(missing.insert(table.full_name())),
+            None => out.push(table),
         }
     }
     if !missing.is_empty() {
-        let names = missing.into_iter().collect::<Vec<_>>().join(", ");
-        notes.push(format!("Hasura tracks what is no table of the database: {names}"));
+        let names: Vec<String> = missing.into_iter().collect();
+        let names = files::listed(&names);
+        notes.push(format!(
+            "left out, since Hasura tracks it and it is no table of the database (a view, which can have no event triggers, or \
+             gone): {names}"
+        ));
     }
     out
 }
@@ -125,23 +158,49 @@ fn choose(tables: &mut Vec<Table>, wanted: &[String]) -> Result<(), Usage> {
     if wanted.is_empty() {
         return Ok(());
     }
-    let full = |name: &String| if name.contains('.') { name.clone() } else { format!("public.{name}") };
-    let wanted: BTreeSet<String> = wanted.iter().map(full).collect();
-    let known: BTreeSet<String> = tables.iter().map(Table::full_name).collect();
-    if let Some(name) = wanted.iter().find(|name| !known.contains(*name)) {
-        let meant = expressions::closest(name, known.iter().map(String::as_str));
-        let help = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
-        return Err(Usage(format!("there is no table {name}{help}")));
+    let read = |text: &String| {
+        catalog::Table::parse(text)
+            .ok_or_else(|| Usage(format!("`{text}` is no table's name; as in orders, or shop.orders")))
+    };
+    let wanted: BTreeSet<catalog::Table> = wanted.iter().map(read).collect::<Result<_, _>>()?;
+    let known: BTreeSet<catalog::Table> = tables.iter().map(Table::id).collect();
+    if let Some(missing) = wanted.iter().find(|table| !known.contains(*table)) {
+        return Err(Usage(format!("there is no table {missing}; {}", instead_of(missing, &known))));
     }
-    tables.retain(|table| wanted.contains(&table.full_name()));
+    tables.retain(|table| wanted.contains(&table.id()));
     Ok(())
 }
 
+/// The table that was meant, where that can be told; else those that there are.
+fn instead_of(missing: &catalog::Table, known: &BTreeSet<catalog::Table>) -> String {
+    let known: Vec<&catalog::Table> = known.iter().collect();
+    let same_name = known.iter().copied().filter(|table| table.name.eq_ignore_ascii_case(&missing.name));
+    let mut meant: Vec<&catalog::Table> = same_name.collect();
+    if meant.is_empty() {
+        meant.extend(missing.slip_of(&known));
+    }
+    match meant.as_slice() {
+        [] => format!("there are {}", first(&known)),
+        meant => format!("did you mean {}?", meant.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")),
+    }
+}
+
+fn first(tables: &[&catalog::Table]) -> String {
+    let names: Vec<String> = tables.iter().map(ToString::to_string).collect();
+    files::listed(&names)
+}
+
 /// What to type next.
-fn next(folder: &Path, plan: &Plan) -> String {
+fn next(folder: &Path, plan: &Plan, has_hasura: bool) -> String {
     let herald = std::env::var("HERALD_COMMAND").unwrap_or_else(|_| "herald".to_owned());
     let shown = values::shell(&folder.display().to_string());
-    let mut out = format!("\nNext:\n  {herald} check {shown}\n  {herald} test {shown}\n  {herald} dev {shown}\n");
+    // Hasura's own port is Herald's, too.
+    let (listen, url) = match has_hasura {
+        true => (format!(" --listen {BESIDE_HASURA}"), format!(" --url http://{BESIDE_HASURA}")),
+        false => (String::new(), String::new()),
+    };
+    let mut out =
+        format!("\nNext:\n  {herald} check {shown}\n  {herald} test {shown}\n  {herald} dev {shown}{listen}\n");
     if !plan.payloads.is_empty() {
         out.push_str("and then, in a second terminal:\n");
     }
@@ -149,7 +208,13 @@ fn next(folder: &Path, plan: &Plan) -> String {
     for (payload, source) in &plan.payloads {
         let payload = values::shell(&folder.join(payload).display().to_string());
         let source = if source == DEFAULT_SOURCE { String::new() } else { format!(" --source {source}") };
-        out.push_str(&format!("  {herald} send {payload}{source} --wait\n"));
+        out.push_str(&format!("  {herald} send {payload}{source}{url} --wait\n"));
+    }
+    if has_hasura {
+        out.push_str(&format!(
+            "and for Hasura the event triggers that tell Herald, with the URL by which Hasura reaches it:\n  \
+             {herald} hasura triggers --catalog {shown}{url}\n"
+        ));
     }
     out.truncate(out.trim_end().len());
     out

@@ -51,8 +51,9 @@ pub(super) fn plan(tables: &[Table], describe: bool, notes: Vec<String>) -> Plan
         let more = undescribed.len() - 1;
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         plan.notes.push(format!(
-            "Not known: which columns {first}{more} have, and of which types. Hasura's metadata does not say; their events carry \
-             what permissions, triggers and relationships name. With --from-postgres beside --from-hasura the tables are described"
+            "Not known: which columns {first}{more} have, of which types, and which of these are views, which can have no event \
+             triggers. Hasura's metadata does not say; their events carry what permissions, triggers and relationships name. With \
+             --from-postgres beside --from-hasura the tables are described, and views left out"
         ));
     }
     plan
@@ -192,12 +193,11 @@ fn lines(map: &Map<String, Value>, indent: usize) -> String {
 /// What Hasura would send.
 fn payload(table: &Table) -> String {
     let new: Map<String, Value> = table.columns.iter().map(|column| (column.name.clone(), example(column))).collect();
-    let id = catalog::Table { schema: table.schema.clone(), name: table.name.clone() };
     let body = json!({
         "id": "00000000-0000-0000-0000-000000000001",
         "created_at": "2026-01-31T12:00:00.000000",
         "table": { "schema": table.schema, "name": table.name },
-        "trigger": { "name": name::of(&table.source, &id) },
+        "trigger": { "name": name::of(&table.source, &table.id()) },
         "event": {
             "op": "INSERT",
             "data": { "old": null, "new": new },

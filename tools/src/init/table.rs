@@ -32,9 +32,13 @@ impl Table {
         format!("{}.{}", self.schema, self.name)
     }
 
+    /// As a catalog has it.
+    pub(super) fn id(&self) -> catalog::Table {
+        catalog::Table { schema: self.schema.clone(), name: self.name.clone() }
+    }
+
     /// Whether a catalog can name it: `schema.name` is parted at its first dot.
     pub(super) fn has_name(&self) -> bool {
-        let itself = catalog::Table { schema: self.schema.clone(), name: self.name.clone() };
-        !self.full_name().contains(['"', '\0', '\n']) && catalog::Table::parse(&self.full_name()) == Some(itself)
+        !self.full_name().contains(['"', '\0', '\n']) && catalog::Table::parse(&self.full_name()) == Some(self.id())
     }
 }

@@ -4,6 +4,8 @@ use catalog::{Catalog, Rule, Sources};
 use job_runner::{Config, Registry};
 use serde_json::Value;
 
+use crate::hasura;
+
 use super::{
     choose, example,
     files::Plan,
@@ -20,12 +22,20 @@ fn what_is_of_another_database_is_sent_as_of_that() {
     let tables = [of("default", "public", "orders"), of("crm", "crm", "people"), of("crm", "public", "orders")];
     let plan = stub::plan(&tables, false, Vec::new());
     is_green(&plan);
-    let next = super::next("my".as_ref(), &plan);
+    let next = super::next("my".as_ref(), &plan, false);
     let sends: Vec<&str> = next.lines().filter_map(|line| line.trim().split_once(" send ").map(|(_, it)| it)).collect();
     assert_eq!(
         sends,
         ["my/payloads/orders.created.json --wait", "my/payloads/crm.people.created.json --source crm --wait"]
     );
+    let next = super::next("my".as_ref(), &plan, true);
+    for line in [
+        " dev my --listen 127.0.0.1:8082",
+        " send my/payloads/orders.created.json --url http://127.0.0.1:8082 --wait",
+        " hasura triggers --catalog my --url http://127.0.0.1:8082",
+    ] {
+        assert!(next.lines().any(|have| have.ends_with(line)), "{line}: {next}");
+    }
 }
 
 /// Whether `check` and `test` are green, and each payload is one of the event that is called like it.
@@ -216,7 +226,7 @@ event_triggers:
   - { name: t, definition: { update: { columns: [status], payload: [id, paid] } } }
 ",
     );
-    let tables = metadata::tables(folder.path()).expect("metadata");
+    let tables = metadata::tables(hasura::metadata::read(folder.path()).expect("metadata"));
     let shown = |table: &Table| {
         let columns: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
         format!("{} {}: {}", table.source, table.full_name(), columns.join(" "))
@@ -233,8 +243,10 @@ event_triggers:
     let both = joined(tables.clone(), found.clone(), "default", &mut notes);
     assert_eq!(both.iter().map(shown).collect::<Vec<_>>(), ["default public.orders: id", "shop out.parcels: "]);
     assert!(notes.is_empty() && both[0].is_complete && !both[1].is_complete);
-    joined(tables, found, "shop", &mut notes);
-    assert!(notes[0].contains("out.parcels"), "{notes:?}");
+    // What is no table of that database is a view, or gone.
+    let both = joined(tables, found, "shop", &mut notes);
+    assert_eq!(both.iter().map(Table::full_name).collect::<Vec<_>>(), ["public.orders"]);
+    assert!(notes[0].contains("out.parcels") && notes[0].contains("a view"), "{notes:?}");
 }
 
 #[test]
@@ -248,6 +260,46 @@ fn tables_are_chosen_by_name() {
     assert_eq!(chosen("shop.orders").expect("it is there"), ["shop.orders"]);
     let error = chosen("ordres").expect_err("it is not there").to_string();
     assert_eq!(error, "there is no table public.ordres; did you mean public.orders?");
+    // The schema alone makes no two names alike.
+    for (wanted, told) in [
+        ("order", "public.order; did you mean public.orders?"),
+        ("mood", "public.mood; there are public.orders, shop.orders"),
+        ("hop.orders", "hop.orders; did you mean public.orders or shop.orders?"),
+        ("Orders", "public.Orders; did you mean public.orders or shop.orders?"),
+        ("", "no table's name"),
+    ] {
+        let error = chosen(wanted).expect_err("it is not there").to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
+fn the_database_is_one_that_hasura_has() {
+    let of = |names: &[&str]| hasura::metadata::Metadata {
+        databases: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..Default::default()
+    };
+    let chosen = |said, names: &[&str]| super::database(said, Some(&of(names))).map_err(|error| error.to_string());
+    assert_eq!(super::database(Some("x"), None).map_err(|error| error.to_string()), Ok("x".to_owned()));
+    assert_eq!(chosen(None, &["main"]), Ok("main".to_owned()));
+    assert_eq!(chosen(None, &["default", "shop"]), Ok("default".to_owned()));
+    assert!(chosen(None, &["main", "shop"]).is_err_and(|error| error.ends_with("which of them --from-postgres is")));
+    assert_eq!(chosen(Some("shop"), &["default", "shop"]), Ok("shop".to_owned()));
+    let refused = chosen(Some("nope"), &["main", "shop"]).expect_err("it is not there");
+    assert!(refused.ends_with("no database of that name; there are main, shop"), "{refused}");
+}
+
+#[test]
+fn a_description_of_a_table_that_is_gone_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tables = [table("public", "orders", vec![column("id", "integer")])];
+    let mut plan = stub::plan(&tables, true, Vec::new());
+    plan.write(folder.path(), false).expect("written");
+    plan.described = Some("default".into());
+    assert_eq!(plan.gone(folder.path()), None);
+    fs::write(folder.path().join("tables/public.dropped.yaml"), "columns: { id: integer }\n").expect("written");
+    let told = plan.gone(folder.path()).expect("one is gone");
+    assert!(told.contains("tables/public.dropped.yaml;") && !told.contains("orders"), "{told}");
 }
 
 #[test]

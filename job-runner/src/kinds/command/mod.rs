@@ -13,6 +13,7 @@ mod output;
 mod process;
 mod result_file;
 mod running;
+mod script;
 #[cfg(test)]
 mod tests;
 
@@ -144,7 +145,7 @@ impl Kind for Command {
         Options::of(options).ok()?.danger()
     }
 
-    fn absent(&self, options: &Value) -> Option<String> {
+    fn absent(&self, options: &Value) -> Option<(String, String)> {
         Options::of(options).ok()?.absent(&self.folder)
     }
 

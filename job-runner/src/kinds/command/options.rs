@@ -12,8 +12,14 @@ use contracts::duration;
 use runtime::config::Size;
 use serde_json::{Map, Value};
 
-use super::super::{is_template, map, text};
+use super::{
+    super::{is_template, map, text},
+    script,
+};
+use crate::kind::{ABSENT, head};
 
+/// How much of a value that is wrong is shown, in bytes.
+const SHOWN: usize = 200;
 /// How long a kept process waits for its next event, unless the job says otherwise.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -103,36 +109,43 @@ impl Options {
         Some((message, help))
     }
 
-    /// What of them is not in that folder, or on the path. What is filled in for each event is not known yet.
-    pub(super) fn absent(&self, folder: &Path) -> Option<String> {
+    /// What of them is not in that folder, or on the path, or would not start, and what to do. What is filled in for each event
+    /// is not known yet.
+    pub(super) fn absent(&self, folder: &Path) -> Option<(String, String)> {
         let dir = folder.join(self.dir.as_deref().unwrap_or(Path::new("")));
         if is_template(&dir.to_string_lossy()) {
             return None;
         }
+        let absent = |what: String| Some((what, ABSENT.to_owned()));
         if !dir.is_dir() {
-            return Some(format!("its `dir`, {}, is no folder", dir.display()));
+            return absent(format!("its `dir`, {}, is no folder", dir.display()));
         }
         let program = &self.program;
         if program.contains('/') {
             let path = dir.join(program);
-            let Ok(found) = path.metadata() else {
-                return Some(format!("its program, {}, is no file", path.display()));
-            };
-            return match (found.is_file(), found.permissions().mode() & 0o111) {
-                (false, _) => Some(format!("its program, {}, is no file", path.display())),
-                (true, 0) => Some(format!("its program, {0}, is not executable: chmod +x {0}", path.display())),
-                _ => None,
+            let shown = path.display();
+            return match path.metadata() {
+                Ok(found) if found.is_file() && found.permissions().mode() & 0o111 == 0 => {
+                    Some((format!("its program, {shown}, is not executable"), format!("chmod +x {shown}")))
+                }
+                Ok(found) if found.is_file() => script::trouble(&path),
+                _ => absent(format!("its program, {shown}, is no file")),
             };
         }
-        if let Some(script) = self.script().map(|script| dir.join(script)).filter(|script| !script.is_file()) {
-            return Some(format!("its script, {}, is no file", script.display()));
+        if let Some(script) = self.script().map(|script| dir.join(script)) {
+            if !script.is_file() {
+                return absent(format!("its script, {}, is no file", script.display()));
+            }
+            if let Some(trouble) = script::for_shell(&script, program).filter(|_| program.ends_with("sh")) {
+                return Some(trouble);
+            }
         }
         let paths = self.env.get("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"))?;
         if is_template(&paths.to_string_lossy()) {
             return None;
         }
         let is_found = std::env::split_paths(&paths).any(|folder| folder.join(program).is_file());
-        (!is_found).then(|| format!("no folder of PATH has its program, `{program}`"))
+        if is_found { None } else { absent(format!("no folder of PATH has its program, `{program}`")) }
     }
 
     /// The flags behind which it takes a program's text, if it is an interpreter.
@@ -175,11 +188,21 @@ impl Options {
     }
 
     fn new(run: &Value, map: &Map<String, Value>) -> Result<Self, String> {
-        let words = run.as_array().map(|words| words.iter().map(text).collect::<Option<Vec<_>>>());
-        let mut words = words.flatten().unwrap_or_default().into_iter();
+        let words = run.as_array().map(Vec::as_slice).unwrap_or_default();
+        if let Some((at, wrong)) = words.iter().enumerate().find(|(_, word)| text(word).is_none()) {
+            return Err(format!(
+                "element {} of `command` is {}, and each is a text; write it in quotes",
+                at + 1,
+                cut(wrong)
+            ));
+        }
+        let mut words = words.iter().filter_map(text);
         let program = words.next().filter(|program| !program.is_empty());
         let program = program.ok_or_else(|| {
-            format!("`command` is {run}; it is a list of texts, the program and its arguments: [notify, --quietly]")
+            format!(
+                "`command` is {}; it is a list of texts, the program and its arguments: [notify, --quietly]",
+                cut(run)
+            )
         })?;
         let env = match map.get("env") {
             None | Some(Value::Null) => Some(BTreeMap::new()),
@@ -203,6 +226,13 @@ impl Options {
         let named = self.script().or_else(|| self.program.contains('/').then_some(self.program.as_str()));
         named.map(|file| dir.join(file))
     }
+}
+
+/// A value as it may stand in an error.
+fn cut(value: &Value) -> String {
+    let text = value.to_string();
+    let begin = head(&text, SHOWN);
+    if begin.len() < text.len() { format!("{begin}…") } else { text }
 }
 
 /// A line for a shell as a list, with what is filled in beside it: within it, a row's text would be run.

@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     output::{Lines, Stdout, Tail},
     running::{self, Running},
+    script,
 };
 use crate::{
     kind::{Failure, Run, bounded},
@@ -135,15 +136,14 @@ impl Program {
             return format!("cannot start `{program}`: its `dir`, {}, is no folder", self.dir.display());
         }
         let code = error.raw_os_error().map(Errno::from_raw_os_error);
+        if let Some((what, help)) = script::trouble(path).filter(|_| matches!(code, Some(Errno::NOEXEC | Errno::NOENT)))
+        {
+            return format!("cannot start `{program}`: {error}; {what}; {help}");
+        }
         let remedy = match code {
             Some(Errno::ACCESS) if path.is_dir() => "it is a folder".to_owned(),
             Some(Errno::ACCESS) => format!("make it executable (chmod +x), or name what runs it: [sh, {program}]"),
-            Some(Errno::NOEXEC) => {
-                format!("begin it with a line like #!/bin/sh, or name what runs it: [sh, {program}]")
-            }
-            Some(Errno::NOENT) if path.exists() => {
-                "it is there, but what its first line names (#!…) or what it is linked to is not".to_owned()
-            }
+            Some(Errno::NOENT) if path.exists() => "it is there, but what it is linked to is not".to_owned(),
             Some(Errno::NOENT) if path.components().count() == 1 => {
                 "no folder of PATH has it; write its path, or ./ before it if it is in `dir`".to_owned()
             }

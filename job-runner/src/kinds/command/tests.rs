@@ -183,7 +183,7 @@ async fn a_program_that_cannot_be_started_is_named_with_what_to_do() {
         (json!(["no-such-program"]), "cannot start `no-such-program`: No such file", "no folder of PATH has it"),
         (json!(["./plain.sh"]), "cannot start `", "Permission denied (os error 13); make it executable (chmod +x)"),
         (json!(["./bare"]), "cannot start `", "begin it with a line like #!/bin/sh"),
-        (json!(["./odd"]), "cannot start `", "what its first line names"),
+        (json!(["./odd"]), "cannot start `", "which is no file; install that, or correct the first line"),
         (json!(["./inner"]), "cannot start `", "it is a folder"),
         (json!(["./none"]), "cannot start `", "No such file"),
         (json!({ "run": ["sh"], "dir": "nodir" }), "cannot start `sh`: its `dir`, ", "/nodir, is no folder"),
@@ -271,10 +271,21 @@ fn what_is_not_there_is_told_where_it_would_run() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("inner")).expect("a folder");
     let go = folder.path().join("inner/go");
-    std::fs::write(&go, "").expect("written");
+    std::fs::write(&go, "#!/bin/sh\n").expect("written");
     std::fs::write(folder.path().join("inner/plain"), "").expect("written");
     std::fs::set_permissions(&go, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
-    let absent = |options: &Value| commands(folder.path()).absent(options);
+    for (name, text) in [
+        ("bare", "echo hi\n"),
+        ("windows", "#!/bin/sh\r\necho hi\r\n"),
+        ("marked", "\u{feff}#!/bin/sh\necho hi\n"),
+        ("readerless", "#!/no/such/reader -x\n"),
+    ] {
+        let path = folder.path().join("inner").join(name);
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    }
+    let absent =
+        |options: &Value| commands(folder.path()).absent(options).map(|(what, help)| format!("{what}; {help}"));
     for there in [
         json!(["sh", "-c", "true"]),
         json!(["inner/go"]),
@@ -293,7 +304,18 @@ fn what_is_not_there_is_told_where_it_would_run() {
         (json!({ "run": ["sh"], "dir": "inner/go" }), "/inner/go, is no folder"),
         (json!({ "run": ["./none"], "dir": "inner" }), "/inner/./none, is no file"),
         (json!(["./inner"]), "/./inner, is no file"),
-        (json!(["inner/plain"]), "/inner/plain, is not executable: chmod +x "),
+        (json!(["inner/plain"]), "/inner/plain, is not executable; chmod +x "),
+        (json!(["inner/bare"]), "/inner/bare, does not begin with #!; begin it with a line like #!/bin/sh"),
+        (
+            json!(["inner/windows"]),
+            "/inner/windows, ends with CR LF, and the system takes CR for a part of it; save it with LF",
+        ),
+        (
+            json!(["sh", "inner/windows"]),
+            "/inner/windows, has lines that end with CR LF, and sh takes CR for a part of them",
+        ),
+        (json!(["inner/marked"]), "/inner/marked, begins with a byte order mark"),
+        (json!(["inner/readerless"]), "/inner/readerless, is run by /no/such/reader, which is no file"),
         (json!(["sh", "scripts/missing.sh"]), "its script, "),
         (json!(["/no/such/program"]), "its program, /no/such/program, is no file"),
         (json!(["no-such-program"]), "no folder of PATH has its program, `no-such-program`"),

@@ -18,7 +18,7 @@ use runtime::config::Secret;
 use serde_json::Value;
 
 use super::{
-    options::{Auth, Format, Options, Target, Text, check_value},
+    options::{Auth, Format, KEY, Options, Target, Text, check_value},
     sign,
     told::Told,
     url,
@@ -137,7 +137,7 @@ fn plain(name: &str, text: &str) -> Result<HeaderValue, Failure> {
 fn own(headers: &mut HeaderMap, run: &Run) {
     let run_id = run.id.to_string();
     let said: [(&'static str, String); 7] = [
-        ("idempotency-key", run_id.clone()),
+        (KEY, run_id.clone()),
         ("x-herald-run-id", run_id),
         ("x-herald-attempt", run.attempt.to_string()),
         ("x-herald-event-id", run.event.id.to_string()),

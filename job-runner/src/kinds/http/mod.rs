@@ -34,7 +34,7 @@ use tokio::time::sleep;
 use self::{call::Call, clients::Clients, options::Options};
 use crate::{
     Config,
-    kind::{Failure, Kind, Outcome, Run},
+    kind::{ABSENT, Failure, Kind, Outcome, Run},
     secrets::Secrets,
 };
 
@@ -96,16 +96,17 @@ impl Kind for Http {
         Options::of(options).map(|_| ())
     }
 
-    fn absent(&self, options: &Value) -> Option<String> {
+    fn absent(&self, options: &Value) -> Option<(String, String)> {
         let options = Options::of(options).ok()?;
+        let absent = |what: String| (what, ABSENT.to_owned());
         if let Some(name) = options.secrets().into_iter().find(|name| !self.secrets.knows(name)) {
-            return Some(format!(
-                "it names the secret `{name}`, which `job-runner.secrets` of the configuration does not have"
-            ));
+            let what = "which `job-runner.secrets` of the configuration does not have";
+            return Some(absent(format!("it names the secret `{name}`, {what}")));
         }
         let cert = options.profile.identity.as_ref().map(|(cert, _)| cert);
         let mut files = options.profile.ca.iter().chain(cert).map(|path| self.folder.join(path));
-        files.find(|path| !path.is_file()).map(|path| format!("its certificates, {}, are no file", path.display()))
+        let missing = files.find(|path| !path.is_file())?;
+        Some(absent(format!("its certificates, {}, are no file", missing.display())))
     }
 
     fn fill(&self, options: &Template, filler: &Filler<'_>) -> Result<Value, RenderError> {

@@ -28,6 +28,8 @@ const OF_THE_CONNECTION: [HeaderName; 8] = [
 ];
 /// What the headers begin with that are Herald's to say.
 const OURS: [&str; 2] = ["x-herald-", "webhook-"];
+/// The header of the run's id.
+pub(super) const KEY: &str = "idempotency-key";
 /// The longest value of a header.
 const MAX_HEADER: usize = 16 * 1024;
 
@@ -240,6 +242,12 @@ fn headers(value: &Value) -> Result<Vec<(HeaderName, Text)>, String> {
         let lower = name.to_ascii_lowercase();
         let wrong = || format!("`{name}` is no name of a header");
         let known = HeaderName::from_bytes(lower.as_bytes()).map_err(|_| wrong())?;
+        if lower == KEY {
+            return Err(format!(
+                "the header `{name}` is the run's id, the same in every attempt, by which a target knows them again; give another \
+                 key in a header of another name, or in the `body`"
+            ));
+        }
         if OF_THE_CONNECTION.contains(&known) || OURS.iter().any(|ours| lower.starts_with(ours)) {
             return Err(format!("the header `{name}` is set by Herald itself"));
         }

@@ -113,6 +113,12 @@ fn of_tls(error: &rustls::Error) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate is not valid yet".to_owned()
         }
+        // The verifier's own word for it is all that there is.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "its certificate is an authority's (CA:TRUE), which is not taken for a server's; make it anew with \
+             `basicConstraints=critical,CA:FALSE`, or let that authority sign one, and name the authority in `tls.ca`"
+                .to_owned()
+        }
         other => format!("its certificate is not valid: {other}"),
     }
 }

@@ -4,7 +4,7 @@
 mod index;
 mod order;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{
     extract::{Path, State},
@@ -130,6 +130,7 @@ pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Respo
     };
     let _turn = api.handle.page_turn().await;
     let index = api.handle.letters().now(&*api.bus).await.map_err(|error| unavailable(&error))?;
+    check(&filter, &index, &desk)?;
     let found = index.find(group.as_ref(), &filter);
     let mut rest = found.iter().skip_while(|one| after.as_ref().is_some_and(|after| one.place() >= *after));
     let shown: Vec<&&Entry> = rest.by_ref().take(page.limit).collect();
@@ -164,6 +165,39 @@ pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>, params:
         cloud_event: event.as_ref().and_then(|event| structured(event, &record)),
         headers: record.headers.iter().filter(|(name, _)| *name != headers::DEAD).map(text).collect(),
     }))
+}
+
+/// That there can be what a filter is about: of a word that is none, no letter would be found, as if none had died.
+fn check(filter: &Filter, index: &Index, desk: &Desk<'_>) -> Result<(), Problem> {
+    let refused = |what: &str, text: &str, there: BTreeSet<String>| {
+        let there: Vec<&str> = there.iter().map(String::as_str).collect();
+        let there = if there.is_empty() { "none".to_owned() } else { listed(&there) };
+        Err(bad(format!("{what} `{text}`; there are {there}")))
+    };
+    if let Some(reason) = &filter.reason {
+        let there = Reason::KNOWN.into_iter().chain(index.all().map(|one| one.letter.reason.as_str()));
+        let there: BTreeSet<String> = there.map(str::to_owned).collect();
+        if !there.contains(reason) {
+            return refused("no job dies for the reason", reason, there);
+        }
+    }
+    if let Some(event) = &filter.event {
+        let of_jobs = desk.jobs.all().into_iter().flat_map(|job| job.events);
+        let there: BTreeSet<EventRef> = of_jobs.chain(index.all().map(|one| one.event.clone())).collect();
+        if !there.contains(event) {
+            return refused(
+                "no job is of an event",
+                &event.to_string(),
+                there.iter().map(EventRef::to_string).collect(),
+            );
+        }
+    }
+    match (filter.since, filter.before) {
+        (Some(since), Some(before)) if since >= before => {
+            Err(bad(format!("nothing dies since {since} and before {before}: `since` is the earlier of the two")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn structured<'a>(event: &'a EventHeaders, record: &'a Record) -> Option<CloudEvent<'a>> {

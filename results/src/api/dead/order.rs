@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use runtime::problem::Problem;
 use serde::{Deserialize, Serialize};
 
-use super::meant;
+use super::{check, meant};
 use crate::api::{
     Api,
     asked::{Asked, bad},
@@ -109,7 +109,7 @@ async fn order(api: &Api, asked: &Asked<Ordered>, deed: Deed) -> Result<Response
         Some(job) => Some(desk.find(job).await?),
         None => None,
     };
-    let (filter, concerned) = look(api, ordered, job.as_ref()).await?;
+    let (filter, concerned) = look(&desk, ordered, job.as_ref()).await?;
     let said = asked.said(ordered.because.as_deref())?;
     let (mut controls, mut orders) = (Vec::new(), Vec::new());
     for (group, Concerned { letters, until }) in concerned {
@@ -138,7 +138,7 @@ async fn order(api: &Api, asked: &Asked<Ordered>, deed: Deed) -> Result<Response
 
 /// What is meant, and the letters of each job that fit.
 async fn look(
-    api: &Api,
+    desk: &Desk<'_>,
     ordered: &Ordered,
     job: Option<&Meant>,
 ) -> Result<(Filter, BTreeMap<GroupName, Concerned>), Problem> {
@@ -146,6 +146,7 @@ async fn look(
     if ids.len() > MOST_IDS {
         return Err(bad(format!("an order names at most {MOST_IDS} ids; say what they have in common, or order more")));
     }
+    let api = desk.api;
     let _turn = api.handle.page_turn().await;
     let index = api.handle.letters().now(&*api.bus).await.map_err(|error| unavailable(&error))?;
     let filter = Filter {
@@ -156,6 +157,7 @@ async fn look(
         since: *since,
         before: *before,
     };
+    check(&filter, &index, desk)?;
     if filter.is_any() && job.is_none() && !ordered.all {
         let detail = "say which dead letters are meant: `job`, `ids`, `event`, `reason`, `correlation`, `since` or `before`; \
                       `\"all\": true` for every one";

@@ -199,6 +199,24 @@ async fn jobs_are_named_and_orders_read_as_they_should_be() {
         ("/v1/jobs/log/pause?x=1", "", StatusCode::BAD_REQUEST, "there are no parameters here"),
         ("/v1/jobs/log/pause", "{\"becuase\":1}", StatusCode::BAD_REQUEST, "unknown field `becuase`"),
         ("/v1/dead/redrive", "{}", StatusCode::BAD_REQUEST, "say which dead letters are meant"),
+        (
+            "/v1/dead/redrive",
+            r#"{"reason":"bogus"}"#,
+            StatusCode::BAD_REQUEST,
+            "are attempts, final, interrupted, time",
+        ),
+        (
+            "/v1/dead/redrive",
+            r#"{"event":"othr"}"#,
+            StatusCode::BAD_REQUEST,
+            "no job is of an event `othr`; there are ",
+        ),
+        (
+            "/v1/dead/redrive",
+            r#"{"since":"2026-01-02T03:04:05Z","before":"2026-01-02T03:04:05Z"}"#,
+            StatusCode::BAD_REQUEST,
+            "`since` is the earlier",
+        ),
         ("/v1/dead/discard", "{\"ids\":[\"0123abcd\"]}", StatusCode::NOT_FOUND, "there is no dead letter"),
         ("/v1/correlations/a/rerun", "{}", StatusCode::BAD_REQUEST, "say which job"),
         ("/v1/correlations/a/rerun", "{\"job\":\"log\"}", StatusCode::NOT_FOUND, "nothing is known of a run of `log`"),
@@ -236,6 +254,9 @@ async fn dead_letters_are_listed_filtered_paged_and_shown() {
         ("before=2026-01-02T03:04:05.003Z", 3),
     ] {
         assert_eq!(api.get(&format!("/v1/dead?{query}")).await["count"], count, "{query}");
+    }
+    for query in ["reason=bogus", "event=othr", "since=2026-01-02T03:04:05Z&before=2026-01-01T03:04:05Z"] {
+        assert_eq!(api.ask(&format!("/v1/dead?{query}")).await.0, StatusCode::BAD_REQUEST, "{query}");
     }
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {

@@ -55,7 +55,7 @@ fn told(findings: &[Finding]) -> String {
     findings.iter().map(line).collect()
 }
 
-const WANTED: Wanted<'_> = Wanted { address: None, secret: Some("x-herald-secret") };
+const WANTED: Wanted<'_> = Wanted { address: None, secret: Some("x-herald-secret"), database: None };
 
 #[test]
 fn what_is_printed_is_complete() {

@@ -47,6 +47,8 @@ pub(super) struct Process {
     looked: Instant,
     /// When its file was written last.
     pub(super) made: Option<SystemTime>,
+    /// Whether it has begun as a kept program does.
+    has_greeted: bool,
     /// Whether it has answered an event.
     pub(super) has_answered: bool,
     /// Since when it waits.
@@ -88,11 +90,12 @@ impl Process {
             memory,
             looked: now,
             made: None,
+            has_greeted: false,
             has_answered: false,
             since: now,
         };
         match process.ask(&hello, run, protocol::hello_back).await {
-            Ok(()) => Ok(process),
+            Ok(()) => Ok(Self { has_greeted: true, ..process }),
             Err(fault) => Err(process.fail(fault).await),
         }
     }
@@ -193,7 +196,11 @@ impl Process {
         let stderr = self.stderr.text();
         let error = match (fault, status) {
             (Fault::Broken(what), _) => what,
+            (Fault::Cancelled, _) if !self.has_greeted => format!("the program was killed: {}", protocol::SILENT),
             (Fault::Cancelled, _) => "the program was killed before it answered".to_owned(),
+            (Fault::Ended { within_a_line: false }, Some(Ok(status))) if !self.has_greeted && status.success() => {
+                format!("the program ended: {}", protocol::SILENT)
+            }
             (Fault::Ended { within_a_line }, Some(Ok(status))) => {
                 let when = if within_a_line { "in the middle of its answer" } else { "before it answered" };
                 format!("the program ended {when}: {}", told(status, &stderr))

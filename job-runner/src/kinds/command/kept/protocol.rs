@@ -20,6 +20,9 @@ use crate::kind::{Answer, Failure, Outcome, Run, head};
 
 /// The version that this Herald speaks.
 const PROTOCOL: u64 = 1;
+/// What is said of a program that never began to speak.
+pub(super) const SILENT: &str = "it never wrote {\"protocol\":1}, with which a program begins that is started once for many \
+                                 events (`keep`, docs/kept-commands.md); what runs once for each event has no `keep`";
 /// How much of a line that is none of its messages is shown.
 const SHOWN: usize = 200;
 /// How long a result is that may nest too deep to be read.

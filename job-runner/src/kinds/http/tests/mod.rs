@@ -301,7 +301,7 @@ async fn secrets_are_sent_and_never_shown() {
     assert!(failed.error.starts_with("the secret `key` is not there: the file `"), "{failed:?}");
     assert_eq!(failed.then, Then::Retry, "it may come back");
     assert!(failure(call(missing("other")).await).error.starts_with("`job-runner.secrets` has no `other`"));
-    let told = http.absent(&missing("other")).expect("a warning");
+    let (told, _) = http.absent(&missing("other")).expect("a warning");
     assert!(told.contains("the secret `other`") && http.absent(&missing("key")).is_none(), "{told}");
 }
 
