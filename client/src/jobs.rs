@@ -247,6 +247,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_waits_for_a_job_is_what_it_has_yet_to_read_and_what_waits_in_it() {
+        let told = |held: &str, pauses| {
+            strip_str(&told(&serde_json::from_str(held).expect("held"), pauses, false)).to_string()
+        };
+        for (counts, waits) in [
+            (r#""lag":0"#, "nothing waits for it"),
+            (r#""lag":1,"retrying":0"#, "at most 1 record waits for it"),
+            (r#""lag":0,"retrying":2"#, "2 runs wait for a retry or behind one of their key"),
+            (
+                r#""lag":3,"retrying":1"#,
+                "at most 3 records wait for it, and 1 run waits for a retry or behind one of their key",
+            ),
+        ] {
+            let said = told(&format!(r#"{{"job":"mail","changed":true,{counts}}}"#), false);
+            assert_eq!(said, format!("▶ mail is resumed; {waits}"));
+        }
+    }
+
+    #[test]
     fn each_job_is_a_line_that_says_what_is_not_as_usual() {
         let jobs = r#"[{"job":"mail","state":"running"},
             {"job":"charge","state":"running","lag":12,"running":2,"retrying":1,"dead":3,"rate":1.55},

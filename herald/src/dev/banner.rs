@@ -104,9 +104,7 @@ impl Banner {
     /// Where Herald listens though no catalog counts; once.
     pub(super) fn awaiting(&self) {
         let addresses = self.addresses();
-        self.speaker.line(&format!(
-            "\n🔔 Herald is listening, and awaits a catalog: what comes is kept, and looked at once there is one\n\n{addresses}"
-        ));
+        self.speaker.line(&format!("\n⏳ Herald takes what comes, and awaits a catalog to look at it\n\n{addresses}"));
     }
 
     fn addresses(&self) -> String {

@@ -98,6 +98,21 @@ async fn it_starts_on_files_with_an_error_and_waits_for_better_ones() {
     let mut herald = builder.launch();
     let said = herald.complaint().await;
     assert!(said.contains(stays(&herald, None)), "{said}");
+    if herald.engine() == &Engine::Embedded {
+        // It says where it listens, and to who asks what it waits for.
+        let api = async || {
+            let said = herald.stdout();
+            let (_, said) = said.split_once("and awaits a catalog")?;
+            said.lines().find_map(|line| line.trim().strip_prefix("API       ").map(str::to_owned))
+        };
+        let api = herald.wait_for("where it listens", api).await;
+        let told = herald.tool(&["ls", "--api", &api]).output().await.expect(0);
+        assert!(
+            told.stderr.contains("a catalog is awaited") && told.stderr.contains("events/thing.made.yaml:2:"),
+            "{}",
+            told.stderr
+        );
+    }
     herald.edit(&[("events/thing.made.yaml", &noted("things"))]).await;
     herald.ready().await;
     assert_eq!(names(&herald.run(body::insert("a", "things", json!({ "id": 1 }))).await), ["thing.made"]);
@@ -188,5 +203,25 @@ async fn a_folder_that_could_not_be_read_and_is_back_is_said() {
     herald.wait_for("the complaint", async || herald.stderr().contains("could not be applied").then_some(())).await;
     fs::remove_file(&folder).unwrap();
     fs::rename(&away, &folder).unwrap();
-    assert_eq!(herald.counts(&before).await, 1);
+    herald
+        .wait_for("the all-clear", async || {
+            let said = herald.stdout()[before.len()..].to_owned();
+            (said.contains("is there again: edits count") || said.contains("Catalog version 1")).then_some(())
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_folder_that_was_gone_and_is_back_is_said() {
+    let herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    if herald.engine() != &Engine::Embedded {
+        return;
+    }
+    let (folder, away) = (herald.catalog(), herald.catalog().with_extension("away"));
+    fs::rename(&folder, &away).unwrap();
+    herald.wait_for("the complaint", async || herald.stderr().contains("there is no such folder").then_some(())).await;
+    fs::rename(&away, &folder).unwrap();
+    let is_back = async || herald.stdout().contains("is there again: edits count from now on").then_some(());
+    herald.wait_for("the all-clear", is_back).await;
+    assert_eq!(herald.apply("events/other.made.yaml", &noted("others")).await, 2);
 }

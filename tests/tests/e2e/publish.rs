@@ -36,6 +36,24 @@ async fn an_event_that_is_published_by_name_runs_its_jobs_and_is_answered_like_a
 }
 
 #[tokio::test]
+async fn who_waits_for_a_publication_under_the_id_of_another_is_refused() {
+    let herald = Herald::build().event("order.paid", NOTED).event("order.late", NOTED).start().await;
+    let publish = |event: &str, data: &'static str| {
+        Request::post(format!("/events/{event}?wait=60s"), data).header("idempotency-key", "k")
+    };
+    let first: Summary = herald.hook(publish("order.paid", r#"{"id":7}"#)).await.expect(200).json();
+    for (event, data) in [("order.late", r#"{"id":7}"#), ("order.paid", r#"{"id":8}"#)] {
+        let refused: Value = herald.hook(publish(event, data)).await.expect(409).json();
+        let detail = refused["detail"].as_str().unwrap_or_default();
+        assert!(detail.starts_with("id-reused: ") && detail.contains(event), "{refused}");
+    }
+    let again: Summary = herald.hook(publish("order.paid", r#"{ "id": 7.0 }"#)).await.expect(200).json();
+    assert_eq!((again.correlation, again.counters.events, again.invocations[0].reused), (first.correlation, 1, 2));
+    // Without a wait nothing is known of it yet.
+    herald.hook(Request::post("/events/order.late", "{}").header("idempotency-key", "k")).await.expect(200);
+}
+
+#[tokio::test]
 async fn an_event_that_the_catalog_does_not_have_is_taken_and_then_rejected_which_a_waiting_caller_sees() {
     let herald = Herald::build().event("order.paid", NOTED).start().await;
     let answer = herald.hook(Request::post("/events/order.payd?wait=60s", "{}")).await.expect(200);

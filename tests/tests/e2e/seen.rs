@@ -12,6 +12,26 @@ fn words(stdout: &str) -> Vec<Vec<&str>> {
 }
 
 #[tokio::test]
+async fn what_is_followed_begins_with_as_many_as_are_wanted() {
+    let herald = Herald::build().event("thing.made", &noted("things")).start().await;
+    for id in ["a", "b", "c"] {
+        herald.run(body::insert(id, "things", json!({ "id": 1 }))).await;
+    }
+    let followed = herald.tool(&["ls", "-f", "-n", "1", "--json"]);
+    let ids = || -> Vec<Value> {
+        let lines: Vec<Value> = followed.stdout().lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        lines.iter().map(|one| one["invocation"].clone()).collect()
+    };
+    herald.wait_for("the one that came last", async || (!ids().is_empty()).then_some(())).await;
+    for id in ["d", "e"] {
+        herald.run(body::insert(id, "things", json!({ "id": 1 }))).await;
+        let told = json!(InvocationId::derived("default", id));
+        herald.wait_for("what came since", async || ids().contains(&told).then_some(())).await;
+    }
+    assert_eq!(ids(), ["c", "d", "e"].map(|id| json!(InvocationId::derived("default", id))));
+}
+
+#[tokio::test]
 async fn what_came_is_listed_filtered_and_found_by_the_beginning_of_its_id() {
     let herald = Herald::build()
         .event("thing.made", &noted("things"))

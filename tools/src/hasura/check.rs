@@ -42,41 +42,31 @@ pub(super) fn check(catalog: &Catalog, metadata: &Metadata, wanted: &Wanted<'_>)
         findings.extend(wanted.risks(one.found));
     }
     findings.extend(doubled(catalog, &delivers));
-    findings.extend(wanted.guessed(&delivers));
+    let guessed: Vec<&str> = wanted.guessed(&delivers).into_iter().collect();
+    if guessed.len() > 1 {
+        let places = guessed.join(", ");
+        let what = format!("triggers deliver to {} places that may be Herald, and all count: {places}", guessed.len());
+        findings.push(Finding::warning("webhook", what, "say which one Herald is: --url http://…"));
+    }
     if is_complete {
         let events = catalog.events().iter().filter(|event| event.selector().is_some()).count();
         let are = if events == 1 { "is" } else { "are" };
-        let told = format!("{events} of the catalog's events {are} about tables, and nothing of that is missing");
+        let as_far_as = match guessed.as_slice() {
+            [only] => format!(", if {only} is Herald (--url says who is)"),
+            _ => String::new(),
+        };
+        let told =
+            format!("{events} of the catalog's events {are} about tables, and nothing of that is missing{as_far_as}");
         findings.push(Finding::ok("triggers", told));
     }
     findings
 }
 
 impl Wanted<'_> {
-    /// Whom triggers that were counted deliver to, where nobody said who Herald is: a path that ends in `/hasura` may be another's.
-    fn guessed(&self, delivers: &[Delivers<'_>]) -> Option<Finding> {
-        if self.address.is_some() {
-            return None;
-        }
-        let mut bases: Vec<&str> =
-            delivers.iter().filter_map(|one| Some(one.webhook.as_ref()?.base.as_str())).collect();
-        bases.sort_unstable();
-        bases.dedup();
-        match bases.as_slice() {
-            [] => None,
-            [one] => Some(Finding::ok(
-                "webhook",
-                format!("what is delivered to {one} counts as Herald's; --url says who Herald is"),
-            )),
-            many => {
-                let what = format!(
-                    "triggers deliver to {} places that may be Herald, and all count: {}",
-                    many.len(),
-                    many.join(", ")
-                );
-                Some(Finding::warning("webhook", what, "say which one Herald is: --url http://…"))
-            }
-        }
+    /// Whom the triggers that count deliver to, where nobody said who Herald is: a path that ends in `/hasura` may be another's.
+    fn guessed<'d>(&self, delivers: &'d [Delivers<'_>]) -> BTreeSet<&'d str> {
+        let bases = delivers.iter().filter_map(|one| Some(one.webhook.as_ref()?.base.as_str()));
+        if self.address.is_none() { bases.collect() } else { BTreeSet::new() }
     }
 
     fn delivers<'m>(&self, found: &'m Found) -> Option<Delivers<'m>> {

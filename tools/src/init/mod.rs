@@ -21,7 +21,7 @@ use clap::Args;
 use client::{exit::Usage, print};
 
 use self::{files::Plan, table::Table};
-use crate::hasura::{self, DEFAULT_SOURCE, metadata::Metadata};
+use crate::hasura::{self, DEFAULT_SOURCE};
 
 /// Where the webhook listens beside a Hasura, which is at 8080.
 const BESIDE_HASURA: &str = "127.0.0.1:8082";
@@ -92,7 +92,8 @@ async fn plan(options: &Options) -> anyhow::Result<Plan> {
     let metadata = options.from_hasura.as_deref().map(hasura::metadata::read).transpose()?;
     let found = match &options.from_postgres {
         Some(url) => {
-            let database = database(options.database.as_deref(), metadata.as_ref())?;
+            let known = metadata.as_ref().map(|metadata| metadata.databases.as_slice()).unwrap_or_default();
+            let database = database(options.database.as_deref(), known)?;
             Some((postgres::tables(url, &database).await?, database))
         }
         None => None,
@@ -112,9 +113,8 @@ async fn plan(options: &Options) -> anyhow::Result<Plan> {
 }
 
 /// What Hasura calls the database of --from-postgres.
-fn database(said: Option<&str>, metadata: Option<&Metadata>) -> Result<String, Usage> {
+fn database(said: Option<&str>, known: &[String]) -> Result<String, Usage> {
     let named = said.unwrap_or(DEFAULT_SOURCE);
-    let known = metadata.map(|metadata| metadata.databases.as_slice()).unwrap_or_default();
     match (said, known) {
         (_, []) => Ok(named.to_owned()),
         (None, [only]) => Ok(only.clone()),

@@ -275,12 +275,11 @@ fn tables_are_chosen_by_name() {
 
 #[test]
 fn the_database_is_one_that_hasura_has() {
-    let of = |names: &[&str]| hasura::metadata::Metadata {
-        databases: names.iter().map(|name| (*name).to_owned()).collect(),
-        ..Default::default()
+    let chosen = |said, names: &[&str]| {
+        let known: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        super::database(said, &known).map_err(|error| error.to_string())
     };
-    let chosen = |said, names: &[&str]| super::database(said, Some(&of(names))).map_err(|error| error.to_string());
-    assert_eq!(super::database(Some("x"), None).map_err(|error| error.to_string()), Ok("x".to_owned()));
+    assert_eq!(chosen(Some("x"), &[]), Ok("x".to_owned()));
     assert_eq!(chosen(None, &["main"]), Ok("main".to_owned()));
     assert_eq!(chosen(None, &["default", "shop"]), Ok("default".to_owned()));
     assert!(chosen(None, &["main", "shop"]).is_err_and(|error| error.ends_with("which of them --from-postgres is")));

@@ -382,6 +382,7 @@ mod tests {
             (json!({ "url": url, "headers": { "a b": "x" } }), "`a b` is no name of a header"),
             (json!({ "url": url, "headers": { "Host": "x" } }), "`Host` is set by Herald"),
             (json!({ "url": url, "headers": { "webhook-id": "x" } }), "`webhook-id` is set by Herald"),
+            (json!({ "url": url, "headers": { "Idempotency-Key": "x" } }), "`Idempotency-Key` is the run's id"),
             (json!({ "url": url, "headers": { "x-a": "1", "X-A": "2" } }), "there twice"),
             (json!({ "url": url, "headers": { "x-a": "1\r\nx-b: 2" } }), "line break"),
             (json!({ "url": url, "headers": { "x-a": { "env": "KEY" } } }), "{ secret: billing-key }"),

@@ -122,3 +122,19 @@ fn of_tls(error: &rustls::Error) -> String {
         other => format!("its certificate is not valid: {other}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::OtherError;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_of_an_authority_in_the_place_of_a_server_s_is_told_with_what_to_do() {
+        let other = OtherError(Arc::new(std::io::Error::other("CaUsedAsEndEntity")));
+        let told = of_tls(&rustls::Error::InvalidCertificate(CertificateError::Other(other)));
+        assert!(told.contains("CA:TRUE") && told.contains("CA:FALSE") && told.contains("`tls.ca`"), "{told}");
+    }
+}

@@ -67,7 +67,7 @@ fn what_is_printed_is_complete() {
     found.triggers.extend(billing.triggers);
     assert_eq!(
         told(&check(&shop(), &found, &WANTED)),
-        "ok triggers: 6 of the catalog's events are about tables, and nothing of that is missing\n"
+        "ok triggers: 6 of the catalog's events are about tables, and nothing of that is missing, if http://herald:8080 is Herald (--url says who is)\n"
     );
     // Elsewhere is another Herald.
     let address = Address::Base("http://other:8080".into());
@@ -170,7 +170,7 @@ event_triggers:
     for text in [&some, &all] {
         assert_eq!(
             of(text),
-            "ok triggers: 1 of the catalog's events is about tables, and nothing of that is missing\n"
+            "ok triggers: 1 of the catalog's events is about tables, and nothing of that is missing, if http://herald:8080 is Herald (--url says who is)\n"
         );
     }
     let leaves = "t leaves columns out of what it sends of UPDATE on public.orders (`payload`)";

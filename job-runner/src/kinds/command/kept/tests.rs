@@ -165,6 +165,18 @@ async fn one_that_hangs_ignores_signals_and_has_children_is_killed_with_them() {
 }
 
 #[tokio::test]
+async fn one_that_never_begins_to_speak_is_told_apart_from_one_that_does_not_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pid = folder.path().join("pid");
+    let (failure, _) = cut(script(&format!("echo $$ > {}; sleep 300", pid.display())), &pid).await;
+    assert!(failure.error.starts_with("the program was killed: it never wrote {\"protocol\":1}"), "{}", failure.error);
+    let ended = super::tests::failure(&script("cat > /dev/null & read -r hello")).await;
+    assert!(ended.error.starts_with("the program ended: it never wrote {\"protocol\":1}"), "{}", ended.error);
+    let failed = super::tests::failure(&script("echo no module >&2; exit 3")).await;
+    assert_eq!(failed.error, "the program ended before it answered: exit status 3: no module");
+}
+
+#[tokio::test]
 async fn one_that_never_reads_holds_up_nobody_and_one_that_floods_is_cut_off() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("pid");
