@@ -1,16 +1,11 @@
 //! The tables that Hasura tracks. Its metadata does not have their columns; some are named in permissions, triggers and relationships.
 
-use std::path::Path;
-
-use client::exit::Usage;
-
 use super::table::{Column, Table};
-use crate::hasura::metadata::{self, Tracked};
+use crate::hasura::metadata::Tracked;
 
-/// Those of a metadata folder, without the tables whose rows are the values of an enum.
-pub(super) fn tables(path: &Path) -> Result<Vec<Table>, Usage> {
-    let tracked = metadata::read(path)?.tables.into_iter().filter(|table| !table.is_enum);
-    Ok(tracked.map(table).collect())
+/// Those that are tracked, without the tables whose rows are the values of an enum.
+pub(super) fn tables(tracked: Vec<Tracked>) -> Vec<Table> {
+    tracked.into_iter().filter(|table| !table.is_enum).map(table).collect()
 }
 
 fn table(tracked: Tracked) -> Table {

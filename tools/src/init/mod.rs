@@ -1,10 +1,11 @@
-//! `herald init`: a small catalog that runs, of the tables of a PostgreSQL, of those that Hasura tracks, or of one that is made up.
+//! `herald init`: a small catalog that runs, of the tables of a PostgreSQL, of those that Hasura tracks and of its cron triggers, or of one that is made up.
 
 mod example;
 mod files;
 mod metadata;
 #[cfg_attr(not(feature = "postgres"), path = "without_postgres.rs")]
 mod postgres;
+mod schedule;
 mod stub;
 mod table;
 #[cfg(test)]
@@ -29,7 +30,7 @@ pub struct Options {
     /// The catalog's folder: a new or an empty one
     #[arg(value_name = "FOLDER", default_value = ".")]
     folder: PathBuf,
-    /// An event for each table that Hasura tracks: its metadata's folder, or an exported file
+    /// An event for each table that Hasura tracks, and for each cron trigger: its metadata's folder, or an exported file
     #[arg(long, value_name = "METADATA")]
     from_hasura: Option<PathBuf>,
     /// A description of each table of a PostgreSQL, and an event: postgres://user@host/database. A password may be in PGPASSWORD
@@ -81,7 +82,12 @@ async fn plan(options: &Options) -> anyhow::Result<Plan> {
         return Ok(example::plan());
     }
     let mut notes = Vec::new();
-    let tracked = options.from_hasura.as_deref().map(metadata::tables).transpose()?;
+    let known = options.from_hasura.as_deref().map(crate::hasura::metadata::read).transpose()?;
+    let (tracked, schedules) = match known {
+        Some(known) => (Some(metadata::tables(known.tables)), known.schedules),
+        None => (None, Vec::new()),
+    };
+    let schedules = if options.describe || !options.tables.is_empty() { Vec::new() } else { schedules };
     let found = match &options.from_postgres {
         Some(url) => Some(postgres::tables(url, &options.database).await?),
         None => None,
@@ -91,10 +97,12 @@ async fn plan(options: &Options) -> anyhow::Result<Plan> {
         (tracked, found) => found.or(tracked).unwrap_or_default(),
     };
     choose(&mut tables, &options.tables)?;
-    if tables.is_empty() {
+    if tables.is_empty() && schedules.is_empty() {
         return Err(Usage("there is no table: none is tracked, or the database has none".into()).into());
     }
-    Ok(stub::plan(&tables, options.describe, notes))
+    let mut plan = stub::plan(&tables, options.describe, notes);
+    schedule::add(&mut plan, &schedules);
+    Ok(plan)
 }
 
 /// The tables that Hasura tracks, with the columns that the database has. `database` is what Hasura calls that.
