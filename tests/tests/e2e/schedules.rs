@@ -49,7 +49,7 @@ async fn a_cron_trigger_is_an_event_by_its_name_and_one_delivery_runs_once() {
     let herald = build().start().await;
     let summary = herald.run(cron("s1", json!({ "kind": "full" }))).await;
     assert_eq!(names(&summary), ["report.due"]);
-    assert_eq!(result(job(&summary, "make")), "full 2026-03-02T09:00:00Z");
+    assert_eq!(result(job(&summary, "make")), r#"{"message":"full 2026-03-02T09:00:00Z complete!"}"#);
     let origin = summary.invocations[0].origin.as_ref().expect("an origin");
     assert_eq!(origin.trigger.as_deref(), Some("nightly"));
     // The same again is a duplicate, and another under its id is told.
@@ -67,7 +67,11 @@ async fn a_cron_trigger_is_an_event_by_its_name_and_one_delivery_runs_once() {
     assert_eq!(names(&partial), [""; 0]);
     let because = "payload.kind == \"full\" is false (payload.kind = \"partial\")";
     assert_eq!(partial.invocations[0].undetected[0].because, because);
-    herald.cli(&["why", partial.correlation.as_str()]).await.expect(0).has(&["report.due", because]);
+    herald
+        .cli(&["why", partial.correlation.as_str()])
+        .await
+        .expect(0)
+        .has(&["report.due", "payload.kind == \"full\" → false"]);
     herald.cli(&["show", summary.correlation.as_str()]).await.expect(0).has(&["scheduled trigger nightly"]);
     herald.cli(&["ls"]).await.expect(0).has(&["nightly"]);
 }
@@ -81,7 +85,11 @@ async fn a_scheduled_event_without_a_name_is_one_by_its_comment_and_waits_for_no
     let (one, other) = (posted(once("o1", "remind")).await, posted(once("o2", "remind")).await);
     for summary in [&one, &other] {
         assert_eq!(names(summary), ["reminder.due"]);
-        assert_eq!(result(job(summary, "send")), "ada ada", "what the job works on is of the whole body");
+        assert_eq!(
+            result(job(summary, "send")),
+            r#"{"message":"ada ada complete!"}"#,
+            "what the job works on is of the whole body"
+        );
     }
     let subject = async |summary: &Summary| {
         let raw = herald.get(&format!("/v1/raw/{}", summary.invocations[0].raw)).await.expect(200);

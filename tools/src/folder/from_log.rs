@@ -89,7 +89,7 @@ async fn look(
     looked: &mut Looked,
 ) -> anyhow::Result<Result<(), &'static str>> {
     if invocation.origin.as_ref().is_some_and(|origin| origin.body.occasion().is_none()) {
-        return Ok(Err("no change of a table"));
+        return Ok(Err("published by name"));
     }
     if invocation.rejected.is_some() {
         return Ok(Err("refused"));

@@ -19,6 +19,16 @@ pub(crate) struct Metadata {
     pub(crate) tables: Vec<Tracked>,
     /// Their triggers, whoever they are for.
     pub(super) triggers: Vec<Found>,
+    /// The cron triggers, whoever they are for.
+    pub(crate) schedules: Vec<Schedule>,
+}
+
+/// A cron trigger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Schedule {
+    pub(crate) name: String,
+    pub(crate) comment: Option<String>,
+    pub(crate) payload: Value,
 }
 
 /// A table that is tracked.
@@ -71,7 +81,9 @@ pub(crate) fn read(path: &Path) -> Result<Metadata, Usage> {
         let document = Document::read(path.to_owned())?;
         let export = document.value.get("metadata").unwrap_or(&document.value);
         let sources = export.get("sources").unwrap_or(export).clone();
-        return Document { value: sources, ..document }.metadata();
+        let schedules = schedules(export.get("cron_triggers").unwrap_or(&Value::Null));
+        let metadata = Document { value: sources, ..document }.metadata()?;
+        return Ok(Metadata { schedules, ..metadata });
     }
     let places = ["databases/databases.yaml", "metadata/databases/databases.yaml"].map(|place| path.join(place));
     let Some(file) = places.into_iter().find(|file| file.is_file()) else {
@@ -79,7 +91,22 @@ pub(crate) fn read(path: &Path) -> Result<Metadata, Usage> {
                        that folder, and a file that the console exported will do, too";
         return Err(Usage(format!("{} is {message}", path.display())));
     };
-    Document::read(file)?.metadata()
+    let beside = file.with_file_name("").join("../cron_triggers.yaml");
+    let cron = if beside.is_file() { Document::read(beside)?.value } else { Value::Null };
+    Ok(Metadata { schedules: schedules(&cron), ..Document::read(file)?.metadata()? })
+}
+
+/// The cron triggers of a list.
+fn schedules(list: &Value) -> Vec<Schedule> {
+    let each = list.as_array().into_iter().flatten();
+    let named = each.filter_map(|one| {
+        Some(Schedule {
+            name: text(one, "name").filter(|name| !name.trim().is_empty())?.to_owned(),
+            comment: text(one, "comment").map(str::to_owned),
+            payload: one.get("payload").cloned().unwrap_or_default(),
+        })
+    });
+    named.collect()
 }
 
 /// A part of the metadata, and the file it stands in.

@@ -1,11 +1,11 @@
 //! The tables that Hasura tracks. Its metadata does not have their columns; some are named in permissions, triggers and relationships.
 
 use super::table::{Column, Table};
-use crate::hasura::metadata::{Metadata, Tracked};
+use crate::hasura::metadata::Tracked;
 
-/// Those of Hasura's metadata, without the tables whose rows are the values of an enum.
-pub(super) fn tables(metadata: Metadata) -> Vec<Table> {
-    metadata.tables.into_iter().filter(|table| !table.is_enum).map(table).collect()
+/// Those that are tracked, without the tables whose rows are the values of an enum.
+pub(super) fn tables(tracked: Vec<Tracked>) -> Vec<Table> {
+    tracked.into_iter().filter(|table| !table.is_enum).map(table).collect()
 }
 
 fn table(tracked: Tracked) -> Table {

@@ -1,10 +1,11 @@
-//! `herald init`: a small catalog that runs, of the tables of a PostgreSQL, of those that Hasura tracks, or of one that is made up.
+//! `herald init`: a small catalog that runs, of the tables of a PostgreSQL, of those that Hasura tracks and of its cron triggers, or of one that is made up.
 
 mod example;
 mod files;
 mod metadata;
 #[cfg_attr(not(feature = "postgres"), path = "without_postgres.rs")]
 mod postgres;
+mod schedule;
 mod stub;
 mod table;
 #[cfg(test)]
@@ -32,7 +33,7 @@ pub struct Options {
     /// The catalog's folder: a new or an empty one
     #[arg(value_name = "FOLDER", default_value = ".")]
     folder: PathBuf,
-    /// An event for each table that Hasura tracks: its metadata's folder, or an exported file
+    /// An event for each table that Hasura tracks, and for each cron trigger: its metadata's folder, or an exported file
     #[arg(long, value_name = "METADATA")]
     from_hasura: Option<PathBuf>,
     /// A description of each table of a PostgreSQL, and an event: postgres://user@host/database. A password may be in PGPASSWORD
@@ -89,25 +90,30 @@ async fn plan(options: &Options) -> anyhow::Result<Plan> {
         return Ok(example::plan());
     }
     let mut notes = Vec::new();
-    let metadata = options.from_hasura.as_deref().map(hasura::metadata::read).transpose()?;
+    let known = options.from_hasura.as_deref().map(hasura::metadata::read).transpose()?;
+    let (tracked, schedules, databases) = match known {
+        Some(known) => (Some(metadata::tables(known.tables)), known.schedules, known.databases),
+        None => (None, Vec::new(), Vec::new()),
+    };
+    let schedules = if options.describe || !options.tables.is_empty() { Vec::new() } else { schedules };
     let found = match &options.from_postgres {
         Some(url) => {
-            let known = metadata.as_ref().map(|metadata| metadata.databases.as_slice()).unwrap_or_default();
-            let database = database(options.database.as_deref(), known)?;
+            let database = database(options.database.as_deref(), &databases)?;
             Some((postgres::tables(url, &database).await?, database))
         }
         None => None,
     };
     let described = found.as_ref().map(|(_, database)| database.clone());
-    let mut tables = match (metadata.map(metadata::tables), found) {
+    let mut tables = match (tracked, found) {
         (Some(tracked), Some((found, database))) => joined(tracked, found, &database, &mut notes),
         (tracked, found) => found.map(|(found, _)| found).or(tracked).unwrap_or_default(),
     };
     choose(&mut tables, &options.tables)?;
-    if tables.is_empty() {
+    if tables.is_empty() && schedules.is_empty() {
         return Err(Usage("there is no table: none is tracked, or the database has none".into()).into());
     }
     let mut plan = stub::plan(&tables, options.describe, notes);
+    schedule::add(&mut plan, &schedules);
     plan.described = described;
     Ok(plan)
 }

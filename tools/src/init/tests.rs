@@ -9,7 +9,7 @@ use crate::hasura;
 use super::{
     choose, example,
     files::Plan,
-    joined, metadata, stub,
+    joined, metadata, schedule, stub,
     table::{Column, Table},
 };
 
@@ -57,12 +57,12 @@ fn is_green(plan: &Plan) -> Catalog {
     assert_eq!(payloads.len(), catalog.events().len());
     for (path, text) in payloads {
         let source = catalog.events().iter().find(|it| *path == format!("payloads/{}.json", it.name()));
-        let source =
-            source.unwrap_or_else(|| panic!("{path} is of no event")).selector().and_then(|it| it.source.clone());
+        let source = source.unwrap_or_else(|| panic!("{path} is of no event")).source().map(str::to_owned);
         let source = source.unwrap_or_else(|| "default".to_owned());
-        let (body, _) = catalog.parse(text.as_bytes(), &source).expect("JSON");
+        let mut body = contracts::hasura::parse(text.as_bytes()).expect("JSON");
+        catalog.read(&mut body, &source);
         let parts = catalog::ChangeParts { body: &body, source: &source, received: jiff::Timestamp::UNIX_EPOCH };
-        let change = catalog::Change::new(parts).expect("a change");
+        let change = catalog::Change::of(catalog::Occasion::of(&body), parts).expect("a body");
         let candidates = catalog.candidates(&change);
         let found: Vec<String> = candidates
             .filter(|event| matches!(event.evaluate(&change), catalog::Verdict::Detected { .. }))
@@ -226,7 +226,15 @@ event_triggers:
   - { name: t, definition: { update: { columns: [status], payload: [id, paid] } } }
 ",
     );
-    let tables = metadata::tables(hasura::metadata::read(folder.path()).expect("metadata"));
+    let cron = "[{ name: Nightly report, payload: { a: 1.50 }, comment: \"At night: all\" }, { name: nightly-report, payload: ~ }, { name: ü, payload: [x] }]";
+    fs::write(folder.path().join("metadata/cron_triggers.yaml"), cron).expect("it is written");
+    let known = hasura::metadata::read(folder.path()).expect("metadata");
+    let tables = metadata::tables(known.tables);
+    let mut schedules = Plan::default();
+    schedule::add(&mut schedules, &known.schedules);
+    let made = is_green(&schedules);
+    let names: Vec<String> = made.events().iter().map(|event| event.name().to_string()).collect();
+    assert_eq!(names, ["Nightly-report.due", "nightly-report-2.due", "schedule.due"]);
     let shown = |table: &Table| {
         let columns: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
         format!("{} {}: {}", table.source, table.full_name(), columns.join(" "))
