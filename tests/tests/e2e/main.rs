@@ -20,6 +20,7 @@ mod many;
 mod moves;
 mod publish;
 mod retries;
+mod schema;
 mod seen;
 mod shared;
 mod support;
