@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Rerun(client::rerun::Options),
     /// Measure throughput and latency of a running pipeline
     Bench(bench::Options),
+    /// Say what changed of the schemas of events, and whom it breaks
+    Schema(tools::schema::Options),
     /// Print or export the JSON Schemas of everything that travels
     Schemas(tools::schemas::Options),
     /// Print the default configuration, with comments
@@ -114,6 +116,7 @@ impl Command {
             Self::Show(options) => block_on(client::show::run(options)),
             Self::Tail(options) => block_on(client::tail::run(options)),
             Self::Bench(options) => bench::run(options),
+            Self::Schema(options) => block_on(tools::schema::run(options)),
             Self::Schemas(options) => tools::schemas::run(&options),
             Self::Config => tools::config::run(),
             Self::Completions { shell } => completions(shell),

@@ -12,8 +12,8 @@ const STAGES: [&str; 4] = ["ingest", "detector", "job-runner", "results"];
 /// What every stage may know.
 const BELOW_STAGES: [&str; 4] = ["contracts", "catalog", "bus", "runtime"];
 /// What else the binary is made of.
-const WIRED: [&str; 8] =
-    ["kafka-config", "kafka", "kafka-admin", "catalog-log", "client", "bench", "settings", "tools"];
+const WIRED: [&str; 9] =
+    ["schema-diff", "kafka-config", "kafka", "kafka-admin", "catalog-log", "client", "bench", "settings", "tools"];
 /// These may know everything.
 const ABOVE_ALL: [&str; 2] = ["tests", "compare"];
 /// Of use to the tests of anybody, and knows nothing of ours.
@@ -33,6 +33,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let mut arrows = BTreeMap::from([
         ("contracts", BTreeSet::new()),
         ("expressions", BTreeSet::from(["contracts"])),
+        ("schema-diff", BTreeSet::from(["contracts"])),
         ("catalog", BTreeSet::from(["contracts", "expressions"])),
         ("bus", BTreeSet::from(["contracts"])),
         ("kafka-config", BTreeSet::from(["contracts", "bus"])),

@@ -12,5 +12,6 @@ pub mod init;
 #[cfg_attr(not(feature = "kafka"), path = "without_kafka.rs")]
 pub mod kafka;
 pub mod report;
+pub mod schema;
 pub mod schemas;
 pub mod send;

@@ -21,6 +21,7 @@ mod moves;
 mod publish;
 mod retries;
 mod schedules;
+mod schema;
 mod seen;
 mod shared;
 mod support;

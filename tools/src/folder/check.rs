@@ -141,13 +141,17 @@ fn uri(path: &str) -> String {
     })
 }
 
-/// A workflow command, in which the ends of lines and what parts its members are escaped.
 fn github(folder: &Path, problem: &Problem) -> String {
-    let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
     let place = &problem.place;
     let at = if place.line > 0 { format!(",line={},col={}", place.line, place.column) } else { String::new() };
-    format!("::{} file={}{at}::{}", level(problem), property(&path(folder, problem)), data(&message(problem)))
+    annotation(level(problem), &path(folder, problem), &at, &message(problem))
+}
+
+/// A workflow command, in which the ends of lines and what parts its members are escaped.
+pub(crate) fn annotation(level: &str, file: &str, at: &str, message: &str) -> String {
+    let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
+    format!("::{level} file={}{at}::{}", property(file), data(message))
 }
 
 #[cfg(test)]
