@@ -131,6 +131,10 @@ pub struct Event {
     pub(crate) jobs: Vec<ListedJob>,
     pub(crate) stamp: Vec<JobName>,
     pub(crate) tests: Vec<RuleTest>,
+    /// What the caller of an action is answered.
+    pub(crate) answer: Option<Data>,
+    /// What it is told where the condition does not hold.
+    pub(crate) otherwise: Option<Data>,
     pub(crate) reserved: BTreeMap<String, Value>,
     pub(crate) file: Arc<str>,
     pub(crate) places: BTreeMap<String, (usize, usize)>,
@@ -160,6 +164,8 @@ impl Event {
             jobs: Vec::new(),
             stamp: Vec::new(),
             tests: Vec::new(),
+            answer: None,
+            otherwise: None,
             reserved: BTreeMap::new(),
             file,
             places: BTreeMap::new(),

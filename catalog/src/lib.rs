@@ -9,6 +9,7 @@
 
 #![warn(missing_docs)]
 
+mod answer;
 mod catalog;
 mod data;
 mod data_schema;
@@ -30,6 +31,7 @@ mod why;
 pub mod wire;
 mod yaml;
 
+pub use answer::Answer;
 pub use catalog::{Catalog, Kinds, NameTaken, Outcome};
 pub use contracts::hasura::{Change, ChangeError, ChangeParts, Occasion, Op as Operation};
 pub use data::MAX_DATA;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    answer::{Answer, Refusal},
     detector::Tables,
     event::{Event, Stage, Verdict},
     template::JobContext,
@@ -23,6 +24,8 @@ pub struct RuleTest {
     pub happens: Happens,
     /// What is to come of it.
     pub expect: Expectation,
+    /// What the caller of an action is to be answered; or where the event does not happen, the `message` and `code` that it is told.
+    pub answer: Option<Value>,
     /// Jobs that the event is to ask for; others are not looked at.
     pub jobs: Vec<ExpectedJob>,
     /// The line of the file, from 1.
@@ -211,6 +214,7 @@ impl RuleTest {
     fn look(&self, event: &Event, change: &Change<'_>, fill: &Fill<'_>) -> Result<(), String> {
         let verdict = event.evaluate(change);
         self.verdict(event, change, &verdict)?;
+        self.answered(event, change)?;
         match &verdict {
             Verdict::Detected { data, key } => {
                 let envelope = envelope(event, change, key.as_deref());
@@ -219,6 +223,19 @@ impl RuleTest {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The error says what is answered instead of what was expected.
+    fn answered(&self, event: &Event, change: &Change<'_>) -> Result<(), String> {
+        let Some(expected) = &self.answer else { return Ok(()) };
+        let told = match event.answer(change, &envelope(event, change, None)) {
+            Ok(answer) => answer,
+            Err(Refusal::Undetected(answer) | Refusal::Failed(answer)) => match answer {
+                Answer::Given(answer) => answer,
+                Answer::Refused { code, message } => json!({ "message": message, "code": code }),
+            },
+        };
+        if equal(expected, &told) { Ok(()) } else { Err(format!("expected the answer {expected}, answered {told}")) }
     }
 
     fn verdict(&self, event: &Event, change: &Change<'_>, verdict: &Verdict) -> Result<(), String> {

@@ -58,6 +58,8 @@ mod tests {
             (&event, "/definitions/test", keys::TEST),
             (&event, "/definitions/test/properties/change", keys::CHANGE),
             (&event, "/definitions/test/properties/scheduled", keys::SCHEDULED),
+            (&event, "/definitions/test/properties/action", keys::ACTION),
+            (&event, "/properties/otherwise/anyOf/1", keys::OTHERWISE),
             (&job, "", &no_id),
             (&job, "/properties/parameters/additionalProperties/anyOf/1", keys::PARAMETER),
             (&job, "/properties/backoff", keys::BACKOFF),

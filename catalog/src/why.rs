@@ -128,10 +128,9 @@ impl Catalog {
         }
         let mut known: Vec<&str> = self.names_of(occasion).take(COMPARED).collect();
         known.sort_unstable();
-        let noun = occasion.noun();
         if known.is_empty() {
-            let article = if occasion == Occasion::Action { "an" } else { "a" };
-            return format!("no event is about {what}: the catalog has no event that is about {article} {noun}");
+            let any = occasion.with_article();
+            return format!("no event is about {what}: the catalog has no event that is about {any}");
         }
         match closest(change.name().unwrap_or_default(), known.iter().copied()) {
             Some(near) => format!("no event is about {what}; closest: {near}"),

@@ -133,6 +133,7 @@ fn origin(origin: &Origin) -> String {
             Some(trigger) => format!("scheduled trigger {}", clean(trigger)),
             None => "a scheduled trigger".to_owned(),
         },
+        Kind::Action => format!("action {}", clean(origin.trigger.as_deref().unwrap_or("without a name"))),
         Kind::Named => named(origin),
         Kind::Unknown(kind) => format!("a record of the kind {}", clean(kind.as_str())),
     };

@@ -15,6 +15,7 @@ use contracts::{
     raw::Place,
     summary::{Invocation, Outcome, State, Summary},
 };
+use hyper::HeaderMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -86,6 +87,15 @@ pub(crate) struct Accepted {
 }
 
 impl Accepted {
+    fn of_head(head: &HeaderMap) -> Option<Self> {
+        let text = |name: &str| head.get(name)?.to_str().ok();
+        Some(Self {
+            correlation_id: text("x-correlation-id")?.parse().ok()?,
+            invocation_id: InvocationId(text("x-invocation-id")?.parse().ok()?),
+            raw: None,
+        })
+    }
+
     /// Whether this delivery did not run: its invocation was refused, or it was another change under the id of that.
     fn is_refused(&self, one: &Invocation) -> bool {
         one.invocation == self.invocation_id && (one.rejected.is_some() || one.reuses(self.raw))
@@ -128,11 +138,18 @@ impl Sending {
         for (name, value) in headers {
             call = call.header(name, Some(value))?;
         }
-        let answer = call.answer().await?;
-        let accepted: Accepted = serde_json::from_slice(&answer).map_err(|error| Error::Unexpected {
+        let (head, answer) = call.whole().await?;
+        // The caller of an action is answered what the catalog says; then the ids are in the head.
+        let of_action = Accepted::of_head(&head);
+        let is_of_action = of_action.is_some();
+        let accepted = of_action.map_or_else(|| serde_json::from_slice(&answer), Ok);
+        let accepted: Accepted = accepted.map_err(|error| Error::Unexpected {
             base: self.webhook.url.to_string(),
             reason: format!("its answer names no correlation and invocation: {error}"),
         })?;
+        if is_of_action && !self.json {
+            print::note(&format!("answered {}", print::clean(&page::one_line(&String::from_utf8_lossy(&answer)))));
+        }
         if self.wait.is_some() {
             return wait(self, &accepted).await;
         }

@@ -80,13 +80,13 @@ pub enum Refusal {
     /// JSON, but something that a Hasura event must have is not there.
     #[error("this looks like a Hasura event, but {0}")]
     Incomplete(&'static str),
-    /// A Hasura action, whose caller waits for a typed answer that Herald does not give.
-    #[error("this is a Hasura action, whose caller expects a typed answer; point an event trigger here instead")]
-    Action,
+    /// A Hasura action without what tells which.
+    #[error("this looks like a Hasura action, but {0}")]
+    Action(&'static str),
     /// JSON of no kind that is known.
     #[error(
-        "this is no body that Hasura sends to an event trigger or a scheduled trigger: it has neither `event` nor \
-         `scheduled_time`"
+        "this is no body that Hasura sends to an event trigger, a scheduled trigger or an action: it has none of `event`, \
+         `scheduled_time` and `action`"
     )]
     Unknown,
 }
@@ -97,7 +97,7 @@ impl Refusal {
         match self {
             Self::Malformed(_) => "malformed",
             Self::Incomplete(_) => "incomplete",
-            Self::Action => "action",
+            Self::Action(_) => "action",
             Self::Unknown => "unknown-body",
         }
     }
@@ -110,6 +110,8 @@ pub enum Body<'a> {
     Event(EventBody<'a>),
     /// A cron or one-off trigger's.
     Scheduled(ScheduledBody),
+    /// An action's.
+    Action(ActionBody<'a>),
 }
 
 impl Body<'_> {
@@ -118,6 +120,8 @@ impl Body<'_> {
         match self {
             Self::Event(event) => event.id.as_deref(),
             Self::Scheduled(body) => body.id.as_deref(),
+            // Hasura calls an action once, and gives it none.
+            Self::Action(_) => None,
         }
     }
 }
@@ -146,7 +150,7 @@ pub struct EventBody<'a> {
 impl EventBody<'_> {
     /// A session variable that is a string. Names are the same in any case, as Hasura's are; it sends small letters.
     pub fn session_variable(&self, name: &str) -> Option<String> {
-        text_of(Fields::of(self.session?)?.get_in_any_case(name)?)
+        variable(self.session, name)
     }
 
     /// `schema.table`.
@@ -162,6 +166,26 @@ pub struct ScheduledBody {
     pub id: Option<String>,
     /// The cron trigger's name; one-off triggers have none.
     pub name: Option<String>,
+}
+
+/// What is read of an action's body.
+#[derive(Debug)]
+pub struct ActionBody<'a> {
+    /// The action's name.
+    pub name: String,
+    /// `session_variables`, as sent; may be null or of any shape.
+    pub session: Option<&'a RawValue>,
+}
+
+impl ActionBody<'_> {
+    /// A session variable that is a string, as that of an event.
+    pub fn session_variable(&self, name: &str) -> Option<String> {
+        variable(self.session, name)
+    }
+}
+
+fn variable(session: Option<&RawValue>, name: &str) -> Option<String> {
+    text_of(Fields::of(session?)?.get_in_any_case(name)?)
 }
 
 /// Recognises a body as it was received.
@@ -223,7 +247,11 @@ pub fn parse(body: &[u8]) -> Result<Value, serde_json::Error> {
 fn with_lower_case_session(mut body: Value) -> Value {
     for is_wrapped in [false, true] {
         let inner = if is_wrapped { body.get_mut("payload") } else { Some(&mut body) };
-        let variables = inner.and_then(|inner| inner.get_mut("event")?.get_mut("session_variables"));
+        let variables = inner.and_then(|inner| match Occasion::of(inner) {
+            Occasion::Change => inner.get_mut("event")?.get_mut("session_variables"),
+            Occasion::Action => inner.get_mut("session_variables"),
+            Occasion::Scheduled => None,
+        });
         if let Some(Value::Object(variables)) = variables
             && variables.keys().any(|name| name.bytes().any(|b| b.is_ascii_uppercase()))
         {
@@ -251,8 +279,13 @@ fn recognise_fields<'a>(fields: &Fields<'a>) -> Result<Body<'a>, Refusal> {
             id: fields.get("id").and_then(id_of),
             name: fields.get("name").and_then(text_of).filter(|name| !name.is_empty()),
         }))
-    } else if fields.get("action").is_some() {
-        Err(Refusal::Action)
+    } else if let Some(action) = fields.get("action") {
+        let action = Fields::of(action).ok_or(Refusal::Action("`action` is not an object"))?;
+        let name = action.get("name").and_then(text_of).filter(|name| !name.is_empty());
+        Ok(Body::Action(ActionBody {
+            name: name.ok_or(Refusal::Action("`action.name` is missing or empty"))?,
+            session: fields.get("session_variables"),
+        }))
     } else {
         Err(Refusal::Unknown)
     }

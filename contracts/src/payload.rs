@@ -111,6 +111,29 @@ pub struct ScheduledPayload {
     pub created_at: Option<String>,
 }
 
+/// An action's body.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ActionPayload {
+    /// Which action.
+    pub action: ActionName,
+    /// Its arguments.
+    #[serde(default)]
+    pub input: Value,
+    /// `x-hasura-…` variables of who calls it, all text.
+    #[serde(default)]
+    pub session_variables: Option<Map<String, Value>>,
+    /// The GraphQL that called it; null where it is asynchronous.
+    #[serde(default)]
+    pub request_query: Option<String>,
+}
+
+/// An action.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ActionName {
+    /// Its name.
+    pub name: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,6 +23,8 @@ pub enum Kind {
     Hasura,
     /// A Hasura cron or one-off trigger's body, in which events are detected by its name.
     Scheduled,
+    /// A call of a Hasura action, in which events are detected by its name.
+    Action,
     /// An event that is already named: published by name, by a schedule, or by a job.
     Named,
     /// One that this version does not know, as a newer Herald wrote it.
@@ -36,6 +38,7 @@ impl Kind {
         match self {
             Self::Hasura => "hasura",
             Self::Scheduled => "scheduled",
+            Self::Action => "action",
             Self::Named => "named",
             Self::Unknown(label) => label.as_str(),
         }
@@ -46,6 +49,7 @@ impl Kind {
         match self {
             Self::Hasura => Some(Occasion::Change),
             Self::Scheduled => Some(Occasion::Scheduled),
+            Self::Action => Some(Occasion::Action),
             Self::Named | Self::Unknown(_) => None,
         }
     }
@@ -57,6 +61,7 @@ impl FromStr for Kind {
         Ok(match text {
             "hasura" => Self::Hasura,
             "scheduled" => Self::Scheduled,
+            "action" => Self::Action,
             "named" => Self::Named,
             other => Self::Unknown(Label::new(other)),
         })
@@ -179,7 +184,7 @@ impl RawHeaders {
     /// # Errors
     /// A header that every raw record has is missing, or one is malformed: the record was not written by Herald.
     pub fn decode(from: &Headers) -> Result<Self, HeaderError> {
-        let kind = required(from, headers::KIND, "hasura, scheduled or named")?;
+        let kind = required(from, headers::KIND, "hasura, scheduled, action or named")?;
         Ok(Self {
             kind,
             source: required(from, headers::SOURCE, "a source's name")?,

@@ -18,6 +18,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("found", schema_for!(Found)),
         ("hasura-event", schema_for!(payload::EventPayload)),
         ("hasura-scheduled", schema_for!(payload::ScheduledPayload)),
+        ("hasura-action", schema_for!(payload::ActionPayload)),
         ("lane-state", schema_for!(lane::State)),
         ("progress-awaited", schema_for!(progress::Awaited)),
         ("progress-detected", schema_for!(progress::Detected)),

@@ -19,6 +19,7 @@ pub fn why(catalog: &Catalog, number: u64, record: &Record) -> Why {
     let occasion = match headers.kind {
         Kind::Hasura => Occasion::Change,
         Kind::Scheduled => Occasion::Scheduled,
+        Kind::Action => Occasion::Action,
         Kind::Named => {
             let event = headers.named.map(|named| named.event);
             let known = event.as_ref().and_then(|event| catalog.event(event));

@@ -15,6 +15,7 @@ use hyper::{
 };
 use runtime::problem::Problem;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::admission::Door;
 
@@ -42,7 +43,10 @@ pub(crate) fn accepted(status: StatusCode, ids: &impl Serialize) -> Answer {
 /// It is durable, and this is what has become of it: 200 when all of it is done, else 202. The summary is the
 /// correlation's, so the ids of what was sent stand in headers.
 pub(crate) fn waited(complete: bool, summary: &Summary, ids: &Ids) -> Answer {
-    let mut answer = json(if complete { StatusCode::OK } else { StatusCode::ACCEPTED }, summary);
+    with_ids(json(if complete { StatusCode::OK } else { StatusCode::ACCEPTED }, summary), ids)
+}
+
+fn with_ids(mut answer: Answer, ids: &Ids) -> Answer {
     for (name, value) in [
         ("x-correlation-id", ids.correlation_id.as_str().to_owned()),
         ("x-invocation-id", ids.invocation_id.to_string()),
@@ -73,6 +77,11 @@ pub(crate) fn check_ids<'a>(
          publication needs an id of its own"
     );
     Err(Problem::new(StatusCode::CONFLICT, detail))
+}
+
+/// What the file of an action's event answers; the ids stand in headers.
+pub(crate) fn of_action(told: &Value, ids: &Ids) -> Answer {
+    with_ids(json(StatusCode::OK, told), ids)
 }
 
 /// The same of each event of a batch, in its order: 200 when all of it is done.

@@ -34,12 +34,20 @@ impl Correlated {
         out
     }
 
+    /// What the request and the session say, in this order.
+    pub(crate) fn by_session(
+        rules: &Rules,
+        headers: &HeaderMap,
+        variable: impl FnOnce(&str) -> Option<String>,
+    ) -> Self {
+        let mut out = Self::by_header(rules, headers);
+        out.candidate("the session variable", variable(&rules.session_variable).as_deref());
+        out
+    }
+
     /// What the request, the session and the row say, in this order.
     pub(crate) fn by_change(rules: &Rules, headers: &HeaderMap, event: &EventBody<'_>, rows: &Rows<'_>) -> Self {
-        let mut out = Self::by_header(rules, headers);
-        if event.session.is_some() {
-            out.candidate("the session variable", event.session_variable(&rules.session_variable).as_deref());
-        }
+        let mut out = Self::by_session(rules, headers, |name| event.session_variable(name));
         for (columns, kind) in [(&rules.token_columns, Column::Token), (&rules.columns, Column::Id)] {
             let Some(found) = columns.iter().find_map(|column| find(column, kind, event.op, rows)) else { continue };
             match found {

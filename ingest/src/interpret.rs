@@ -57,6 +57,11 @@ pub(crate) fn interpret(rules: &Rules, given: &Given<'_>) -> Result<Interpreted,
             let key = key::of_scheduled(given.source, body, source_id.as_deref(), invocation);
             (Kind::Scheduled, key, None, Correlated::by_header(rules, given.headers))
         }
+        Body::Action(action) => {
+            let key = key::of_one(given.source, source_id.as_deref(), invocation);
+            let variable = |name: &str| action.session_variable(name);
+            (Kind::Action, key, None, Correlated::by_session(rules, given.headers, variable))
+        }
     };
     let correlation = correlated.named.unwrap_or_else(|| match &source_id {
         Some(id) => CorrelationId::derived(given.source, id),

@@ -81,10 +81,12 @@ fn from_rows(
 }
 
 /// The key of a cron trigger's body: its source and name, so that one run follows another. A one-off has no name, and nothing to do with
-/// the others: its key is its own id, or where it has none that of its invocation.
+/// the others.
 pub(crate) fn of_scheduled(source: &str, body: &ScheduledBody, id: Option<&str>, invocation: InvocationId) -> String {
-    match body.name.as_deref().or(id) {
-        Some(name) => format!("{source}|{name}"),
-        None => format!("{source}|{invocation}"),
-    }
+    body.name.as_deref().map_or_else(|| of_one(source, id, invocation), |name| format!("{source}|{name}"))
+}
+
+/// The key of what has nothing to do with others: its own id, or where it has none that of its invocation.
+pub(crate) fn of_one(source: &str, id: Option<&str>, invocation: InvocationId) -> String {
+    id.map_or_else(|| format!("{source}|{invocation}"), |id| format!("{source}|{id}"))
 }

@@ -6,6 +6,7 @@
 //! with 2xx. `service` is the one file that awaits. Nothing is detected here: ingest knows no catalog, and keeps nothing
 //! but a bound on what is under way.
 
+mod action;
 mod admission;
 mod answer;
 mod body;
@@ -22,5 +23,6 @@ mod rejections;
 mod service;
 mod trace;
 
+pub use action::Catalogs;
 pub use config::{Config, ConfigError, CorrelationConfig};
 pub use service::{Counters, Deps, Error, Service};

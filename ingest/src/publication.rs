@@ -60,6 +60,7 @@ pub(crate) fn interpret(rules: &Rules, given: &Given<'_>) -> Result<Publication,
                     status: StatusCode::PAYLOAD_TOO_LARGE,
                     reason: "too-many",
                     detail: format!("the batch has {} events, and at most {MAX_BATCH} are taken", events.len()),
+                    code: None,
                 });
             }
             let each = events.into_iter().zip(1..);

@@ -14,7 +14,7 @@ use bus::{Bus, Outgoing, PublishError, RefusalCode, Spot, Topic};
 use bytes::Bytes;
 use contracts::{
     outcomes::{Awaited, Outcomes, Unavailable},
-    raw::Place,
+    raw::{Kind, Place, RawHeaders},
     rejected::Rejected,
     summary::Summary,
     topics,
@@ -28,10 +28,12 @@ use runtime::{
     meter,
     problem::Problem,
 };
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    action::{self, Catalogs},
     admission::{self, Door},
     answer::{self, Answer, Ids},
     body::{Unread, collect},
@@ -53,6 +55,8 @@ pub struct Deps {
     pub bus: Arc<dyn Bus>,
     /// Whom to ask what became of something; without, no caller can wait.
     pub outcomes: Option<Arc<dyn Outcomes>>,
+    /// The catalog in force, by which actions are answered.
+    pub catalogs: Arc<dyn Catalogs>,
 }
 
 /// Why ingest cannot run.
@@ -211,7 +215,15 @@ impl Webhook {
         let received = received();
         let Publication { records, is_batch } =
             self.interpret(&door, &head, &body, received).map_err(|refusal| self.refuse(refusal, &door, &body))?;
-        let each = self.publish(&door, records, body).await?;
+        let told = match &records[..] {
+            [(one, _)] if one.headers.kind == Kind::Action => Some(self.ask(&door, &one.headers, &body)?),
+            _ => None,
+        };
+        let published = self.publish(&door, records, body).await;
+        let each = match told {
+            Some(_) => published.map_err(|problem| problem.for_action("unavailable"))?,
+            None => published?,
+        };
         drop(taken);
         for ids in &each {
             tracing::debug!(
@@ -220,6 +232,12 @@ impl Webhook {
                 invocation.id = %ids.invocation_id,
                 "a webhook was accepted"
             );
+        }
+        if let (Some(told), [ids]) = (told, &each[..]) {
+            if let Some(wait) = wait {
+                self.outcome(&wait, ids, received).await;
+            }
+            return Ok(answer::of_action(&told, ids));
         }
         match (wait, &each[..]) {
             (Some(wait), [ids]) if !is_batch => self.wait(&wait, &door, ids, received).await,
@@ -232,6 +250,15 @@ impl Webhook {
                 Ok(answer::waited_for_all(&waited))
             }
         }
+    }
+
+    /// What the caller of an action is answered once it is durable.
+    fn ask(&self, door: &Door<'_>, headers: &RawHeaders, body: &Bytes) -> Result<Value, Problem> {
+        let Some(catalog) = self.deps.catalogs.current() else {
+            let detail = "no catalog is known yet by which an action could be answered; try again";
+            return Err(answer::unavailable(self.rules.retry_after, detail).for_action("unavailable"));
+        };
+        action::answer(&catalog, headers, body).map_err(|refusal| self.refuse(refusal, door, body))
     }
 
     fn interpret(
@@ -300,7 +327,11 @@ impl Webhook {
         if refusal.is_recorded() {
             self.record(door, refusal.reason, refusal.detail.clone(), Some(body.len() as u64), body);
         }
-        Problem::new(refusal.status, refusal.detail)
+        let problem = Problem::new(refusal.status, refusal.detail);
+        match refusal.code {
+            Some(code) => problem.for_action(code),
+            None => problem,
+        }
     }
 
     /// Hands a refusal to whoever records it, or counts that nobody could.

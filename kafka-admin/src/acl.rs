@@ -87,7 +87,7 @@ pub fn roles(prefix: &str) -> Vec<(&'static str, Vec<Grant>)> {
     let ours = |resource, operations| Grant::prefix(resource, prefix.to_owned(), operations);
     let group = |name: &str| Grant::exact(Resource::Group, format!("{prefix}{name}"), &["Read"]);
     vec![
-        ("ingest", vec![topic(topics::RAW, WRITE), topic(topics::REJECTED, WRITE)]),
+        ("ingest", vec![topic(topics::RAW, WRITE), topic(topics::REJECTED, WRITE), topic(topics::CATALOG, READ)]),
         (
             "detector",
             vec![

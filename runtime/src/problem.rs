@@ -20,6 +20,14 @@ pub struct Problem {
     pub detail: String,
     /// Headers beside the media type.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Where the caller of a Hasura action reads it, who knows a message and a code: the code.
+    pub code: Option<String>,
+}
+
+/// A code as Hasura reads it.
+#[derive(Serialize)]
+struct Extensions<'a> {
+    code: &'a str,
 }
 
 #[derive(Serialize)]
@@ -29,13 +37,17 @@ struct Document<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extensions: Option<Extensions<'a>>,
 }
 
 impl Problem {
     /// A problem of that status.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { status, title, detail: detail.into(), headers: Vec::new() }
+        Self { status, title, detail: detail.into(), headers: Vec::new(), code: None }
     }
 
     /// The same problem with a header.
@@ -45,10 +57,23 @@ impl Problem {
         self
     }
 
+    /// The same problem, as Hasura reads it, too: with `message` and `extensions.code`.
+    #[must_use]
+    pub fn for_action(self, code: impl Into<String>) -> Self {
+        Self { code: Some(code.into()), ..self }
+    }
+
     /// The document.
     pub fn to_json(&self) -> Vec<u8> {
-        let document =
-            Document { kind: "about:blank", title: self.title, status: self.status.as_u16(), detail: &self.detail };
+        let code = self.code.as_deref();
+        let document = Document {
+            kind: "about:blank",
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            message: code.map(|_| self.detail.as_str()),
+            extensions: code.map(|code| Extensions { code }),
+        };
         serde_json::to_vec(&document).expect("invariant: a problem is plain text and a number")
     }
 

@@ -58,6 +58,7 @@ pub(super) fn event(
         let help = "add `sample:` with an example of the event's data";
         file.whole_file_warning(Rule::Sample, format!("the event {} has no sample", event.name), help);
     }
+    answers(file, &mut event, get("answer"), get("otherwise"));
     for key in keys::RESERVED {
         if let Some(node) = get(key) {
             event.reserved.insert((*key).to_owned(), node.to_json());
@@ -124,6 +125,33 @@ fn check_holds(file: &mut File<'_>, offset: usize, when: &Expression, of: &In) {
     let help = "`changed` and `became` compare the old with the new row, so they hold for updates only";
     let about_rows = ["changed", "became", "was"].iter().any(|name| when.source().contains(name));
     file.error(Rule::NeverHolds, offset, message, about_rows.then(|| help.to_owned()));
+}
+
+/// What the caller of an action is answered, and what it is told where the condition does not hold.
+fn answers(file: &mut File<'_>, event: &mut Event, answer: Option<&Yaml>, otherwise: Option<&Yaml>) {
+    let is_of_action = event.occasion() == Some(Occasion::Action);
+    for (key, node) in [("answer", answer), ("otherwise", otherwise)] {
+        let Some(node) = node.filter(|_| !is_of_action) else { continue };
+        let message = format!("`{key}` is for the caller of an action, and this event has none");
+        file.error(Rule::Shape, node.start, message, Some("leave it out, or write `from: { action: … }`".into()));
+    }
+    if !is_of_action {
+        return;
+    }
+    event.answer = answer.and_then(|node| {
+        data::shape(file, ("answer", Scope::Answer), node, &mut |file, node, expression| {
+            parameters::attributes(file, node, expression);
+        })
+    });
+    let Some(node) = otherwise else { return };
+    match &node.content {
+        Content::Map { .. } => file.known_keys(node, keys::OTHERWISE),
+        Content::List(_) => {
+            return file.wrong_shape("otherwise", node, "an expression, or a map of `message` and `code`,");
+        }
+        Content::Scalar(..) => {}
+    }
+    event.otherwise = data::shape(file, ("otherwise", Scope::Action), node, &mut |_, _, _| {});
 }
 
 /// `key: new.id`, or a list of parts.

@@ -1,4 +1,4 @@
-//! `from`: which changes an event looks at, or which scheduled trigger.
+//! `from`: which changes an event looks at, or which scheduled trigger or action.
 
 use contracts::{
     hasura::{Occasion, Op},
@@ -14,11 +14,11 @@ use crate::{
 
 use super::{context::File, keys};
 
-/// Which of the two `from` is about, as far as can be told of one that is wrong.
+/// What `from` is about, as far as can be told of one that is wrong.
 pub(super) fn occasion(node: &Yaml) -> Occasion {
     let has =
         |occasion: &Occasion| node.entries().unwrap_or_default().iter().any(|entry| entry.key == occasion.as_str());
-    [Occasion::Change, Occasion::Scheduled].into_iter().find(has).unwrap_or(Occasion::Change)
+    [Occasion::Change, Occasion::Scheduled, Occasion::Action].into_iter().find(has).unwrap_or(Occasion::Change)
 }
 
 /// Reads it; `None` if it is wrong.
@@ -45,7 +45,7 @@ pub(super) fn from(file: &mut File<'_>, node: &Yaml) -> Option<In> {
     if occasion != Occasion::Change {
         let mut only = entries.iter().filter(|entry| keys::FROM_TABLE.contains(&entry.key.as_str()));
         if let Some(entry) = only.next() {
-            let message = format!("`{}` goes with `table`, and this is about a {}", entry.key, occasion.noun());
+            let message = format!("`{}` goes with `table`, and this is about {}", entry.key, occasion.with_article());
             file.error(Rule::Shape, entry.start, message, Some("leave it out".into()));
             return None;
         }
@@ -62,21 +62,24 @@ pub(super) fn from(file: &mut File<'_>, node: &Yaml) -> Option<In> {
             // It stands there under another name, as far as one can see.
             return None;
         }
-        let help = "add `table: name`; all tables are spelt `table: \"*\"`; of a cron trigger write `scheduled: name`";
+        let help = "add `table: name`; all tables are spelt `table: \"*\"`; of a cron trigger write `scheduled: name`, of an action `action: name`";
         file.error(Rule::Shape, node.start, "`from` names no table".into(), Some(help.into()));
         return None;
     };
     Some(In::Changes(Selector { tables: tables(file, table)?, operations, source, trigger }))
 }
 
-/// The name of a scheduled trigger.
+/// The name of a scheduled trigger or an action.
 fn called(file: &mut File<'_>, occasion: Occasion, node: &Yaml) -> Option<String> {
     let key = occasion.as_str();
-    let wanted = "the name of a cron trigger, or the comment of a scheduled event";
+    let (wanted, example) = match occasion {
+        Occasion::Action => ("the name of an action", "placeOrder"),
+        _ => ("the name of a cron trigger, or the comment of a scheduled event", "nightly-report"),
+    };
     let Some(name) = node.scalar().filter(|name| !node.is_null() && !name.trim().is_empty()) else {
         let is = if node.scalar().is_some() { "empty" } else { node.kind() };
         let message = format!("`{key}` is {is}, and {wanted} is wanted");
-        file.error(Rule::Shape, node.start, message, Some(format!("write `{key}: nightly-report`")));
+        file.error(Rule::Shape, node.start, message, Some(format!("write `{key}: {example}`")));
         return None;
     };
     Some(name.to_owned())

@@ -237,6 +237,13 @@ fn given(file: &mut File<'_>, node: &Yaml, job: Option<&Job>, members: Option<&B
     Some(With { values, written: node.to_json() })
 }
 
+/// Says which attributes an expression names that no event has.
+pub(super) fn attributes(file: &mut File<'_>, node: &Yaml, expression: &Expression) {
+    let Content::Scalar(text, style) = &node.content else { return };
+    let of_event = expression.members().into_iter().filter(|member| member.of_event);
+    file.mistakes(node, text, *style, of_event.filter_map(unknown_attribute).collect());
+}
+
 /// A member that the data of an event do not have.
 pub(super) fn unknown_data(member: Member, members: Option<&BTreeSet<&str>>) -> Option<CompileError> {
     let members = members.filter(|members| !members.contains(&*member.name))?;

@@ -62,6 +62,10 @@ fn test(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<RuleTest> {
         }
     }
     let (occasion, given) = what(file, node, rows.event)?;
+    if let Some(entry) = entries.iter().find(|entry| entry.key == "answer" && occasion != Occasion::Action) {
+        file.error(Rule::Shape, entry.start, "`answer` goes with `action`".into(), Some("leave it out".into()));
+        return None;
+    }
     let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
     let (name, expected) = (get("name")?, get("expect")?);
     let expect = expectation(file, expected)?;
@@ -73,6 +77,7 @@ fn test(file: &mut File<'_>, node: &Yaml, rows: &Rows<'_>) -> Option<RuleTest> {
             _ => Happens::Comes(body(file, given, occasion)?),
         },
         expect,
+        answer: get("answer").map(Yaml::to_json),
         jobs,
         line: file.position(node.start).0,
     };
@@ -115,9 +120,10 @@ fn body(file: &mut File<'_>, node: &Yaml, occasion: Occasion) -> Option<TestBody
         file.wrong_shape(key, node, &format!("a map, `{{ {}: … }}`,", occasion.carried().unwrap_or_default()));
         return None;
     };
-    file.known_keys(node, keys::SCHEDULED);
+    let is_action = occasion == Occasion::Action;
+    file.known_keys(node, if is_action { keys::ACTION } else { keys::SCHEDULED });
     let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
-    for key in ["name", "comment", "scheduled_time", "created_at"] {
+    for key in ["name", "comment", "scheduled_time", "created_at", "request_query"] {
         if let Some(node) = get(key).filter(|node| !node.is_null()) {
             file.text_of(key, node)?;
         }
@@ -126,12 +132,22 @@ fn body(file: &mut File<'_>, node: &Yaml, occasion: Occasion) -> Option<TestBody
     let received = received(file, get("received"));
     let is_given = |key: &str| !["source", "received"].contains(&key);
     let as_json = |key: &str, node: &Yaml| match key {
-        "payload" => node.to_json(),
+        "payload" | "input" | "session" => node.to_json(),
         // What looks like a number or a date is a text in what Hasura sends.
         _ => node.scalar().filter(|_| !node.is_null()).map_or(Value::Null, Value::from),
     };
     let given = entries.iter().filter(|entry| is_given(&entry.key));
-    let given: Map<String, Value> = given.map(|entry| (entry.key.clone(), as_json(&entry.key, &entry.value))).collect();
+    let mut given: Map<String, Value> =
+        given.map(|entry| (entry.key.clone(), as_json(&entry.key, &entry.value))).collect();
+    if is_action {
+        if let Some(name) = given.remove("name") {
+            given.insert("action".to_owned(), Map::from_iter([("name".to_owned(), name)]).into());
+        }
+        if let Some(Value::Object(session)) = given.remove("session") {
+            let lower = session.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
+            given.insert("session_variables".to_owned(), lower.collect::<Map<_, _>>().into());
+        }
+    }
     Some(TestBody { occasion, given, source: source.map(str::to_owned), received })
 }
 

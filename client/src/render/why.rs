@@ -95,7 +95,7 @@ fn came(out: &mut String, one: &Invocation, known: &Known<'_>) {
     line("invocation", &one.invocation.to_string());
     let mut what = Vec::new();
     if let Some(origin) = &one.origin {
-        let is_sent = origin.body == Kind::Hasura || origin.body == Kind::Scheduled;
+        let is_sent = matches!(origin.body, Kind::Hasura | Kind::Scheduled | Kind::Action);
         let source = is_sent.then(|| origin.source.clone());
         let parts = [("row", &origin.key), ("source", &source), ("trigger", &origin.trigger), ("user", &origin.user)];
         what.extend(parts.iter().filter_map(|(name, value)| Some(format!("{name} {}", clean(value.as_ref()?)))));

@@ -37,6 +37,12 @@ impl Occasion {
         }
     }
 
+    /// The same with its article.
+    pub fn with_article(self) -> String {
+        let article = if self == Self::Action { "an" } else { "a" };
+        format!("{article} {}", self.noun())
+    }
+
     /// The member of a body that is carried by an event without data of its own; a change has its rows instead.
     pub fn carried(self) -> Option<&'static str> {
         match self {

@@ -1,7 +1,7 @@
 //! Tells two bodies under one id apart: a hash of what a change says, by value, in one pass that keeps nothing.
 //!
 //! Of a change it covers the table, the operation and the rows; of a scheduled body its name, its payload and, where it has one, its
-//! comment, which stands for the name of one without; of a publication the event and its data. How a body was
+//! comment, which stands for the name of one without; of an action its name, its input and who calls it; of a publication the event and its data. How a body was
 //! delivered (`delivery_info`, `created_at` …) and how its JSON is written (order of keys, white space, `1.0` for `1`) make
 //! no difference. The hash is stored in the topic `seen`, so it never changes.
 
@@ -73,10 +73,12 @@ fn of_text(text: &str) -> u64 {
 }
 
 fn of_body(text: &str, may_be_wrapped: bool) -> Option<u64> {
-    let Body { table, event, name, comment, payload, scheduled } = serde_json::from_str(text).ok()?;
+    let Body { table, event, name, comment, payload, is_scheduled, action, input, session } =
+        serde_json::from_str(text).ok()?;
     match (event, payload) {
+        (None, _) if !is_scheduled && action.is_some() => Some(mix(mix(mix(12, action?), input), session)),
         (Some(event), _) => Some(of_change(table, event)),
-        (None, Some(inner)) if !scheduled && may_be_wrapped => of_body(inner.get(), false),
+        (None, Some(inner)) if !is_scheduled && may_be_wrapped => of_body(inner.get(), false),
         (None, payload) => {
             let payload = payload.map(|payload| serde_json::from_str::<Hash>(payload.get())).transpose().ok()?;
             let named = mix(mix(2, name), payload.map_or(0, |Hash(hash)| hash));
@@ -93,7 +95,10 @@ struct Body<'a> {
     name: u64,
     comment: u64,
     payload: Option<&'a RawValue>,
-    scheduled: bool,
+    is_scheduled: bool,
+    action: Option<u64>,
+    input: u64,
+    session: u64,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {
@@ -113,8 +118,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {
                         "name" => out.name = members.next_value::<Hash>()?.0,
                         "comment" => out.comment = members.next_value::<Hash>()?.0,
                         "payload" => out.payload = Some(members.next_value()?),
+                        "action" => out.action = Some(members.next_value::<Hash>()?.0),
+                        "input" => out.input = members.next_value::<Hash>()?.0,
+                        "session_variables" => out.session = members.next_value::<Hash>()?.0,
                         other => {
-                            out.scheduled |= other == "scheduled_time" || other == "action";
+                            out.is_scheduled |= other == "scheduled_time";
                             members.next_value::<IgnoredAny>()?;
                         }
                     }
@@ -329,6 +337,25 @@ mod tests {
         assert_eq!(print(wrapped.as_bytes()), one);
         let was = mix(mix(2, of("\"nightly\"")), of("{}"));
         assert_eq!(print(br#"{"scheduled_time":"x","name":"nightly","payload":{}}"#), folded(was), "as it ever was");
+    }
+
+    #[test]
+    fn actions_differ_by_name_input_and_caller() {
+        let body = |name: &str, input: &str, user: &str| {
+            let body = format!(
+                r#"{{"action":{{"name":"{name}"}},"input":{input},"session_variables":{{"x-hasura-user-id":"{user}"}},"request_query":null}}"#
+            );
+            assert_eq!(print(body.as_bytes()), print(format!(r#"{{"payload":{body}}}"#).as_bytes()));
+            print(body.as_bytes())
+        };
+        let one = body("a", r#"{"x":1.0,"y":[]}"#, "7");
+        assert_eq!(one, body("a", r#"{"y":[],"x":1}"#, "7"));
+        let others = [
+            body("b", r#"{"x":1,"y":[]}"#, "7"),
+            body("a", r#"{"x":2,"y":[]}"#, "7"),
+            body("a", r#"{"x":1,"y":[]}"#, "8"),
+        ];
+        assert!(!others.contains(&one));
     }
 
     #[test]

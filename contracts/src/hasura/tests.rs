@@ -92,8 +92,26 @@ fn scheduled_bodies_are_known() {
 }
 
 #[test]
+fn actions_are_known_with_their_session() {
+    let body = r#"{"action":{"name":"placeOrder"},"input":{"event":{}},"session_variables":{"X-Hasura-User-Id":"7"},"request_query":null}"#;
+    for body in [body.to_owned(), format!(r#"{{"payload":{body}}}"#)] {
+        let Ok(Body::Action(action)) = recognise(body.as_bytes()) else { panic!("an action") };
+        assert_eq!(
+            (action.name.as_str(), action.session_variable("x-hasura-user-id").as_deref()),
+            ("placeOrder", Some("7"))
+        );
+        assert_eq!(unwrap(&parse(body.as_bytes()).expect("JSON"))["session_variables"]["x-hasura-user-id"], "7");
+    }
+    assert!(matches!(recognise(br#"{"action":{"name":"x"},"scheduled_time":"x"}"#), Ok(Body::Scheduled(_))));
+    let scheduled = br#"{"scheduled_time":"x","payload":{"session_variables":{"A":1},"action":{"name":"x"}}}"#;
+    assert_eq!(parse(scheduled).expect("JSON")["payload"]["session_variables"]["A"], 1, "a payload stays as it is");
+}
+
+#[test]
 fn each_refusal_names_what_is_wrong() {
-    assert_eq!(refusal(r#"{"action":{"name":"x"},"input":{}}"#), Refusal::Action);
+    for action in ["1", "{}", r#"{"name":""}"#, r#"{"name":7}"#] {
+        assert!(matches!(refusal(&format!(r#"{{"action":{action},"input":{{}}}}"#)), Refusal::Action(_)), "{action}");
+    }
     assert_eq!(refusal(r#"{"hello":1}"#), Refusal::Unknown);
     assert_eq!(refusal("[]"), Refusal::Unknown);
     for (body, part) in [

@@ -189,7 +189,11 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
     let board = job_runner::Board::default();
     let ending = Ending { stop: stop.clone(), board: board.clone(), grace: config.job_runner.grace.get() };
     let blocks = options.blocks().then(|| Blocks::new(outcomes.clone(), explainer, speaker.clone(), outputs, ending));
-    let deps = ingest::Deps { bus: bus.clone(), outcomes: Some(Arc::new(outcomes.clone())) };
+    let deps = ingest::Deps {
+        bus: bus.clone(),
+        outcomes: Some(Arc::new(outcomes.clone())),
+        catalogs: Arc::new(catalogs.clone()),
+    };
     let mut ingest = ingest::Service::new(config.ingest.clone(), deps)?;
     let webhook = ingest.bind().await?;
     let api = Bound::bind("api.listen", "--api", &config.api.listen).await?;

@@ -27,7 +27,8 @@ pub(crate) struct Options {
     pub(crate) bus: BusOptions,
 }
 
-const ROLE: Role = Role { name: "ingest", topics: &[topics::RAW, topics::REJECTED], needs_catalog: false };
+const ROLE: Role =
+    Role { name: "ingest", topics: &[topics::RAW, topics::REJECTED, topics::CATALOG], needs_catalog: false };
 
 /// Runs it.
 ///
@@ -59,10 +60,12 @@ fn remote(config: &Config) -> Result<Option<Remote>, Usage> {
 async fn serve(mut process: Process, remote: Option<Remote>) -> anyhow::Result<ExitCode> {
     let results = remote.as_ref().map_or_else(|| "not known, so nobody can wait".to_owned(), Remote::to_string);
     let outcomes = remote.map(|remote| Arc::new(remote) as Arc<dyn Outcomes>);
-    let deps = ::ingest::Deps { bus: process.kafka.clone(), outcomes };
+    let catalogs = Arc::new(process.stages.catalogs.clone());
+    let deps = ::ingest::Deps { bus: process.kafka.clone(), outcomes, catalogs };
     let mut ingest = ::ingest::Service::new(process.config.ingest.clone(), deps)?;
     let mut facts = vec![("webhook", format!("http://{}/hasura", ingest.bind().await?)), ("results", results)];
     process.supervisor.add(process.stages.ingest(ingest));
+    process.supervisor.add(process.stages.follow());
     facts.extend(process.serve_health().await?.map(|address| ("health", format!("http://{address}"))));
     process.run(facts).await
 }

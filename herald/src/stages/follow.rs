@@ -103,6 +103,12 @@ impl Catalogs {
     }
 }
 
+impl ingest::Catalogs for Catalogs {
+    fn current(&self) -> Option<Arc<Catalog>> {
+        self.all.borrow().as_ref().map(|followed| followed.catalog.clone())
+    }
+}
+
 /// What the runner follows, and beside it the jobs that are run once more.
 fn with(view: &Arc<job_runner::CatalogView>, revived: &[Revived]) -> Arc<job_runner::CatalogView> {
     let is_listed = |job: &&Revived| !view.jobs.iter().any(|listed| listed.group == job.spec.group);

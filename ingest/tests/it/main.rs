@@ -1,5 +1,6 @@
 //! Ingest over a real listener and a bus.
 
+mod actions;
 mod publications;
 mod support;
 mod unavailable;

@@ -6,8 +6,9 @@ use bus::{
     Bus, Offset, Record, TopicPartition, TopicSpec,
     hostile::{Hostile, Manners},
 };
+use catalog::Catalog;
 use contracts::{outcomes::Outcomes, raw::RawHeaders, rejected::Rejected, topics};
-use ingest::{Config, Deps, Service};
+use ingest::{Catalogs, Config, Deps, Service};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -25,6 +26,15 @@ pub(crate) struct Ingest {
     pub(crate) counters: Arc<ingest::Counters>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) running: JoinHandle<Result<(), ingest::Error>>,
+}
+
+/// A catalog that never changes.
+struct Fixed(Option<Arc<Catalog>>);
+
+impl Catalogs for Fixed {
+    fn current(&self) -> Option<Arc<Catalog>> {
+        self.0.clone()
+    }
 }
 
 /// A bus of one partition that behaves.
@@ -47,7 +57,19 @@ impl Ingest {
         to: Arc<dyn Bus>,
         outcomes: Option<Arc<dyn Outcomes>>,
     ) -> Self {
-        let mut service = Service::new(config, Deps { bus: to, outcomes }).expect("settings");
+        Self::answering(Some(Catalog::default()), config, bus, to, outcomes).await
+    }
+
+    /// Actions are answered by that catalog.
+    pub(crate) async fn answering(
+        catalog: Option<Catalog>,
+        config: Config,
+        bus: Arc<Hostile>,
+        to: Arc<dyn Bus>,
+        outcomes: Option<Arc<dyn Outcomes>>,
+    ) -> Self {
+        let deps = Deps { bus: to, outcomes, catalogs: Arc::new(Fixed(catalog.map(Arc::new))) };
+        let mut service = Service::new(config, deps).expect("settings");
         let address = service.bind().await.expect("bound");
         let (counters, shutdown) = (service.counters(), CancellationToken::new());
         let running = tokio::spawn(service.run(shutdown.clone()));

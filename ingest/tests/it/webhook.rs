@@ -97,7 +97,7 @@ async fn what_can_never_be_taken_is_refused_without_retry_after() {
         ("POST", "/hasura", &[], "", 400, "not JSON"),
         ("POST", "/hasura", &[], "{\n x}", 400, "line 2"),
         ("POST", "/hasura", &[], "{}", 400, "neither `event` nor"),
-        ("POST", "/hasura", &[], r#"{"action":{"name":"x"}}"#, 400, "Hasura action"),
+        ("POST", "/hasura", &[], r#"{"action":{"name":"x"}}"#, 400, "no event of the catalog is about the action `x`"),
         ("POST", "/hasura", &[], r#"{"event":{"op":"INSERT","data":{}}}"#, 400, "`table` is missing"),
         ("POST", "/hasura?wait=soon", &[], INSERT, 400, "`soon`"),
         ("POST", "/hasura?wait=-1", &[], INSERT, 400, "`-1`"),

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod access;
+mod actions;
 mod api;
 mod cascades;
 mod control;

@@ -109,7 +109,9 @@ impl Given {
 
 /// Why a body is nothing that an event is detected in.
 pub(super) fn no_body(error: &ChangeError) -> String {
-    format!("it is no change of a table, and no body of a scheduled trigger (that has `scheduled_time`): {error}")
+    format!(
+        "it is no change of a table, no body of a scheduled trigger (that has `scheduled_time`) and no action (that has `action`): {error}"
+    )
 }
 
 /// The invocation that is meant, or the first of the correlation.
