@@ -85,6 +85,8 @@ pub(crate) fn job_of(name: &str, state: State, outcome: Option<Outcome>) -> Job 
         published: None,
         of: None,
         again: None,
+        gathered: None,
+        superseded_by: None,
         dead: None,
         by: None,
     }
@@ -111,6 +113,7 @@ fn summary_of(invocations: Vec<Invocation>) -> Summary {
         succeeded: with(Outcome::Success),
         failed: with(Outcome::Failure),
         skipped: with(Outcome::Skipped),
+        superseded: with(Outcome::Superseded),
         ..Counters::default()
     };
     Summary {

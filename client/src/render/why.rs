@@ -150,8 +150,10 @@ fn jobs(out: &mut String, event: &Event, known: &Known<'_>) {
                 let _ = writeln!(out, "{line}");
             }
         }
-        if let (false, Some(held)) = (one.state == State::Complete, held(known.status, &event.event, one)) {
-            let _ = writeln!(out, "       {held}");
+        let window = window(one, known).map(|window| format!("{DIM}{window}{DIM:#}"));
+        let held = || held(known.status, &event.event, one).filter(|_| one.state != State::Complete);
+        if let Some(said) = window.or_else(held) {
+            let _ = writeln!(out, "       {said}");
         }
     }
 }
@@ -192,6 +194,18 @@ fn ran(job: &Job, started: Timestamp, known: &Known<'_>) -> String {
         (None, _) => String::new(),
     };
     format!("{attempt}from {}{until}, run {}", at(started), job.run)
+}
+
+/// What a run waits for whose event gathers in a window, and what took the place of one that was superseded.
+fn window(one: &Job, known: &Known<'_>) -> Option<String> {
+    let at = |time| moment(time, known.zone, "%H:%M:%S");
+    if let Some(by) = one.superseded_by {
+        return Some(format!("run {} of event {} took the place of run {}", by.run, by.event_id, one.run));
+    }
+    let (gathered, ends) = (one.gathered?, one.again?);
+    let so_far = format!("{} so far, the first at {}", count(gathered.events as usize, "event"), at(gathered.since));
+    (one.state == State::Pending && one.paused.is_none() && ends > known.now)
+        .then(|| format!("waits until {} for the end of its window: {so_far}", at(ends)))
 }
 
 /// Who holds a job that has not ended, as far as the process that answers knows.

@@ -69,7 +69,14 @@ struct Shown {
     rate: f64,
     running: u64,
     retrying: u64,
+    /// Events that wait for the end of their window.
+    #[serde(skip_serializing_if = "is_nothing")]
+    gathering: u64,
     dead: usize,
+}
+
+fn is_nothing(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What is asked of the bus and of others, once for all jobs of a page.
@@ -124,6 +131,7 @@ impl Look {
             sum.ended += one.ended;
             sum.running += one.running;
             sum.retrying += one.retrying;
+            sum.gathering += one.gathering;
         }
         Ok(Self { lags, attended, here, seen, dead })
     }
@@ -159,6 +167,7 @@ impl Look {
             rate: seen.ended as f64 / OVER as f64,
             running: told("inFlight").and_then(|count| count.as_u64()).unwrap_or(seen.running),
             retrying: told("waiting").and_then(|count| count.as_u64()).unwrap_or(seen.retrying),
+            gathering: told("gathering").and_then(|count| count.as_u64()).unwrap_or(seen.gathering),
             dead: self.dead.get(group).copied().unwrap_or(0),
         }
     }
