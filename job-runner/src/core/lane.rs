@@ -261,11 +261,12 @@ impl Lane {
 
     /// A later one takes the place of another.
     pub(super) fn supersede(&mut self, offset: Offset, by: Offset, event: EventId) {
-        if let Some(entry) = self.entries.get_mut(&offset.0) {
-            entry.stage = Stage::Superseded;
-            self.successors.insert(offset.0, (by.0, event));
-            self.predecessors.insert(by.0, offset.0);
-        }
+        let Some(entry) = self.entries.get_mut(&offset.0) else { return };
+        entry.stage = Stage::Superseded;
+        let window = entry.came.as_ref().map(|came| came.window.by);
+        window.into_iter().for_each(|window| self.close(window, offset));
+        self.successors.insert(offset.0, (by.0, event));
+        self.predecessors.insert(by.0, offset.0);
     }
 
     /// The one that took the place of another, and its event.

@@ -23,7 +23,7 @@ use super::{
     Core, Now,
     desk::Desk,
     door::Door,
-    lane::{Came, Entry, Lane, Place},
+    lane::{Came, Entry, KeyId, Lane, Place},
     retry,
 };
 use crate::{
@@ -45,9 +45,14 @@ pub(super) fn order_key(own: Option<&Bytes>, by: Option<WindowId>) -> Option<Byt
 }
 
 impl Door<'_> {
-    /// Whether what has not begun of a record gathers. Not while others of its key are yet to be moved to the lane.
+    /// Whether what has not begun of a record gathers. Not while another of its key has not come into the lane, from before the job
+    /// had windows: were it to begin again, it would stand behind this one.
     pub(super) fn gathers(&self, record: &Record) -> bool {
-        self.plan.gathering.is_some() && !self.key(record).is_some_and(|key| self.queue.has_behind(&key))
+        let is_behind = |key: OrderKey| {
+            let is_of_lane = self.part.lane.holds(KeyId::of(&key.key)) && !self.queue.has_behind(&key);
+            self.queue.is_busy(&key) && !is_of_lane
+        };
+        self.plan.gathering.is_some() && !self.key(record).is_some_and(is_behind)
     }
 
     /// An event comes into its window, or is for itself where it has none.
@@ -68,6 +73,10 @@ impl Door<'_> {
         let key = order_key(item.own_key.as_ref(), Some(by)).filter(|_| in_order);
         item.key = key.map(|key| OrderKey { at: at.clone(), key });
         let last = self.part.lane.open_window(by, self.now.steady).map(|(last, _)| last);
+        if last.is_some_and(|last| last > item.offset) {
+            // It was begun before the job had windows, and given back: what came after it takes nobody's place.
+            return self.desk().set_behind(&item);
+        }
         self.desk().gather(&item, by, gathering);
         if let Some(last) = last {
             let due = self.part.lane.get(last).and_then(|entry| entry.due);
