@@ -173,10 +173,7 @@ pub(crate) fn unreadable(record: &Record, job: &JobName, error: &HeaderError, no
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use contracts::{
-        ids::InvocationId,
-        raw::Place,
-    };
+    use contracts::{ids::InvocationId, raw::Place};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use contracts::{
     hasura::Op,
     ids::{EventId, InvocationId, JobRunId},
-    progress::{FailedEvent, Origin, Published, Undetected},
+    progress::{FailedEvent, Gathered, Origin, Published, Undetected},
     raw::{Kind, Place},
     summary::{Counters, Event, Expected, Invocation, Job, Outcome, State, Summary, VERSION},
 };
@@ -90,6 +90,13 @@ pub(crate) fn job_of(name: &str, state: State, outcome: Option<Outcome>) -> Job 
         dead: None,
         by: None,
     }
+}
+
+/// A run whose event waits for the end of its window.
+pub(crate) fn gathers(name: &str) -> Job {
+    let gathered = Gathered { since: at("2026-11-21T10:00:02Z"), events: 3 };
+    let again = Some(at("2026-11-21T10:00:35Z"));
+    Job { attempts: 0, again, gathered: Some(gathered), ..job_of(name, State::Pending, None) }
 }
 
 fn succeeded(name: &str, message: &str) -> Job {

@@ -124,12 +124,41 @@ impl Entry {
     }
 }
 
-/// Those of one key.
-#[derive(Debug, Default)]
+/// Those of one key. Most often there is one, which takes no room of its own.
+#[derive(Debug)]
 struct Chain {
-    all: BTreeSet<u64>,
+    first: u64,
+    rest: BTreeSet<u64>,
     /// The one that is due or runs.
     busy: Option<u64>,
+}
+
+impl Chain {
+    fn of(first: u64) -> Self {
+        Self { first, rest: BTreeSet::new(), busy: None }
+    }
+
+    fn insert(&mut self, at: u64) {
+        if at < self.first {
+            self.rest.insert(std::mem::replace(&mut self.first, at));
+        } else if at > self.first {
+            self.rest.insert(at);
+        }
+    }
+
+    /// Whether nothing is left.
+    fn remove(&mut self, at: u64) -> bool {
+        self.busy.take_if(|busy| *busy == at);
+        if at != self.first {
+            self.rest.remove(&at);
+            return false;
+        }
+        match self.rest.pop_first() {
+            Some(next) => self.first = next,
+            None => return true,
+        }
+        false
+    }
 }
 
 /// What waits of one partition, by its offset there.
@@ -165,7 +194,7 @@ impl Lane {
 
     pub(super) fn insert(&mut self, offset: Offset, entry: Entry) {
         if let Some(key) = entry.key {
-            self.chains.entry(key).or_default().all.insert(offset.0);
+            self.chains.entry(key).or_insert_with(|| Chain::of(offset.0)).insert(offset.0);
         }
         if let Some(came) = entry.came.as_ref().filter(|came| came.gathers && entry.due.is_some()) {
             self.windows.insert(came.window.by, offset.0);
@@ -181,9 +210,7 @@ impl Lane {
         if let Some(key) = entry.key
             && let Some(chain) = self.chains.get_mut(&key)
         {
-            chain.all.remove(&offset.0);
-            chain.busy.take_if(|busy| *busy == offset.0);
-            if chain.all.is_empty() {
+            if chain.remove(offset.0) {
                 self.chains.remove(&key);
             }
         }
@@ -207,13 +234,13 @@ impl Lane {
             return false;
         };
         let Some(chain) = entry.key.and_then(|key| self.chains.get(&key)) else { return true };
-        chain.busy.is_none_or(|busy| busy == offset.0) && chain.all.first() == Some(&offset.0)
+        chain.busy.is_none_or(|busy| busy == offset.0) && chain.first == offset.0
     }
 
     /// The one of a key whose turn is next; none while one is due or runs.
     pub(super) fn next_of(&self, key: KeyId) -> Option<Offset> {
         let chain = self.chains.get(&key).filter(|chain| chain.busy.is_none())?;
-        chain.all.first().copied().map(Offset)
+        Some(Offset(chain.first))
     }
 
     /// Those whose turn it is.
@@ -277,7 +304,8 @@ impl Lane {
     /// Whether one that was superseded can be told to have ended: its turn has come, and what took its place is in the log.
     pub(super) fn may_end(&self, offset: Offset, committed: u64) -> bool {
         let is_written = |at: &u64| self.entries.get(at).is_none_or(|entry| entry.is_written(committed));
-        !self.predecessors.contains_key(&offset.0) && self.successors.get(&offset.0).is_some_and(|(at, _)| is_written(at))
+        !self.predecessors.contains_key(&offset.0)
+            && self.successors.get(&offset.0).is_some_and(|(at, _)| is_written(at))
     }
 
     /// One that was superseded has ended; answers what took its place.

@@ -163,7 +163,8 @@ impl World {
             let shape_of =
                 |offset: Offset| self.inputs[&at.0].iter().find(|(record, _)| record.offset == offset).expect("one").1;
             let key = |shape: Shape| if self.has_by() { shape.0 / 2 } else { shape.0 };
-            let is_before = |(record, shape): &&(Record, Shape)| record.offset < at.1 && key(*shape) == key(shape_of(at.1));
+            let is_before =
+                |(record, shape): &&(Record, Shape)| record.offset < at.1 && key(*shape) == key(shape_of(at.1));
             let before = self.inputs[&at.0].iter().filter(is_before);
             for (record, _) in before {
                 assert!(
@@ -183,7 +184,8 @@ impl World {
 
     /// Whether it failed since the bus refused it; else that was forgotten when its partition went.
     pub(super) fn is_refused(&self, place: &Place) -> bool {
-        self.refused.contains(place) && !self.dead.contains_key(&format!("{}/{}", place.0, place.1))
+        self.refused.contains(place)
+            && !self.dead.contains_key(&format!("{}/{}", place.0, place.1))
             && self.ends.get(place).is_some_and(|ends| ends == &[AttemptState::Failed])
     }
 
@@ -494,4 +496,6 @@ fn what_waits_waits_its_time_and_holds_back_its_key_alone() {
 fn a_hundred_thousand_that_wait_cost_little_memory_each() {
     let size = size_of::<lane::Entry>() + size_of::<(Instant, TopicPartition, Offset)>();
     assert!(size < 250, "{size} bytes, beside the trees they are in");
+    let size = size + size_of::<lane::Came>() + size_of::<(contracts::ids::WindowId, u64)>();
+    assert!(size < 350, "{size} bytes in a window, beside the trees they are in");
 }

@@ -20,8 +20,8 @@ use super::{
     Core, Effect, Now, Part, Phase, Reading,
     desk::Desk,
     lane::{Entry, KeyId, Place, Stage},
-    window,
     reread::{CHUNK, What},
+    window,
 };
 use crate::{
     error::GroupError,

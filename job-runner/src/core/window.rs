@@ -11,12 +11,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 use bus::{Generation, Offset, Record, TopicPartition};
 use bytes::Bytes;
 use catalog::{Gathering, Order};
-use contracts::{
-    envelope::EventHeaders,
-    ids::WindowId,
-    lane::Window,
-    progress::Gathered,
-};
+use contracts::{envelope::EventHeaders, ids::WindowId, lane::Window, progress::Gathered};
 use jiff::Timestamp;
 
 use super::{
@@ -232,4 +227,3 @@ impl<'p> Restored<'p> {
         }
     }
 }
-

@@ -47,7 +47,10 @@ fn check(world: &World, has_by: bool) {
         let is_superseded = ends == &[AttemptState::Superseded];
         assert_eq!(is_superseded, world.successors.contains_key(place), "{place:?} ended as {ends:?}");
         // What began before the job had windows, and was given back, may come into one.
-        assert!(world.launched.contains_key(place) || is_superseded || world.is_refused(place), "{place:?} never began");
+        assert!(
+            world.launched.contains_key(place) || is_superseded || world.is_refused(place),
+            "{place:?} never began"
+        );
         let Some(next) = world.successors.get(place) else { continue };
         assert!(next.0 == place.0 && next.1 > place.1, "{place:?} was superseded by {next:?}");
         assert_eq!(value_of(next), value_of(place));

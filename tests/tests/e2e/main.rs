@@ -26,3 +26,4 @@ mod support;
 mod surroundings;
 mod webhook;
 mod why;
+mod windows;
