@@ -93,7 +93,7 @@ pub(crate) fn job_of(name: &str, state: State, outcome: Option<Outcome>) -> Job 
 }
 
 /// A run whose event waits for the end of its window.
-pub(crate) fn gathers(name: &str) -> Job {
+pub(crate) fn gathering(name: &str) -> Job {
     let gathered = Gathered { since: at("2026-11-21T10:00:02Z"), events: 3 };
     let again = Some(at("2026-11-21T10:00:35Z"));
     Job { attempts: 0, again, gathered: Some(gathered), ..job_of(name, State::Pending, None) }

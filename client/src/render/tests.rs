@@ -157,7 +157,7 @@ fn a_run_that_was_tried_says_how_often_and_what_follows() {
         (Job { by, ..failed() }, "❌", "  503 from billing, attempt 5 of 5, discarded by ann"),
         (granted, "⏳", "  waiting for attempt 6, which ann ordered"),
         (skipped, "⏩", "  skipped by ann"),
-        (samples::gathers("index"), "⏳", "  its window ends in 30 s, unless more comes: 3 events so far"),
+        (gathering("index"), "⏳", "  its window ends in 30 s, unless more comes: 3 events so far"),
         (superseded, "⏭", "  superseded by a later event · run 00000000-0000-0000-0000-000000000000"),
     ] {
         let (found, said) = super::job(&job, now());

@@ -359,13 +359,11 @@ mod tests {
         let held = held(Some(&status), &event, &elsewhere, false);
         assert_eq!(held.as_deref(), Some("it runs in another process; it has 1 record yet to read"));
         let waits = |state| {
-            let (job, mut one) = (samples::gathers("job-1"), one.clone());
+            let (job, mut one) = (samples::gathering("job-1"), one.clone());
             one.events[0].event = event.clone();
             one.events[0].jobs = vec![job];
-            let status = Status {
-                jobs: [("job-1".to_owned(), state)].into(),
-                ..serde_json::from_str(NOTHING).expect("a status")
-            };
+            let mut status: Status = serde_json::from_str(NOTHING).expect("a status");
+            status.jobs.insert("job-1".to_owned(), state);
             told(&one, None, None, Some(&status))
         };
         let shown = waits(serde_json::from_str(r#"{"state": "running"}"#).expect("a job"));
