@@ -63,6 +63,7 @@ mod tests {
             (&job, "", &no_id),
             (&job, "/properties/parameters/additionalProperties/anyOf/1", keys::PARAMETER),
             (&job, "/properties/backoff", keys::BACKOFF),
+            (&job, "/properties/debounce", keys::DEBOUNCE),
             (&table, "", keys::TABLE),
             (&table, "/properties/columns/additionalProperties/anyOf/1", keys::COLUMN),
         ] {

@@ -440,6 +440,42 @@ fn jobs_are_checked() {
 }
 
 #[test]
+fn windows_are_checked() {
+    let job = |debounce: &str| {
+        format!(
+            "data: {{ id: new.id }}\nfrom: {{ table: a }}\nsample: {{ id: 1 }}\njobs:\n  - id: a\n    log:\n    {debounce}\n"
+        )
+    };
+    for fine in [
+        "debounce: { quiet: 30s, most: 30s, by: data.id, deliver: last }",
+        "debounce: { quiet: 30s, by: [data.id, event.userId] }",
+        "debounce: { quiet: 30s, most: ~, by: ~, deliver: ~ }",
+        "debounce: ~",
+    ] {
+        assert_eq!(problems(&job(fine)), [], "{fine}");
+    }
+    for (wrong, column, message, help) in [
+        ("debounce: {}", 15, "has no `quiet`", "`debounce: { quiet: 30s }`"),
+        ("debounce: { most: 5m }", 15, "has no `quiet`", ""),
+        ("debounce: { quiet: ~ }", 15, "has no `quiet`", ""),
+        ("debounce: 30s", 15, "a map, `{ quiet: 30s", ""),
+        ("debounce: { quiet: 0s }", 24, "`quiet` is nothing", "without `debounce`"),
+        ("debounce: { quiet: 1s, most: 0s }", 34, "`most` is nothing", "ten times"),
+        ("debounce: { quiet: 2s, most: 1s }", 34, "`most` is shorter", "the longer one"),
+        ("debounce: { quiet: 2 }", 24, "`quiet`: ", ""),
+        ("debounce: { quite: 2s, quiet: 1s }", 17, "`quite` is unknown", "`quiet`"),
+        ("debounce: { quiet: 2s, deliver: first }", 37, "`deliver` is `last`", ""),
+        ("debounce: { quiet: 2s, by: data.ix }", 37, "no `ix`", "`id`"),
+        ("debounce: { quiet: 2s, by: event.key }", 38, "no `key`", ""),
+        ("debounce: { quiet: 2s, by: new.id }", 32, "`new` is not known", "`data`"),
+        ("debounce: { quiet: 2s, by: [] }", 32, "an expression is wanted", ""),
+        ("debounce: { quiet: 2s, by: \"[data.id]\" }", 32, "texts, numbers", "list of some"),
+    ] {
+        finds(&job(wrong), (7, column), message, help);
+    }
+}
+
+#[test]
 fn shared_definitions_are_checked_and_take_no_overrides() {
     let job = ("jobs/publish.yaml", "log: {}\n");
     assert_eq!(problems_of(&[job, ("events/a.yaml", "jobs: [publish]\n")]), []);

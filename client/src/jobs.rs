@@ -82,6 +82,8 @@ struct Job {
     #[serde(default)]
     retrying: u64,
     #[serde(default)]
+    gathering: u64,
+    #[serde(default)]
     dead: u64,
 }
 
@@ -189,10 +191,12 @@ fn state(job: &Job) -> (&'static str, Vec<String>) {
 fn numbers(job: &Job) -> Vec<String> {
     let count = |number: u64, what: &str| (number > 0).then(|| format!("{number} {what}"));
     let waits = if job.retrying == 1 { "waits for its retry" } else { "wait for their retry" };
+    let gathers = if job.gathering == 1 { "gathers in a window" } else { "gather in windows" };
     let all = [
         count(job.lag, "behind"),
         count(job.running, "running"),
         count(job.retrying, waits),
+        count(job.gathering, gathers),
         (job.dead > 0).then(|| format!("{RED}{} dead{RED:#}", job.dead)),
         (job.rate > 0.0).then(|| format!("{}/s", rate(job.rate))),
     ];
@@ -268,7 +272,7 @@ mod tests {
     #[test]
     fn each_job_is_a_line_that_says_what_is_not_as_usual() {
         let jobs = r#"[{"job":"mail","state":"running"},
-            {"job":"charge","state":"running","lag":12,"running":2,"retrying":1,"dead":3,"rate":1.55},
+            {"job":"charge","state":"running","lag":12,"running":2,"retrying":1,"gathering":4,"dead":3,"rate":1.55},
             {"job":"order.paid.note","state":"paused","paused":{"by":"ann","at":"2026-11-21T02:22:51Z","because":"too loud"},"lag":4},
             {"job":"slow","state":"stopped","since":"2026-11-21T02:22:52Z","error":"position gone","retrying":2},
             {"job":"new","state":"paused","unknown":"throttle","paused":{"by":"bob","at":"2026-11-21T02:22:51Z"}},
@@ -278,7 +282,7 @@ mod tests {
         let lines: Vec<String> = shown(&jobs).iter().map(|line| strip_str(line).to_string()).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
         ✅ mail             idle
-        ❗ charge           12 behind, 2 running, 1 waits for its retry, 3 dead, 1.6/s
+        ❗ charge           12 behind, 2 running, 1 waits for its retry, 4 gather in windows, 3 dead, 1.6/s
         ⏸ order.paid.note  paused by ann since 2026-11-21T02:22:51Z: too loud, 4 behind
         ❌ slow             stands still since 2026-11-21T02:22:52Z: position gone, 2 wait for their retry
         ⏸ new              held by bob, which this version does not know: throttle

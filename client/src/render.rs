@@ -13,7 +13,7 @@ use std::time::Duration;
 use contracts::{
     control::Said,
     ids::CorrelationId,
-    progress::{Origin, Published, Undetected},
+    progress::{Gathered, Origin, Published, Undetected},
     raw::{JOBS, Kind, PUBLISHER},
     summary::{Counters, Event, Expected, Invocation, Job, Outcome, State, Summary},
 };
@@ -236,7 +236,10 @@ pub fn job(job: &Job, now: Timestamp) -> (&'static str, String) {
     let (sign, text) = match (job.state, job.outcome) {
         (State::Pending, _) => match &job.paused {
             Some(said) => ("⏸", paused(said)),
-            None => ("⏳", "waiting".to_owned()),
+            None => match (&job.gathered, job.again) {
+                (Some(gathered), Some(ends)) => ("⏳", gathers(gathered, ends, now)),
+                _ => ("⏳", "waiting".to_owned()),
+            },
         },
         (State::InProcess, _) if job.again.is_some() => return ("↻", again_in(job, now)),
         (State::InProcess, _) => match job.by.as_deref().map(clean) {
@@ -252,6 +255,10 @@ pub fn job(job: &Job, now: Timestamp) -> (&'static str, String) {
         (State::Complete, Some(Outcome::Skipped)) => match job.by.as_deref().map(clean) {
             Some(by) => ("⏩", format!("skipped by {by}")),
             None => ("⏩", "skipped".to_owned()),
+        },
+        (State::Complete, Some(Outcome::Superseded)) => match &job.superseded_by {
+            Some(by) => ("⏭", format!("superseded by a later event {DIM}· run {}{DIM:#}", by.run)),
+            None => ("⏭", "superseded by a later event".to_owned()),
         },
         (State::Complete, Some(Outcome::Success) | None) => match &job.published {
             Some(published) => ("✅", format!("published {}", published.event)),
@@ -284,15 +291,30 @@ fn attempt(job: &Job) -> String {
     format!(", attempt {}{of}", job.attempts)
 }
 
+/// How long it takes until then, in words; none if that time has come.
+fn left(until: Timestamp, now: Timestamp) -> Option<String> {
+    let left = Duration::try_from(until.duration_since(now)).ok()?;
+    match left.as_millis() {
+        0 => None,
+        1..1000 => Some("in less than 1 s".to_owned()),
+        millis @ 1000..60_000 => Some(format!("in {} s", millis / 1000)),
+        _ => Some(format!("in {}", time(left))),
+    }
+}
+
+/// Of a run whose event waits for the end of its window: when that is, and how many have come.
+fn gathers(gathered: &Gathered, ends: Timestamp, now: Timestamp) -> String {
+    let so_far = format!("{} so far", count(gathered.events as usize, "event"));
+    match left(ends, now) {
+        Some(left) => format!("its window ends {left}, unless more comes: {so_far}"),
+        None => format!("its window has ended: {so_far}"),
+    }
+}
+
 /// Of a run that waits for another attempt: why, and when that is due.
 fn again_in(job: &Job, now: Timestamp) -> String {
-    let left = job.again.and_then(|again| Duration::try_from(again.duration_since(now)).ok());
-    let when = match left.map(|left| left.as_millis()) {
-        None | Some(0) => "again as soon as it can".to_owned(),
-        Some(1..1000) => "again in less than 1 s".to_owned(),
-        Some(millis @ 1000..60_000) => format!("again in {} s", millis / 1000),
-        Some(_) => format!("again in {}", time(left.unwrap_or_default())),
-    };
+    let left = job.again.and_then(|again| left(again, now));
+    let when = left.map_or_else(|| "again as soon as it can".to_owned(), |left| format!("again {left}"));
     let when = job.paused.as_ref().map_or(when, paused);
     format!("  {}{}, {when}", error(job), attempt(job))
 }
@@ -388,6 +410,7 @@ fn totals(counters: &Counters) -> String {
         (counters.succeeded, "succeeded"),
         (counters.failed, "failed"),
         (counters.skipped, "skipped"),
+        (counters.superseded, "superseded"),
         (counters.in_process, "running"),
         (counters.pending, "waiting"),
     ];

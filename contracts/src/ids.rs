@@ -61,6 +61,10 @@ uuid_id!(
     JobRunId
 );
 uuid_id!(
+    /// What the events of a window have in common.
+    WindowId
+);
+uuid_id!(
     /// One order of an operator.
     OrderId
 );
@@ -95,6 +99,18 @@ impl JobRunId {
     /// The run of that job for an event. It is also the idempotency key that every attempt hands to the job.
     pub fn derived(event: EventId, job: &JobName) -> Self {
         Self(derive("job-run", &[event.0.as_bytes(), job.as_str().as_bytes()]))
+    }
+}
+
+impl WindowId {
+    /// Of events of which that expression has that value.
+    pub fn derived(by: &str, value: &str) -> Self {
+        Self(derive("window", &[by.as_bytes(), value.as_bytes()]))
+    }
+
+    /// Of events of that key.
+    pub fn of_key(key: &[u8]) -> Self {
+        Self(derive("window-of-key", &[key]))
     }
 }
 

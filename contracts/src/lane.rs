@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     headers::{self, Headers, Writer},
-    ids::OrderId,
+    ids::{OrderId, WindowId},
     origin::Origin,
 };
 
@@ -84,6 +84,22 @@ pub struct State {
     /// When the next attempt is due; none where it is as soon as nothing of its key is before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
+    /// The window that it came into; none of an event that is for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+}
+
+/// A window of events that gather. It is open until `due` of the last of them, of which no attempt has begun; those before it were
+/// superseded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Window {
+    /// What its events have in common.
+    pub by: WindowId,
+    /// When the first of them came: two windows of one value are told apart by that.
+    pub began: Timestamp,
+    /// How many had come with this one.
+    pub events: u32,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -168,6 +184,7 @@ mod tests {
             first: Some(time),
             since: Some(time),
             due: Some("2026-01-02T03:04:46Z".parse().expect("a time")),
+            window: None,
         };
         let text = String::from_utf8(state.encode()).expect("JSON");
         insta::assert_snapshot!(text, @r#"{"v":1,"attempts":6,"told":true,"base":5,"first":"2026-01-02T03:04:05Z","since":"2026-01-02T03:04:05Z","due":"2026-01-02T03:04:46Z"}"#);

@@ -174,6 +174,8 @@ pub struct Refused {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AttemptState {
+    /// None has begun: its event waits for the end of its window.
+    Gathered,
     /// An order granted it, and it has not begun.
     Granted,
     /// It is about to run: known in the log before it runs.
@@ -184,6 +186,8 @@ pub enum AttemptState {
     Retrying,
     /// Passed over by an order.
     Skipped,
+    /// None will begin: a later event of its window took its place.
+    Superseded,
     /// It failed, and the run with it.
     Failed,
     /// It failed, and its dead letter was put away by an order.
@@ -199,14 +203,16 @@ impl AttemptState {
     fn rank(self) -> (u8, Option<Label>) {
         match self {
             Self::Unknown(label) => (0, Some(label)),
-            Self::Granted => (1, None),
-            Self::Started => (2, None),
-            Self::Interrupted => (3, None),
-            Self::Retrying => (4, None),
-            Self::Skipped => (5, None),
-            Self::Failed => (6, None),
-            Self::Discarded => (7, None),
-            Self::Succeeded => (8, None),
+            Self::Gathered => (1, None),
+            Self::Granted => (2, None),
+            Self::Started => (3, None),
+            Self::Interrupted => (4, None),
+            Self::Retrying => (5, None),
+            Self::Skipped => (6, None),
+            Self::Superseded => (7, None),
+            Self::Failed => (8, None),
+            Self::Discarded => (9, None),
+            Self::Succeeded => (10, None),
         }
     }
 }
@@ -235,7 +241,7 @@ pub struct JobStep {
     pub job: JobName,
     /// The run: also the idempotency key of each attempt.
     pub run: JobRunId,
-    /// The attempt, from 1.
+    /// The attempt, from 1; 0 of a run of which none has begun.
     pub attempt: u32,
     /// Where it stands.
     pub state: AttemptState,
@@ -263,15 +269,41 @@ pub struct JobStep {
     /// How many attempts the run has in all, as far as that is known; told of one that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<u32>,
-    /// When the next attempt is due.
+    /// When the next attempt is due, or the window of its event ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Timestamp>,
+    /// The window that its event waits in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gathered: Option<Gathered>,
+    /// What took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<Successor>,
     /// Why no further attempt follows: the event is among the job's dead letters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead: Option<Reason>,
     /// Who ordered it, of what an order did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+}
+
+/// How far a window had come with an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Gathered {
+    /// When its first event came.
+    pub since: Timestamp,
+    /// How many have come, with this one.
+    pub events: u32,
+}
+
+/// The later event of a window, and its run, that took the place of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Successor {
+    /// The event.
+    pub event_id: EventId,
+    /// Its run.
+    pub run: JobRunId,
 }
 
 /// An event that a job run published by name.
@@ -454,6 +486,8 @@ mod tests {
                 published: Some(Published { event: other.clone(), invocation: occurrence.invocation }),
                 of: None,
                 again: None,
+                gathered: None,
+                superseded_by: None,
                 dead: None,
                 by: None,
             }),

@@ -11,7 +11,7 @@ use crate::{
     dead::Reason,
     ids::{CorrelationId, EventId, InvocationId, JobRunId},
     names::{EventRef, JobName},
-    progress::{AttemptState, FailedEvent, Origin, Published, Undetected, is_none_left},
+    progress::{AttemptState, FailedEvent, Gathered, Origin, Published, Successor, Undetected, is_none_left},
     raw::Place,
     rejected::ID_REUSED,
 };
@@ -44,6 +44,8 @@ pub enum Outcome {
     Failure,
     /// Passed over by an order.
     Skipped,
+    /// A later event of its window took its place: nothing was to be done for this one.
+    Superseded,
     /// One that this version does not know, as a newer Herald wrote it.
     #[serde(untagged)]
     Unknown(Label),
@@ -95,9 +97,15 @@ pub struct Job {
     /// How many attempts the run has in all, where one has failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<u32>,
-    /// When the next attempt is due, of a run that waits for it.
+    /// When the next attempt is due, of a run that waits for it, or when the window of its event ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Timestamp>,
+    /// The window that its event waits in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gathered: Option<Gathered>,
+    /// What took its place, where it was superseded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<Successor>,
     /// Why no further attempt follows, of a run whose event is among the job's dead letters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead: Option<Reason>,
@@ -236,6 +244,9 @@ pub struct Counters {
     pub failed: u64,
     /// Job runs that were passed over.
     pub skipped: u64,
+    /// Job runs of events that a later one of their window took the place of.
+    #[serde(skip_serializing_if = "is_none_left")]
+    pub superseded: u64,
 }
 
 /// Something that a correlation still waits for.

@@ -56,12 +56,16 @@ pub struct GroupStatus {
     pub queued: usize,
     /// Runs that wait for another attempt, or behind such a one of their key.
     pub waiting: usize,
+    /// Events that wait for the end of their window.
+    pub gathering: usize,
     /// Runs that succeeded since the process started.
     pub succeeded: u64,
     /// Runs that failed for good since the process started.
     pub failed: u64,
     /// Attempts that failed and were followed by another, since the process started.
     pub retried: u64,
+    /// Runs of events whose place a later one of their window took, since the process started.
+    pub superseded: u64,
     /// Records that could not be read, since the process started.
     pub rejected: u64,
 }
@@ -164,10 +168,12 @@ pub(crate) struct Cell {
     in_flight: AtomicUsize,
     queued: AtomicUsize,
     waiting: AtomicUsize,
+    gathering: AtomicUsize,
     awaits: AtomicU64,
     succeeded: AtomicU64,
     failed: AtomicU64,
     retried: AtomicU64,
+    superseded: AtomicU64,
     rejected: AtomicU64,
 }
 
@@ -178,6 +184,7 @@ impl Cell {
         self.in_flight.store(core.in_flight(), Relaxed);
         self.queued.store(core.queued(), Relaxed);
         self.waiting.store(core.counts().waiting, Relaxed);
+        self.gathering.store(core.counts().gathering, Relaxed);
         self.awaits.store(core.awaited_catalog().unwrap_or(0), Relaxed);
     }
 
@@ -186,13 +193,14 @@ impl Cell {
         self.succeeded.fetch_add(now.succeeded - before.succeeded, Relaxed);
         self.failed.fetch_add(now.failed - before.failed, Relaxed);
         self.retried.fetch_add(now.retried - before.retried, Relaxed);
+        self.superseded.fetch_add(now.superseded - before.superseded, Relaxed);
         self.rejected.fetch_add(now.rejected - before.rejected, Relaxed);
     }
 
     /// The group fails since then; none when it is tried again.
     pub(crate) fn fail(&self, failure: Option<(GroupState, Timestamp)>) {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
-        for gauge in [&self.partitions, &self.in_flight, &self.queued, &self.waiting] {
+        for gauge in [&self.partitions, &self.in_flight, &self.queued, &self.waiting, &self.gathering] {
             gauge.store(0, Relaxed);
         }
         self.awaits.store(0, Relaxed);
@@ -227,9 +235,11 @@ impl Cell {
             in_flight: self.in_flight.load(Relaxed),
             queued: self.queued.load(Relaxed),
             waiting: self.waiting.load(Relaxed),
+            gathering: self.gathering.load(Relaxed),
             succeeded: self.succeeded.load(Relaxed),
             failed: self.failed.load(Relaxed),
             retried: self.retried.load(Relaxed),
+            superseded: self.superseded.load(Relaxed),
             rejected: self.rejected.load(Relaxed),
         }
     }

@@ -50,11 +50,7 @@ impl Options {
         if let Some(options) = self.literal.as_ref().filter(|_| self.is_fixed) {
             return Ok(Given { options: options.clone(), params: no_params(), data });
         }
-        let parsed = match data.is_empty() {
-            true => Value::Null,
-            false => document::parse_bytes(&data)
-                .map_err(|error| Failure::last(format!("the event's data is not JSON: {error}")))?,
-        };
+        let parsed = parsed(&data)?;
         let context = JobContext { data: &parsed, event: &attributes(event), payload };
         let filled = self
             .filling
@@ -65,6 +61,23 @@ impl Options {
         let data = filled.input.map_or(data, |input| input.to_string().into());
         Ok(Given { options, params, data })
     }
+}
+
+fn parsed(data: &Bytes) -> Result<Value, Failure> {
+    if data.is_empty() {
+        return Ok(Value::Null);
+    }
+    document::parse_bytes(data).map_err(|error| Failure::last(format!("the event's data is not JSON: {error}")))
+}
+
+/// What expressions over an event alone see.
+pub(crate) fn with_context<T>(
+    event: &EventHeaders,
+    data: &Bytes,
+    see: impl FnOnce(&JobContext<'_>) -> T,
+) -> Result<T, Failure> {
+    let parsed = parsed(data)?;
+    Ok(see(&JobContext { data: &parsed, event: &attributes(event), payload: None }))
 }
 
 /// The parameters of a job that has none.

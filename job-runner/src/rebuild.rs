@@ -9,7 +9,7 @@ use bus::{Bus, Error as BusError, Generation, Offset, Partition, Record, Replay,
 use bytes::Bytes;
 use contracts::{
     headers,
-    ids::OrderId,
+    ids::{EventId, OrderId},
     lane::{Key, State, StateError},
 };
 
@@ -33,6 +33,8 @@ pub(crate) struct Kept {
     /// Where the event stands in the lane.
     pub(crate) place: Offset,
     pub(crate) key: Option<Bytes>,
+    /// The event, of one that came into a window.
+    pub(crate) event: Option<EventId>,
     pub(crate) state: State,
 }
 
@@ -113,11 +115,14 @@ async fn too_few(
     Ok(GroupError::NoLane { topic: missing.topic.clone(), have, need })
 }
 
+/// Where an event stands in the lane, its key, and which it is.
+type Stands = (Offset, Option<Bytes>, Option<EventId>);
+
 /// What the records of the lane come to.
 #[derive(Debug, Default)]
 pub(crate) struct Fold {
     wanted: HashSet<TopicPartition>,
-    events: HashMap<TopicPartition, BTreeMap<u64, (Offset, Option<Bytes>)>>,
+    events: HashMap<TopicPartition, BTreeMap<u64, Stands>>,
     states: HashMap<TopicPartition, BTreeMap<u64, State>>,
     pub(crate) orders: HashMap<TopicPartition, HashSet<OrderId>>,
 }
@@ -150,7 +155,8 @@ impl Fold {
                 self.states.entry(input).or_default().insert(offset, State::decode(value)?);
             }
             (false, Some(_)) => {
-                self.events.entry(input).or_default().insert(offset, (record.offset, key()));
+                let event = record.headers.text(headers::ce::ID).and_then(|id| id.parse().ok());
+                self.events.entry(input).or_default().insert(offset, (record.offset, key(), event));
             }
             (true, None) => drop(self.states.entry(input).or_default().remove(&offset)),
             (false, None) => drop(self.events.entry(input).or_default().remove(&offset)),
@@ -162,9 +168,10 @@ impl Fold {
         let mut out = HashMap::new();
         for (input, events) in self.events {
             let mut states = self.states.remove(&input).unwrap_or_default();
-            let kept = events.into_iter().filter_map(|(offset, (place, key))| {
+            let kept = events.into_iter().filter_map(|(offset, (place, key, event))| {
                 let state = states.remove(&offset)?;
-                Some((offset, Kept { place, key, state }))
+                let event = event.filter(|_| state.window.is_some());
+                Some((offset, Kept { place, key, event, state }))
             });
             out.insert(input, kept.collect());
         }
@@ -182,7 +189,8 @@ mod tests {
     fn what_was_deleted_or_belongs_to_others_is_not_found() {
         let input = TopicPartition::new("event.a", 0);
         let mut fold = Fold::of([input.clone()].into_iter());
-        let state = State { v: VERSION, attempts: 1, told: true, base: 0, first: None, since: None, due: None };
+        let state =
+            State { v: VERSION, attempts: 1, told: true, base: 0, first: None, since: None, due: None, window: None };
         let mut at = 0;
         let mut take = |key: &str, value: Option<Vec<u8>>| {
             at += 1;

@@ -6,9 +6,9 @@ use contracts::{
     dead::{DeadLetter, Reason},
     envelope::EventHeaders,
     headers::{self, HeaderError},
-    ids::JobRunId,
+    ids::{EventId, JobRunId},
     names::{EventRef, JobName},
-    progress::{AttemptState, Fact, JobStep, Occurrence, Progress},
+    progress::{AttemptState, Fact, Gathered, JobStep, Occurrence, Progress, Successor},
     rejected::{self, Rejected},
     topics,
 };
@@ -65,6 +65,17 @@ impl<'a> Attempt<'a> {
         self.tell(with(step, failure, ended))
     }
 
+    /// None has begun: its event waits until then for the end of its window.
+    pub(crate) fn gathered(self, gathered: Gathered, ends: Timestamp) -> Outgoing {
+        self.tell(JobStep { again: Some(ends), gathered: Some(gathered), ..self.step(AttemptState::Gathered) })
+    }
+
+    /// None will begin: the later event of its window took its place.
+    pub(crate) fn superseded(self, by: EventId, now: Timestamp) -> Outgoing {
+        let by = Successor { event_id: by, run: JobRunId::derived(by, self.job) };
+        self.tell(JobStep { superseded_by: Some(by), ended: Some(now), ..self.step(AttemptState::Superseded) })
+    }
+
     /// It was ordered, and has not begun.
     pub(crate) fn granted(self, by: &str) -> Outgoing {
         self.tell(JobStep { by: Some(by.to_owned()), ..self.step(AttemptState::Granted) })
@@ -93,6 +104,8 @@ impl<'a> Attempt<'a> {
             published: None,
             of: None,
             again: None,
+            gathered: None,
+            superseded_by: None,
             dead: None,
             by: None,
         }
@@ -160,10 +173,7 @@ pub(crate) fn unreadable(record: &Record, job: &JobName, error: &HeaderError, no
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use contracts::{
-        ids::{EventId, InvocationId},
-        raw::Place,
-    };
+    use contracts::{ids::InvocationId, raw::Place};
 
     use super::*;
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bus::{Offset, TopicPartition};
-use catalog::{Backoff, Catalog, Filling, Job, Order, wire::CatalogRecord};
+use catalog::{Backoff, Catalog, Filling, Gathering, Job, Order, wire::CatalogRecord};
 use contracts::names::{EventRef, GroupName, JobName};
 
 /// One numbered catalog, as far as jobs are concerned.
@@ -81,6 +81,8 @@ pub struct JobSpec {
     pub concurrency: usize,
     /// Whether records of one key wait for each other.
     pub order: Order,
+    /// How its events gather before it runs, if they do.
+    pub gathering: Option<Gathering>,
     /// The events that list it.
     pub events: Vec<EventRef>,
 }
@@ -104,6 +106,7 @@ impl JobSpec {
             final_exit_codes: job.final_exit_codes().to_vec(),
             concurrency: job.concurrency(),
             order: job.order(),
+            gathering: job.gathering().cloned(),
             events,
         }
     }

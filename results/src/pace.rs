@@ -45,6 +45,8 @@ pub(crate) struct Seen {
     pub running: u64,
     /// Runs that wait for their next attempt.
     pub retrying: u64,
+    /// Events that wait for the end of their window.
+    pub gathering: u64,
 }
 
 /// What goes on, by event and job. Cheap to clone.
@@ -66,8 +68,16 @@ struct State {
 struct Open {
     job: (EventRef, JobName),
     attempt: u32,
+    doing: Doing,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Doing {
+    Runs,
     /// Its attempt has ended, and a further one follows.
-    waits: bool,
+    Retries,
+    /// Its event waits for the end of its window.
+    Gathers,
 }
 
 impl Default for Pace {
@@ -105,7 +115,11 @@ impl Pace {
         });
         for open in state.open.values() {
             let seen = out.entry(open.job.clone()).or_default();
-            *(if open.waits { &mut seen.retrying } else { &mut seen.running }) += 1;
+            *(match open.doing {
+                Doing::Runs => &mut seen.running,
+                Doing::Retries => &mut seen.retrying,
+                Doing::Gathers => &mut seen.gathering,
+            }) += 1;
         }
         out
     }
@@ -121,20 +135,25 @@ impl State {
         if self.open.get(&run).is_some_and(|open| open.attempt > attempt) {
             return;
         }
-        let waits = match state {
-            AttemptState::Started => false,
-            AttemptState::Granted | AttemptState::Interrupted | AttemptState::Retrying => true,
+        let doing = match state {
+            AttemptState::Started => Doing::Runs,
+            AttemptState::Granted | AttemptState::Interrupted | AttemptState::Retrying => Doing::Retries,
+            AttemptState::Gathered => Doing::Gathers,
             AttemptState::Unknown(_) | AttemptState::Discarded => return,
-            AttemptState::Skipped | AttemptState::Failed | AttemptState::Succeeded => {
+            AttemptState::Skipped | AttemptState::Superseded => {
                 self.open.remove(&run);
-                if let Some(ended) = ended.filter(|_| state != AttemptState::Skipped) {
+                return;
+            }
+            AttemptState::Failed | AttemptState::Succeeded => {
+                self.open.remove(&run);
+                if let Some(ended) = ended {
                     self.ended(job, ended.as_second());
                 }
                 return;
             }
         };
         if self.open.len() < MOST || self.open.contains_key(&run) {
-            self.open.insert(run, Open { job, attempt, waits });
+            self.open.insert(run, Open { job, attempt, doing });
         }
     }
 
@@ -165,16 +184,19 @@ mod tests {
 
     #[test]
     fn runs_are_under_way_wait_or_have_ended() {
-        use AttemptState::{Failed, Retrying, Skipped, Started, Succeeded};
+        use AttemptState::{Failed, Gathered, Retrying, Skipped, Started, Succeeded, Superseded};
         let (pace, at) = (Pace::default(), "2026-01-02T03:04:05Z".parse().expect("a time"));
         let told = [(1, Started), (2, Started), (2, Retrying), (3, Started), (3, Succeeded), (4, Started), (4, Failed)];
         pace.hear(told.map(|(run, state)| step(run, 1, state, at)).to_vec());
         pace.hear(vec![step(5, 1, Succeeded, at), step(6, 1, Skipped, at)]);
         let seen = |now: Timestamp| pace.now(now).into_values().next().unwrap_or_default();
-        assert_eq!(seen(at), Seen { ended: 3, running: 1, retrying: 1 });
+        assert_eq!(seen(at), Seen { ended: 3, running: 1, retrying: 1, gathering: 0 });
+        pace.hear(vec![step(7, 0, Gathered, at), step(8, 0, Gathered, at), step(7, 0, Superseded, at)]);
+        assert_eq!(seen(at), Seen { ended: 3, running: 1, retrying: 1, gathering: 1 });
+        pace.hear(vec![step(8, 0, Superseded, at)]);
         pace.hear(vec![step(2, 2, Started, at), step(2, 1, Retrying, at), step(1, 1, Succeeded, at)]);
-        assert_eq!(seen(at), Seen { ended: 4, running: 1, retrying: 0 });
+        assert_eq!(seen(at), Seen { ended: 4, running: 1, ..Seen::default() });
         let later = at.checked_add(SignedDuration::from_secs(OVER)).expect("a time");
-        assert_eq!(seen(later), Seen { ended: 0, running: 1, retrying: 0 });
+        assert_eq!(seen(later), Seen { running: 1, ..Seen::default() });
     }
 }

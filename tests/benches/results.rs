@@ -65,6 +65,8 @@ fn facts(number: u64) -> [Progress; 2] {
         published: None,
         of: None,
         again: None,
+        gathered: None,
+        superseded_by: None,
         dead: None,
         by: None,
     };

@@ -128,12 +128,15 @@ pub(crate) const JOB: &[&str] = &[
     "giveUpAfter",
     "concurrency",
     "order",
+    "debounce",
     "finalExitCodes",
 ];
 /// Of a shared job, where an event lists it.
 pub(crate) const USE: &[&str] = &["use", "with"];
 /// Of a parameter.
 pub(crate) const PARAMETER: &[&str] = &["description", "default"];
+/// Of `debounce`.
+pub(crate) const DEBOUNCE: &[&str] = &["by", "quiet", "most", "deliver"];
 /// Of `backoff`.
 pub(crate) const BACKOFF: &[&str] = &["initial", "factor", "max"];
 

@@ -21,7 +21,7 @@ use crate::{
 
 use super::{
     context::File,
-    data, keys,
+    data, flow, keys,
     parameters::{self, Uses},
     publish, secrets,
 };
@@ -50,6 +50,7 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
     let (options, publishes) = options(file, kind, kinds, &mut uses)?;
     let input = get("input").filter(|node| !node.is_null()).map(|node| input(file, node, &mut uses));
     let input = input.map_or(Some(None), |input| input.map(Some))?;
+    let gathering = flow::gathering(file, node, &mut uses)?;
     uses.end(file, parameters);
     let Uses { declared, needs, .. } = uses;
     let filling = Filling { options, parameters: declared.unwrap_or_default(), with: BTreeMap::new(), input };
@@ -71,6 +72,7 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
             .and_then(|value| usize::try_from(value).ok())
             .unwrap_or(DEFAULT_CONCURRENCY),
         order: get("order").and_then(|node| order(file, node)).unwrap_or_default(),
+        gathering,
         final_exit_codes: get("finalExitCodes").map(|node| exit_codes(file, node)).unwrap_or_default(),
         events: Vec::new(),
         definition: definition_json(node),
@@ -225,7 +227,7 @@ fn other_hole(text: &str) -> Option<&'static str> {
     HOLES.iter().find(|(open, name, _)| is_there(open, name)).map(|(.., written)| *written)
 }
 
-fn span(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
+pub(super) fn span(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
     let text = file.text_of(key, node)?;
     match duration::parse(text) {
         Ok(found) => Some(found),

@@ -3,7 +3,7 @@
 use contracts::{
     hasura::Op,
     ids::{EventId, InvocationId, JobRunId},
-    progress::{FailedEvent, Origin, Published, Undetected},
+    progress::{FailedEvent, Gathered, Origin, Published, Undetected},
     raw::{Kind, Place},
     summary::{Counters, Event, Expected, Invocation, Job, Outcome, State, Summary, VERSION},
 };
@@ -85,9 +85,18 @@ pub(crate) fn job_of(name: &str, state: State, outcome: Option<Outcome>) -> Job 
         published: None,
         of: None,
         again: None,
+        gathered: None,
+        superseded_by: None,
         dead: None,
         by: None,
     }
+}
+
+/// A run whose event waits for the end of its window.
+pub(crate) fn gathering(name: &str) -> Job {
+    let gathered = Gathered { since: at("2026-11-21T10:00:02Z"), events: 3 };
+    let again = Some(at("2026-11-21T10:00:35Z"));
+    Job { attempts: 0, again, gathered: Some(gathered), ..job_of(name, State::Pending, None) }
 }
 
 fn succeeded(name: &str, message: &str) -> Job {
@@ -111,6 +120,7 @@ fn summary_of(invocations: Vec<Invocation>) -> Summary {
         succeeded: with(Outcome::Success),
         failed: with(Outcome::Failure),
         skipped: with(Outcome::Skipped),
+        superseded: with(Outcome::Superseded),
         ..Counters::default()
     };
     Summary {

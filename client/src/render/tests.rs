@@ -1,7 +1,7 @@
 //! Every shape that a summary has, as it is shown.
 
 use anstream::adapter::strip_str;
-use contracts::dead::Reason;
+use contracts::{dead::Reason, progress::Successor};
 use insta::assert_snapshot;
 
 use super::{samples::*, *};
@@ -145,6 +145,9 @@ fn a_run_that_was_tried_says_how_often_and_what_follows() {
     let by = Some("ann\u{1b}[2J".to_owned());
     let granted = Job { attempts: 6, by: by.clone(), ..job_of("charge", State::InProcess, None) };
     let skipped = Job { by: by.clone(), ..job_of("charge", State::Complete, Some(Outcome::Skipped)) };
+    let nil = "00000000-0000-0000-0000-000000000000";
+    let nil = Successor { event_id: nil.parse().expect("an id"), run: nil.parse().expect("an id") };
+    let superseded = Job { superseded_by: Some(nil), ..job_of("index", State::Complete, Some(Outcome::Superseded)) };
     for (job, sign, shown) in [
         (again("2026-11-21T10:00:46Z"), "↻", "  429 from payments, attempt 2 of 8, again in 41 s"),
         (again("2026-11-21T10:02:10Z"), "↻", "  429 from payments, attempt 2 of 8, again in 2 min 5 s"),
@@ -154,6 +157,8 @@ fn a_run_that_was_tried_says_how_often_and_what_follows() {
         (Job { by, ..failed() }, "❌", "  503 from billing, attempt 5 of 5, discarded by ann"),
         (granted, "⏳", "  waiting for attempt 6, which ann ordered"),
         (skipped, "⏩", "  skipped by ann"),
+        (gathering("index"), "⏳", "  its window ends in 30 s, unless more comes: 3 events so far"),
+        (superseded, "⏭", "  superseded by a later event · run 00000000-0000-0000-0000-000000000000"),
     ] {
         let (found, said) = super::job(&job, now());
         assert_eq!((found, strip_str(&said).to_string().as_str()), (sign, shown));

@@ -150,7 +150,14 @@ fn jobs(out: &mut String, event: &Event, known: &Known<'_>) {
                 let _ = writeln!(out, "{line}");
             }
         }
-        if let (false, Some(held)) = (one.state == State::Complete, held(known.status, &event.event, one)) {
+        let window = window(one, known);
+        if let Some(window) = &window {
+            let _ = writeln!(out, "       {DIM}{window}{DIM:#}");
+        }
+        // One that waits for the end of its window is held by nobody else, unless its job stands still.
+        let goes_on = window.is_some() || one.state == State::InProcess;
+        let held = held(known.status, &event.event, one, goes_on);
+        if let Some(held) = held.filter(|_| one.state != State::Complete) {
             let _ = writeln!(out, "       {held}");
         }
     }
@@ -194,8 +201,20 @@ fn ran(job: &Job, started: Timestamp, known: &Known<'_>) -> String {
     format!("{attempt}from {}{until}, run {}", at(started), job.run)
 }
 
+/// What a run waits for whose event gathers in a window, and what took the place of one that was superseded.
+fn window(one: &Job, known: &Known<'_>) -> Option<String> {
+    let at = |time| moment(time, known.zone, "%H:%M:%S");
+    if let Some(by) = one.superseded_by {
+        return Some(format!("run {} of event {} took the place of run {}", by.run, by.event_id, one.run));
+    }
+    let (gathered, ends) = (one.gathered?, one.again?);
+    let so_far = format!("{} so far, the first at {}", count(gathered.events as usize, "event"), at(gathered.since));
+    (one.state == State::Pending && one.paused.is_none() && ends > known.now)
+        .then(|| format!("waits until {} for the end of its window: {so_far}", at(ends)))
+}
+
 /// Who holds a job that has not ended, as far as the process that answers knows.
-fn held(status: Option<&Status>, event: &EventRef, one: &Job) -> Option<String> {
+fn held(status: Option<&Status>, event: &EventRef, one: &Job, goes_on: bool) -> Option<String> {
     let status = status?;
     let names = names(event, &one.job);
     let Some((name, here)) = names.iter().find_map(|name| Some((name, status.jobs.get(name)?))) else {
@@ -203,7 +222,7 @@ fn held(status: Option<&Status>, event: &EventRef, one: &Job) -> Option<String> 
         return Some(format!("it runs in another process{}", lag(Some(status), &group)));
     };
     let why = match here.state.as_str() {
-        "running" if one.state == State::InProcess => return None,
+        "running" if goes_on => return None,
         "running" if here.in_flight + here.queued > 0 => {
             let queued = if here.queued > 0 { format!(", {} queued", here.queued) } else { String::new() };
             format!("{name} has {} under way{queued}", count(here.in_flight as usize, "run"))
@@ -316,6 +335,8 @@ mod tests {
         insta::assert_snapshot!(told(&one, Some(&why()), None, None));
     }
 
+    const NOTHING: &str = r#"{"results": {"invocations": 1, "open": 1}, "groups": {}}"#;
+
     #[test]
     fn what_is_awaited_says_who_holds_it() {
         let status = r#"{
@@ -330,10 +351,29 @@ mod tests {
         assert!(shown.ends_with("why is not known: the record is gone"), "{shown}");
         let event: EventRef = "move.new".parse().expect("a name");
         let pending = samples::job_of("job-1", State::Pending, None);
-        assert_eq!(held(Some(&status), &event, &pending).as_deref(), Some("job-1 has 1 run under way, 2 queued"));
+        assert_eq!(
+            held(Some(&status), &event, &pending, false).as_deref(),
+            Some("job-1 has 1 run under way, 2 queued")
+        );
         let elsewhere = samples::job_of("job-2", State::Pending, None);
-        let held = held(Some(&status), &event, &elsewhere);
+        let held = held(Some(&status), &event, &elsewhere, false);
         assert_eq!(held.as_deref(), Some("it runs in another process; it has 1 record yet to read"));
+        let waits = |state| {
+            let (job, mut one) = (samples::gathering("job-1"), one.clone());
+            one.events[0].event = event.clone();
+            one.events[0].jobs = vec![job];
+            let mut status: Status = serde_json::from_str(NOTHING).expect("a status");
+            status.jobs.insert("job-1".to_owned(), state);
+            told(&one, None, None, Some(&status))
+        };
+        let shown = waits(serde_json::from_str(r#"{"state": "running"}"#).expect("a job"));
+        assert!(
+            shown.contains("waits until 10:00:35 for the end of its window: 3 events so far, the first at 10:00:02"),
+            "{shown}"
+        );
+        assert!(!shown.contains("take it"), "{shown}");
+        let shown = waits(serde_json::from_str(r#"{"state": "stopped", "error": "no position"}"#).expect("a job"));
+        assert!(shown.contains("job-1 is stopped, and somebody must act: no position"), "{shown}");
         (one.catalog, one.events) = (None, vec![]);
         let shown = told(&one, None, None, Some(&status));
         assert!(shown.contains("⏳ the detector has not decided yet; it has 7 records yet to read"), "{shown}");

@@ -25,9 +25,11 @@ fn one(status: &GroupStatus) -> Value {
         "inFlight": status.in_flight,
         "queued": status.queued,
         "waiting": status.waiting,
+        "gathering": status.gathering,
         "succeeded": status.succeeded,
         "failed": status.failed,
         "retried": status.retried,
+        "superseded": status.superseded,
         "rejected": status.rejected,
     });
     let more = [

@@ -96,7 +96,7 @@ impl Core {
     fn take_from(&mut self, partition: &TopicPartition) -> Option<Block> {
         let busy = self.running.len();
         let part = self.parts.get_mut(partition).filter(|part| part.phase == Phase::Open && part.halt.is_none())?;
-        let mut retried = Vec::new();
+        let (mut retried, mut superseded) = (Vec::new(), Vec::new());
         let mut door = Door {
             plan: &self.plan,
             limits: self.limits,
@@ -111,8 +111,12 @@ impl Core {
             partition,
             now: self.now,
             retried: &mut retried,
+            superseded: &mut superseded,
         };
         let block = door.take_all();
+        for (due, offset) in superseded {
+            due.into_iter().for_each(|due| self.untimed(partition, due, offset));
+        }
         retried.into_iter().for_each(|offset| self.schedule(partition, offset));
         block
     }

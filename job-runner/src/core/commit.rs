@@ -4,7 +4,7 @@ mod refused;
 
 use std::collections::HashSet;
 
-use bus::{Committed, Generation, Outgoing, Refusal, Share, TopicPartition};
+use bus::{Committed, Generation, Offset, Outgoing, Refusal, Share, TopicPartition};
 use contracts::origin::Origin;
 use refused::Mended;
 
@@ -130,7 +130,9 @@ impl Core {
         (origin, event, refusal): (Origin, Outgoing, Refusal),
     ) {
         let desk = self.desk(partition, generation);
-        if let Some(key) = desk.and_then(|mut desk| desk.cannot_wait(&origin, &event, &refusal)) {
+        let Some(entry) = desk.and_then(|mut desk| desk.cannot_wait(&origin, &event, &refusal)) else { return };
+        self.restore(partition, Offset(origin.offset), &entry);
+        if let Some(key) = entry.key {
             self.next_of(partition, key);
         }
     }

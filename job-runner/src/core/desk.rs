@@ -101,16 +101,16 @@ impl Desk<'_> {
     }
 
     /// A record waits in the lane from now on, or goes on waiting there. Its input has done with it.
-    fn set_aside(&mut self, item: &Item, mut waits: Entry, due: Option<Timestamp>) {
-        let state = waits.state(due, self.now);
+    pub(super) fn set_aside(&mut self, item: &Item, mut waits: Entry, due: Option<Timestamp>) {
         match self.part.lane.remove(item.offset) {
-            Some(before) => waits.place = before.place,
+            Some(before) => (waits.place, waits.came) = (before.place, before.came),
             None => {
                 self.part.ledger.finish(item.offset);
-                self.counts.waiting += 1;
+                *self.counts.of(&waits) += 1;
                 self.output(records::event(self.plan, item));
             }
         }
+        let state = waits.state(due, self.now);
         self.part.lane.insert(item.offset, waits);
         self.output(records::state(self.plan, item, &state));
     }
@@ -168,40 +168,43 @@ impl Desk<'_> {
 
     /// Nothing is to be remembered of a record any more.
     fn forget(&mut self, item: &Item) {
-        match self.part.lane.remove(item.offset) {
-            Some(_) => {
-                self.counts.waiting -= 1;
-                records::gone(self.plan, &item.partition, item.offset).into_iter().for_each(|gone| self.output(gone));
-            }
+        match self.leave(&item.partition, item.offset) {
+            Some(_) => {}
             None => self.part.ledger.finish(item.offset),
         }
     }
 
+    /// Nothing waits any more of a record in the lane.
+    pub(super) fn leave(&mut self, partition: &TopicPartition, offset: Offset) -> Option<Entry> {
+        let entry = self.part.lane.remove(offset)?;
+        *self.counts.of(&entry) -= 1;
+        records::gone(self.plan, partition, offset).into_iter().for_each(|gone| self.output(gone));
+        Some(entry)
+    }
+
     /// What waits and cannot be read waits no longer.
     pub(super) fn refuse(&mut self, partition: &TopicPartition, offset: Offset, output: Outgoing) {
-        self.part.lane.remove(offset);
-        self.counts.waiting -= 1;
+        self.leave(partition, offset);
         self.counts.rejected += 1;
-        records::gone(self.plan, partition, offset).into_iter().for_each(|gone| self.output(gone));
         self.output(output);
     }
 
-    /// An event is too large to be kept while it waits: its run has failed for good. Answers its key.
-    pub(super) fn cannot_wait(&mut self, origin: &Origin, event: &Outgoing, refusal: &Refusal) -> Option<KeyId> {
+    /// An event is too large to be kept while it waits: its run has failed for good. Answers what waited.
+    pub(super) fn cannot_wait(&mut self, origin: &Origin, event: &Outgoing, refusal: &Refusal) -> Option<Entry> {
         let entry = self.part.lane.remove(Offset(origin.offset))?;
-        self.counts.waiting -= 1;
+        *self.counts.of(&entry) -= 1;
         self.counts.failed += 1;
         if let Ok(event) = EventHeaders::decode(&origin.topic, &event.headers) {
             let number = entry.begun.attempts.max(1);
-            let failure = Failure::last(format!("it cannot wait for another attempt: {refusal}"));
+            let failure = Failure::last(format!("it cannot wait in the lane: {refusal}"));
             say_failed(self.plan, &event, number, &failure);
             let attempt = Attempt::new(&event, &self.plan.name, number, self.now.wall);
             self.output(attempt.failed(failure, self.plan.attempts, None, self.now.wall));
         }
-        entry.key
+        Some(entry)
     }
 
-    fn key(&self, item: &Item) -> Option<KeyId> {
+    pub(super) fn key(&self, item: &Item) -> Option<KeyId> {
         item.key.as_ref().map(|key| KeyId::of(&key.key))
     }
 }

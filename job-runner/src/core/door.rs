@@ -3,6 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
+    time::Instant,
 };
 
 use bus::{Offset, Record, TopicPartition};
@@ -50,8 +51,10 @@ pub(super) struct Door<'a> {
     pub(super) part: &'a mut Part,
     pub(super) partition: &'a TopicPartition,
     pub(super) now: Now,
-    /// Records whose run failed at once, and waits for another attempt.
+    /// Records that wait in the lane since now.
     pub(super) retried: &'a mut Vec<Offset>,
+    /// Those whose place a later one took, and when they would have been due.
+    pub(super) superseded: &'a mut Vec<(Option<Instant>, Offset)>,
 }
 
 impl Door<'_> {
@@ -83,7 +86,7 @@ impl Door<'_> {
         if self.outputs.is_full() {
             return Some(Block::Outputs);
         }
-        if self.goes_behind(record) {
+        if self.gathers(record) || self.goes_behind(record) {
             return self.part.ledger.is_full().then_some(Block::Part(Halt::Note));
         }
         if self.plan.inline().is_some() {
@@ -102,7 +105,7 @@ impl Door<'_> {
     }
 
     /// The key that a record waits for, where the job keeps them in order.
-    fn key(&self, record: &Record) -> Option<OrderKey> {
+    pub(super) fn key(&self, record: &Record) -> Option<OrderKey> {
         let key = record.key.clone().filter(|_| self.plan.order == Order::Key)?;
         Some(OrderKey { at: self.partition.clone(), key })
     }
@@ -119,7 +122,9 @@ impl Door<'_> {
             Ok(event) => Arc::new(event),
             Err(error) => return self.refuse(&record, &error),
         };
-        if self.goes_behind(&record) {
+        if begun.attempts == 0 && self.gathers(&record) {
+            self.gather(record, event, begun);
+        } else if self.goes_behind(&record) {
             let item = self.item(record, event, begun);
             self.desk().set_behind(&item);
         } else if begun.attempts >= self.plan.attempts {
@@ -148,12 +153,12 @@ impl Door<'_> {
         self.desk().output(output);
     }
 
-    fn desk(&mut self) -> Desk<'_> {
+    pub(super) fn desk(&mut self) -> Desk<'_> {
         let Self { plan, part, outputs, counts, now, .. } = self;
         Desk { plan, part, outputs, counts, now: *now }
     }
 
-    fn item(&self, record: Record, event: Arc<EventHeaders>, begun: Begun) -> Item {
+    pub(super) fn item(&self, record: Record, event: Arc<EventHeaders>, begun: Begun) -> Item {
         Item {
             partition: self.partition.clone(),
             generation: self.part.generation,

@@ -21,6 +21,9 @@ mod survives;
 #[cfg(test)]
 mod tests;
 mod wait;
+mod window;
+#[cfg(test)]
+mod windows_survive;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
@@ -103,9 +106,20 @@ pub(crate) struct Counts {
     pub(crate) failed: u64,
     /// Attempts that failed and are followed by another.
     pub(crate) retried: u64,
+    /// Events whose place a later one of their window took.
+    pub(crate) superseded: u64,
     pub(crate) rejected: u64,
-    /// What waits in the lane now.
+    /// What waits in the lane now for another attempt, or its turn.
     pub(crate) waiting: usize,
+    /// What waits there for the end of its window.
+    pub(crate) gathering: usize,
+}
+
+impl Counts {
+    /// Among which one is counted that is in the lane.
+    fn of(&mut self, entry: &lane::Entry) -> &mut usize {
+        if entry.gathers() { &mut self.gathering } else { &mut self.waiting }
+    }
 }
 
 pub(crate) struct Core {
@@ -205,6 +219,7 @@ impl Core {
     /// A newer catalog counts from now on; what runs goes on as it began.
     pub(crate) fn replan(&mut self, plan: Arc<Plan>) {
         self.plan = plan;
+        self.shorten_windows();
         self.end_halts(|halt| matches!(halt, Halt::Catalog(_)));
     }
 

@@ -24,36 +24,47 @@ use crate::{
     steps::tests::event,
 };
 
-const ATTEMPTS: u32 = 4;
+pub(super) const ATTEMPTS: u32 = 4;
 
 /// A record of an input: its key, and how many of its attempts fail.
-type Shape = (u8, u32);
+pub(super) type Shape = (u8, u32);
+
+/// Where a record stands.
+pub(super) type Place = (TopicPartition, Offset);
 
 /// The logs, and a process that works on them until it is killed.
-struct World {
-    plan: Arc<Plan>,
-    inputs: BTreeMap<TopicPartition, Vec<(Record, Shape)>>,
+pub(super) struct World {
+    pub(super) plan: Arc<Plan>,
+    pub(super) inputs: BTreeMap<TopicPartition, Vec<(Record, Shape)>>,
     positions: HashMap<TopicPartition, Position>,
     lane: HashMap<Partition, Vec<Record>>,
     dead: BTreeMap<String, DeadLetter>,
     /// Of each run, by its place: the attempts that were launched, and how it ended, as far as that is committed.
-    launched: BTreeMap<(TopicPartition, Offset), Vec<u32>>,
-    ends: BTreeMap<(TopicPartition, Offset), Vec<AttemptState>>,
-    core: Core,
-    now: Now,
+    pub(super) launched: BTreeMap<Place, Vec<u32>>,
+    pub(super) ends: BTreeMap<Place, Vec<AttemptState>>,
+    /// What took the place of what was superseded.
+    pub(super) successors: BTreeMap<Place, Place>,
+    /// What the bus refused to keep while it waits.
+    pub(super) refused: BTreeSet<Place>,
+    pub(super) core: Core,
+    pub(super) now: Now,
     generation: u64,
     /// Under which assignment each input is ours.
     owned: HashMap<TopicPartition, Generation>,
     cursors: BTreeMap<TopicPartition, (usize, bool, Generation)>,
     reading: Option<Reading>,
-    commit: Option<Vec<Share>>,
+    pub(super) commit: Option<Vec<Share>>,
     unbuilt: Vec<(TopicPartition, Generation)>,
     running: Vec<Launch>,
 }
 
 impl World {
     fn new(order: catalog::Order, limits: Limits, shapes: &[Vec<Shape>]) -> Self {
-        let plan = Arc::new(Plan { attempts: ATTEMPTS, concurrency: 3, order, ..plan("work") });
+        Self::of(Plan { order, ..plan("work") }, limits, shapes)
+    }
+
+    pub(super) fn of(plan: Plan, limits: Limits, shapes: &[Vec<Shape>]) -> Self {
+        let plan = Arc::new(Plan { attempts: ATTEMPTS, concurrency: 3, ..plan });
         let mut inputs = BTreeMap::new();
         let mut number = 0;
         for (partition, shapes) in (0..).zip(shapes) {
@@ -67,7 +78,7 @@ impl World {
                     offset: Offset(place * 2),
                     published: now().wall,
                     key: Some(vec![shape.0].into()),
-                    value: Some("{}".into()),
+                    value: Some(format!("{{\"by\":{}}}", shape.0 / 2).into()),
                     headers: event("a", number).encode(),
                 };
                 records.push((record, *shape));
@@ -83,6 +94,8 @@ impl World {
             dead: BTreeMap::new(),
             launched: BTreeMap::new(),
             ends: BTreeMap::new(),
+            successors: BTreeMap::new(),
+            refused: BTreeSet::new(),
             core,
             now: now(),
             generation: 0,
@@ -98,7 +111,7 @@ impl World {
     }
 
     /// A process begins, with nothing but the logs.
-    fn begin(&mut self, limits: Limits) {
+    pub(super) fn begin(&mut self, limits: Limits) {
         self.core = Core::new(self.plan.clone(), limits, self.now);
         (self.reading, self.commit) = (None, None);
         self.unbuilt.clear();
@@ -116,7 +129,7 @@ impl World {
         self.core.assign(Assignment { partition, generation, position }).expect("a position");
     }
 
-    fn advance(&mut self) {
+    pub(super) fn advance(&mut self) {
         if self.core.abandon_reading() {
             self.reading = None;
         }
@@ -149,8 +162,10 @@ impl World {
         if self.plan.order == catalog::Order::Key {
             let shape_of =
                 |offset: Offset| self.inputs[&at.0].iter().find(|(record, _)| record.offset == offset).expect("one").1;
-            let before =
-                self.inputs[&at.0].iter().filter(|(record, shape)| record.offset < at.1 && shape.0 == shape_of(at.1).0);
+            let key = |shape: Shape| if self.has_by() { shape.0 / 2 } else { shape.0 };
+            let is_before =
+                |(record, shape): &&(Record, Shape)| record.offset < at.1 && key(*shape) == key(shape_of(at.1));
+            let before = self.inputs[&at.0].iter().filter(is_before);
             for (record, _) in before {
                 assert!(
                     self.ends.contains_key(&(at.0.clone(), record.offset)),
@@ -167,8 +182,68 @@ impl World {
         self.running.push(launch);
     }
 
+    /// Whether it failed since the bus refused it; else that was forgotten when its partition went.
+    pub(super) fn is_refused(&self, place: &Place) -> bool {
+        self.refused.contains(place)
+            && !self.dead.contains_key(&format!("{}/{}", place.0, place.1))
+            && self.ends.get(place).is_some_and(|ends| ends == &[AttemptState::Failed])
+    }
+
+    /// Whether windows are of another value than the key.
+    pub(super) fn has_by(&self) -> bool {
+        self.plan.gathering.as_ref().is_some_and(|gathering| gathering.by.is_some())
+    }
+
+    /// The place of an event.
+    fn place_of(&self, id: &str) -> Place {
+        let all = self.inputs.iter().flat_map(|(at, records)| records.iter().map(move |(record, _)| (at, record)));
+        let is_its = |record: &Record| record.headers.text("ce_id") == Some(id);
+        let (at, record) = all.clone().find(|(_, record)| is_its(record)).expect("its record");
+        (at.clone(), record.offset)
+    }
+
+    /// The bus never takes an event in the lane, of the share of that number that has one.
+    pub(super) fn refuse(&mut self, pick: usize) -> bool {
+        let is_event = |output: &Outgoing| {
+            let key = output.key.as_deref().unwrap_or_default();
+            output.topic.as_str().starts_with("lane") && output.value.is_some() && key.starts_with(b"event/")
+        };
+        let Some(shares) = &self.commit else { return false };
+        let has = |share: &&Share| {
+            self.owned.get(&share.partition) == Some(&share.generation) && share.outputs.iter().any(is_event)
+        };
+        let with: Vec<&Share> = shares.iter().filter(has).collect();
+        if with.is_empty() {
+            return false;
+        }
+        let share = with[pick % with.len()].clone();
+        let events: Vec<usize> = (0..share.outputs.len()).filter(|at| is_event(&share.outputs[*at])).collect();
+        let (at, partition) = (events[pick % events.len()], share.partition.clone());
+        let id = share.outputs[at].headers.text("ce_id").expect("an id").to_owned();
+        self.refused.insert(self.place_of(&id));
+        let refusal = bus::Refusal {
+            record: Some(at),
+            topic: share.outputs[at].topic.clone(),
+            code: bus::RefusalCode::TooLarge,
+            reason: "too large".into(),
+        };
+        let mut committed = Committed::default();
+        for share in self.commit.take().expect("a commit") {
+            if share.partition == partition {
+                committed.refused.push(bus::RefusedShare { share, refusals: vec![refusal.clone()] });
+            } else if self.owned.get(&share.partition) != Some(&share.generation) {
+                committed.left_out.push(share.assigned());
+            } else {
+                self.positions.insert(share.partition.clone(), share.position);
+                share.outputs.into_iter().for_each(|output| self.write(output));
+            }
+        }
+        self.core.committed(committed).expect("it is mended");
+        true
+    }
+
     /// Ends the commit: each share is written or left out; or nobody knows which.
-    fn commit(&mut self, (left_out, unknown): (u64, bool)) -> bool {
+    pub(super) fn commit(&mut self, (left_out, unknown): (u64, bool)) -> bool {
         let Some(shares) = self.commit.take() else { return false };
         let (mut committed, mut gone) = (Committed::default(), Vec::new());
         for (number, share) in shares.into_iter().enumerate() {
@@ -202,12 +277,13 @@ impl World {
             let Fact::Job(step) = Progress::decode(&output.value.expect("a value")).expect("progress").fact else {
                 panic!("a step")
             };
-            if matches!(step.state, AttemptState::Succeeded | AttemptState::Failed) {
-                let all =
-                    self.inputs.iter().flat_map(|(at, records)| records.iter().map(move |(record, _)| (at, record)));
-                let is_its = |record: &Record| record.headers.text("ce_id") == Some(&step.event_id.to_string());
-                let (at, record) = all.clone().find(|(_, record)| is_its(record)).expect("its record");
-                self.ends.entry((at.clone(), record.offset)).or_default().push(step.state);
+            use AttemptState::{Failed, Succeeded, Superseded};
+            if matches!(step.state, Succeeded | Failed | Superseded) {
+                let place = self.place_of(&step.event_id.to_string());
+                if let Some(by) = step.superseded_by {
+                    self.successors.insert(place.clone(), self.place_of(&by.event_id.to_string()));
+                }
+                self.ends.entry(place).or_default().push(step.state);
             }
         } else if let Some("lane") = topic.split('.').next() {
             let partition = output.partition.expect("a partition");
@@ -229,7 +305,7 @@ impl World {
         }
     }
 
-    fn rebuild(&mut self) -> bool {
+    pub(super) fn rebuild(&mut self) -> bool {
         let inputs = std::mem::take(&mut self.unbuilt);
         if inputs.is_empty() {
             return false;
@@ -244,7 +320,7 @@ impl World {
         true
     }
 
-    fn deliver(&mut self, pick: usize, count: usize) -> bool {
+    pub(super) fn deliver(&mut self, pick: usize, count: usize) -> bool {
         let inputs = &self.inputs;
         let open = self.cursors.iter_mut().filter(|(at, (next, paused, _))| !paused && *next < inputs[*at].len());
         let mut open: Vec<_> = open.collect();
@@ -260,7 +336,7 @@ impl World {
         true
     }
 
-    fn read(&mut self) -> bool {
+    pub(super) fn read(&mut self) -> bool {
         let Some(reading) = &self.reading else { return false };
         let from = |records: &mut dyn Iterator<Item = &Record>| -> Vec<Record> {
             records.filter(|record| record.offset >= reading.from).take(3).cloned().collect()
@@ -278,7 +354,7 @@ impl World {
         true
     }
 
-    fn end(&mut self, pick: usize) -> bool {
+    pub(super) fn end(&mut self, pick: usize) -> bool {
         if self.running.is_empty() {
             return false;
         }
@@ -290,12 +366,12 @@ impl World {
         true
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         self.now.steady += time;
         self.now.wall = self.now.wall.checked_add(time).expect("a time");
     }
 
-    fn step(&mut self, (what, pick, count): (u8, usize, usize), limits: Limits) {
+    pub(super) fn step(&mut self, (what, pick, count): (u8, usize, usize), limits: Limits) {
         match what {
             0 | 1 => drop(self.deliver(pick, count)),
             2 => drop(self.read()),
@@ -324,7 +400,7 @@ impl World {
         self.advance();
     }
 
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         let mut idle = 0;
         for _ in 0..100_000 {
             let moved = self.rebuild() | self.deliver(0, 64) | self.read() | self.end(0) | self.commit((0, false));
@@ -341,7 +417,7 @@ impl World {
         }
     }
 
-    fn check(&self) {
+    pub(super) fn check(&self) {
         for (at, records) in &self.inputs {
             for (record, _) in records {
                 let place = (at.clone(), record.offset);
@@ -350,7 +426,8 @@ impl World {
                 let launched = &self.launched.get(&place).cloned().unwrap_or_default();
                 assert!(launched.windows(2).all(|pair| pair[0] <= pair[1]), "{launched:?}");
                 let is_dead = self.dead.contains_key(&format!("{at}/{}", record.offset));
-                assert_eq!(is_dead, ends[0] == AttemptState::Failed, "{at} {}", record.offset);
+                let is_failed = ends[0] == AttemptState::Failed && !self.is_refused(&place);
+                assert_eq!(is_dead, is_failed, "{at} {}", record.offset);
             }
             let end = records.last().map_or(Offset::ZERO, |(record, _)| record.offset.next());
             assert_eq!(self.positions.get(at).map_or(Offset::ZERO, |position| position.next), end, "{at}");
@@ -358,12 +435,12 @@ impl World {
         let mut fold = Fold::of(self.inputs.keys().cloned());
         self.lane.values().flatten().for_each(|record| fold.take(record).expect("a record of the lane"));
         assert!(fold.finish().values().all(BTreeMap::is_empty), "something waits for ever");
-        let (waiting, queued, flying) = (self.core.counts().waiting, self.core.queued(), self.core.in_flight());
-        assert_eq!((waiting, queued, flying), (0, 0, 0));
+        let Counts { waiting, gathering, .. } = self.core.counts();
+        assert_eq!((waiting, gathering, self.core.queued(), self.core.in_flight()), (0, 0, 0, 0));
     }
 }
 
-fn shapes() -> impl Strategy<Value = Vec<Vec<Shape>>> {
+pub(super) fn shapes() -> impl Strategy<Value = Vec<Vec<Shape>>> {
     let fails = prop_oneof![3 => Just(0_u32), 2 => 1..ATTEMPTS, 1 => Just(ATTEMPTS)];
     prop::collection::vec(prop::collection::vec((0..4_u8, fails), 0..25), 1..4)
 }
@@ -419,4 +496,6 @@ fn what_waits_waits_its_time_and_holds_back_its_key_alone() {
 fn a_hundred_thousand_that_wait_cost_little_memory_each() {
     let size = size_of::<lane::Entry>() + size_of::<(Instant, TopicPartition, Offset)>();
     assert!(size < 250, "{size} bytes, beside the trees they are in");
+    let size = size + size_of::<lane::Came>() + size_of::<(contracts::ids::WindowId, u64)>();
+    assert!(size < 350, "{size} bytes in a window, beside the trees they are in");
 }

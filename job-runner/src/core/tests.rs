@@ -45,6 +45,7 @@ pub(super) fn plan(kind: &str) -> Plan {
         final_exit_codes: Vec::new(),
         concurrency: 16,
         order: Order::Key,
+        gathering: None,
         events: vec!["a".parse().expect("an event")],
     };
     Draft { number: 1, job, starts: Arc::default() }.plan(&registry).expect("a kind")

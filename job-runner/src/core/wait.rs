@@ -21,10 +21,10 @@ use super::{
     desk::Desk,
     lane::{Entry, KeyId, Place, Stage},
     reread::{CHUNK, What},
+    window,
 };
 use crate::{
     error::GroupError,
-    ledger::Begun,
     queue::{Item, OrderKey},
     rebuild::Rebuilt,
     steps,
@@ -62,8 +62,12 @@ impl Core {
             self.timers.insert((due, partition.clone(), offset));
             return;
         }
-        let is_written = !matches!(entry.place, Place::InShare(share) if share > part.committed);
+        let is_written = entry.is_written(part.committed);
         part.lane.set(offset, Stage::Due);
+        if part.lane.end_window(offset) {
+            self.counts.gathering -= 1;
+            self.counts.waiting += 1;
+        }
         if is_written {
             self.due.push_back((partition.clone(), part.generation, offset));
         } else {
@@ -78,9 +82,15 @@ impl Core {
         let due = std::mem::take(&mut part.unwritten);
         let (lane, committed, generation) = (&part.lane, part.committed, part.generation);
         let is_there = |offset: &Offset| {
-            lane.get(*offset).is_some_and(|entry| !matches!(entry.place, Place::InShare(share) if share > committed))
+            lane.get(*offset).is_some_and(|entry| match entry.stage {
+                Stage::Superseded => lane.may_end(*offset, committed),
+                _ => entry.is_written(committed),
+            })
         };
-        let (there, not): (Vec<_>, Vec<_>) = due.into_iter().partition(is_there);
+        let waits = |offset: &Offset| {
+            lane.get(*offset).is_some_and(|entry| matches!(entry.stage, Stage::Due | Stage::Superseded))
+        };
+        let (there, not): (Vec<_>, Vec<_>) = due.into_iter().filter(waits).partition(is_there);
         part.unwritten = not;
         self.due.extend(there.into_iter().map(|offset| (partition.clone(), generation, offset)));
     }
@@ -127,7 +137,8 @@ impl Core {
         while let Some((partition, generation, offset)) = self.due.pop_front() {
             let Some(part) = self.parts.get(&partition) else { continue };
             let is_open = part.generation == generation && part.phase == Phase::Open;
-            let Some(entry) = part.lane.get(offset).filter(|entry| is_open && entry.stage == Stage::Due) else {
+            let is_wanted = |entry: &&Entry| is_open && matches!(entry.stage, Stage::Due | Stage::Superseded);
+            let Some(entry) = part.lane.get(offset).filter(is_wanted) else {
                 continue;
             };
             let lane = TopicPartition { topic: self.plan.lane.clone(), partition: partition.partition };
@@ -165,7 +176,8 @@ impl Core {
         }
         let is_due = |core: &Self| {
             let part = core.parts.get(&wanted).filter(|part| part.generation == reading.generation);
-            part.and_then(|part| part.lane.get(offset)).is_some_and(|entry| entry.stage == Stage::Due)
+            let entry = part.and_then(|part| part.lane.get(offset));
+            entry.is_some_and(|entry| matches!(entry.stage, Stage::Due | Stage::Superseded))
         };
         match place {
             _ if !is_due(self) => Ok(()),
@@ -187,9 +199,11 @@ impl Core {
         let Some(part) = self.parts.get_mut(&partition).filter(|part| part.phase == Phase::Open) else { return };
         let Some(entry) = part.lane.get_mut(offset) else { return };
         entry.place = Place::At(record.offset);
-        if entry.stage == Stage::Due && has_room {
-            let (begun, base, generation) = (entry.begun, entry.base, part.generation);
-            self.take_up_again(record, &origin, (partition, generation, offset), begun, base);
+        let (stage, generation) = (entry.stage, part.generation);
+        if stage == Stage::Due && has_room {
+            self.take_up_again(record, &origin, (partition, generation, offset));
+        } else if stage == Stage::Superseded && part.lane.may_end(offset, part.committed) {
+            self.end_superseded(&record, (&partition, generation, offset));
         }
     }
 
@@ -198,11 +212,12 @@ impl Core {
         record: Record,
         origin: &Origin,
         (partition, generation, offset): (TopicPartition, Generation, Offset),
-        begun: Begun,
-        base: u32,
     ) {
+        let Some(entry) = self.parts.get(&partition).and_then(|part| part.lane.get(offset)) else { return };
+        let (begun, base) = (entry.begun, entry.base);
         let own_key = record.headers.get(headers::KEY).map(Bytes::copy_from_slice);
-        let key = own_key.clone().filter(|_| self.plan.order == Order::Key);
+        let key = window::order_key(own_key.as_ref(), entry.came.as_ref().map(|came| came.window.by));
+        let key = key.filter(|_| self.plan.order == Order::Key);
         let key = key.map(|key| OrderKey { at: partition.clone(), key });
         let event = EventHeaders::decode(&origin.topic, &record.headers);
         let item = |event| Item {
@@ -241,7 +256,7 @@ impl Core {
     }
 
     /// What is in the lane and cannot be read was damaged there, or by something else: it is refused where people look.
-    fn unreadable(
+    pub(super) fn unreadable(
         &mut self,
         record: &Record,
         partition: &TopicPartition,
@@ -257,6 +272,7 @@ impl Core {
         let Some(mut desk) = self.desk(partition, generation) else { return };
         let key = desk.part.lane.get(offset).and_then(|entry| entry.key);
         desk.refuse(partition, offset, output);
+        self.go_on_after(partition, offset);
         if let Some(key) = key {
             self.next_of(partition, key);
         }
@@ -272,17 +288,24 @@ impl Core {
             let Some(part) = self.parts.get_mut(&partition).filter(is_its) else { continue };
             part.is_rebuilt = true;
             let in_order = self.plan.order == Order::Key;
+            let mut windows = window::Restored::new(&self.plan, now);
             for (offset, kept) in found.remove(&partition).unwrap_or_default() {
-                let key = kept.key.as_deref().filter(|_| in_order).map(KeyId::of);
-                part.lane.insert(Offset(offset), Entry::restored(kept.place, key, &kept.state, now));
+                let key = window::order_key(kept.key.as_ref(), kept.state.window.map(|window| window.by));
+                let key = key.filter(|_| in_order).map(|key| KeyId::of(&key));
+                let entry = Entry::restored(kept.place, key, &kept.state, now);
+                windows.insert(&mut part.lane, Offset(offset), entry, kept);
             }
-            self.counts.waiting += part.lane.len();
+            let gathering = part.lane.gathering();
+            self.counts.gathering += gathering;
+            self.counts.waiting += part.lane.len() - gathering;
+            let superseded = part.lane.superseded();
             let (opens, turns) = (part.ledger.position().next, part.lane.turns());
             let end = ends.get(&partition.partition).copied().unwrap_or(Offset::ZERO);
             let cursor = self.cursors.entry(partition.partition).or_insert(Cursor { next: end, inputs: 0 });
             cursor.inputs += 1;
             self.effects.push(Effect::Open(partition.clone(), generation, opens));
             turns.into_iter().for_each(|offset| self.schedule(&partition, offset));
+            self.due.extend(superseded.into_iter().map(|offset| (partition.clone(), generation, offset)));
             let done = orders.remove(&partition).unwrap_or_default();
             self.done_orders(&partition, done);
         }
@@ -293,7 +316,9 @@ impl Core {
         if !part.is_rebuilt {
             return;
         }
-        self.counts.waiting -= part.lane.len();
+        let gathering = part.lane.gathering();
+        self.counts.gathering -= gathering;
+        self.counts.waiting -= part.lane.len() - gathering;
         if part.lane.len() > 0 {
             self.timers.retain(|(_, at, _)| at != partition);
         }

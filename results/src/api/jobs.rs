@@ -69,7 +69,14 @@ struct Shown {
     rate: f64,
     running: u64,
     retrying: u64,
+    /// Events that wait for the end of their window.
+    #[serde(skip_serializing_if = "is_nothing")]
+    gathering: u64,
     dead: usize,
+}
+
+fn is_nothing(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What is asked of the bus and of others, once for all jobs of a page.
@@ -152,6 +159,7 @@ impl Look {
             rate: seen.ended as f64 / OVER as f64,
             running: here.and_then(|here| of_runs(here, "inFlight")).unwrap_or(seen.running),
             retrying: here.and_then(|here| of_runs(here, "waiting")).unwrap_or(seen.retrying),
+            gathering: here.and_then(|here| of_runs(here, "gathering")).unwrap_or(seen.gathering),
             dead: self.dead.get(group).copied().unwrap_or(0),
         }
     }
@@ -170,6 +178,7 @@ fn paces(api: &Api, desk: &Desk<'_>) -> HashMap<GroupName, Seen> {
         sum.ended += one.ended;
         sum.running += one.running;
         sum.retrying += one.retrying;
+        sum.gathering += one.gathering;
     }
     seen
 }

@@ -6,7 +6,10 @@ use contracts::{
     dead::Reason,
     ids::EventId,
     names::{EventRef, JobName},
-    progress::{AttemptState, Detected, Duplicate, Fact, FailedEvent, JobStep, Origin, Published, Refused, Undetected},
+    progress::{
+        AttemptState, Detected, Duplicate, Fact, FailedEvent, Gathered, JobStep, Origin, Published, Refused, Successor,
+        Undetected,
+    },
     raw::Place,
     rejected::ID_REUSED,
 };
@@ -152,7 +155,8 @@ const ERROR: usize = 500;
 
 /// When an attempt started: whoever tells that its process ended under it knows only when that was noticed.
 fn start(state: AttemptState, begun: Option<Timestamp>, started: Timestamp) -> Option<Timestamp> {
-    begun.or_else(|| (!matches!(state, AttemptState::Interrupted | AttemptState::Granted)).then_some(started))
+    use AttemptState::{Gathered, Granted, Interrupted, Superseded};
+    begun.or_else(|| (!matches!(state, Gathered | Granted | Interrupted | Superseded)).then_some(started))
 }
 
 impl Earlier {
@@ -199,6 +203,10 @@ pub(super) struct Step {
     pub(super) of: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) again: Option<Timestamp>,
+    #[serde(rename = "win", default, skip_serializing_if = "Option::is_none")]
+    pub(super) gathered: Option<Gathered>,
+    #[serde(rename = "sup", default, skip_serializing_if = "Option::is_none")]
+    pub(super) superseded_by: Option<Successor>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) dead: Option<Reason>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -337,6 +345,7 @@ impl Run {
         let job = self.event(event_id, event).job(job);
         let begun = (state == AttemptState::Started).then_some(started);
         let JobStep { ended, result, error, stderr, stdout, published, of, again, dead, by, .. } = step;
+        let JobStep { gathered, superseded_by, .. } = step;
         job.told(Step {
             print,
             attempt,
@@ -351,6 +360,8 @@ impl Run {
             published,
             of,
             again,
+            gathered,
+            superseded_by,
             dead,
             by,
         });
@@ -405,6 +416,10 @@ impl JobRun {
     }
 
     fn passed(&mut self, step: Step) {
+        // That it waited for the end of its window is no attempt.
+        if step.attempt == 0 {
+            return;
+        }
         let Step { print, attempt, state, started, begun, ended, error, .. } = step;
         let error = error.map(|error| error.chars().take(ERROR).collect());
         let past = Earlier { attempt, state, print, started, begun, ended, error };

@@ -57,6 +57,7 @@ macro_rules! each_counter {
         to.succeeded $op from.succeeded;
         to.failed $op from.failed;
         to.skipped $op from.skipped;
+        to.superseded $op from.superseded;
     }};
 }
 

@@ -93,6 +93,8 @@ fn step(n: u64, event: &str, job: &str, attempt: u32, state: AttemptState) -> Li
         published: None,
         of: None,
         again: None,
+        gathered: None,
+        superseded_by: None,
         dead: None,
         by: None,
     };

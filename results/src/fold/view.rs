@@ -20,13 +20,14 @@ const REUSED: usize = 16;
 
 fn state_of(job: &JobRun) -> (State, Option<Outcome>) {
     match job.step.as_ref().map(|step| step.state) {
-        None => (State::Pending, None),
+        None | Some(AttemptState::Gathered) => (State::Pending, None),
         Some(AttemptState::Granted | AttemptState::Started | AttemptState::Interrupted | AttemptState::Retrying) => {
             (State::InProcess, None)
         }
         // What it means is known to a newer version alone: it is shown as it is, and not taken for an end.
         Some(AttemptState::Unknown(label)) => (State::Unknown(label), None),
         Some(AttemptState::Skipped) => (State::Complete, Some(Outcome::Skipped)),
+        Some(AttemptState::Superseded) => (State::Complete, Some(Outcome::Superseded)),
         Some(AttemptState::Failed | AttemptState::Discarded) => (State::Complete, Some(Outcome::Failure)),
         Some(AttemptState::Succeeded) => (State::Complete, Some(Outcome::Success)),
     }
@@ -115,6 +116,7 @@ impl Invocation {
                     (State::Pending, _) => counters.pending += 1,
                     (State::InProcess | State::Unknown(_), _) => counters.in_process += 1,
                     (State::Complete, Some(Outcome::Skipped)) => counters.skipped += 1,
+                    (State::Complete, Some(Outcome::Superseded)) => counters.superseded += 1,
                     (State::Complete, Some(Outcome::Failure)) => counters.failed += 1,
                     (State::Complete, _) => counters.succeeded += 1,
                 }
@@ -218,6 +220,8 @@ fn view_job(event: &EventRun, job: &JobRun) -> summary::Job {
         published: step.and_then(|step| step.published.clone()),
         of: step.and_then(|step| step.of),
         again: step.and_then(|step| step.again),
+        gathered: step.and_then(|step| step.gathered),
+        superseded_by: step.and_then(|step| step.superseded_by),
         dead: step.and_then(|step| step.dead),
         by: step.and_then(|step| step.by.clone()),
     }

@@ -29,3 +29,4 @@ mod support;
 mod surroundings;
 mod webhook;
 mod why;
+mod windows;

@@ -97,6 +97,8 @@ pub(crate) fn step(occurrence: &Occurrence, job: &str, attempt: u32, state: Atte
         published: None,
         of: None,
         again: None,
+        gathered: None,
+        superseded_by: None,
         dead: None,
         by: None,
     };
