@@ -167,6 +167,9 @@ async fn serve(config: Config, options: Options, speaker: Speaker) -> anyhow::Re
     {
         speaker.show(&erased);
     }
+    if let Some(remark) = tools::folder::remark(&options.catalog) {
+        speaker.show(&format!("⚠️  {remark}"));
+    }
     let stop = CancellationToken::new();
     let outputs = (options.blocks() && !options.no_output).then(|| Outputs::new(speaker.clone()));
     let registry = job_runner::Registry::heard(&config.job_runner, outputs.as_ref().map(Outputs::hears));

@@ -25,8 +25,11 @@ impl Gate {
 
     /// Ends once it is open.
     pub(crate) async fn opened(&self) {
-        // The sender lives as long as this value.
-        let _ = self.0.subscribe().wait_for(|open| *open).await;
+        let mut changes = self.0.subscribe();
+        while !self.is_open() {
+            // The sender lives as long as this value.
+            let _ = changes.changed().await;
+        }
     }
 
     /// Runs a stage once it is open; one that is told to end before has ended.

@@ -24,21 +24,31 @@ pub(super) fn no_catalog(folder: &Path) -> Problem {
 }
 
 fn help(folder: &Path) -> String {
+    meant(folder).unwrap_or_else(|| "name the folder of a catalog, or write one event into events/".to_owned())
+}
+
+/// What to do where something tells which catalog was meant.
+fn meant(folder: &Path) -> Option<String> {
     if let Some(above) = above(folder) {
-        return format!("it is a part of the catalog {0}: give {0}", above.display());
+        return Some(format!("it is a part of the catalog {0}: give {0}", above.display()));
     }
     let below = below(folder);
     if let Some((first, others)) = below.split_first() {
         let named: Vec<String> = others.iter().take(NAMED - 1).map(|other| other.display().to_string()).collect();
         let or = if named.is_empty() { String::new() } else { format!(", or {}", named.join(", or ")) };
-        return format!("give the catalog in it: {}{or}", first.display());
+        return Some(format!("give the catalog in it: {}{or}", first.display()));
     }
     let beside = yaml_files(folder).into_iter().map(|name| (name, "beside it"));
     let in_event = yaml_files(&folder.join("event")).into_iter().map(|name| (format!("event/{name}"), "there"));
-    match beside.chain(in_event).next() {
-        Some((name, place)) => format!("{name} lies {place}: move it into events/"),
-        None => "name the folder of a catalog, or write one event into events/".to_owned(),
-    }
+    let (name, place) = beside.chain(in_event).next()?;
+    Some(format!("{name} lies {place}: move it into events/"))
+}
+
+/// That a folder has no `events/`, where something tells which catalog was meant: for who waits for files.
+pub fn remark(folder: &Path) -> Option<String> {
+    let is_none = !folder.join("events").exists();
+    let meant = is_none.then(|| meant(folder)).flatten()?;
+    Some(format!("{} has no folder `events`; {meant}", folder.display()))
 }
 
 /// The catalog that a folder is a part of: `shop` of `shop/events`, as far as it can be written.
@@ -110,5 +120,10 @@ mod tests {
         assert_eq!(told(&empty), "name the folder of a catalog, or write one event into events/");
         fs::write(empty.join("order.paid.yaml"), "").expect("written");
         assert_eq!(told(&empty), "order.paid.yaml lies beside it: move it into events/");
+        assert!(
+            remark(&shop.join("jobs"))
+                .is_some_and(|remark| remark.contains("jobs has no folder `events`; it is a part"))
+        );
+        assert_eq!(remark(&shop), None);
     }
 }

@@ -23,6 +23,8 @@ use settings::BusOptions;
 
 use crate::report::tell;
 
+pub use self::elsewhere::remark;
+
 /// Compiles a folder, and says what its jobs need that is not there.
 ///
 /// # Errors
