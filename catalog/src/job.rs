@@ -6,7 +6,7 @@ use contracts::names::{EventRef, GroupName, JobName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{filling::Filling, flow::Gathering, report::Location, template::Template};
+use crate::{filling::Filling, report::Location, template::Template, window::Gathering};
 
 /// How long one attempt may take, unless the job says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);

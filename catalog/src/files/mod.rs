@@ -3,7 +3,6 @@
 mod context;
 mod data;
 mod event_file;
-mod flow;
 mod from;
 mod job_file;
 pub(crate) mod keys;
@@ -16,6 +15,7 @@ mod schema_key;
 mod secrets;
 mod table_file;
 mod tests_key;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 

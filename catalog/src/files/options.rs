@@ -6,14 +6,14 @@ use contracts::{
     duration,
     names::{GroupName, JobName},
 };
-use expressions::{CompileError, Expression, Member, Scope};
+use expressions::{CompileError, Member, Scope};
 use serde_json::{Map, Value};
 
 use crate::{
     catalog::Kinds,
     data::Data,
     filling::Filling,
-    job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Need, Order, Publishes},
+    job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Order, Publishes},
     report::Rule,
     template::Template,
     yaml::{Content, Entry, Yaml},
@@ -21,9 +21,9 @@ use crate::{
 
 use super::{
     context::File,
-    data, flow, keys,
+    data, keys,
     parameters::{self, Uses},
-    publish, secrets,
+    publish, secrets, window,
 };
 
 /// The most attempts, and the most runs side by side, that a job may ask for.
@@ -50,7 +50,7 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
     let (options, publishes) = options(file, kind, kinds, &mut uses)?;
     let input = get("input").filter(|node| !node.is_null()).map(|node| input(file, node, &mut uses));
     let input = input.map_or(Some(None), |input| input.map(Some))?;
-    let gathering = flow::gathering(file, node, &mut uses)?;
+    let gathering = window::gathering(file, node, &mut uses)?;
     uses.end(file, parameters);
     let Uses { declared, needs, .. } = uses;
     let filling = Filling { options, parameters: declared.unwrap_or_default(), with: BTreeMap::new(), input };
@@ -172,7 +172,7 @@ fn template(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<Templat
                 members.extend(named.into_iter().map(|it| Member { offset: it.offset + at, ..it }));
             });
             file.mistakes(node, text, *style, mistakes);
-            uses.needs.extend(needs(file, node, members));
+            uses.needs.extend(parameters::needs(file, node, members));
             compiled.map_err(|errors| file.template_errors(node, text, *style, errors)).ok()
         }
         Content::Scalar(..) => Some(Template::Value(node.to_json())),
@@ -192,27 +192,9 @@ fn template(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<Templat
 
 /// What the job works on: a shape over the event, its parameters, and the payload that it was found in.
 fn input(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<Data> {
-    data::shape(file, ("input", Scope::Input), node, &mut |file, node, expression| look(file, node, expression, uses))
-}
-
-/// Says what an expression names and is not there, and notes what it needs.
-pub(super) fn look(file: &mut File<'_>, node: &Yaml, expression: &Expression, uses: &mut Uses) {
-    let Content::Scalar(text, style) = &node.content else { return };
-    // What is wrong with the expression alone was said when it was compiled.
-    let alone = expression.mistakes();
-    let (mut mistakes, members) = uses.look(expression);
-    mistakes.retain(|mistake| !alone.contains(mistake));
-    file.mistakes(node, text, *style, mistakes);
-    uses.needs.extend(needs(file, node, members));
-}
-
-fn needs(file: &File<'_>, node: &Yaml, members: Vec<Member>) -> Vec<Need> {
-    let Content::Scalar(text, style) = &node.content else { return Vec::new() };
-    let need = |member: Member| {
-        let (place, text) = file.place_within(node, text, *style, member.offset);
-        Need { name: member.name, place, text }
-    };
-    members.into_iter().map(need).collect()
+    data::shape(file, ("input", Scope::Input), node, &mut |file, node, expression| {
+        parameters::look(file, node, expression, uses)
+    })
 }
 
 /// What other template languages fill in: `{{data.id}}`, `$data.id`.
@@ -227,19 +209,8 @@ fn other_hole(text: &str) -> Option<&'static str> {
     HOLES.iter().find(|(open, name, _)| is_there(open, name)).map(|(.., written)| *written)
 }
 
-pub(super) fn span(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
-    let text = file.text_of(key, node)?;
-    match duration::parse(text) {
-        Ok(found) => Some(found),
-        Err(error) => {
-            file.error(Rule::Job, node.start, format!("`{key}`: {error}"), None);
-            None
-        }
-    }
-}
-
 fn positive(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
-    let found = span(file, key, node)?;
+    let found = window::span(file, key, node)?;
     if found.is_zero() {
         let help = format!("write how long, as in `{key}: 30s`, or leave it out for the default");
         file.error(Rule::Job, node.start, format!("`{key}` is nothing, and a time is wanted"), Some(help));
@@ -276,8 +247,8 @@ fn backoff(file: &mut File<'_>, node: &Yaml) -> Backoff {
     file.known_keys(node, keys::BACKOFF);
     for Entry { key, value, .. } in entries {
         match key.as_str() {
-            "initial" => backoff.initial = span(file, key, value).unwrap_or(backoff.initial),
-            "max" => backoff.max = span(file, key, value).unwrap_or(backoff.max),
+            "initial" => backoff.initial = window::span(file, key, value).unwrap_or(backoff.initial),
+            "max" => backoff.max = window::span(file, key, value).unwrap_or(backoff.max),
             "factor" => match value.to_json().as_f64().filter(|factor| (1.0..=1000.0).contains(factor)) {
                 Some(factor) => backoff.factor = factor,
                 None => file.error(Rule::Job, value.start, "`factor` is a number from 1 to 1000".into(), None),

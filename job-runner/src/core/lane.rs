@@ -209,10 +209,9 @@ impl Lane {
         }
         if let Some(key) = entry.key
             && let Some(chain) = self.chains.get_mut(&key)
+            && chain.remove(offset.0)
         {
-            if chain.remove(offset.0) {
-                self.chains.remove(&key);
-            }
+            self.chains.remove(&key);
         }
         Some(entry)
     }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use catalog::{By, Deliver, Gathering, Order};
+use catalog::{Common, Deliver, Gathering, Order};
 use contracts::progress::AttemptState;
 use proptest::prelude::*;
 
@@ -16,7 +16,7 @@ use super::{
 const LIMITS: Limits = Limits { queue_records: 16, queue_bytes: 1 << 20 };
 
 fn gathering(by: Option<&str>) -> Gathering {
-    let by = by.map(|by| By::compile(&[by]).expect("an expression"));
+    let by = by.map(|by| Common::compile(&[by]).expect("an expression"));
     Gathering { by, quiet: Some(Duration::from_secs(2)), most: Duration::from_secs(5), deliver: Deliver::Last }
 }
 

@@ -1,14 +1,21 @@
 //! The options that gather events: `debounce`.
 
+use std::time::Duration;
+
+use contracts::duration;
 use expressions::Scope;
 
 use crate::{
-    flow::{By, Deliver, Gathering, MOST_QUIETS},
     report::Rule,
+    window::{Common, Deliver, Gathering, MOST_QUIETS},
     yaml::{Content, Yaml},
 };
 
-use super::{context::File, keys, options, parameters::Uses};
+use super::{
+    context::File,
+    keys,
+    parameters::{self, Uses},
+};
 
 /// What is written, for whoever wrote something else.
 const DEBOUNCE: &str = "a map, `{ quiet: 30s, by: data.orderId }`,";
@@ -61,9 +68,21 @@ fn debounce(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<Gatheri
     (file.errors() == errors).then_some(Gathering { by, quiet: Some(quiet), most, deliver: Deliver::Last })
 }
 
+/// A time.
+pub(super) fn span(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
+    let text = file.text_of(key, node)?;
+    match duration::parse(text) {
+        Ok(found) => Some(found),
+        Err(error) => {
+            file.error(Rule::Job, node.start, format!("`{key}`: {error}"), None);
+            None
+        }
+    }
+}
+
 /// A time that is longer than nothing.
-fn time(file: &mut File<'_>, key: &str, node: &Yaml, help: &str) -> Option<std::time::Duration> {
-    let found = options::span(file, key, node)?;
+fn time(file: &mut File<'_>, key: &str, node: &Yaml, help: &str) -> Option<Duration> {
+    let found = span(file, key, node)?;
     if found.is_zero() {
         let help = format!("write how long, as in `{key}: 30s`; {help}");
         file.error(Rule::Job, node.start, format!("`{key}` is nothing, and a time is wanted"), Some(help));
@@ -73,7 +92,7 @@ fn time(file: &mut File<'_>, key: &str, node: &Yaml, help: &str) -> Option<std::
 }
 
 /// An expression, or a list of some, as an event's key is.
-fn by(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<By> {
+fn by(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<Common> {
     let parts = match &node.content {
         Content::List(items) if !items.is_empty() => items.iter().collect(),
         _ => vec![node],
@@ -88,9 +107,9 @@ fn by(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<By> {
                 file.error(Rule::Expression, part.start, message, Some(help.into()));
                 return None;
             }
-            options::look(file, part, &expression, uses);
+            parameters::look(file, part, &expression, uses);
             Some(expression)
         })
         .collect();
-    Some(By { parts: parts.into_iter().collect::<Option<_>>()? })
+    Some(Common { parts: parts.into_iter().collect::<Option<_>>()? })
 }

@@ -13,11 +13,11 @@ pub const MOST_QUIETS: u32 = 10;
 
 /// What events have in common that belong together: expressions over the event, as those of an event's key.
 #[derive(Debug, Clone)]
-pub struct By {
+pub struct Common {
     pub(crate) parts: Vec<Expression>,
 }
 
-impl By {
+impl Common {
     /// What these expressions have the same values of.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ pub enum Deliver {
 #[derive(Debug, Clone)]
 pub struct Gathering {
     /// What they have in common; without it, the event's key.
-    pub by: Option<By>,
+    pub by: Option<Common>,
     /// How long after its last event a window ends; none where later ones do not prolong it.
     pub quiet: Option<Duration>,
     /// How long after its first it ends at the latest.
