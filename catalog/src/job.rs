@@ -6,7 +6,7 @@ use contracts::names::{EventRef, GroupName, JobName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{filling::Filling, report::Location, template::Template};
+use crate::{filling::Filling, flow::Flow, report::Location, template::Template};
 
 /// How long one attempt may take, unless the job says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -66,6 +66,7 @@ pub struct Job {
     pub(crate) give_up_after: Option<Duration>,
     pub(crate) concurrency: usize,
     pub(crate) order: Order,
+    pub(crate) flow: Flow,
     pub(crate) final_exit_codes: Vec<i32>,
     pub(crate) events: Vec<EventRef>,
     pub(crate) definition: Value,
@@ -160,6 +161,11 @@ impl Job {
     /// Whether the records of one key wait for each other.
     pub fn order(&self) -> Order {
         self.order
+    }
+
+    /// How its attempts are held back.
+    pub fn flow(&self) -> &Flow {
+        &self.flow
     }
 
     /// Exit codes after which another attempt makes no sense.

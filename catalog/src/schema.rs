@@ -38,6 +38,7 @@ mod tests {
             (&job, "", &no_id),
             (&job, "/properties/parameters/additionalProperties/anyOf/1", keys::PARAMETER),
             (&job, "/properties/backoff", keys::BACKOFF),
+            (&job, "/properties/rate/anyOf/1", keys::RATE),
             (&table, "", keys::TABLE),
             (&table, "/properties/columns/additionalProperties/anyOf/1", keys::COLUMN),
         ] {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bus::{Begin, Offset, Subscription, Topic, TopicPartition};
-use catalog::{Backoff, Order};
+use catalog::{Backoff, Flow, Order};
 use contracts::{
     names::{GroupName, JobName},
     topics,
@@ -32,6 +32,7 @@ pub(crate) struct Plan {
     pub(crate) final_exit_codes: Vec<i32>,
     pub(crate) concurrency: usize,
     pub(crate) order: Order,
+    pub(crate) flow: Flow,
     /// The topics of its events, and the marks at which its group begins there.
     pub(crate) reads: Subscription,
     /// Where what waits is kept, and what failed for good.
@@ -40,9 +41,9 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// The way to run it at once, where its kind has one and nothing is to be read first.
+    /// The way to run it at once, where its kind has one, nothing is to be read first and nothing holds it back.
     pub(crate) fn inline(&self) -> Option<&dyn Inline> {
-        self.kind.inline().filter(|_| !self.options.takes_payload())
+        self.kind.inline().filter(|_| !self.options.takes_payload() && self.flow.rate.is_none())
     }
 }
 
@@ -74,6 +75,7 @@ impl Draft {
             final_exit_codes: job.final_exit_codes.clone(),
             concurrency: job.concurrency.max(1),
             order: job.order,
+            flow: job.flow.clone(),
             reads: Subscription {
                 begin: Begin::At(self.starts.clone()),
                 ..Subscription::to(job.events.iter().map(|event| event.topic()))

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bus::{Offset, TopicPartition};
-use catalog::{Backoff, Catalog, Filling, Job, Order, wire::CatalogRecord};
+use catalog::{Backoff, Catalog, Event, Filling, Flow, Job, Order, wire::CatalogRecord};
 use contracts::names::{EventRef, GroupName, JobName};
 
 /// One numbered catalog, as far as jobs are concerned.
@@ -31,8 +31,8 @@ impl CatalogView {
     /// The view of a record and of what it compiles to.
     pub fn new(record: &CatalogRecord, catalog: &Catalog) -> Self {
         let mut view = Self { number: record.number, ..Self::default() };
-        view.jobs = catalog.jobs().map(|job| JobSpec::of(job, record)).collect();
-        view.retired = catalog.retired().map(|job| JobSpec::of(job, record)).collect();
+        view.jobs = catalog.jobs().map(|job| JobSpec::of(job, record, catalog)).collect();
+        view.retired = catalog.retired().map(|job| JobSpec::of(job, record, catalog)).collect();
         let known: HashSet<&GroupName> = view.each().map(|(job, _)| &job.group).collect();
         let retired = record.retired.iter().map(|retired| &retired.group);
         view.unusable = retired.filter(|group| !known.contains(group)).cloned().collect();
@@ -81,17 +81,21 @@ pub struct JobSpec {
     pub concurrency: usize,
     /// Whether records of one key wait for each other.
     pub order: Order,
+    /// How its attempts are held back.
+    pub flow: Flow,
     /// The events that list it.
     pub events: Vec<EventRef>,
 }
 
 impl JobSpec {
     /// The job, with the events that list it and those that no longer do while stamps may still name it.
-    fn of(job: &Job, record: &CatalogRecord) -> Self {
+    fn of(job: &Job, record: &CatalogRecord, catalog: &Catalog) -> Self {
         let mut events = job.events().to_vec();
         events.extend(record.starts_of(job.group()).map(|start| start.event.clone()));
         events.sort();
         events.dedup();
+        let known: Vec<Option<&Event>> = events.iter().map(|event| catalog.event(event)).collect();
+        let flow = Flow { rate: job.flow().rate.clone().map(|rate| rate.of(&known)) };
         Self {
             name: job.name().clone(),
             group: job.group().clone(),
@@ -104,6 +108,7 @@ impl JobSpec {
             final_exit_codes: job.final_exit_codes().to_vec(),
             concurrency: job.concurrency(),
             order: job.order(),
+            flow,
             events,
         }
     }

@@ -112,6 +112,7 @@ pub(crate) const JOB: &[&str] = &[
     "concurrency",
     "order",
     "finalExitCodes",
+    "rate",
 ];
 /// Of a shared job, where an event lists it.
 pub(crate) const USE: &[&str] = &["use", "with"];
@@ -119,3 +120,5 @@ pub(crate) const USE: &[&str] = &["use", "with"];
 pub(crate) const PARAMETER: &[&str] = &["description", "default"];
 /// Of `backoff`.
 pub(crate) const BACKOFF: &[&str] = &["initial", "factor", "max"];
+/// Of `rate`.
+pub(crate) const RATE: &[&str] = &["limit", "by", "burst"];

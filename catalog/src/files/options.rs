@@ -13,6 +13,7 @@ use crate::{
     catalog::Kinds,
     data::Data,
     filling::Filling,
+    flow::Flow,
     job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Need, Order, Publishes},
     report::Rule,
     template::Template,
@@ -21,7 +22,7 @@ use crate::{
 
 use super::{
     context::File,
-    data, keys,
+    data, flow, keys,
     parameters::{self, Uses},
     publish, secrets,
 };
@@ -50,6 +51,7 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
     let (options, publishes) = options(file, kind, kinds, &mut uses)?;
     let input = get("input").filter(|node| !node.is_null()).map(|node| input(file, node, &mut uses));
     let input = input.map_or(Some(None), |input| input.map(Some))?;
+    let flow = Flow { rate: get("rate").and_then(|node| flow::rate(file, node, &mut uses)) };
     uses.end(file, parameters);
     let Uses { declared, needs, .. } = uses;
     let filling = Filling { options, parameters: declared.unwrap_or_default(), with: BTreeMap::new(), input };
@@ -70,6 +72,7 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
             .and_then(|node| whole(file, "concurrency", node, MOST_CONCURRENCY))
             .and_then(|value| usize::try_from(value).ok())
             .unwrap_or(DEFAULT_CONCURRENCY),
+        flow,
         order: get("order").and_then(|node| order(file, node)).unwrap_or_default(),
         final_exit_codes: get("finalExitCodes").map(|node| exit_codes(file, node)).unwrap_or_default(),
         events: Vec::new(),
@@ -249,7 +252,7 @@ fn positive(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
     Some(found)
 }
 
-fn whole(file: &mut File<'_>, key: &str, node: &Yaml, most: u64) -> Option<u64> {
+pub(super) fn whole(file: &mut File<'_>, key: &str, node: &Yaml, most: u64) -> Option<u64> {
     let found = node.to_json().as_u64().filter(|value| (1..=most).contains(value));
     if found.is_none() {
         file.error(Rule::Job, node.start, format!("`{key}` is a whole number from 1 to {most}"), None);

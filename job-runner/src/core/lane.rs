@@ -41,6 +41,8 @@ pub(super) enum Place {
 pub(super) enum Stage {
     /// For its time, or for its turn.
     Waiting,
+    /// To be let through a gate.
+    Queued,
     /// It is to be read, and then to be started.
     Due,
     /// It is ready, or runs.
@@ -98,7 +100,7 @@ impl Entry {
 #[derive(Debug, Default)]
 struct Chain {
     all: BTreeSet<u64>,
-    /// The one that is due or runs.
+    /// The one that is due or runs, or waits at a gate.
     busy: Option<u64>,
 }
 
@@ -154,7 +156,7 @@ impl Lane {
         if let Some(chain) = entry.key.and_then(|key| self.chains.get_mut(&key)) {
             match stage {
                 Stage::Waiting => drop(chain.busy.take_if(|busy| *busy == offset.0)),
-                Stage::Due | Stage::Active => chain.busy = Some(offset.0),
+                Stage::Queued | Stage::Due | Stage::Active => chain.busy = Some(offset.0),
             }
         }
     }

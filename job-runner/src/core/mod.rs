@@ -10,6 +10,8 @@ mod bounds;
 mod commit;
 mod desk;
 mod door;
+mod gate;
+mod hold;
 mod lane;
 mod order;
 mod part;
@@ -31,6 +33,8 @@ use std::{
 use bus::{Assignment, Generation, Offset, TopicPartition};
 use commit::Commit;
 use contracts::control::Given;
+pub(crate) use gate::Layout;
+use gate::{Gate, Pass};
 use jiff::Timestamp;
 use part::{Halt, Part, Phase, Running};
 pub(crate) use reread::Reading;
@@ -136,6 +140,12 @@ pub(crate) struct Core {
     /// What is due, and to be read; some may be gone.
     due: VecDeque<(TopicPartition, Generation, Offset)>,
     cursors: wait::Cursors,
+    /// What holds back what could begin.
+    gate: Gate,
+    /// Partitions came or went, and whether any came.
+    moved: Option<bool>,
+    /// What began since the gate was told.
+    launched: Vec<Pass>,
     /// As it was told last.
     now: Now,
     /// How many bytes the backlogs have.
@@ -160,6 +170,7 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(plan: Arc<Plan>, limits: Limits, now: Now) -> Self {
+        let gate = Gate::new(&plan, now);
         Self {
             plan,
             limits,
@@ -176,6 +187,9 @@ impl Core {
             timers: BTreeSet::new(),
             due: VecDeque::new(),
             cursors: HashMap::new(),
+            gate,
+            moved: None,
+            launched: Vec::new(),
             now,
             backlog_bytes: 0,
             queue: Queue::new(Load { records: limits.queue_records, bytes: limits.queue_bytes / 4 }),
@@ -204,7 +218,10 @@ impl Core {
 
     /// A newer catalog counts from now on; what runs goes on as it began.
     pub(crate) fn replan(&mut self, plan: Arc<Plan>) {
+        let left = self.gate.replan(&plan, self.now);
         self.plan = plan;
+        self.moved.get_or_insert(false);
+        left.into_iter().for_each(|waiter| self.call(&waiter));
         self.end_halts(|halt| matches!(halt, Halt::Catalog(_)));
     }
 
@@ -258,7 +275,9 @@ impl Core {
             self.backlog_bytes -= part.leave_backlog();
             self.leaving.insert(partition.clone());
             self.queue.forget(partition);
+            self.gate.forget(partition);
         }
+        self.moved.get_or_insert(false);
         self.release_idle();
     }
 
@@ -297,6 +316,8 @@ impl Core {
         }
         self.outputs.forget(&part.outputs);
         self.forget_lane(partition, &part);
+        self.gate.forget(partition);
+        self.moved.get_or_insert(false);
         self.queue.forget(partition);
         for (key, running) in &self.running {
             if running.item.partition == *partition && running.item.generation == part.generation {
@@ -318,7 +339,7 @@ impl Core {
     }
 
     fn settle(&mut self, key: RunKey, ended: Ended) {
-        let Some(Running { item, attempt, started }) = self.running.remove(&key) else { return };
+        let Some(Running { item, attempt, started, .. }) = self.running.remove(&key) else { return };
         let plan = self.plan.clone();
         if let Some(mut desk) = self.desk(&item.partition, item.generation) {
             desk.part.running -= 1;

@@ -14,7 +14,7 @@ use contracts::{
 use proptest::prelude::*;
 
 use super::{
-    tests::{now, plan},
+    tests::{flow, now, plan},
     *,
 };
 use crate::{
@@ -38,6 +38,8 @@ struct World {
     dead: BTreeMap<String, DeadLetter>,
     /// Of each run, by its place: the attempts that were launched, and how it ended, as far as that is committed.
     launched: BTreeMap<(TopicPartition, Offset), Vec<u32>>,
+    /// When attempts began, by what the rate tells apart.
+    begun: BTreeMap<Option<u8>, Vec<Instant>>,
     ends: BTreeMap<(TopicPartition, Offset), Vec<AttemptState>>,
     core: Core,
     now: Now,
@@ -53,7 +55,11 @@ struct World {
 
 impl World {
     fn new(order: catalog::Order, limits: Limits, shapes: &[Vec<Shape>]) -> Self {
-        let plan = Arc::new(Plan { attempts: ATTEMPTS, concurrency: 3, order, ..plan("work") });
+        Self::held_back(order, limits, shapes, catalog::Flow::default())
+    }
+
+    fn held_back(order: catalog::Order, limits: Limits, shapes: &[Vec<Shape>], flow: catalog::Flow) -> Self {
+        let plan = Arc::new(Plan { attempts: ATTEMPTS, concurrency: 3, order, flow, ..plan("work") });
         let mut inputs = BTreeMap::new();
         let mut number = 0;
         for (partition, shapes) in (0..).zip(shapes) {
@@ -67,7 +73,7 @@ impl World {
                     offset: Offset(place * 2),
                     published: now().wall,
                     key: Some(vec![shape.0].into()),
-                    value: Some("{}".into()),
+                    value: Some(format!("{{\"half\":{}}}", shape.0 % 2).into()),
                     headers: event("a", number).encode(),
                 };
                 records.push((record, *shape));
@@ -82,6 +88,7 @@ impl World {
             lane: HashMap::new(),
             dead: BTreeMap::new(),
             launched: BTreeMap::new(),
+            begun: BTreeMap::new(),
             ends: BTreeMap::new(),
             core,
             now: now(),
@@ -163,6 +170,9 @@ impl World {
         }
         assert!(!self.ends.contains_key(&at), "{} {} goes on after its end", at.0, at.1);
         assert!(launch.attempt <= ATTEMPTS, "attempt {}", launch.attempt);
+        let rate = self.plan.flow.rate.as_ref();
+        let half = rate.and_then(|rate| rate.by.as_ref()).map(|_| launch.item.data[8]);
+        self.begun.entry(half).or_default().push(self.now.steady);
         self.launched.entry(at).or_default().push(launch.attempt);
         self.running.push(launch);
     }
@@ -240,7 +250,8 @@ impl World {
             records.iter().for_each(|record| fold.take(record).expect("a record of the lane"));
             ends.insert(*partition, records.last().map_or(Offset::ZERO, |last| last.offset.next()));
         }
-        self.core.rebuilt(Rebuilt { inputs, found: fold.finish(), orders: Default::default(), ends }, self.now);
+        let layout = Some(vec![("event.a".into(), self.inputs.len() as u32)]);
+        self.core.rebuilt(Rebuilt { inputs, found: fold.finish(), orders: Default::default(), ends, layout }, self.now);
         true
     }
 
@@ -355,11 +366,26 @@ impl World {
             let end = records.last().map_or(Offset::ZERO, |(record, _)| record.offset.next());
             assert_eq!(self.positions.get(at).map_or(Offset::ZERO, |position| position.next), end, "{at}");
         }
+        self.check_rate();
         let mut fold = Fold::of(self.inputs.keys().cloned());
         self.lane.values().flatten().for_each(|record| fold.take(record).expect("a record of the lane"));
         assert!(fold.finish().values().all(BTreeMap::is_empty), "something waits for ever");
         let (waiting, queued, flying) = (self.core.counts().waiting, self.core.queued(), self.core.in_flight());
         assert_eq!((waiting, queued, flying), (0, 0, 0));
+    }
+}
+
+impl World {
+    /// In no second began more than the rate and its burst.
+    fn check_rate(&self) {
+        let Some(rate) = &self.plan.flow.rate else { return };
+        for (half, begun) in &self.begun {
+            for (first, from) in begun.iter().enumerate() {
+                let in_second = |at: &&Instant| at.duration_since(*from) < Duration::from_secs(1);
+                let count = begun[first..].iter().take_while(in_second).count();
+                assert!(count <= (rate.limit + rate.burst) as usize, "{count} of {half:?} began within a second");
+            }
+        }
     }
 }
 
@@ -381,6 +407,31 @@ proptest! {
         let order = if in_order { catalog::Order::Key } else { catalog::Order::None };
         let limits = Limits { queue_records, queue_bytes: 20_000 };
         let mut world = World::new(order, limits, &shapes);
+        world.advance();
+        steps.into_iter().for_each(|step| world.step(step, limits));
+        world.drain();
+        world.check();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_rate_is_never_exceeded_and_every_run_ends_in_its_order_whoever_dies(
+        shapes in shapes(),
+        steps in prop::collection::vec((0..12_u8, any::<usize>(), 1..40_usize), 0..400),
+        in_order in any::<bool>(),
+        limit in 1..8_u32,
+        burst in 1..4_u32,
+        is_by in any::<bool>(),
+        queue_records in 1..12_usize,
+    ) {
+        let order = if in_order { catalog::Order::Key } else { catalog::Order::None };
+        let by = if is_by { ", by: data.half" } else { "" };
+        let flow = flow(&format!("rate: {{ limit: {limit}/s, burst: {burst}{by} }}"));
+        let limits = Limits { queue_records, queue_bytes: 20_000 };
+        let mut world = World::held_back(order, limits, &shapes, flow);
         world.advance();
         steps.into_iter().for_each(|step| world.step(step, limits));
         world.drain();

@@ -60,6 +60,7 @@ pub(crate) fn job(name: &str, kind: &str, options: Value, events: &[&str]) -> Jo
         final_exit_codes: Vec::new(),
         concurrency: 16,
         order: Order::Key,
+        flow: Default::default(),
         events: events.iter().map(|event| event.parse().expect("an event")).collect(),
     }
 }
