@@ -1,4 +1,5 @@
-//! How a job is held back on its way to whatever it works for: how often its attempts begin.
+//! How a job is held back on its way to whatever it works for: how often its attempts begin, how many of one value go on at
+//! a time, and when a target that fails throughout is left alone.
 
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ use crate::{
 pub struct Flow {
     /// How many begin in a time; none for as many as come.
     pub rate: Option<Rate>,
+    /// How many of one value go on at a time; none for as many as the job has.
+    pub each: Option<Each>,
+    /// What happens when the target fails throughout.
+    pub circuit: Circuit,
 }
 
 /// What runs are told apart by.
@@ -46,6 +51,44 @@ pub enum Per {
     Minute,
     /// `/h`.
     Hour,
+}
+
+/// At most so many runs of one value go on at a time in one process.
+#[derive(Debug, Clone)]
+pub struct Each {
+    /// How many.
+    pub limit: usize,
+    /// Of what.
+    pub by: By,
+}
+
+/// What happens when a job's target fails throughout.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Circuit {
+    /// What is usual for the job's kind.
+    #[default]
+    Usual,
+    /// Nothing: every run spends its attempts.
+    Off,
+    /// Runs wait, and the target is tried from time to time.
+    On(Breaker),
+}
+
+/// When a target counts as failing throughout, and how it is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Breaker {
+    /// After so many failures of the target in a row.
+    pub failures: u32,
+    /// How long until it is tried for the first time; twice as long after each failure.
+    pub pause: Duration,
+    /// Never longer than this.
+    pub most: Duration,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { failures: 20, pause: Duration::from_secs(10), most: Duration::from_secs(300) }
+    }
 }
 
 impl Per {

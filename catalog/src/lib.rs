@@ -41,7 +41,7 @@ pub use diff::{Changed, Changes, Key, What, differences};
 pub use event::{Event, ListedJob, MAX_KEY, Reason, Stage, Verdict};
 pub use expressions::Effort;
 pub use filling::{Filled, Filler, Filling, Parameter, With};
-pub use flow::{By, Flow, Per, Rate, told_apart};
+pub use flow::{Breaker, By, Circuit, Each, Flow, Per, Rate, told_apart};
 pub use glance::Glance;
 pub use job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Order};
 pub use likely::Likely;

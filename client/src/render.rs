@@ -15,7 +15,7 @@ use contracts::{
     ids::CorrelationId,
     progress::{Origin, Published, Undetected},
     raw::{JOBS, Kind, PUBLISHER},
-    summary::{Counters, Event, Expected, Invocation, Job, Outcome, State, Summary},
+    summary::{Counters, Event, Expected, Held, Invocation, Job, Outcome, State, Summary, Waits},
 };
 use jiff::Timestamp;
 use serde_json::{Value, value::RawValue};
@@ -235,7 +235,7 @@ pub fn job(job: &Job, now: Timestamp) -> (&'static str, String) {
     let (sign, text) = match (job.state, job.outcome) {
         (State::Pending, _) => match &job.paused {
             Some(said) => ("⏸", paused(said)),
-            None => ("⏳", "waiting".to_owned()),
+            None => ("⏳", waiting(job, now)),
         },
         (State::InProcess, _) if job.again.is_some() => return ("↻", again_in(job, now)),
         (State::InProcess, _) => match job.by.as_deref().map(clean) {
@@ -292,8 +292,30 @@ fn again_in(job: &Job, now: Timestamp) -> String {
         Some(millis @ 1000..60_000) => format!("again in {} s", millis / 1000),
         Some(_) => format!("again in {}", time(left.unwrap_or_default())),
     };
+    let when = if job.waits.is_some() { waiting(job, now) } else { when };
     let when = job.paused.as_ref().map_or(when, paused);
     format!("  {}{}, {when}", error(job), attempt(job))
+}
+
+/// Of a run that could begin: what it waits for.
+fn waiting(job: &Job, now: Timestamp) -> String {
+    let Some(Waits { held, because, until }) = &job.waits else { return "waiting".to_owned() };
+    let because = cut(&clean(because), LONGEST);
+    match held {
+        Held::Rate => format!("waiting, at most {because} begin"),
+        Held::Circuit => format!("waiting, circuit open, {because}, {}", probing(*until, now)),
+        Held::Unknown(held) => format!("waiting for {}: {because}", clean(held.as_str())),
+    }
+}
+
+/// When a target is tried again that fails throughout.
+pub(crate) fn probing(at: Option<Timestamp>, now: Timestamp) -> String {
+    match at.and_then(|at| Duration::try_from(at.duration_since(now)).ok()).filter(|left| !left.is_zero()) {
+        Some(left) if left < Duration::from_secs(1) => "probing again in less than 1 s".to_owned(),
+        Some(left) if left < Duration::from_secs(60) => format!("probing again in {} s", left.as_secs()),
+        Some(left) => format!("probing again in {}", time(left)),
+        None => "probing with the next run".to_owned(),
+    }
 }
 
 /// Of a run whose event is a dead letter, or was one.

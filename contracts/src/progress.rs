@@ -272,6 +272,9 @@ pub struct JobStep {
     /// Who ordered it, of what an order did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// When the job's target is tried next, which has failed throughout, this attempt included: until then none begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Timestamp>,
 }
 
 /// An event that a job run published by name.
@@ -456,6 +459,7 @@ mod tests {
                 again: None,
                 dead: None,
                 by: None,
+                probe: None,
             }),
             Fact::Awaited(Awaited { event: other, cause: run }),
             Fact::Unknown("later".into(), RawValue::from_string(r#"{"n":1.00}"#.into()).expect("JSON")),

@@ -11,6 +11,7 @@ use std::{
 
 use bus::{Bus, Committed, Delivery, Generation, Member, Record, Share, Start, TopicPartition, Waiting};
 use contracts::{names::GroupName, outcomes::BoxFuture};
+use jiff::Timestamp;
 use runtime::meter;
 use tokio::{
     sync::watch,
@@ -111,6 +112,8 @@ struct Group<'m> {
     /// When those that leave are cancelled.
     grace: Option<Instant>,
     counted: Counts,
+    /// When somebody last let the job go on, as far as it was heard.
+    resumed: Option<Timestamp>,
     /// The catalog that was awaited last, which is said once.
     awaited: Option<u64>,
 }
@@ -163,6 +166,7 @@ pub(crate) async fn run(
         stops: HashMap::new(),
         grace: None,
         counted: Counts::default(),
+        resumed: None,
         awaited: None,
     };
     group.hear(&told.words.borrow_and_update());
@@ -391,6 +395,11 @@ impl Group<'_> {
     /// Does what an operator has said.
     fn hear(&mut self, word: &Word) {
         self.core.hold(word.hold.is_some());
+        // Whoever lets it go on means that the target works by now.
+        if word.resumed != self.resumed {
+            self.resumed = word.resumed;
+            self.core.probe_now(Now::read());
+        }
         self.core.orders(word.orders.clone());
         self.context.cell.hold(word.hold.clone());
     }

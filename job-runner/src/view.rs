@@ -95,7 +95,8 @@ impl JobSpec {
         events.sort();
         events.dedup();
         let known: Vec<Option<&Event>> = events.iter().map(|event| catalog.event(event)).collect();
-        let flow = Flow { rate: job.flow().rate.clone().map(|rate| rate.of(&known)) };
+        let rate = job.flow().rate.clone().map(|rate| rate.of(&known));
+        let flow = Flow { rate, ..job.flow().clone() };
         Self {
             name: job.name().clone(),
             group: job.group().clone(),

@@ -67,6 +67,7 @@ fn facts(number: u64) -> [Progress; 2] {
         again: None,
         dead: None,
         by: None,
+        probe: None,
     };
     [Fact::Detected(detected), Fact::Job(step)].map(|fact| Progress { occurrence: occurrence.clone(), fact })
 }

@@ -113,6 +113,7 @@ pub(crate) const JOB: &[&str] = &[
     "order",
     "finalExitCodes",
     "rate",
+    "circuit",
 ];
 /// Of a shared job, where an event lists it.
 pub(crate) const USE: &[&str] = &["use", "with"];
@@ -122,3 +123,7 @@ pub(crate) const PARAMETER: &[&str] = &["description", "default"];
 pub(crate) const BACKOFF: &[&str] = &["initial", "factor", "max"];
 /// Of `rate`.
 pub(crate) const RATE: &[&str] = &["limit", "by", "burst"];
+/// Of `concurrency`, where it is a map.
+pub(crate) const CONCURRENCY: &[&str] = &["limit", "by", "total"];
+/// Of `circuit`, where it is a map.
+pub(crate) const CIRCUIT: &[&str] = &["failures", "pause", "most"];

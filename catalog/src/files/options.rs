@@ -27,9 +27,8 @@ use super::{
     publish, secrets,
 };
 
-/// The most attempts, and the most runs side by side, that a job may ask for.
+/// The most attempts that a job may ask for.
 const MOST_ATTEMPTS: u64 = 1_000;
-const MOST_CONCURRENCY: u64 = 10_000;
 
 /// Reads a definition; `None` if it has no usable kind.
 pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupName, kinds: &dyn Kinds) -> Option<Job> {
@@ -51,7 +50,13 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
     let (options, publishes) = options(file, kind, kinds, &mut uses)?;
     let input = get("input").filter(|node| !node.is_null()).map(|node| input(file, node, &mut uses));
     let input = input.map_or(Some(None), |input| input.map(Some))?;
-    let flow = Flow { rate: get("rate").and_then(|node| flow::rate(file, node, &mut uses)) };
+    let concurrency = get("concurrency").and_then(|node| flow::concurrency(file, node, &mut uses));
+    let (concurrency, each) = concurrency.unwrap_or((DEFAULT_CONCURRENCY, None));
+    let flow = Flow {
+        rate: get("rate").and_then(|node| flow::rate(file, node, &mut uses)),
+        each,
+        circuit: get("circuit").and_then(|node| flow::circuit(file, node)).unwrap_or_default(),
+    };
     uses.end(file, parameters);
     let Uses { declared, needs, .. } = uses;
     let filling = Filling { options, parameters: declared.unwrap_or_default(), with: BTreeMap::new(), input };
@@ -68,10 +73,7 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
             .unwrap_or(DEFAULT_ATTEMPTS),
         backoff: get("backoff").map(|node| backoff(file, node)).unwrap_or_default(),
         give_up_after: get("giveUpAfter").and_then(|node| positive(file, "giveUpAfter", node)),
-        concurrency: get("concurrency")
-            .and_then(|node| whole(file, "concurrency", node, MOST_CONCURRENCY))
-            .and_then(|value| usize::try_from(value).ok())
-            .unwrap_or(DEFAULT_CONCURRENCY),
+        concurrency,
         flow,
         order: get("order").and_then(|node| order(file, node)).unwrap_or_default(),
         final_exit_codes: get("finalExitCodes").map(|node| exit_codes(file, node)).unwrap_or_default(),
@@ -242,7 +244,7 @@ fn span(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
     }
 }
 
-fn positive(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
+pub(super) fn positive(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
     let found = span(file, key, node)?;
     if found.is_zero() {
         let help = format!("write how long, as in `{key}: 30s`, or leave it out for the default");

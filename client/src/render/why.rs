@@ -211,6 +211,7 @@ fn held(status: Option<&Status>, event: &EventRef, one: &Job) -> Option<String> 
         "running" => format!("{name} is about to take it"),
         "stopped" => format!("{name} is stopped, and somebody must act"),
         "waiting" => format!("{name} waits, and tries again by itself"),
+        "circuitOpen" => "its target fails throughout, and is tried from time to time".to_owned(),
         "paused" => format!("`herald jobs resume {name}` lets it go on"),
         other => format!("{name} is {}", clean(other)),
     };

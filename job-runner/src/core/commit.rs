@@ -65,6 +65,7 @@ impl Core {
         let attempt = desk.start(&item);
         let key = RunKey(self.next_run);
         self.next_run += 1;
+        self.gate.begun(key);
         self.running.insert(key, Running { item, attempt, started: self.now, pass });
         Some(key)
     }

@@ -4,10 +4,21 @@ use std::time::Instant;
 
 use super::{
     Core, Layout, Now, Phase, RunKey,
-    gate::{Value, Values, turnstile::Waiter},
+    gate::{Change, Open, Stop, Value, Values, Waiter},
     lane::Stage,
 };
-use crate::{kind::Failure, ledger::Begun, options::Options, queue::Item, steps::Attempt};
+use crate::{kind::Failure, ledger::Begun, line, options::Options, queue::Item, steps::Attempt};
+
+/// What waits for what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// For another attempt, or behind such a one of their key.
+    pub(crate) retry: usize,
+    /// For the job's rate.
+    pub(crate) rate: usize,
+    /// For others of theirs to end.
+    pub(crate) crowded: usize,
+}
 
 impl Core {
     /// How many partitions the events of the job have.
@@ -21,9 +32,21 @@ impl Core {
         self.gate.wants_layout()
     }
 
-    /// How many runs wait for the job's rate.
-    pub(crate) fn limited(&self) -> usize {
-        self.gate.limited(self.queue.ready(), self.now)
+    /// What waits for what, of all that waits.
+    pub(crate) fn waiting(&self) -> Waiting {
+        let (rated, crowded) = self.gate.lines();
+        let ready = if self.gate.is_limited(self.now) { self.queue.ready() } else { 0 };
+        Waiting { retry: self.counts.waiting.saturating_sub(rated + crowded), rate: rated + ready, crowded }
+    }
+
+    /// How the circuit is open, if it is.
+    pub(crate) fn circuit(&self) -> Option<&Open> {
+        self.gate.open()
+    }
+
+    /// The target is tried at once, for whoever orders something.
+    pub(crate) fn probe_now(&mut self, now: Now) {
+        self.gate.probe_now(now);
     }
 
     /// Tells the gate what has begun, and which partitions are ours.
@@ -48,8 +71,9 @@ impl Core {
 
     /// When what is ready may begin, or who waits at the gate is called.
     pub(super) fn gate_opens(&self) -> Option<Instant> {
-        let has_ready = self.queue.ready() > 0 && self.has_place() && self.commit.is_none();
-        self.gate.wakes(has_ready, self.now)
+        let can_begin = self.has_place() && self.commit.is_none();
+        let has_due = can_begin && self.reading.is_none() && !self.due.is_empty();
+        self.gate.wakes(can_begin && self.queue.ready() > 0, has_due, self.now)
     }
 
     /// Begins a run that is ready, unless it has to wait at the gate.
@@ -62,18 +86,23 @@ impl Core {
             }
         };
         match self.gate.pass(values, &waiter(&item), self.now) {
-            Some(pass) => self.start(item, pass),
-            None => {
-                self.queue_up(&item, values);
+            Ok(pass) => self.start(item, pass),
+            Err(stop) => {
+                self.queue_up(&item, stop, values);
                 None
             }
         }
     }
 
     fn values(&self, item: &Item) -> Result<Values, Failure> {
-        let by = self.plan.flow.rate.as_ref().and_then(|rate| rate.by.as_ref());
-        let of = |by| Options::told_apart(("rate.by", by), &item.event, &item.data);
-        Ok(Values { rate: by.map(of).transpose()?.map(|text| Value::of(&text)) })
+        let flow = &self.plan.flow;
+        let of = |option, by| Options::told_apart((option, by), &item.event, &item.data).map(|text| Value::of(&text));
+        let rate = flow.rate.as_ref().and_then(|rate| rate.by.as_ref());
+        let each = flow.each.as_ref().map(|each| &each.by);
+        Ok(Values {
+            rate: rate.map(|by| of("rate.by", by)).transpose()?,
+            each: each.map(|by| of("concurrency.by", by)).transpose()?,
+        })
     }
 
     /// A run that fails before it begins.
@@ -91,15 +120,35 @@ impl Core {
     }
 
     /// A run waits in the lane until it is called, and holds back those of its key alone.
-    fn queue_up(&mut self, item: &Item, values: Values) {
+    fn queue_up(&mut self, item: &Item, stop: Stop, values: Values) {
         let Some(mut desk) = self.desk(&item.partition, item.generation) else { return };
         if desk.part.lane.get(item.offset).is_none() {
             desk.set_behind(item);
         }
         desk.part.lane.set(item.offset, Stage::Queued);
-        self.gate.wait(values, waiter(item), self.now);
+        self.gate.wait(stop, values, waiter(item), self.now);
         self.note_has_room(&item.partition);
         self.key_is_free(item);
+    }
+
+    /// Says that the circuit has opened or closed.
+    pub(super) fn say(&self, change: Change) {
+        let job = self.plan.group.full_name();
+        match (change, self.gate.open()) {
+            (Change::Opened, Some(open)) => {
+                let error = line::cut(&open.error);
+                tracing::warn!(
+                    job.name = job, error = &*error, job.again = %open.probe,
+                    "the circuit opens: the target fails throughout, runs wait, and it is tried again"
+                );
+            }
+            (Change::StaysOpen, Some(open)) => {
+                let error = line::cut(&open.error);
+                tracing::info!(job.name = job, error = &*error, job.again = %open.probe, "the target still fails");
+            }
+            (Change::Closed, _) => tracing::info!(job.name = job, "the circuit closes: the target works again"),
+            _ => {}
+        }
     }
 
     /// Calls those for whom there is room now.
@@ -110,7 +159,7 @@ impl Core {
             let entry = part.and_then(|part| part.lane.get(who.offset));
             entry.is_some_and(|entry| matches!(entry.stage, Stage::Due | Stage::Active))
         };
-        let called = self.gate.call(self.now, comes);
+        let called = self.gate.call(self.now, &comes);
         called.iter().for_each(|waiter| self.call(waiter));
     }
 

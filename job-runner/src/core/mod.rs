@@ -33,8 +33,8 @@ use std::{
 use bus::{Assignment, Generation, Offset, TopicPartition};
 use commit::Commit;
 use contracts::control::Given;
-pub(crate) use gate::Layout;
-use gate::{Gate, Pass};
+use gate::{Gate, Pass, Verdict};
+pub(crate) use gate::{Layout, Open};
 use jiff::Timestamp;
 use part::{Halt, Part, Phase, Running};
 pub(crate) use reread::Reading;
@@ -338,12 +338,20 @@ impl Core {
         self.release_idle();
     }
 
-    fn settle(&mut self, key: RunKey, ended: Ended) {
-        let Some(Running { item, attempt, started, .. }) = self.running.remove(&key) else { return };
+    fn settle(&mut self, key: RunKey, mut ended: Ended) {
+        let Some(Running { item, attempt, started, pass }) = self.running.remove(&key) else { return };
         let plan = self.plan.clone();
+        if let Ended::Done(Err(failure)) = &mut ended {
+            failure.judge(&plan.final_exit_codes);
+        }
+        let verdict = Verdict::of(&ended, self.gate.is_probe(key));
+        let fails = matches!(verdict, Verdict::Fails(_));
+        let change = self.gate.ended(key, pass, verdict, self.now);
+        change.into_iter().for_each(|change| self.say(change));
+        let probe = self.gate.open().filter(|_| fails).map(|open| open.probe);
         if let Some(mut desk) = self.desk(&item.partition, item.generation) {
             desk.part.running -= 1;
-            let told = Attempt::new(&item.event, &plan.name, attempt, started.wall);
+            let told = Attempt { probe, ..Attempt::new(&item.event, &plan.name, attempt, started.wall) };
             match ended {
                 Ended::GivenBack => desk.give_back(&item),
                 Ended::Done(Ok(answer)) => desk.succeeded(&item, told, answer),

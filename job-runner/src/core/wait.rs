@@ -122,7 +122,7 @@ impl Core {
 
     /// What is due and to be read next; nothing while the job is paused.
     pub(super) fn next_lane(&mut self) -> Option<Reading> {
-        if self.held {
+        if self.held || !self.gate.is_closed_circuit(self.now) {
             return None;
         }
         while let Some((partition, generation, offset)) = self.due.pop_front() {

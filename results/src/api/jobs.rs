@@ -27,7 +27,7 @@ use super::{
     params::{self, Params},
     unavailable,
 };
-use crate::pace::{OVER, Seen};
+use crate::pace::{Circuit, OVER, Seen};
 
 /// The name in its cursors.
 const LIST: &str = "jobs";
@@ -69,7 +69,19 @@ struct Shown {
     rate: f64,
     running: u64,
     retrying: u64,
+    /// Runs that wait for the job's rate, and for others of theirs to end, in this process.
+    #[serde(skip_serializing_if = "is_none")]
+    limited: u64,
+    #[serde(skip_serializing_if = "is_none")]
+    crowded: u64,
+    /// How the target fails throughout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    circuit: Option<Value>,
     dead: usize,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What is asked of the bus and of others, once for all jobs of a page.
@@ -78,6 +90,7 @@ struct Look {
     attended: BTreeSet<String>,
     here: HashMap<GroupName, Value>,
     seen: HashMap<GroupName, Seen>,
+    circuits: HashMap<GroupName, Circuit>,
     dead: BTreeMap<GroupName, usize>,
 }
 
@@ -125,7 +138,8 @@ impl Look {
             sum.running += one.running;
             sum.retrying += one.retrying;
         }
-        Ok(Self { lags, attended, here, seen, dead })
+        let circuits = api.handle.pace().circuits(|event, job| desk.jobs.group(event, job));
+        Ok(Self { lags, attended, here, seen, circuits, dead })
     }
 
     fn show(&self, desk: &Desk<'_>, meant: &Meant) -> Shown {
@@ -137,8 +151,15 @@ impl Look {
         let state = told("state").and_then(|state| state.as_str().map(str::to_owned));
         let state =
             state.filter(|state| matches!(state.as_str(), "stopped" | "waiting" | "awaitsCatalog") || hold.is_none());
+        // Whoever runs it here knows; else what was told last counts.
+        let elsewhere = self.circuits.get(group).filter(|_| here.is_none_or(|here| here.get("inFlight").is_none()));
+        let circuit = told("circuit").or_else(|| elsewhere.and_then(|circuit| serde_json::to_value(circuit).ok()));
+        let is_open = circuit.is_some() && hold.is_none();
+        let state = state.filter(|state| state != "running" || !is_open);
         let otherwise = || {
-            if hold.is_some() {
+            if is_open {
+                "circuitOpen"
+            } else if hold.is_some() {
                 "paused"
             } else if attended {
                 "running"
@@ -159,6 +180,9 @@ impl Look {
             rate: seen.ended as f64 / OVER as f64,
             running: told("inFlight").and_then(|count| count.as_u64()).unwrap_or(seen.running),
             retrying: told("waiting").and_then(|count| count.as_u64()).unwrap_or(seen.retrying),
+            limited: told("limited").and_then(|count| count.as_u64()).unwrap_or(0),
+            crowded: told("crowded").and_then(|count| count.as_u64()).unwrap_or(0),
+            circuit,
             dead: self.dead.get(group).copied().unwrap_or(0),
         }
     }
@@ -184,6 +208,9 @@ struct Held {
     paused: Option<Said>,
     /// Records that it has yet to read: they wait, or run now.
     lag: u64,
+    /// Whether its target fails throughout, and is tried at once by that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    probed: bool,
 }
 
 pub(super) async fn pause(
@@ -210,10 +237,12 @@ async fn hold(api: &Api, name: &str, asked: &Asked<Why>, what: What) -> Result<R
     let lag = api.bus.lag(meant.group.as_str()).await.map_err(|error| unavailable(&error))?;
     let paused = (what == What::Pause).then(|| said.clone());
     let changed = before.is_some() != paused.is_some();
-    // Who pauses again says why now.
-    if !dry_run && (changed || paused.is_some()) {
+    let circuits = api.handle.pace().circuits(|event, job| desk.jobs.group(event, job));
+    let probed = what == What::Resume && circuits.contains_key(&meant.group);
+    // Who pauses again says why now, and who resumes what waits for its target has that tried.
+    if !dry_run && (changed || paused.is_some() || probed) {
         desk.write(&[Control { group: meant.group.clone(), said, what }]).await?;
     }
     let lag = lag.iter().map(|lag| lag.records).sum();
-    Ok(json(&Held { job: meant.name().to_owned(), changed, dry_run, paused, lag }))
+    Ok(json(&Held { job: meant.name().to_owned(), changed, dry_run, paused, lag, probed }))
 }

@@ -1,47 +1,52 @@
-//! What holds attempts back that could begin: the job's rate. Pure.
+//! What holds attempts back that could begin: the job's rate, how many of one value go on at a time, and a target that fails
+//! throughout. Pure.
 //!
-//! Without a `by` everything waits where it is, in the log or ready to be started. With one, those of one value hold back nobody
-//! else, so that they wait in the lane, and are called when there is room for them.
+//! What holds back everything leaves it where it is: in the log, or ready to be started. What is told apart by a `by` holds back
+//! those of one value alone, so that they wait in the lane, and are called when there is room for them.
 
-pub(super) mod pace;
-pub(super) mod turnstile;
+mod circuit;
+mod each;
+mod pace;
+mod rate;
+mod turnstile;
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 use bus::{Topic, TopicPartition};
-use catalog::Rate;
-use pace::{Nanos, Pace, Share, Slot};
+use circuit::Circuit;
+pub(crate) use circuit::Open;
+pub(super) use circuit::{Change, Verdict};
+use each::Crowd;
+use pace::{Nanos, Slot};
+use rate::{ALL, Rated};
 pub(crate) use turnstile::Value;
-use turnstile::{Turnstile, Waiter};
+pub(super) use turnstile::Waiter;
 
-use super::Now;
+use super::{Now, RunKey};
 use crate::plan::Plan;
-
-/// How many slots there may be of values that nothing is to be remembered of, before they are forgotten.
-const FORGOTTEN: usize = 1000;
-
-/// How many of one value are called at once, at most.
-const CALLED: usize = 256;
-
-/// How long nothing begins after the events of a job have got other partitions, while others may not know it yet.
-const SETTLES: Duration = Duration::from_secs(40);
 
 /// The topics of a job's events, and how many partitions each has.
 pub(crate) type Layout = Vec<(Topic, u32)>;
 
-/// What runs of a job are told apart by.
+/// What a run is told apart by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Values {
-    pub(crate) rate: Option<Value>,
+pub(super) struct Values {
+    pub(super) rate: Option<Value>,
+    pub(super) each: Option<Value>,
 }
 
 /// What an attempt has taken to begin.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pass {
     slot: Option<(Value, Slot)>,
+    each: Option<Value>,
+}
+
+/// What one has to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    Rate,
+    Each,
 }
 
 /// The gate of a job.
@@ -49,131 +54,152 @@ pub(super) struct Pass {
 pub(super) struct Gate {
     anchor: Now,
     rate: Option<Rated>,
+    each: Option<Crowd>,
+    circuit: Option<Circuit>,
 }
-
-#[derive(Debug)]
-struct Rated {
-    rate: Rate,
-    pace: Pace,
-    layout: Option<Layout>,
-    share: Share,
-    /// Slots that began before are others'.
-    since: Nanos,
-    /// The last slot that was used, by value.
-    used: HashMap<Value, Slot>,
-    /// When there are so many, those that matter no more are forgotten.
-    forget_at: usize,
-    line: Turnstile,
-    /// When the next of a value is called, once for each.
-    timers: BTreeSet<(Instant, Value)>,
-    armed: HashSet<Value>,
-}
-
-/// The value of a rate that tells nothing apart.
-const ALL: Value = Value(0);
 
 impl Gate {
     pub(super) fn new(plan: &Plan, now: Now) -> Self {
-        let mut gate = Self { anchor: now, rate: None };
+        let mut gate = Self { anchor: now, rate: None, each: None, circuit: None };
         gate.replan(plan, now);
         gate
     }
 
-    /// The job is another now. Answers who waited by another `by` than there is now.
+    fn at(&self, now: Now) -> Nanos {
+        pace::nanos(self.anchor, now)
+    }
+
+    /// The job is another now. Answers who waited for what there is no more.
     pub(super) fn replan(&mut self, plan: &Plan, now: Now) -> Vec<Waiter> {
-        let Some(rate) = plan.flow.rate.clone() else {
-            return self.rate.take().map(|mut rated| rated.line.dissolve()).unwrap_or_default();
-        };
-        let at = pace::nanos(self.anchor, now);
-        let Some(rated) = &mut self.rate else {
-            self.rate = Some(Rated::new(rate, at));
-            return Vec::new();
-        };
-        let pace = Pace::of(&rate);
+        let at = self.at(now);
         let mut left = Vec::new();
-        if !rated.rate.is_by_the_same(&rate) {
-            rated.since = at;
-            rated.used.clear();
-            left = rated.line.dissolve();
+        match (&mut self.rate, plan.flow.rate.clone()) {
+            (Some(rated), Some(rate)) => left.extend(rated.replan(rate, at, now)),
+            (None, Some(rate)) => self.rate = Some(Rated::new(rate, at)),
+            (gone, None) => left.extend(gone.take().into_iter().flat_map(|mut rated| rated.line.dissolve())),
         }
-        for (value, slot) in &mut rated.used {
-            let began = rated.pace.begins(*slot) - phase(*value, &rated.pace);
-            *slot = pace.slot(began + phase(*value, &pace));
+        match (&mut self.each, plan.flow.each.clone()) {
+            (Some(crowd), Some(each)) => left.extend(crowd.replan(each)),
+            (None, Some(each)) => self.each = Some(Crowd::new(each)),
+            (gone, None) => left.extend(gone.take().into_iter().flat_map(|mut crowd| crowd.line.dissolve())),
         }
-        (rated.rate, rated.pace) = (rate, pace);
-        // Whoever waits may be let through sooner.
-        rated.wake(now);
+        match (&mut self.circuit, plan.breaker) {
+            (Some(circuit), Some(breaker)) => circuit.replan(breaker),
+            (circuit, breaker) => *circuit = breaker.map(Circuit::new),
+        }
         left
     }
 
-    /// Whether runs are told apart, so that it is to be found out by what.
-    pub(super) fn tells_apart(&self) -> bool {
-        self.rate.as_ref().is_some_and(|rated| rated.rate.by.is_some())
+    /// Whether an attempt may begin, as far as the target is concerned.
+    pub(super) fn is_closed_circuit(&self, now: Now) -> bool {
+        self.circuit.as_ref().is_none_or(|circuit| circuit.lets_through(now))
     }
 
     /// Whether whatever comes next may begin, as far as that does not depend on what it is.
     pub(super) fn is_open(&self, now: Now) -> bool {
-        let at = pace::nanos(self.anchor, now);
-        self.rate.as_ref().is_none_or(|rated| rated.rate.by.is_some() || rated.free(ALL, at, 1) > 0)
+        self.is_closed_circuit(now) && self.rate.as_ref().is_none_or(|rated| rated.is_open(self.at(now)))
     }
 
-    /// Lets an attempt begin, if it may.
-    pub(super) fn pass(&mut self, values: Values, who: &Waiter, now: Now) -> Option<Pass> {
-        let Some(rated) = &mut self.rate else { return Some(Pass::default()) };
-        let value = values.rate.unwrap_or(ALL);
-        let at = pace::nanos(self.anchor, now);
-        if !rated.line.may_pass(value, who) {
-            return None;
+    /// Lets an attempt begin, or says what it has to wait for.
+    pub(super) fn pass(&mut self, values: Values, who: &Waiter, now: Now) -> Result<Pass, Stop> {
+        let at = self.at(now);
+        let mut pass = Pass { slot: None, each: values.each };
+        if let Some(rated) = &self.rate {
+            let value = values.rate.unwrap_or(ALL);
+            pass.slot = Some((value, rated.slot(value, who, at).ok_or(Stop::Rate)?));
         }
-        let slot = rated.next(value, at).filter(|slot| rated.begins(value, *slot) <= at)?;
-        rated.used.insert(value, slot);
-        rated.line.came(value, who);
-        rated.forget_used(at);
-        Some(Pass { slot: Some((value, slot)) })
+        if let (Some(crowd), Some(value)) = (&mut self.each, values.each) {
+            if !crowd.has_room(value, who) {
+                return Err(Stop::Each);
+            }
+            crowd.begin(value, who);
+        }
+        if let (Some(rated), Some((value, slot))) = (&mut self.rate, pass.slot) {
+            rated.take(value, slot, who, at);
+        }
+        Ok(pass)
     }
 
-    /// A run waits until its value is let through.
-    pub(super) fn wait(&mut self, values: Values, who: Waiter, now: Now) {
-        let (Some(rated), Some(value)) = (&mut self.rate, values.rate) else { return };
-        rated.line.wait(value, who);
-        rated.arm(self.anchor, value, now);
+    /// A run waits until it is called.
+    pub(super) fn wait(&mut self, stop: Stop, values: Values, who: Waiter, now: Now) {
+        let at = self.at(now);
+        match (stop, &mut self.rate, &mut self.each) {
+            (Stop::Rate, Some(rated), crowd) => {
+                if let (Some(crowd), Some(value)) = (crowd, values.each) {
+                    crowd.leave(value, &who);
+                }
+                rated.wait(values.rate.unwrap_or(ALL), who, at, now);
+            }
+            (Stop::Each, rated, Some(crowd)) => {
+                if let (Some(rated), Some(value)) = (rated, values.rate) {
+                    rated.line.came(value, &who);
+                }
+                crowd.wait(values.each.unwrap_or(ALL), who);
+            }
+            _ => {}
+        }
     }
 
     /// Who is called now. Of those that were called before, those count that still come.
-    pub(super) fn call(&mut self, now: Now, comes: impl Fn(&Waiter) -> bool) -> Vec<Waiter> {
-        let Some(rated) = &mut self.rate else { return Vec::new() };
-        let (at, mut called) = (pace::nanos(self.anchor, now), Vec::new());
-        while let Some((_, value)) = rated.timers.first().copied().filter(|(due, _)| *due <= now.steady) {
-            rated.timers.pop_first();
-            rated.armed.remove(&value);
-            let room = rated.free(value, at, CALLED);
-            called.extend(rated.line.call(value, room, &comes));
-            rated.arm(self.anchor, value, now);
-        }
+    pub(super) fn call(&mut self, now: Now, comes: &dyn Fn(&Waiter) -> bool) -> Vec<Waiter> {
+        let at = self.at(now);
+        let mut called = self.each.as_mut().map(|crowd| crowd.call(comes)).unwrap_or_default();
+        called.extend(self.rate.iter_mut().flat_map(|rated| rated.call(at, now, comes)));
         called
     }
 
-    /// When something may begin, or somebody is to be called; `has_ready` where something is ready to be started.
-    pub(super) fn wakes(&self, has_ready: bool, now: Now) -> Option<Instant> {
-        let rated = self.rate.as_ref()?;
-        let first = rated.timers.first().map(|(due, _)| *due);
-        if !has_ready || rated.rate.by.is_some() {
-            return first;
-        }
-        let at = pace::nanos(self.anchor, now);
-        let opens = rated.next(ALL, at).map(|slot| now.steady + pace::until(at, rated.begins(ALL, slot)));
-        first.into_iter().chain(opens).min()
+    /// When something may begin that is ready or due, or somebody is to be called.
+    pub(super) fn wakes(&self, has_ready: bool, has_due: bool, now: Now) -> Option<Instant> {
+        let calls = self.rate.as_ref().and_then(Rated::calls);
+        let tries = self.circuit.as_ref().filter(|circuit| circuit.open.is_some() && (has_ready || has_due));
+        let tried = tries.map(|circuit| circuit.opens(now));
+        let rated = self.rate.as_ref().filter(|_| has_ready).and_then(|rated| rated.opens(self.at(now), now));
+        let opens = match (tried, rated) {
+            (Some(None), _) => None,
+            (Some(tried), rated) => tried.into_iter().chain(rated).max(),
+            (None, rated) => rated,
+        };
+        calls.into_iter().chain(opens).min()
     }
 
-    /// An attempt that was let through begins only now: where its slot is lost by now, it has the next one instead.
-    pub(super) fn launched(&mut self, pass: Pass, now: Now) {
-        let (Some(rated), Some((value, slot))) = (&mut self.rate, pass.slot) else { return };
-        let at = pace::nanos(self.anchor, now);
-        if rated.pace.is_lost(slot, at + phase(value, &rated.pace))
-            && let Some(slot) = rated.next(value, at)
-        {
-            rated.used.insert(value, slot);
+    /// An attempt is about to begin.
+    pub(super) fn begun(&mut self, key: RunKey) {
+        if let Some(circuit) = &mut self.circuit {
+            circuit.begun(key);
         }
+    }
+
+    /// An attempt that was let through begins only now.
+    pub(super) fn launched(&mut self, pass: Pass, now: Now) {
+        let at = self.at(now);
+        if let (Some(rated), Some((value, slot))) = (&mut self.rate, pass.slot) {
+            rated.launched(value, slot, at);
+        }
+    }
+
+    /// Whether an attempt tries the target.
+    pub(super) fn is_probe(&self, key: RunKey) -> bool {
+        self.circuit.as_ref().is_some_and(|circuit| circuit.is_probe(key))
+    }
+
+    /// An attempt has ended.
+    pub(super) fn ended(&mut self, key: RunKey, pass: Pass, verdict: Verdict, now: Now) -> Option<Change> {
+        if let (Some(crowd), Some(value)) = (&mut self.each, pass.each) {
+            crowd.end(value);
+        }
+        self.circuit.as_mut().and_then(|circuit| circuit.ended(key, verdict, now))
+    }
+
+    /// The target is tried as soon as there is anything to try it with.
+    pub(super) fn probe_now(&mut self, now: Now) {
+        if let Some(circuit) = &mut self.circuit {
+            circuit.probe_now(now);
+        }
+    }
+
+    /// How the circuit is open, if it is.
+    pub(super) fn open(&self) -> Option<&Open> {
+        self.circuit.as_ref()?.open.as_ref()
     }
 
     /// Whether it depends on how many partitions there are.
@@ -181,132 +207,34 @@ impl Gate {
         self.rate.as_ref().is_some_and(|rated| !rated.rate.is_by_key)
     }
 
-    /// How many partitions there are is known, or known anew.
     pub(super) fn lay_out(&mut self, layout: Layout, now: Now) {
-        let Some(rated) = &mut self.rate else { return };
-        if rated.layout.as_ref() == Some(&layout) {
-            return;
+        let at = self.at(now);
+        if let Some(rated) = &mut self.rate {
+            rated.lay_out(layout, at);
         }
-        // Others may count by the old one for a while, unless there are none.
-        if rated.layout.is_some() && !rated.share.is_whole() {
-            let settles = i128::try_from(SETTLES.as_nanos()).unwrap_or(i128::MAX);
-            rated.since = rated.since.max(pace::nanos(self.anchor, now) + settles);
-        }
-        rated.layout = Some(layout);
     }
 
-    /// These partitions are ours; whether there are new ones among them, of which earlier slots may have been used.
     pub(super) fn own<'p>(&mut self, ours: impl Iterator<Item = &'p TopicPartition>, gained: bool, now: Now) {
-        let Some(rated) = &mut self.rate else { return };
-        if gained {
-            rated.since = rated.since.max(pace::nanos(self.anchor, now));
+        let at = self.at(now);
+        if let Some(rated) = &mut self.rate {
+            rated.own(ours, gained, at, now);
         }
-        rated.share = if rated.rate.is_by_key { Share::Whole } else { rated.share_of(ours) };
-        rated.wake(now);
     }
 
     /// Nobody of a partition waits any more.
     pub(super) fn forget(&mut self, partition: &TopicPartition) {
-        if let Some(rated) = &mut self.rate {
-            rated.line.forget(partition);
-        }
+        self.rate.iter_mut().for_each(|rated| rated.line.forget(partition));
+        self.each.iter_mut().for_each(|crowd| crowd.forget(partition));
     }
 
-    /// How many wait for the rate, where so many are ready to be started.
-    pub(super) fn limited(&self, ready: usize, now: Now) -> usize {
-        let Some(rated) = &self.rate else { return 0 };
-        rated.line.len() + if self.is_open(now) { 0 } else { ready }
-    }
-}
-
-impl Rated {
-    fn new(rate: Rate, since: Nanos) -> Self {
-        Self {
-            pace: Pace::of(&rate),
-            share: if rate.is_by_key { Share::Whole } else { Share::Unknown },
-            rate,
-            layout: None,
-            since,
-            used: HashMap::new(),
-            forget_at: FORGOTTEN,
-            line: Turnstile::default(),
-            timers: BTreeSet::new(),
-            armed: HashSet::new(),
-        }
+    /// How many wait in the lane for the rate, and for others of theirs to end.
+    pub(super) fn lines(&self) -> (usize, usize) {
+        let of = |line: Option<&turnstile::Turnstile>| line.map_or(0, turnstile::Turnstile::len);
+        (of(self.rate.as_ref().map(|rated| &rated.line)), of(self.each.as_ref().map(|crowd| &crowd.line)))
     }
 
-    fn next_behind(&self, value: Value, behind: Option<Slot>, at: Nanos) -> Option<Slot> {
-        let phase = phase(value, &self.pace);
-        self.pace.next(behind, self.since + phase, at + phase, &self.share)
+    /// Whether the rate holds back everything just now.
+    pub(super) fn is_limited(&self, now: Now) -> bool {
+        self.rate.as_ref().is_some_and(|rated| !rated.is_open(self.at(now)))
     }
-
-    /// Whoever waits is looked at anew.
-    fn wake(&mut self, now: Now) {
-        self.armed = self.line.values().collect();
-        self.timers = self.armed.iter().map(|value| (now.steady, *value)).collect();
-    }
-
-    /// The next slot of a value.
-    fn next(&self, value: Value, at: Nanos) -> Option<Slot> {
-        self.next_behind(value, self.used.get(&value).copied(), at)
-    }
-
-    fn begins(&self, value: Value, slot: Slot) -> Nanos {
-        self.pace.begins(slot) - phase(value, &self.pace)
-    }
-
-    /// How many slots of a value are free now, up to so many.
-    fn free(&self, value: Value, at: Nanos, most: usize) -> usize {
-        let (mut free, mut behind) = (0, self.used.get(&value).copied());
-        while let Some(slot) = self.next_behind(value, behind, at).filter(|slot| self.begins(value, *slot) <= at) {
-            (free, behind) = (free + 1, Some(slot));
-            if free == most {
-                break;
-            }
-        }
-        free
-    }
-
-    /// Sees to it that whoever waits is called when the next slot begins.
-    fn arm(&mut self, anchor: Now, value: Value, now: Now) {
-        if !self.line.has_waiting(value) || self.armed.contains(&value) {
-            return;
-        }
-        let at = pace::nanos(anchor, now);
-        let begun = self.pace.slot(at + phase(value, &self.pace));
-        if let Some(slot) = self.next_behind(value, Some(begun), at) {
-            self.timers.insert((now.steady + pace::until(at, self.begins(value, slot)), value));
-            self.armed.insert(value);
-        }
-    }
-
-    fn share_of<'p>(&self, ours: impl Iterator<Item = &'p TopicPartition>) -> Share {
-        let Some(layout) = &self.layout else { return Share::Unknown };
-        let mut have = vec![false; layout.iter().map(|(_, count)| *count as usize).sum()];
-        for at in ours {
-            let mut first = 0;
-            for (topic, count) in layout {
-                if *topic == at.topic && at.partition.0 < *count {
-                    have[first + at.partition.0 as usize] = true;
-                }
-                first += *count as usize;
-            }
-        }
-        Share::Of(have)
-    }
-
-    /// What was used so long ago that it matters no more is forgotten, from time to time.
-    fn forget_used(&mut self, at: Nanos) {
-        if self.used.len() < self.forget_at {
-            return;
-        }
-        let pace = self.pace;
-        self.used.retain(|value, slot| !pace.is_lost(*slot, at + phase(*value, &pace)));
-        self.forget_at = FORGOTTEN.max(self.used.len() * 2);
-    }
-}
-
-/// By how much the slots of a value come earlier, so that those of many values do not come together.
-fn phase(value: Value, pace: &Pace) -> Nanos {
-    i128::from(value.0) % pace.begins(1).max(1)
 }

@@ -21,10 +21,10 @@ impl Value {
 
 /// One that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::core) struct Waiter {
-    pub(in crate::core) partition: TopicPartition,
-    pub(in crate::core) generation: Generation,
-    pub(in crate::core) offset: Offset,
+pub(crate) struct Waiter {
+    pub(crate) partition: TopicPartition,
+    pub(crate) generation: Generation,
+    pub(crate) offset: Offset,
 }
 
 /// Those of one value: who waits, and who was called and has not come yet.

@@ -34,7 +34,7 @@ use tokio::time::sleep;
 use self::{call::Call, clients::Clients, options::Options};
 use crate::{
     Config,
-    kind::{Failure, Kind, Outcome, Run},
+    kind::{Blame, Failure, Kind, Outcome, Run},
     secrets::Secrets,
 };
 
@@ -59,8 +59,9 @@ impl Http {
 
     async fn attempt(&self, run: &Run) -> Outcome {
         let options = Options::of(&run.options).map_err(Failure::last)?;
-        let call = Call::make(&options, run, &self.secrets).await?;
-        let client = self.clients.get(&options.profile, &self.secrets).await?;
+        let own = |failure: Failure| failure.blamed(Blame::Own);
+        let call = Call::make(&options, run, &self.secrets).await.map_err(own)?;
+        let client = self.clients.get(&options.profile, &self.secrets).await.map_err(own)?;
         loop {
             let mut request = call.request.clone();
             let connection = capture_connection(&mut request);
@@ -106,6 +107,10 @@ impl Kind for Http {
         let cert = options.profile.identity.as_ref().map(|(cert, _)| cert);
         let mut files = options.profile.ca.iter().chain(cert).map(|path| self.folder.join(path));
         files.find(|path| !path.is_file()).map(|path| format!("its certificates, {}, are no file", path.display()))
+    }
+
+    fn has_target(&self) -> bool {
+        true
     }
 
     fn fill(&self, options: &Template, filler: &Filler<'_>) -> Result<Value, RenderError> {
