@@ -70,6 +70,10 @@ impl Rated {
             self.used.clear();
             left = self.line.dissolve();
         }
+        if self.rate.is_by_key != rate.is_by_key {
+            // Others may count as before for a while.
+            self.since = self.since.max(at + settles());
+        }
         for (value, slot) in &mut self.used {
             let began = self.pace.begins(*slot) - phase(*value, &self.pace);
             *slot = pace.slot(began + phase(*value, &pace));
@@ -145,8 +149,7 @@ impl Rated {
         }
         // Others may count by the old one for a while, unless there are none.
         if self.layout.is_some() && !self.share.is_whole() {
-            let settles = i128::try_from(SETTLES.as_nanos()).unwrap_or(i128::MAX);
-            self.since = self.since.max(at + settles);
+            self.since = self.since.max(at + settles());
         }
         self.layout = Some(layout);
     }
@@ -239,4 +242,8 @@ impl Rated {
 /// By how much the slots of a value come earlier, so that those of many values do not come together.
 fn phase(value: Value, pace: &Pace) -> Nanos {
     i128::from(value.0) % pace.begins(1).max(1)
+}
+
+fn settles() -> Nanos {
+    i128::try_from(SETTLES.as_nanos()).unwrap_or(i128::MAX)
 }
