@@ -434,6 +434,11 @@ impl Event {
         )
     }
 
+    /// The parts of its key, where it declares one.
+    pub fn key(&self) -> &[Expression] {
+        &self.key
+    }
+
     /// The text of the declared key: its parts, canonical, joined by `|`.
     fn key_of(&self, change: Option<&Change<'_>>, data: &Value) -> Result<Option<String>, String> {
         if self.key.is_empty() || (change.is_none() && self.key.iter().any(Expression::needs_change)) {

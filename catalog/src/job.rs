@@ -6,7 +6,7 @@ use contracts::names::{EventRef, GroupName, JobName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{filling::Filling, report::Location, template::Template, window::Gathering};
+use crate::{filling::Filling, flow::Flow, report::Location, template::Template, window::Gathering};
 
 /// How long one attempt may take, unless the job says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -67,6 +67,7 @@ pub struct Job {
     pub(crate) concurrency: usize,
     pub(crate) order: Order,
     pub(crate) gathering: Option<Gathering>,
+    pub(crate) flow: Flow,
     pub(crate) final_exit_codes: Vec<i32>,
     pub(crate) events: Vec<EventRef>,
     pub(crate) definition: Value,
@@ -166,6 +167,11 @@ impl Job {
     /// How its events gather before it runs, if they do.
     pub fn gathering(&self) -> Option<&Gathering> {
         self.gathering.as_ref()
+    }
+
+    /// How its attempts are held back.
+    pub fn flow(&self) -> &Flow {
+        &self.flow
     }
 
     /// Exit codes after which another attempt makes no sense.

@@ -64,6 +64,9 @@ mod tests {
             (&job, "/properties/parameters/additionalProperties/anyOf/1", keys::PARAMETER),
             (&job, "/properties/backoff", keys::BACKOFF),
             (&job, "/properties/debounce", keys::DEBOUNCE),
+            (&job, "/properties/rate/anyOf/1", keys::RATE),
+            (&job, "/properties/concurrency/anyOf/1", keys::CONCURRENCY),
+            (&job, "/properties/circuit/anyOf/1", keys::CIRCUIT),
             (&table, "", keys::TABLE),
             (&table, "/properties/columns/additionalProperties/anyOf/1", keys::COLUMN),
         ] {

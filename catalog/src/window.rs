@@ -36,8 +36,7 @@ impl Common {
         let room = Room::new(MAX_DATA);
         let value = |part: &Expression| part.value(&bindings, &room).map_err(|stop| part.describe(&stop));
         let values: Vec<Value> = self.parts.iter().map(value).collect::<Result<_, _>>()?;
-        let is_null = values.iter().all(Value::is_null);
-        Ok((!is_null).then(|| json::key(&values)))
+        Ok(json::key(&values))
     }
 
     /// The expressions, joined by `|`: two of one text mean the same.

@@ -432,6 +432,29 @@ fn jobs_are_checked() {
         ("backoff: { factor: 0.5 }", "from 1 to 1000"),
         ("backoff: { initial: 1h }", "above its `max`"),
         ("backoff: 3s", "a map"),
+        ("rate: 10", "says no time"),
+        ("rate: 10/d", "no time `d`"),
+        ("rate: 10/second", "no time `second`"),
+        ("rate: 0/s", "never let the job run"),
+        ("rate: 0.5/s", "a whole number"),
+        ("rate: +5/s", "a whole number"),
+        ("rate: 1000000/s", "from 1 to 100000"),
+        ("rate: [10/s]", "a text"),
+        ("rate: { burst: 3 }", "no `limit`"),
+        ("rate: { limit: 10/s, burst: 0 }", "from 1 to"),
+        ("rate: { limit: 10/s, bye: event.id }", "`bye` is unknown"),
+        ("rate: { limit: 10/s, by: [event.id] }", "an expression is wanted"),
+        ("rate: { limit: 10/s, by: '[event.id]' }", "a list or a map"),
+        ("rate: { limit: 10/s, by: event.di }", "`event` has no `di`"),
+        ("rate: { limit: 10/s, by: params.x }", "params"),
+        ("concurrency: { limit: 4 }", "wants a `limit` and a `by`"),
+        ("concurrency: { limit: 40, by: event.id }", "no more than 16"),
+        ("concurrency: { limit: 0, by: event.id }", "from 1 to"),
+        ("circuit: of", "`on`, `off` or a map"),
+        ("circuit: { failures: 0 }", "from 1 to"),
+        ("circuit: { pause: 0s }", "`pause` is nothing"),
+        ("circuit: { pause: 1h, most: 1m }", "above its `most`"),
+        ("circuit: { faillures: 3 }", "`faillures` is unknown"),
     ] {
         let found = problems(&format!("jobs:\n  - id: a\n    log:\n    {option}\n"));
         assert_eq!(found.len(), 1, "{option}: {found:#?}");
@@ -472,6 +495,22 @@ fn windows_are_checked() {
         ("debounce: { quiet: 2s, by: \"[data.id]\" }", 32, "texts, numbers", "list of some"),
     ] {
         finds(&job(wrong), (7, column), message, help);
+    }
+}
+
+#[test]
+fn a_mistaken_rate_is_told_with_the_one_that_is_meant() {
+    for (rate, help) in [
+        ("10", "`10/s`"),
+        ("10/sec", "`10/s`"),
+        ("100/min", "`100/m`"),
+        ("7/Hour", "`7/h`"),
+        ("0/s", "herald jobs pause"),
+        ("0.5/s", "`30/m`"),
+    ] {
+        let found = problems(&format!("jobs:\n  - id: a\n    log:\n    rate: {rate}\n"));
+        let told = found[0].help.as_deref().unwrap_or_default();
+        assert!(found.len() == 1 && told.contains(help), "{rate}: {found:#?}");
     }
 }
 

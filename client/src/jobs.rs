@@ -84,7 +84,19 @@ struct Job {
     #[serde(default)]
     gathering: u64,
     #[serde(default)]
+    limited: u64,
+    #[serde(default)]
+    crowded: u64,
+    circuit: Option<Circuit>,
+    #[serde(default)]
     dead: u64,
+}
+
+/// A target that fails throughout.
+#[derive(Debug, Deserialize)]
+struct Circuit {
+    error: String,
+    probe: Timestamp,
 }
 
 /// What became of a pause or a resume.
@@ -95,6 +107,8 @@ struct Held {
     lag: u64,
     #[serde(default)]
     retrying: u64,
+    #[serde(default)]
+    probed: bool,
 }
 
 /// Lists jobs, or orders something.
@@ -142,7 +156,7 @@ async fn list(api: &Api, json: bool) -> anyhow::Result<ExitCode> {
         print::note("there are no jobs");
         return Ok(ExitCode::SUCCESS);
     }
-    print::block(&shown(&read).join("\n"))?;
+    print::block(&shown(&read, Timestamp::now()).join("\n"))?;
     if let Some(since) = since {
         print::note(&format!(
             "rates are of the last minute; what runs elsewhere, or waits for a retry, is counted since {since:.0}"
@@ -152,11 +166,12 @@ async fn list(api: &Api, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 /// A line for each job.
-fn shown(jobs: &[Job]) -> Vec<String> {
+fn shown(jobs: &[Job], now: Timestamp) -> Vec<String> {
     let rows: Vec<[String; 2]> = jobs
         .iter()
         .map(|job| {
             let (sign, mut said) = state(job);
+            said.extend(job.circuit.as_ref().map(|circuit| open(circuit, now)));
             said.extend(numbers(job));
             let said = if said.is_empty() { format!("{DIM}idle{DIM:#}") } else { said.join(", ") };
             [format!("{sign} {BOLD}{}{BOLD:#}", clean(&job.job)), said]
@@ -171,6 +186,7 @@ fn state(job: &Job) -> (&'static str, Vec<String>) {
     let (sign, mut said) = match job.state.as_str() {
         "running" if job.dead > 0 => ("❗", Vec::new()),
         "running" => ("✅", Vec::new()),
+        "circuitOpen" => ("⚡", Vec::new()),
         "joining" => ("⏳", vec!["joining".to_owned()]),
         "paused" => ("⏸", Vec::new()),
         "stopped" => ("❌", vec![format!("{RED}stands still{since}{why}{RED:#}")]),
@@ -188,6 +204,12 @@ fn state(job: &Job) -> (&'static str, Vec<String>) {
     (sign, said)
 }
 
+/// Of a circuit that is open: why, and when the target is tried.
+fn open(circuit: &Circuit, now: Timestamp) -> String {
+    let error = cut(&clean(&circuit.error), LONGEST);
+    format!("{YELLOW}circuit open, {error}, {}{YELLOW:#}", render::probing(Some(circuit.probe), now))
+}
+
 fn numbers(job: &Job) -> Vec<String> {
     let count = |number: u64, what: &str| (number > 0).then(|| format!("{number} {what}"));
     let waits = if job.retrying == 1 { "waits for its retry" } else { "wait for their retry" };
@@ -197,6 +219,11 @@ fn numbers(job: &Job) -> Vec<String> {
         count(job.running, "running"),
         count(job.retrying, waits),
         count(job.gathering, gathers),
+        count(job.limited, if job.limited == 1 { "waits for the rate" } else { "wait for the rate" }),
+        count(
+            job.crowded,
+            if job.crowded == 1 { "waits for others of its kind" } else { "wait for others of their kind" },
+        ),
         (job.dead > 0).then(|| format!("{RED}{} dead{RED:#}", job.dead)),
         (job.rate > 0.0).then(|| format!("{}/s", rate(job.rate))),
     ];
@@ -226,7 +253,13 @@ async fn hold(named: &Named, pauses: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn told(held: &Held, pauses: bool, dry_run: bool) -> String {
-    let Held { job, changed, lag, retrying } = held;
+    let Held { job, changed, lag, retrying, probed } = held;
+    if *probed && !pauses {
+        let verb = if dry_run { "would be" } else { "is" };
+        return format!(
+            "▶ {BOLD}{job}{BOLD:#} {verb} let go on, and its target, which fails throughout, {verb} tried at once"
+        );
+    }
     let would = if dry_run { "would be " } else { "is " };
     let wait = |count: u64| if count == 1 { "waits" } else { "wait" };
     let records = (*lag > 0).then(|| format!("at most {} {} for it", counted(*lag, "record"), wait(*lag)));
@@ -271,15 +304,18 @@ mod tests {
 
     #[test]
     fn each_job_is_a_line_that_says_what_is_not_as_usual() {
+        let now = "2026-11-21T02:22:51Z".parse().expect("a time");
         let jobs = r#"[{"job":"mail","state":"running"},
             {"job":"charge","state":"running","lag":12,"running":2,"retrying":1,"gathering":4,"dead":3,"rate":1.55},
             {"job":"order.paid.note","state":"paused","paused":{"by":"ann","at":"2026-11-21T02:22:51Z","because":"too loud"},"lag":4},
             {"job":"slow","state":"stopped","since":"2026-11-21T02:22:52Z","error":"position gone","retrying":2},
             {"job":"new","state":"paused","unknown":"throttle","paused":{"by":"bob","at":"2026-11-21T02:22:51Z"}},
             {"job":"old","state":"unattended","retired":true,"dead":1},
+            {"job":"bill","state":"circuitOpen","circuit":{"error":"503 from billing","since":"2026-11-21T02:22:51Z","probe":"2026-11-21T02:23:32Z"},"lag":312,"retrying":20},
+            {"job":"tell","state":"running","limited":4,"crowded":1},
             {"job":"lost","state":"unattended"},{"job":"odd","state":"dreaming"}]"#;
         let jobs: Vec<Job> = serde_json::from_str(jobs).expect("jobs");
-        let lines: Vec<String> = shown(&jobs).iter().map(|line| strip_str(line).to_string()).collect();
+        let lines: Vec<String> = shown(&jobs, now).iter().map(|line| strip_str(line).to_string()).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
         ✅ mail             idle
         ❗ charge           12 behind, 2 running, 1 waits for its retry, 4 gather in windows, 3 dead, 1.6/s
@@ -287,6 +323,8 @@ mod tests {
         ❌ slow             stands still since 2026-11-21T02:22:52Z: position gone, 2 wait for their retry
         ⏸ new              held by bob, which this version does not know: throttle
         💤 old              has left the catalog, 1 dead
+        ⚡ bill             circuit open, 503 from billing, probing again in 41 s, 312 behind, 20 wait for their retry
+        ✅ tell             4 wait for the rate, 1 waits for others of its kind
         ❔ lost             no process runs it
         ❔ odd              dreaming
         "#);
@@ -295,7 +333,7 @@ mod tests {
                 "paused":{"by":"ann@ops-1","at":"2026-11-21T02:22:51Z","because":"billing is down"}},
             {"job":"order.paid.rerun-ar","state":"stopped","since":"2026-11-21T02:22:52Z","error":"position gone"}]"#;
         let jobs: Vec<Job> = serde_json::from_str(jobs).expect("jobs");
-        let lines: Vec<String> = shown(&jobs).iter().map(|line| strip_str(line).to_string()).collect();
+        let lines: Vec<String> = shown(&jobs, now).iter().map(|line| strip_str(line).to_string()).collect();
         let page = include_str!("../../docs/operations.md");
         assert!(page.contains(&format!("$ herald jobs\n{}\n```", lines.join("\n"))), "{}", lines.join("\n"));
     }

@@ -15,7 +15,7 @@ use contracts::{
     ids::CorrelationId,
     progress::{Gathered, Origin, Published, Undetected},
     raw::{JOBS, Kind, PUBLISHER},
-    summary::{Counters, Event, Expected, Invocation, Job, Outcome, State, Summary},
+    summary::{Counters, Event, Expected, Held, Invocation, Job, Outcome, State, Summary, Waits},
 };
 use jiff::Timestamp;
 use serde_json::{Value, value::RawValue};
@@ -238,7 +238,7 @@ pub fn job(job: &Job, now: Timestamp) -> (&'static str, String) {
             Some(said) => ("⏸", paused(said)),
             None => match (&job.gathered, job.again) {
                 (Some(gathered), Some(ends)) => ("⏳", gathers(gathered, ends, now)),
-                _ => ("⏳", "waiting".to_owned()),
+                _ => ("⏳", waiting(job, now)),
             },
         },
         (State::InProcess, _) if job.again.is_some() => return ("↻", again_in(job, now)),
@@ -315,8 +315,30 @@ fn gathers(gathered: &Gathered, ends: Timestamp, now: Timestamp) -> String {
 fn again_in(job: &Job, now: Timestamp) -> String {
     let left = job.again.and_then(|again| left(again, now));
     let when = left.map_or_else(|| "again as soon as it can".to_owned(), |left| format!("again {left}"));
+    let when = if job.waits.is_some() { waiting(job, now) } else { when };
     let when = job.paused.as_ref().map_or(when, paused);
     format!("  {}{}, {when}", error(job), attempt(job))
+}
+
+/// Of a run that could begin: what it waits for.
+fn waiting(job: &Job, now: Timestamp) -> String {
+    let Some(Waits { held, because, until }) = &job.waits else { return "waiting".to_owned() };
+    let because = cut(&clean(because), LONGEST);
+    match held {
+        Held::Rate => format!("waiting, at most {because} begin"),
+        Held::Circuit => format!("waiting, circuit open, {because}, {}", probing(*until, now)),
+        Held::Unknown(held) => format!("waiting for {}: {because}", clean(held.as_str())),
+    }
+}
+
+/// When a target is tried again that fails throughout.
+pub(crate) fn probing(at: Option<Timestamp>, now: Timestamp) -> String {
+    match at.and_then(|at| Duration::try_from(at.duration_since(now)).ok()).filter(|left| !left.is_zero()) {
+        Some(left) if left < Duration::from_secs(1) => "probing again in less than 1 s".to_owned(),
+        Some(left) if left < Duration::from_secs(60) => format!("probing again in {} s", left.as_secs()),
+        Some(left) => format!("probing again in {}", time(left)),
+        None => "probing with the next run".to_owned(),
+    }
 }
 
 /// Of a run whose event is a dead letter, or was one.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use contracts::control::Said;
+use jiff::Timestamp;
 use runtime::meter::Reading;
 use serde::Deserialize;
 
@@ -56,12 +57,22 @@ pub struct Job {
     pub state: String,
     pub since: Option<String>,
     pub error: Option<String>,
+    /// How its target fails throughout.
+    pub circuit: Option<Circuit>,
     /// Who paused it, where somebody did.
     pub paused: Option<Said>,
     #[serde(default)]
     pub in_flight: u64,
     #[serde(default)]
     pub queued: u64,
+}
+
+/// A target that fails throughout.
+#[derive(Debug, Deserialize)]
+pub struct Circuit {
+    pub error: String,
+    pub since: Timestamp,
+    pub probe: Timestamp,
 }
 
 impl Status {

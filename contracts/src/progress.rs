@@ -284,6 +284,9 @@ pub struct JobStep {
     /// Who ordered it, of what an order did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// When the job's target is tried next, which has failed throughout, this attempt included: until then none begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Timestamp>,
 }
 
 /// How far a window had come with an event.
@@ -490,6 +493,7 @@ mod tests {
                 superseded_by: None,
                 dead: None,
                 by: None,
+                probe: None,
             }),
             Fact::Awaited(Awaited { event: other, cause: run }),
             Fact::Unknown("later".into(), RawValue::from_string(r#"{"n":1.00}"#.into()).expect("JSON")),

@@ -51,6 +51,32 @@ pub enum Outcome {
     Unknown(Label),
 }
 
+/// What a run waits for that could begin, where its job is held back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Waits {
+    /// What holds it back.
+    pub held: Held,
+    /// How, in a few words: the rate as it is written, or why the circuit is open.
+    pub because: String,
+    /// When the target is tried again, where the circuit is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// What holds back a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Held {
+    /// It begins no more attempts than its rate.
+    Rate,
+    /// Its target fails throughout, and is tried from time to time.
+    Circuit,
+    /// Something that this version does not know, as a newer Herald wrote it.
+    #[serde(untagged)]
+    Unknown(Label),
+}
+
 /// One job run of one event.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -67,6 +93,9 @@ pub struct Job {
     /// Who paused the job, where the run waits for that to end: said to whoever asks, and not in `completed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Said>,
+    /// What holds the job back, where the run could begin but for that: said to whoever asks, and not in `completed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
     /// How many attempts have started.
     pub attempts: u32,
     /// Those before the latest, the last of them.
@@ -264,6 +293,9 @@ pub struct Expected {
     /// Who paused the job, where it waits for that to end: said to whoever asks, and not in `completed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Said>,
+    /// What holds the job back, where it waits for that: said to whoever asks, and not in `completed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
 }
 
 impl Summary {
@@ -279,7 +311,7 @@ impl Summary {
             received,
             ended: None,
             counters: Counters { invocations: 1, undetected_invocations: 1, ..Counters::default() },
-            expected: vec![Expected { invocation, event: None, job: None, paused: None }],
+            expected: vec![Expected { invocation, event: None, job: None, paused: None, waits: None }],
             invocations: Vec::new(),
             next: None,
         }
@@ -288,7 +320,7 @@ impl Summary {
     /// The same while an invocation is awaited of which nothing is known here: then it is not complete.
     pub fn awaits(&mut self, invocation: InvocationId) {
         (self.state, self.outcome, self.ended, self.incomplete) = (State::InProcess, None, None, false);
-        self.expected.push(Expected { invocation, event: None, job: None, paused: None });
+        self.expected.push(Expected { invocation, event: None, job: None, paused: None, waits: None });
     }
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     FAILED,
     core::Launch,
-    kind::{Failure, Held, Outcome, Run, Then, bounded},
+    kind::{Blame, Failure, Held, Outcome, Run, Then, bounded},
     line,
     options::{self, Given},
     plan::Plan,
@@ -83,7 +83,7 @@ async fn limited(bus: &dyn Bus, plan: &Plan, launch: Launch, stop: CancellationT
                 // How far it had come.
                 error = bounded(format!("{error}: {}", wrote.error));
             }
-            Ended::Done(Err(Failure { error, then: Then::Retry, ..wrote }))
+            Ended::Done(Err(Failure { error, then: Then::Retry, blame: Some(Blame::Target), ..wrote }))
         }
     }
 }
@@ -93,7 +93,7 @@ async fn carried_out(bus: &dyn Bus, plan: &Plan, launch: Launch, cancelled: Canc
     let Launch { item, attempt, .. } = launch;
     let event: Arc<EventHeaders> = item.event;
     let payload = match plan.options.takes_payload() {
-        true => Some(options::payload(bus, event.raw).await?),
+        true => Some(options::payload(bus, event.raw).await.map_err(|failure| failure.blamed(Blame::Own))?),
         false => None,
     };
     let Given { options, params, data } = plan.options.fill(&*plan.kind, &event, item.data, payload.as_ref())?;
@@ -126,5 +126,5 @@ async fn time_is_up(timeout: Duration, held: &Held) {
 /// The failure of a run that panicked.
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Failure {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Failure::new(format!("the job panicked: {}", text.unwrap_or("no message")))
+    Failure::new(format!("the job panicked: {}", text.unwrap_or("no message"))).blamed(Blame::Own)
 }

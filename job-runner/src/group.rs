@@ -11,6 +11,7 @@ use std::{
 
 use bus::{Bus, Committed, Delivery, Generation, Member, Record, Share, Start, TopicPartition, Waiting};
 use contracts::{names::GroupName, outcomes::BoxFuture};
+use jiff::Timestamp;
 use runtime::meter;
 use tokio::{
     sync::watch,
@@ -23,18 +24,21 @@ use crate::{
     OUTAGE,
     attempt::{self, Ended},
     config::Config,
-    core::{Core, Counts, Effect, Launch, Limits, Now, Reading, RunKey},
+    core::{Core, Counts, Effect, Launch, Layout, Limits, Now, Reading, RunKey},
     error::GroupError,
     handle::Cell,
     orders::{self, Found},
     plan::Draft,
-    rebuild::{Rebuilt, rebuild},
+    rebuild::{Rebuilt, layout, rebuild},
     registry::Registry,
     word::Word,
 };
 
 /// How long leaving may take before the member is dropped, which leaves as a crash would.
 const LEAVE: Duration = Duration::from_secs(5);
+
+/// How often it is looked how many partitions the events of a job with a rate have.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// What a group needs.
 #[derive(Clone)]
@@ -96,6 +100,9 @@ struct Group<'m> {
     commit: Option<BoxFuture<'m, Result<Committed, bus::Error>>>,
     reading: Option<BoxFuture<'m, Result<Vec<Record>, bus::Error>>>,
     rebuilding: Option<BoxFuture<'m, Result<Rebuilt, GroupError>>>,
+    /// How many partitions the job's events have, looked at again from time to time where that matters.
+    layout: Option<BoxFuture<'m, Result<Layout, bus::Error>>>,
+    look_again: Instant,
     /// What an order is about.
     ordering: Option<BoxFuture<'m, Result<Found, GroupError>>>,
     /// Partitions of which it is yet to be found out what waits.
@@ -105,6 +112,8 @@ struct Group<'m> {
     /// When those that leave are cancelled.
     grace: Option<Instant>,
     counted: Counts,
+    /// When somebody last let the job go on, as far as it was heard.
+    resumed: Option<Timestamp>,
     /// The catalog that was awaited last, which is said once.
     awaited: Option<u64>,
 }
@@ -118,6 +127,7 @@ enum Happened {
     Read(Result<Vec<Record>, bus::Error>),
     Rebuilt(Result<Rebuilt, GroupError>),
     Ordered(Result<Found, GroupError>),
+    LaidOut(Result<Layout, bus::Error>),
     /// Something that waits is due.
     Due,
     Replanned,
@@ -148,12 +158,15 @@ pub(crate) async fn run(
         commit: None,
         reading: None,
         rebuilding: None,
+        layout: None,
+        look_again: Instant::now() + LOOK_AGAIN,
         ordering: None,
         unbuilt: Vec::new(),
         runs: JoinSet::new(),
         stops: HashMap::new(),
         grace: None,
         counted: Counts::default(),
+        resumed: None,
         awaited: None,
     };
     group.hear(&told.words.borrow_and_update());
@@ -247,6 +260,10 @@ impl Group<'_> {
                 self.ordering = None;
                 self.core.carry_out(found?, Now::read());
             }
+            Happened::LaidOut(layout) => {
+                self.layout = None;
+                self.core.lay_out(layout?, Now::read());
+            }
             Happened::Due => {}
             Happened::Replanned => self.replan(&mut told.drafts)?,
             Happened::Said => self.hear(&told.words.borrow_and_update()),
@@ -281,6 +298,11 @@ impl Group<'_> {
             let inputs = std::mem::take(&mut self.unbuilt);
             self.rebuilding = Some(Box::pin(async move { rebuild(bus, &plan, inputs).await }));
         }
+        if self.layout.is_none() && self.core.wants_layout() && self.look_again <= now.steady {
+            self.look_again = now.steady + LOOK_AGAIN;
+            let (bus, plan) = (&*self.context.bus, self.core.plan().clone());
+            self.layout = Some(Box::pin(async move { layout(bus, &plan).await }));
+        }
         if !self.core.is_leaving() {
             // What left is gone: its time is not that of whatever leaves next.
             self.grace = None;
@@ -308,7 +330,8 @@ impl Group<'_> {
         is_deaf: bool,
     ) -> Happened {
         let wants_more = self.core.wants_more() && !is_deaf;
-        let due = self.core.next_due();
+        let look_again = Some(self.look_again).filter(|_| self.core.wants_layout() && self.layout.is_none());
+        let due = self.core.next_due().into_iter().chain(look_again).min();
         tokio::select! {
             biased;
             () = shutdown.cancelled(), if !is_stopping => Happened::Stop,
@@ -320,6 +343,7 @@ impl Group<'_> {
             () = until(self.grace), if self.grace.is_some() => Happened::GraceOver,
             records = pending(&mut self.reading), if self.reading.is_some() => Happened::Read(records),
             rebuilt = pending(&mut self.rebuilding), if self.rebuilding.is_some() => Happened::Rebuilt(rebuilt),
+            layout = pending(&mut self.layout), if self.layout.is_some() => Happened::LaidOut(layout),
             found = pending(&mut self.ordering), if self.ordering.is_some() => Happened::Ordered(found),
             () = until(due), if due.is_some() => Happened::Due,
             Ok(()) = told.drafts.changed() => Happened::Replanned,
@@ -360,7 +384,10 @@ impl Group<'_> {
         let plan = drafts.borrow_and_update().plan(&self.context.registry)?;
         if plan.reads != self.core.plan().reads {
             self.member.subscribe(plan.reads.clone());
+            self.look_again = Instant::now();
         }
+        // A rate that is new wants to know.
+        self.look_again = self.look_again.min(Instant::now());
         self.core.replan(Arc::new(plan));
         Ok(())
     }
@@ -368,6 +395,11 @@ impl Group<'_> {
     /// Does what an operator has said.
     fn hear(&mut self, word: &Word) {
         self.core.hold(word.hold.is_some());
+        // Whoever lets it go on means that the target works by now.
+        if word.resumed != self.resumed {
+            self.resumed = word.resumed;
+            self.core.probe_now(Now::read());
+        }
         self.core.orders(word.orders.clone());
         self.context.cell.hold(word.hold.clone());
     }

@@ -13,7 +13,7 @@ use contracts::{control::Hold, names::GroupName};
 use jiff::Timestamp;
 
 use crate::{
-    core::{Core, Counts},
+    core::{Core, Counts, Open},
     error::GroupError,
 };
 
@@ -58,6 +58,12 @@ pub struct GroupStatus {
     pub waiting: usize,
     /// Events that wait for the end of their window.
     pub gathering: usize,
+    /// Runs that wait for the job's rate.
+    pub limited: usize,
+    /// Runs that wait for others of theirs to end, as many as may run of one value.
+    pub crowded: usize,
+    /// That the target fails throughout, so that runs wait until it works.
+    pub circuit: Option<CircuitOpen>,
     /// Runs that succeeded since the process started.
     pub succeeded: u64,
     /// Runs that failed for good since the process started.
@@ -68,6 +74,17 @@ pub struct GroupStatus {
     pub superseded: u64,
     /// Records that could not be read, since the process started.
     pub rejected: u64,
+}
+
+/// A circuit that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CircuitOpen {
+    /// How the target failed last.
+    pub error: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it is tried next.
+    pub probe: Timestamp,
 }
 
 /// What others ask of the job runner. Cheap to clone.
@@ -169,6 +186,9 @@ pub(crate) struct Cell {
     queued: AtomicUsize,
     waiting: AtomicUsize,
     gathering: AtomicUsize,
+    limited: AtomicUsize,
+    crowded: AtomicUsize,
+    circuit: Mutex<Option<CircuitOpen>>,
     awaits: AtomicU64,
     succeeded: AtomicU64,
     failed: AtomicU64,
@@ -183,7 +203,20 @@ impl Cell {
         self.partitions.store(core.partitions(), Relaxed);
         self.in_flight.store(core.in_flight(), Relaxed);
         self.queued.store(core.queued(), Relaxed);
-        self.waiting.store(core.counts().waiting, Relaxed);
+        let waiting = core.waiting();
+        self.waiting.store(waiting.retry, Relaxed);
+        self.limited.store(waiting.rate, Relaxed);
+        self.crowded.store(waiting.crowded, Relaxed);
+        let mut circuit = self.circuit.lock().unwrap_or_else(PoisonError::into_inner);
+        let (open, shown) = (core.circuit(), circuit.as_ref());
+        if open.map(|open| open.probe) != shown.map(|shown| shown.probe) {
+            *circuit = open.map(|Open { error, since, probe, .. }| CircuitOpen {
+                error: error.clone(),
+                since: *since,
+                probe: *probe,
+            });
+        }
+        drop(circuit);
         self.gathering.store(core.counts().gathering, Relaxed);
         self.awaits.store(core.awaited_catalog().unwrap_or(0), Relaxed);
     }
@@ -200,9 +233,18 @@ impl Cell {
     /// The group fails since then; none when it is tried again.
     pub(crate) fn fail(&self, failure: Option<(GroupState, Timestamp)>) {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
-        for gauge in [&self.partitions, &self.in_flight, &self.queued, &self.waiting, &self.gathering] {
+        for gauge in [
+            &self.partitions,
+            &self.in_flight,
+            &self.queued,
+            &self.waiting,
+            &self.gathering,
+            &self.limited,
+            &self.crowded,
+        ] {
             gauge.store(0, Relaxed);
         }
+        *self.circuit.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.awaits.store(0, Relaxed);
     }
 
@@ -236,6 +278,9 @@ impl Cell {
             queued: self.queued.load(Relaxed),
             waiting: self.waiting.load(Relaxed),
             gathering: self.gathering.load(Relaxed),
+            limited: self.limited.load(Relaxed),
+            crowded: self.crowded.load(Relaxed),
+            circuit: self.circuit.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             succeeded: self.succeeded.load(Relaxed),
             failed: self.failed.load(Relaxed),
             retried: self.retried.load(Relaxed),

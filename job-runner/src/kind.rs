@@ -66,6 +66,11 @@ pub trait Kind: Send + Sync + 'static {
         filler.value("", options)
     }
 
+    /// Whether it works for something elsewhere that may fail throughout: then its circuit opens, unless the job says otherwise.
+    fn has_target(&self) -> bool {
+        false
+    }
+
     /// The way to run it at once, for a kind that takes microseconds and cannot kill or hold up the process. Its runs are
     /// known in the log when they have ended, not before: what they lose is only the record of their start.
     fn inline(&self) -> Option<&dyn Inline> {
@@ -224,10 +229,23 @@ pub struct Failure {
     pub then: Then,
     /// The exit code of a program, which the job may have among its `finalExitCodes`.
     pub code: Option<i32>,
+    /// Whose failure it is, where the kind knows; else the target's, if another attempt makes sense.
+    pub blame: Option<Blame>,
     /// The end of what it wrote to stderr.
     pub stderr: Option<String>,
     /// The end of what it wrote to stdout.
     pub stdout: Option<String>,
+}
+
+/// Whose failure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The target's: it cannot be reached, or cannot do now what it is asked.
+    Target,
+    /// The run's: the target works, and refuses it.
+    Run,
+    /// Ours: the target was not asked.
+    Own,
 }
 
 /// What follows a failed attempt, as far as its kind can tell; the number of attempts counts all the same.
@@ -245,12 +263,27 @@ pub enum Then {
 impl Failure {
     /// A failure that wrote nothing, and may pass.
     pub fn new(error: impl Into<String>) -> Self {
-        Self { error: bounded(error.into()), then: Then::Retry, code: None, stderr: None, stdout: None }
+        Self { error: bounded(error.into()), then: Then::Retry, code: None, blame: None, stderr: None, stdout: None }
     }
 
     /// A failure that would come again each time.
     pub fn last(error: impl Into<String>) -> Self {
         Self { then: Then::GiveUp, ..Self::new(error) }
+    }
+
+    /// The same failure, whoever it is that failed.
+    #[must_use]
+    pub fn blamed(self, blame: Blame) -> Self {
+        Self { blame: Some(blame), ..self }
+    }
+
+    /// Whose failure it is; none where nobody can tell.
+    pub(crate) fn whose(&self) -> Option<Blame> {
+        self.blame.or(match self.then {
+            Then::Retry | Then::RetryAfter(_) => Some(Blame::Target),
+            // A program that says so has run.
+            Then::GiveUp => self.code.map(|_| Blame::Run),
+        })
     }
 
     /// The same failure of a program that ended with that code.

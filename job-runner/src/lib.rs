@@ -52,8 +52,8 @@ pub const FAILED: &str = "job_runner::failed";
 
 pub use config::Config;
 pub use error::{Error, GroupError};
-pub use handle::{Board, GroupState, GroupStatus, Handle};
-pub use kind::{Answer, Failure, Inline, Kind, MAX_RESULT, MAX_TEXT, Outcome, Run, Then};
+pub use handle::{Board, CircuitOpen, GroupState, GroupStatus, Handle};
+pub use kind::{Answer, Blame, Failure, Inline, Kind, MAX_RESULT, MAX_TEXT, Outcome, Run, Then};
 pub use ledger::NoteError;
 pub use publication::Publication;
 pub use registry::{Hears, Registry};

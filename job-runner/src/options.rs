@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use bus::{Bus, Offset, Start, TopicPartition};
 use bytes::Bytes;
-use catalog::{Filling, JobContext, Template};
+use catalog::{By, Filling, JobContext, Template};
 use contracts::{document, envelope::EventHeaders, hasura, raw::Place, topics};
 use serde_json::{Map, Value, json};
 
@@ -37,6 +37,17 @@ impl Options {
     /// Whether [`payload`] is to be read for each run.
     pub(crate) fn takes_payload(&self) -> bool {
         self.takes_payload
+    }
+
+    /// What a run is told apart by, of one of the job's options.
+    pub(crate) fn told_apart((option, by): (&str, &By), event: &EventHeaders, data: &Bytes) -> Result<String, Failure> {
+        let parsed = match data.is_empty() {
+            true => Value::Null,
+            false => document::parse_bytes(data)
+                .map_err(|error| Failure::last(format!("the event's data is not JSON: {error}")))?,
+        };
+        let context = JobContext { data: &parsed, event: &attributes(event), payload: None };
+        catalog::told_apart(by, &context).map_err(|error| Failure::last(format!("the job's `{option}`: {error}")))
     }
 
     /// Everything for one event.

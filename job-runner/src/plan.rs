@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bus::{Begin, Offset, Subscription, Topic, TopicPartition};
-use catalog::{Backoff, Gathering, Order};
+use catalog::{Backoff, Breaker, Circuit, Flow, Gathering, Order};
 use contracts::{
     names::{GroupName, JobName},
     topics,
@@ -33,6 +33,9 @@ pub(crate) struct Plan {
     pub(crate) concurrency: usize,
     pub(crate) order: Order,
     pub(crate) gathering: Option<Gathering>,
+    pub(crate) flow: Flow,
+    /// When its target is left alone; none for never.
+    pub(crate) breaker: Option<Breaker>,
     /// The topics of its events, and the marks at which its group begins there.
     pub(crate) reads: Subscription,
     /// Where what waits is kept, and what failed for good.
@@ -41,9 +44,10 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// The way to run it at once, where its kind has one, nothing is to be read first and nothing gathers.
+    /// The way to run it at once, where its kind has one, nothing is to be read first, nothing gathers and nothing holds it back.
     pub(crate) fn inline(&self) -> Option<&dyn Inline> {
-        self.kind.inline().filter(|_| !self.options.takes_payload() && self.gathering.is_none())
+        let is_held = self.flow.rate.is_some() || self.flow.each.is_some() || self.gathering.is_some();
+        self.kind.inline().filter(|_| !is_held && !self.options.takes_payload())
     }
 }
 
@@ -62,6 +66,11 @@ impl Draft {
             kind: job.kind.clone(),
             known: catalog::Kinds::names(registry).join(", "),
         })?;
+        let breaker = match job.flow.circuit {
+            Circuit::On(breaker) => Some(breaker),
+            Circuit::Usual => kind.has_target().then(Breaker::default),
+            Circuit::Off => None,
+        };
         Ok(Plan {
             number: self.number,
             name: job.name.clone(),
@@ -76,6 +85,8 @@ impl Draft {
             concurrency: job.concurrency.max(1),
             order: job.order,
             gathering: job.gathering.clone(),
+            flow: job.flow.clone(),
+            breaker,
             reads: Subscription {
                 begin: Begin::At(self.starts.clone()),
                 ..Subscription::to(job.events.iter().map(|event| event.topic()))

@@ -13,7 +13,7 @@ use contracts::{
     lane::{Key, State, StateError},
 };
 
-use crate::{OUTAGE, error::GroupError, plan::Plan};
+use crate::{OUTAGE, core::Layout, error::GroupError, plan::Plan};
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ pub(crate) struct Rebuilt {
     pub(crate) orders: HashMap<TopicPartition, HashSet<OrderId>>,
     /// How far each partition of the lane was read.
     pub(crate) ends: HashMap<Partition, Offset>,
+    /// How many partitions the job's events have, where that matters.
+    pub(crate) layout: Option<Layout>,
 }
 
 /// One that waits.
@@ -70,7 +72,22 @@ pub(crate) async fn rebuild(
     }
     let ends = lanes.iter().filter_map(|lane| Some((lane.partition, ends.remove(lane)?))).collect();
     let orders = std::mem::take(&mut fold.orders);
-    Ok(Rebuilt { found: fold.finish(), orders, inputs, ends })
+    let layout = if wants_layout(plan) { Some(layout(bus, plan).await?) } else { None };
+    Ok(Rebuilt { found: fold.finish(), orders, inputs, ends, layout })
+}
+
+/// Whether it matters how many partitions the job's events have.
+fn wants_layout(plan: &Plan) -> bool {
+    plan.flow.rate.as_ref().is_some_and(|rate| !rate.is_by_key)
+}
+
+/// How many partitions the job's events have.
+pub(crate) async fn layout(bus: &dyn Bus, plan: &Plan) -> Result<Layout, BusError> {
+    let topics = OUTAGE.patiently(|| bus.topics()).await?;
+    let ours = topics.into_iter().filter(|info| plan.reads.topics.contains(&info.topic));
+    let mut layout: Layout = ours.map(|info| (info.topic, info.partitions)).collect();
+    layout.sort();
+    Ok(layout)
 }
 
 fn of(topic: &bus::Topic, numbers: &BTreeSet<Partition>) -> Vec<TopicPartition> {

@@ -24,12 +24,14 @@ pub(crate) struct Attempt<'a> {
     pub(crate) run: JobRunId,
     pub(crate) number: u32,
     pub(crate) started: Timestamp,
+    /// When the target is tried next, where this attempt failed as all before it.
+    pub(crate) probe: Option<Timestamp>,
 }
 
 impl<'a> Attempt<'a> {
     /// That attempt of the job's run for the event.
     pub(crate) fn new(event: &'a EventHeaders, job: &'a JobName, number: u32, started: Timestamp) -> Self {
-        Self { event, job, run: JobRunId::derived(event.id, job), number, started }
+        Self { event, job, run: JobRunId::derived(event.id, job), number, started, probe: None }
     }
 
     /// It is about to run.
@@ -108,6 +110,7 @@ impl<'a> Attempt<'a> {
             superseded_by: None,
             dead: None,
             by: None,
+            probe: self.probe,
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bus::{Offset, TopicPartition};
-use catalog::{Backoff, Catalog, Filling, Gathering, Job, Order, wire::CatalogRecord};
+use catalog::{Backoff, Catalog, Event, Filling, Flow, Gathering, Job, Order, wire::CatalogRecord};
 use contracts::names::{EventRef, GroupName, JobName};
 
 /// One numbered catalog, as far as jobs are concerned.
@@ -31,8 +31,8 @@ impl CatalogView {
     /// The view of a record and of what it compiles to.
     pub fn new(record: &CatalogRecord, catalog: &Catalog) -> Self {
         let mut view = Self { number: record.number, ..Self::default() };
-        view.jobs = catalog.jobs().map(|job| JobSpec::of(job, record)).collect();
-        view.retired = catalog.retired().map(|job| JobSpec::of(job, record)).collect();
+        view.jobs = catalog.jobs().map(|job| JobSpec::of(job, record, catalog)).collect();
+        view.retired = catalog.retired().map(|job| JobSpec::of(job, record, catalog)).collect();
         let known: HashSet<&GroupName> = view.each().map(|(job, _)| &job.group).collect();
         let retired = record.retired.iter().map(|retired| &retired.group);
         view.unusable = retired.filter(|group| !known.contains(group)).cloned().collect();
@@ -83,17 +83,22 @@ pub struct JobSpec {
     pub order: Order,
     /// How its events gather before it runs, if they do.
     pub gathering: Option<Gathering>,
+    /// How its attempts are held back.
+    pub flow: Flow,
     /// The events that list it.
     pub events: Vec<EventRef>,
 }
 
 impl JobSpec {
     /// The job, with the events that list it and those that no longer do while stamps may still name it.
-    fn of(job: &Job, record: &CatalogRecord) -> Self {
+    fn of(job: &Job, record: &CatalogRecord, catalog: &Catalog) -> Self {
         let mut events = job.events().to_vec();
         events.extend(record.starts_of(job.group()).map(|start| start.event.clone()));
         events.sort();
         events.dedup();
+        let known: Vec<Option<&Event>> = events.iter().map(|event| catalog.event(event)).collect();
+        let rate = job.flow().rate.clone().map(|rate| rate.of(&known));
+        let flow = Flow { rate, ..job.flow().clone() };
         Self {
             name: job.name().clone(),
             group: job.group().clone(),
@@ -107,6 +112,7 @@ impl JobSpec {
             concurrency: job.concurrency(),
             order: job.order(),
             gathering: job.gathering().cloned(),
+            flow,
             events,
         }
     }

@@ -15,12 +15,14 @@ pub(crate) struct Word {
     pub(crate) hold: Option<Arc<Hold>>,
     /// In the order in which they were given.
     pub(crate) orders: Vec<Arc<Given>>,
+    /// When somebody last let it go on.
+    pub(crate) resumed: Option<Timestamp>,
 }
 
 impl Word {
     /// What all that was said comes to for one job.
     pub(crate) fn of(standing: &Standing, group: &GroupName, now: Timestamp) -> Self {
         let (hold, orders) = (standing.hold_of(group).cloned(), standing.orders_of(group, now).cloned().collect());
-        Self { hold, orders }
+        Self { hold, orders, resumed: standing.resumed(group) }
     }
 }

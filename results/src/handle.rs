@@ -150,7 +150,7 @@ impl Handle {
     pub async fn summary(&self, correlation: CorrelationId, page: Page) -> Result<Option<Summary>, AskError> {
         let mut found = self.ask(move |reader| reader.summary(&correlation, &page)).await?;
         if let Some(summary) = &mut found {
-            self.knows.say_paused(summary);
+            self.knows.say_held(&self.pace, summary);
             self.reasons.explain(summary).await;
         }
         Ok(found)

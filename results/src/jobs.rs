@@ -1,15 +1,18 @@
 //! What is known of jobs beside what became of their runs: the catalog that counts, and what an operator has said. This stage
 //! knows no catalogs: whoever wires it does.
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use contracts::{
     control::{Said, Standing},
     names::{EventRef, GroupName, JobName},
     outcomes::BoxFuture,
-    summary::{self, Invocation, State, Summary},
+    summary::{self, Held, Invocation, State, Summary, Waits},
 };
+use jiff::Timestamp;
 use tokio::sync::watch;
+
+use crate::pace::{Circuit, Pace};
 
 /// A job of the catalog that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +38,11 @@ pub trait Jobs: Send + Sync {
     /// The group of a job that is stamped on an event.
     fn group(&self, event: &EventRef, job: &JobName) -> GroupName;
 
+    /// How many attempts of a job begin in a time, as it is written; none for as many as come.
+    fn rate(&self, _group: &GroupName) -> Option<String> {
+        None
+    }
+
     /// What an operator has said; none until all of it is known.
     fn said(&self) -> watch::Receiver<Option<Arc<Standing>>>;
 
@@ -53,41 +61,54 @@ impl fmt::Debug for Knows {
 }
 
 impl Knows {
-    /// Says of the runs that have not begun, or wait for another attempt, which of them wait for a paused job.
-    pub(crate) fn say_paused(&self, summary: &mut Summary) {
-        let Some(holds) = self.holds() else { return };
+    /// Says of the runs that could begin, or wait for another attempt, what holds their job back.
+    pub(crate) fn say_held(&self, pace: &Pace, summary: &mut Summary) {
+        let Some(holds) = self.holds(pace).filter(|_| summary.state != State::Complete) else { return };
         for expected in &mut summary.expected {
             if let (Some(event), Some(job)) = (&expected.event, &expected.job) {
-                expected.paused = holds.said(event, job);
+                let group = holds.jobs.group(event, job);
+                expected.paused = holds.said(&group);
+                expected.waits = holds.circuit(&group).filter(|_| expected.paused.is_none());
             }
         }
         summary.invocations.iter_mut().for_each(|invocation| holds.say(invocation));
     }
 
     /// The same of one invocation.
-    pub(crate) fn say_paused_of(&self, invocation: &mut Invocation) {
-        if let Some(holds) = self.holds() {
+    pub(crate) fn say_held_of(&self, pace: &Pace, invocation: &mut Invocation) {
+        if let Some(holds) = self.holds(pace) {
             holds.say(invocation);
         }
     }
 
-    /// Which jobs are paused, if any are.
-    fn holds(&self) -> Option<Holds<'_>> {
+    /// What holds jobs back.
+    fn holds(&self, pace: &Pace) -> Option<Holds<'_>> {
         let jobs = self.0.as_ref()?;
         let standing = jobs.said().borrow().clone()?;
-        standing.held().next()?;
-        Some(Holds { jobs, standing })
+        let circuits = pace.circuits(|event, job| jobs.group(event, job));
+        Some(Holds { jobs, standing, circuits, now: Timestamp::now() })
     }
 }
 
 struct Holds<'k> {
     jobs: &'k Arc<dyn Jobs>,
     standing: Arc<Standing>,
+    circuits: HashMap<GroupName, Circuit>,
+    now: Timestamp,
 }
 
 impl Holds<'_> {
-    fn said(&self, event: &EventRef, job: &JobName) -> Option<Said> {
-        self.standing.hold_of(&self.jobs.group(event, job)).map(|hold| hold.said.clone())
+    fn said(&self, group: &GroupName) -> Option<Said> {
+        self.standing.hold_of(group).map(|hold| hold.said.clone())
+    }
+
+    fn circuit(&self, group: &GroupName) -> Option<Waits> {
+        let Circuit { error, probe, .. } = self.circuits.get(group)?;
+        Some(Waits { held: Held::Circuit, because: error.clone(), until: Some(*probe) })
+    }
+
+    fn rate(&self, group: &GroupName) -> Option<Waits> {
+        Some(Waits { held: Held::Rate, because: self.jobs.rate(group)?, until: None })
     }
 
     fn say(&self, invocation: &mut Invocation) {
@@ -98,7 +119,13 @@ impl Holds<'_> {
                     || job.state == State::InProcess && (job.again.is_some() || job.by.is_some())
             };
             for job in event.jobs.iter_mut().filter(waits) {
-                job.paused = self.said(&event.event, &job.job);
+                let group = self.jobs.group(&event.event, &job.job);
+                job.paused = self.said(&group);
+                // What waits for its time could not begin yet.
+                let is_due = job.again.is_none_or(|again| again <= self.now);
+                if job.paused.is_none() && is_due {
+                    job.waits = self.circuit(&group).or_else(|| self.rate(&group));
+                }
             }
         }
     }

@@ -8,15 +8,19 @@ use std::{
 
 use contracts::{
     ids::JobRunId,
-    names::{EventRef, JobName},
+    names::{EventRef, GroupName, JobName},
     progress::{AttemptState, JobStep},
 };
 use jiff::Timestamp;
+use serde::Serialize;
 
 /// Over how many seconds a rate is counted.
 pub(crate) const OVER: i64 = 60;
 /// How many unfinished runs are remembered; of those beyond it nothing is counted.
 const MOST: usize = 500_000;
+
+/// A job of an event.
+type Job = (EventRef, JobName);
 
 /// A step of a run, as far as it counts here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +30,16 @@ pub struct Step {
     attempt: u32,
     state: AttemptState,
     ended: Option<Timestamp>,
+    /// How the target fails, and when it is tried next, of a step that tells it.
+    circuit: Option<(String, Timestamp)>,
 }
 
 impl Step {
     /// Of a step that was told.
     pub fn of(step: &JobStep) -> Self {
-        let JobStep { event, job, run, attempt, state, ended, .. } = step;
-        Self { job: (event.clone(), job.clone()), run: *run, attempt: *attempt, state: *state, ended: *ended }
+        let JobStep { event, job, run, attempt, state, ended, probe, error, .. } = step;
+        let circuit = probe.map(|probe| (error.clone().unwrap_or_default(), probe));
+        Self { job: (event.clone(), job.clone()), run: *run, attempt: *attempt, state: *state, ended: *ended, circuit }
     }
 }
 
@@ -49,6 +56,18 @@ pub(crate) struct Seen {
     pub gathering: u64,
 }
 
+/// A target that fails throughout, as it was told last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Circuit {
+    pub error: String,
+    pub since: Timestamp,
+    /// When it is tried next.
+    pub probe: Timestamp,
+    #[serde(skip)]
+    told: Timestamp,
+}
+
 /// What goes on, by event and job. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
@@ -62,6 +81,9 @@ struct State {
     /// How many runs ended, by the second of the minute in which they did.
     ends: HashMap<(EventRef, JobName), Vec<(i64, u64)>>,
     open: HashMap<JobRunId, Open>,
+    circuits: HashMap<(EventRef, JobName), Circuit>,
+    /// When the jobs of those names were last seen to work.
+    works: HashMap<(EventRef, JobName), Timestamp>,
 }
 
 #[derive(Debug)]
@@ -101,6 +123,25 @@ impl Pace {
         self.since
     }
 
+    /// The jobs whose target fails throughout, by their group.
+    pub(crate) fn circuits(&self, group: impl Fn(&EventRef, &JobName) -> GroupName) -> HashMap<GroupName, Circuit> {
+        let state = self.lock();
+        let mut out: HashMap<GroupName, Circuit> = HashMap::new();
+        for ((event, job), circuit) in &state.circuits {
+            let group = group(event, job);
+            if out.get(&group).is_none_or(|known| known.told < circuit.told) {
+                out.insert(group, circuit.clone());
+            }
+        }
+        for ((event, job), works) in &state.works {
+            let group = group(event, job);
+            if out.get(&group).is_some_and(|circuit| circuit.told < *works) {
+                out.remove(&group);
+            }
+        }
+        out
+    }
+
     /// What goes on now.
     pub(crate) fn now(&self, now: Timestamp) -> HashMap<(EventRef, JobName), Seen> {
         let (mut out, second) = (HashMap::<_, Seen>::new(), now.as_second());
@@ -131,7 +172,10 @@ impl Pace {
 }
 
 impl State {
-    fn hear(&mut self, Step { job, run, attempt, state, ended }: Step) {
+    fn hear(&mut self, Step { job, run, attempt, state, ended, circuit }: Step) {
+        if let Some(told) = ended {
+            self.circuit(&job, told, state, circuit);
+        }
         if self.open.get(&run).is_some_and(|open| open.attempt > attempt) {
             return;
         }
@@ -157,6 +201,21 @@ impl State {
         }
     }
 
+    fn circuit(&mut self, job: &Job, told: Timestamp, state: AttemptState, circuit: Option<(String, Timestamp)>) {
+        if let Some((error, probe)) = circuit {
+            let since = self.circuits.get(job).map_or(told, |known| known.since);
+            self.circuits.insert(job.clone(), Circuit { error, since, probe, told });
+        } else if state == AttemptState::Succeeded {
+            self.circuits.remove(job);
+            // A shared job has other events, whose runs may have told.
+            if self.circuits.keys().any(|(_, name)| *name == job.1) {
+                self.works.insert(job.clone(), told);
+            } else if !self.works.is_empty() {
+                self.works.retain(|(_, name), _| *name != job.1);
+            }
+        }
+    }
+
     fn ended(&mut self, job: (EventRef, JobName), second: i64) {
         let ends = self.ends.entry(job).or_default();
         match ends.iter_mut().rev().find(|(at, _)| *at == second) {
@@ -179,7 +238,7 @@ mod tests {
     fn step(run: u64, attempt: u32, state: AttemptState, at: Timestamp) -> Step {
         let (event, job): (EventRef, JobName) = ("move.new".parse().expect("a name"), "job".parse().expect("a name"));
         let id = EventId::derived(InvocationId::derived("default", &run.to_string()), &event);
-        Step { run: JobRunId::derived(id, &job), job: (event, job), attempt, state, ended: Some(at) }
+        Step { run: JobRunId::derived(id, &job), job: (event, job), attempt, state, ended: Some(at), circuit: None }
     }
 
     #[test]
@@ -198,5 +257,30 @@ mod tests {
         assert_eq!(seen(at), Seen { ended: 4, running: 1, ..Seen::default() });
         let later = at.checked_add(SignedDuration::from_secs(OVER)).expect("a time");
         assert_eq!(seen(later), Seen { running: 1, ..Seen::default() });
+    }
+
+    #[test]
+    fn a_target_fails_throughout_until_a_run_of_any_event_of_its_job_succeeds() {
+        use AttemptState::{Failed, Retrying, Succeeded};
+        let at: Timestamp = "2026-01-02T03:04:05Z".parse().expect("a time");
+        let after = |seconds| at.checked_add(SignedDuration::from_secs(seconds)).expect("a time");
+        let group = |_: &EventRef, job: &JobName| GroupName::of_definition(job);
+        let fails = |state, at, probe| Step { circuit: Some(("503".into(), probe)), ..step(1, 1, state, at) };
+        let pace = Pace::default();
+        pace.hear(vec![
+            fails(Retrying, at, after(10)),
+            step(2, 1, Failed, after(1)),
+            fails(Failed, after(10), after(30)),
+        ]);
+        let open = pace.circuits(group).into_values().next().expect("it is open");
+        assert_eq!((open.since, open.probe, open.error.as_str()), (at, after(30), "503"));
+        let mut elsewhere = step(3, 1, Succeeded, after(31));
+        elsewhere.job.0 = "move.other".parse().expect("a name");
+        pace.hear(vec![elsewhere]);
+        assert!(pace.circuits(group).is_empty());
+        pace.hear(vec![fails(Retrying, after(40), after(50))]);
+        assert_eq!(pace.circuits(group).len(), 1, "it fails anew");
+        pace.hear(vec![step(4, 1, Succeeded, after(51))]);
+        assert!(pace.circuits(group).is_empty());
     }
 }

@@ -69,6 +69,7 @@ fn facts(number: u64) -> [Progress; 2] {
         superseded_by: None,
         dead: None,
         by: None,
+        probe: None,
     };
     [Fact::Detected(detected), Fact::Job(step)].map(|fact| Progress { occurrence: occurrence.clone(), fact })
 }

@@ -1,6 +1,6 @@
 //! A target of `http` jobs, which a test answers itself, request by request.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -20,6 +20,8 @@ pub struct Receiver {
     address: SocketAddr,
     requests: mpsc::UnboundedReceiver<Received>,
     task: JoinHandle<()>,
+    /// How long a request is waited for.
+    patience: Duration,
 }
 
 /// A request, until it is answered. Dropping it closes its connection.
@@ -41,6 +43,15 @@ impl Drop for Receiver {
 impl Receiver {
     /// A target that waits to be answered for.
     pub async fn start() -> Self {
+        Self::waiting(PATIENCE).await
+    }
+
+    /// The same, that waits for requests as long as a test lasts.
+    pub async fn endless() -> Self {
+        Self::waiting(Duration::from_secs(3600)).await
+    }
+
+    async fn waiting(patience: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (sender, requests) = mpsc::unbounded_channel();
@@ -49,7 +60,7 @@ impl Receiver {
                 tokio::spawn(read(stream, sender.clone()));
             }
         });
-        Self { address, requests, task }
+        Self { address, requests, task, patience }
     }
 
     /// The URL of a path.
@@ -64,7 +75,7 @@ impl Receiver {
 
     /// The next request.
     pub async fn next(&mut self) -> Received {
-        let next = timeout(PATIENCE, self.requests.recv()).await;
+        let next = timeout(self.patience, self.requests.recv()).await;
         next.expect("a request did not come").expect("invariant: the listener has a sender")
     }
 }
@@ -74,6 +85,15 @@ impl Received {
     pub fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
+    }
+
+    /// Answers with a status alone, if who asked is still there.
+    pub async fn try_answer(self, status: &str) {
+        let Self { mut stream, requests, .. } = self;
+        let text = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+        if stream.write_all(text.as_bytes()).await.is_ok() {
+            tokio::spawn(read(stream, requests));
+        }
     }
 
     /// Answers with a status line, headers (each with its line's end) and a body, and goes on with the connection.

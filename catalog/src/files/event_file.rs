@@ -145,7 +145,9 @@ fn answers(file: &mut File<'_>, event: &mut Event, answer: Option<&Yaml>, otherw
     });
     let Some(node) = otherwise else { return };
     match &node.content {
-        Content::Map { .. } => file.known_keys(node, keys::OTHERWISE),
+        Content::Map { .. } => {
+            file.known_keys(node, keys::OTHERWISE);
+        }
         Content::List(_) => {
             return file.wrong_shape("otherwise", node, "an expression, or a map of `message` and `code`,");
         }

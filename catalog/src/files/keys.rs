@@ -130,6 +130,8 @@ pub(crate) const JOB: &[&str] = &[
     "order",
     "debounce",
     "finalExitCodes",
+    "rate",
+    "circuit",
 ];
 /// Of a shared job, where an event lists it.
 pub(crate) const USE: &[&str] = &["use", "with"];
@@ -139,6 +141,12 @@ pub(crate) const PARAMETER: &[&str] = &["description", "default"];
 pub(crate) const DEBOUNCE: &[&str] = &["by", "quiet", "most", "deliver"];
 /// Of `backoff`.
 pub(crate) const BACKOFF: &[&str] = &["initial", "factor", "max"];
+/// Of `rate`.
+pub(crate) const RATE: &[&str] = &["limit", "by", "burst"];
+/// Of `concurrency`, where it is a map.
+pub(crate) const CONCURRENCY: &[&str] = &["limit", "by", "total"];
+/// Of `circuit`, where it is a map.
+pub(crate) const CIRCUIT: &[&str] = &["failures", "pause", "most"];
 
 /// What others call a key, in small letters alone, and what there is to know about it here.
 const OTHERS: &[(&str, &str, &str)] = &[

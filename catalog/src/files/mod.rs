@@ -3,6 +3,7 @@
 mod context;
 mod data;
 mod event_file;
+mod flow;
 mod from;
 mod job_file;
 pub(crate) mod keys;

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use contracts::{
-    duration,
-    names::{GroupName, JobName},
-};
+use contracts::names::{GroupName, JobName};
 use expressions::{CompileError, Member, Scope};
 use serde_json::{Map, Value};
 
@@ -13,6 +10,7 @@ use crate::{
     catalog::Kinds,
     data::Data,
     filling::Filling,
+    flow::Flow,
     job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Order, Publishes},
     report::Rule,
     template::Template,
@@ -21,14 +19,13 @@ use crate::{
 
 use super::{
     context::File,
-    data, keys,
+    data, flow, keys,
     parameters::{self, Uses},
     publish, secrets, window,
 };
 
-/// The most attempts, and the most runs side by side, that a job may ask for.
+/// The most attempts that a job may ask for.
 const MOST_ATTEMPTS: u64 = 1_000;
-const MOST_CONCURRENCY: u64 = 10_000;
 
 /// Reads a definition; `None` if it has no usable kind.
 pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupName, kinds: &dyn Kinds) -> Option<Job> {
@@ -51,6 +48,13 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
     let input = get("input").filter(|node| !node.is_null()).map(|node| input(file, node, &mut uses));
     let input = input.map_or(Some(None), |input| input.map(Some))?;
     let gathering = window::gathering(file, node, &mut uses)?;
+    let concurrency = get("concurrency").and_then(|node| flow::concurrency(file, node, &mut uses));
+    let (concurrency, each) = concurrency.unwrap_or((DEFAULT_CONCURRENCY, None));
+    let flow = Flow {
+        rate: get("rate").and_then(|node| flow::rate(file, node, &mut uses)),
+        each,
+        circuit: get("circuit").and_then(|node| flow::circuit(file, node)).unwrap_or_default(),
+    };
     uses.end(file, parameters);
     let Uses { declared, needs, .. } = uses;
     let filling = Filling { options, parameters: declared.unwrap_or_default(), with: BTreeMap::new(), input };
@@ -67,10 +71,8 @@ pub(super) fn job(file: &mut File<'_>, node: &Yaml, name: JobName, group: GroupN
             .unwrap_or(DEFAULT_ATTEMPTS),
         backoff: get("backoff").map(|node| backoff(file, node)).unwrap_or_default(),
         give_up_after: get("giveUpAfter").and_then(|node| positive(file, "giveUpAfter", node)),
-        concurrency: get("concurrency")
-            .and_then(|node| whole(file, "concurrency", node, MOST_CONCURRENCY))
-            .and_then(|value| usize::try_from(value).ok())
-            .unwrap_or(DEFAULT_CONCURRENCY),
+        concurrency,
+        flow,
         order: get("order").and_then(|node| order(file, node)).unwrap_or_default(),
         gathering,
         final_exit_codes: get("finalExitCodes").map(|node| exit_codes(file, node)).unwrap_or_default(),
@@ -209,7 +211,7 @@ fn other_hole(text: &str) -> Option<&'static str> {
     HOLES.iter().find(|(open, name, _)| is_there(open, name)).map(|(.., written)| *written)
 }
 
-fn positive(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
+pub(super) fn positive(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
     let found = window::span(file, key, node)?;
     if found.is_zero() {
         let help = format!("write how long, as in `{key}: 30s`, or leave it out for the default");
@@ -219,7 +221,7 @@ fn positive(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
     Some(found)
 }
 
-fn whole(file: &mut File<'_>, key: &str, node: &Yaml, most: u64) -> Option<u64> {
+pub(super) fn whole(file: &mut File<'_>, key: &str, node: &Yaml, most: u64) -> Option<u64> {
     let found = node.to_json().as_u64().filter(|value| (1..=most).contains(value));
     if found.is_none() {
         file.error(Rule::Job, node.start, format!("`{key}` is a whole number from 1 to {most}"), None);

@@ -74,6 +74,7 @@ pub(crate) fn job_of(name: &str, state: State, outcome: Option<Outcome>) -> Job 
         state,
         outcome,
         paused: None,
+        waits: None,
         attempts: 1,
         earlier: Vec::new(),
         started: (state != State::Pending).then(|| at("2026-11-21T10:00:00Z")),
@@ -220,10 +221,11 @@ pub(crate) fn incomplete() -> Summary {
         event: Some(invocation.events[1].event.clone()),
         job: Some(job.parse().expect("a name")),
         paused: None,
+        waits: None,
     };
     let mut expected: Vec<_> = ["job-1", "publish-event-log", "rerun-ar"].into_iter().map(missing).collect();
     let other = InvocationId(invocation.invocation.0);
-    expected.extend(vec![Expected { invocation: other, event: None, job: None, paused: None }; 4]);
+    expected.extend(vec![Expected { invocation: other, event: None, job: None, paused: None, waits: None }; 4]);
     Summary { state: State::Complete, outcome: Some(Outcome::Failure), incomplete: true, expected, ..summary }
 }
 

@@ -164,3 +164,25 @@ fn a_run_that_was_tried_says_how_often_and_what_follows() {
         assert_eq!((found, strip_str(&said).to_string().as_str()), (sign, shown));
     }
 }
+
+#[test]
+fn what_holds_back_a_run_is_told_apart_from_a_retry() {
+    let said = |of: &Job| strip_str(&job(of, now()).1).to_string();
+    let held = |held, because: &str, until| Some(Waits { held, because: because.into(), until });
+    let pending = Job { attempts: 0, ..job_of("call", State::Pending, None) };
+    let rate = Job { waits: held(Held::Rate, "10/s by data.x", None), ..pending.clone() };
+    assert_eq!(said(&rate), "  waiting, at most 10/s by data.x begin");
+    let open = Job { waits: held(Held::Circuit, "503 from billing", Some(at("2026-11-21T10:00:46Z"))), ..pending };
+    assert_eq!(said(&open), "  waiting, circuit open, 503 from billing, probing again in 41 s");
+    let failed = Job {
+        again: Some(at("2026-11-21T10:00:01Z")),
+        error: Some("503 from billing".into()),
+        of: Some(5),
+        ..job_of("call", State::InProcess, None)
+    };
+    let due = Job { waits: held(Held::Circuit, "503 from billing", None), ..failed };
+    assert_eq!(
+        said(&due),
+        "  503 from billing, attempt 1 of 5, waiting, circuit open, 503 from billing, probing with the next run"
+    );
+}

@@ -230,6 +230,7 @@ fn held(status: Option<&Status>, event: &EventRef, one: &Job, goes_on: bool) -> 
         "running" => format!("{name} is about to take it"),
         "stopped" => format!("{name} is stopped, and somebody must act"),
         "waiting" => format!("{name} waits, and tries again by itself"),
+        "circuitOpen" => "its target fails throughout, and is tried from time to time".to_owned(),
         "paused" => format!("`herald jobs resume {name}` lets it go on"),
         other => format!("{name} is {}", clean(other)),
     };

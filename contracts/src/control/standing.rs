@@ -33,6 +33,8 @@ pub struct Given {
 #[derive(Debug, Clone, Default)]
 pub struct Standing {
     held: BTreeMap<GroupName, Arc<Hold>>,
+    /// When those that are not held were last let go on.
+    resumed: BTreeMap<GroupName, Timestamp>,
     /// In the order of the log.
     orders: Vec<Arc<Given>>,
 }
@@ -49,6 +51,7 @@ impl Standing {
         }
         let Some(value) = value else {
             self.held.remove(&GroupName::from(&*key));
+            self.resumed.remove(&GroupName::from(&*key));
             return Ok(());
         };
         let control = match Control::decode(value) {
@@ -68,6 +71,7 @@ impl Standing {
             What::Unknown(kind, None) => self.hold(group, Hold { said, unknown: Some(kind) }),
             What::Resume => {
                 self.held.remove(&group);
+                self.resumed.insert(group, said.at);
             }
             What::Order(id, order) => self.orders.push(Arc::new(Given { id, group, said, order })),
             // A newer runner does it.
@@ -77,12 +81,18 @@ impl Standing {
     }
 
     fn hold(&mut self, group: GroupName, hold: Hold) {
+        self.resumed.remove(&group);
         self.held.insert(group, Arc::new(hold));
     }
 
     /// Why a job starts nothing; none if it may.
     pub fn hold_of(&self, group: &GroupName) -> Option<&Arc<Hold>> {
         self.held.get(group)
+    }
+
+    /// When a job was last let go on, unless it is held.
+    pub fn resumed(&self, group: &GroupName) -> Option<Timestamp> {
+        self.resumed.get(group).copied()
     }
 
     /// Every job that is held.

@@ -1,7 +1,7 @@
 //! How the jobs of this process are, as `/v1/status` shows it.
 
 use contracts::names::GroupName;
-use job_runner::{Board, GroupState, GroupStatus};
+use job_runner::{Board, CircuitOpen, GroupState, GroupStatus};
 use serde_json::{Value, json};
 
 /// Every job by its group.
@@ -19,6 +19,7 @@ fn one(status: &GroupStatus) -> Value {
     };
     // One that stands still is no better for being paused.
     let state = if error.is_none() && status.hold.is_some() { "paused" } else { state };
+    let state = if state == "running" && status.circuit.is_some() { "circuitOpen" } else { state };
     let mut out = json!({
         "state": state,
         "partitions": status.partitions,
@@ -36,6 +37,15 @@ fn one(status: &GroupStatus) -> Value {
         ("retired", status.retired.then_some(Value::Bool(true))),
         ("since", status.since.map(|since| Value::String(since.to_string()))),
         ("error", error.map(Value::String)),
+        ("limited", (status.limited > 0).then(|| json!(status.limited))),
+        ("crowded", (status.crowded > 0).then(|| json!(status.crowded))),
+        (
+            "circuit",
+            status
+                .circuit
+                .as_ref()
+                .map(|CircuitOpen { error, since, probe }| json!({ "error": error, "since": since, "probe": probe })),
+        ),
         ("paused", status.hold.as_ref().map(|hold| json!(hold.said))),
     ];
     if let Value::Object(out) = &mut out {

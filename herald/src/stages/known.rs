@@ -59,6 +59,14 @@ impl Jobs for Known {
         if is_shared { shared } else { inline }
     }
 
+    fn rate(&self, group: &GroupName) -> Option<String> {
+        let followed = self.catalogs.follow();
+        let followed = followed.borrow();
+        let catalog = &followed.as_ref()?.catalog;
+        let job = catalog.job(group).or_else(|| catalog.retired().find(|job| job.group() == group))?;
+        job.flow().rate.as_ref().map(ToString::to_string)
+    }
+
     fn said(&self) -> watch::Receiver<Option<Arc<Standing>>> {
         self.controls.follow()
     }

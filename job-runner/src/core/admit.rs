@@ -69,6 +69,7 @@ impl Core {
     /// by something of its own is not looked at before that has ended.
     pub(crate) fn admit(&mut self, now: Now) {
         self.now = now;
+        self.look_at_gate();
         self.fire();
         if !self.crowded.is_empty() && self.queue.parked() <= self.limits.parked() / 4 * 3 {
             for partition in std::mem::take(&mut self.crowded) {

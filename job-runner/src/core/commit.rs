@@ -8,7 +8,7 @@ use bus::{Committed, Generation, Offset, Outgoing, Refusal, Share, TopicPartitio
 use contracts::origin::Origin;
 use refused::Mended;
 
-use super::{Core, Effect, Launch, Now, Phase, RunKey, Running, desk::Desk, pending::Pending};
+use super::{Core, Effect, Launch, Now, Phase, RunKey, Running, desk::Desk, gate::Pass, pending::Pending};
 use crate::{attempt::Ended, error::GroupError, queue::Item};
 
 /// A commit under way.
@@ -28,9 +28,9 @@ impl Core {
             return None;
         }
         let mut commit = Commit { starting: std::mem::take(&mut self.starting), ..Commit::default() };
-        while !self.held && self.running.len() < self.plan.concurrency {
+        while self.may_begin() {
             let Some(item) = self.queue.pop() else { break };
-            commit.starting.extend(self.start(item));
+            commit.starting.extend(self.begin(item));
         }
         let mut shares = Vec::new();
         for partition in self.dirty.drain(..) {
@@ -56,7 +56,7 @@ impl Core {
         Some(shares)
     }
 
-    fn start(&mut self, item: Item) -> Option<RunKey> {
+    pub(super) fn start(&mut self, item: Item, pass: Pass) -> Option<RunKey> {
         let part = self.parts.get_mut(&item.partition).filter(|part| part.generation == item.generation)?;
         part.running += 1;
         part.touch(&item.partition, &mut self.dirty);
@@ -65,7 +65,8 @@ impl Core {
         let attempt = desk.start(&item);
         let key = RunKey(self.next_run);
         self.next_run += 1;
-        self.running.insert(key, Running { item, attempt, started: self.now });
+        self.gate.begun(key);
+        self.running.insert(key, Running { item, attempt, started: self.now, pass });
         Some(key)
     }
 
@@ -152,9 +153,12 @@ impl Core {
 
     fn launch(&mut self, key: RunKey) {
         let Some(running) = self.running.get(&key) else { return };
-        let (item, attempt) = (running.item.clone(), running.attempt);
+        let (item, attempt, pass) = (running.item.clone(), running.attempt, running.pass);
         match self.part(&item.partition, item.generation).map(|part| part.phase) {
-            Some(Phase::Open) => self.effects.push(Effect::Launch(Launch { key, item, attempt })),
+            Some(Phase::Open) => {
+                self.launched.push(pass);
+                self.effects.push(Effect::Launch(Launch { key, item, attempt }));
+            }
             // Its partition goes: it never ran, so that its attempt is given back.
             _ => self.settle(key, Ended::GivenBack),
         }

@@ -46,6 +46,8 @@ pub(super) enum Stage {
     Waiting,
     /// A later one of its window took its place: it is to be read, and told to have ended.
     Superseded,
+    /// To be let through a gate.
+    Queued,
     /// It is to be read, and then to be started.
     Due,
     /// It is ready, or runs.
@@ -129,7 +131,7 @@ impl Entry {
 struct Chain {
     first: u64,
     rest: BTreeSet<u64>,
-    /// The one that is due or runs.
+    /// The one that is due or runs, or waits at a gate.
     busy: Option<u64>,
 }
 
@@ -222,7 +224,7 @@ impl Lane {
         if let Some(chain) = entry.key.and_then(|key| self.chains.get_mut(&key)) {
             match stage {
                 Stage::Waiting | Stage::Superseded => drop(chain.busy.take_if(|busy| *busy == offset.0)),
-                Stage::Due | Stage::Active => chain.busy = Some(offset.0),
+                Stage::Queued | Stage::Due | Stage::Active => chain.busy = Some(offset.0),
             }
         }
     }

@@ -10,6 +10,8 @@ mod bounds;
 mod commit;
 mod desk;
 mod door;
+mod gate;
+mod hold;
 mod lane;
 mod order;
 mod part;
@@ -34,6 +36,8 @@ use std::{
 use bus::{Assignment, Generation, Offset, TopicPartition};
 use commit::Commit;
 use contracts::control::Given;
+use gate::{Gate, Pass, Verdict};
+pub(crate) use gate::{Layout, Open};
 use jiff::Timestamp;
 use part::{Halt, Part, Phase, Running};
 pub(crate) use reread::Reading;
@@ -150,6 +154,12 @@ pub(crate) struct Core {
     /// What is due, and to be read; some may be gone.
     due: VecDeque<(TopicPartition, Generation, Offset)>,
     cursors: wait::Cursors,
+    /// What holds back what could begin.
+    gate: Gate,
+    /// Partitions came or went, and whether any came.
+    moved: Option<bool>,
+    /// What began since the gate was told.
+    launched: Vec<Pass>,
     /// As it was told last.
     now: Now,
     /// How many bytes the backlogs have.
@@ -174,6 +184,7 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(plan: Arc<Plan>, limits: Limits, now: Now) -> Self {
+        let gate = Gate::new(&plan, now);
         Self {
             plan,
             limits,
@@ -190,6 +201,9 @@ impl Core {
             timers: BTreeSet::new(),
             due: VecDeque::new(),
             cursors: HashMap::new(),
+            gate,
+            moved: None,
+            launched: Vec::new(),
             now,
             backlog_bytes: 0,
             queue: Queue::new(Load { records: limits.queue_records, bytes: limits.queue_bytes / 4 }),
@@ -218,8 +232,11 @@ impl Core {
 
     /// A newer catalog counts from now on; what runs goes on as it began.
     pub(crate) fn replan(&mut self, plan: Arc<Plan>) {
+        let left = self.gate.replan(&plan, self.now);
         self.plan = plan;
         self.shorten_windows();
+        self.moved.get_or_insert(false);
+        left.into_iter().for_each(|waiter| self.call(&waiter));
         self.end_halts(|halt| matches!(halt, Halt::Catalog(_)));
     }
 
@@ -273,7 +290,9 @@ impl Core {
             self.backlog_bytes -= part.leave_backlog();
             self.leaving.insert(partition.clone());
             self.queue.forget(partition);
+            self.gate.forget(partition);
         }
+        self.moved.get_or_insert(false);
         self.release_idle();
     }
 
@@ -312,6 +331,8 @@ impl Core {
         }
         self.outputs.forget(&part.outputs);
         self.forget_lane(partition, &part);
+        self.gate.forget(partition);
+        self.moved.get_or_insert(false);
         self.queue.forget(partition);
         for (key, running) in &self.running {
             if running.item.partition == *partition && running.item.generation == part.generation {
@@ -332,12 +353,20 @@ impl Core {
         self.release_idle();
     }
 
-    fn settle(&mut self, key: RunKey, ended: Ended) {
-        let Some(Running { item, attempt, started }) = self.running.remove(&key) else { return };
+    fn settle(&mut self, key: RunKey, mut ended: Ended) {
+        let Some(Running { item, attempt, started, pass }) = self.running.remove(&key) else { return };
         let plan = self.plan.clone();
+        if let Ended::Done(Err(failure)) = &mut ended {
+            failure.judge(&plan.final_exit_codes);
+        }
+        let verdict = Verdict::of(&ended, self.gate.is_probe(key));
+        let fails = matches!(verdict, Verdict::Fails(_));
+        let change = self.gate.ended(key, pass, verdict, self.now);
+        change.into_iter().for_each(|change| self.say(change));
+        let probe = self.gate.open().filter(|_| fails).map(|open| open.probe);
         if let Some(mut desk) = self.desk(&item.partition, item.generation) {
             desk.part.running -= 1;
-            let told = Attempt::new(&item.event, &plan.name, attempt, started.wall);
+            let told = Attempt { probe, ..Attempt::new(&item.event, &plan.name, attempt, started.wall) };
             match ended {
                 Ended::GivenBack => desk.give_back(&item),
                 Ended::Done(Ok(answer)) => desk.succeeded(&item, told, answer),

@@ -91,6 +91,10 @@ impl Core {
                 partition = %partition, "an order is carried out"
             );
         }
+        // Whoever orders runs means that the target works by now.
+        if count > 0 && matches!(given.order, Order::Redrive(_) | Order::Rerun(_)) {
+            self.gate.probe_now(now);
+        }
         if more {
             return self.tasks.push_back(task);
         }

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 
 use bus::{Generation, Offset, Outgoing, Record, TopicPartition};
 
-use super::{Now, lane::Lane};
+use super::{Now, gate::Pass, lane::Lane};
 use contracts::ids::OrderId;
 
 use crate::{
@@ -128,4 +128,5 @@ pub(super) struct Running {
     pub(super) item: Item,
     pub(super) attempt: u32,
     pub(super) started: Now,
+    pub(super) pass: Pass,
 }

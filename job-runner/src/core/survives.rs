@@ -14,7 +14,7 @@ use contracts::{
 use proptest::prelude::*;
 
 use super::{
-    tests::{now, plan},
+    tests::{flow, now, plan},
     *,
 };
 use crate::{
@@ -46,6 +46,8 @@ pub(super) struct World {
     pub(super) successors: BTreeMap<Place, Place>,
     /// What the bus refused to keep while it waits.
     pub(super) refused: BTreeSet<Place>,
+    /// When attempts began, by what the rate tells apart.
+    begun: BTreeMap<Option<u8>, Vec<Instant>>,
     pub(super) core: Core,
     pub(super) now: Now,
     generation: u64,
@@ -63,6 +65,11 @@ impl World {
         Self::of(Plan { order, ..plan("work") }, limits, shapes)
     }
 
+    fn held_back(order: catalog::Order, limits: Limits, shapes: &[Vec<Shape>], flow: catalog::Flow) -> Self {
+        let breaker = if let catalog::Circuit::On(breaker) = flow.circuit { Some(breaker) } else { None };
+        Self::of(Plan { order, flow, breaker, ..plan("work") }, limits, shapes)
+    }
+
     pub(super) fn of(plan: Plan, limits: Limits, shapes: &[Vec<Shape>]) -> Self {
         let plan = Arc::new(Plan { attempts: ATTEMPTS, concurrency: 3, ..plan });
         let mut inputs = BTreeMap::new();
@@ -78,7 +85,7 @@ impl World {
                     offset: Offset(place * 2),
                     published: now().wall,
                     key: Some(vec![shape.0].into()),
-                    value: Some(format!("{{\"by\":{}}}", shape.0 / 2).into()),
+                    value: Some(format!("{{\"by\":{},\"half\":{}}}", shape.0 / 2, shape.0 % 2).into()),
                     headers: event("a", number).encode(),
                 };
                 records.push((record, *shape));
@@ -93,6 +100,7 @@ impl World {
             lane: HashMap::new(),
             dead: BTreeMap::new(),
             launched: BTreeMap::new(),
+            begun: BTreeMap::new(),
             ends: BTreeMap::new(),
             successors: BTreeMap::new(),
             refused: BTreeSet::new(),
@@ -178,6 +186,14 @@ impl World {
         }
         assert!(!self.ends.contains_key(&at), "{} {} goes on after its end", at.0, at.1);
         assert!(launch.attempt <= ATTEMPTS, "attempt {}", launch.attempt);
+        if let Some(each) = &self.plan.flow.each {
+            let is_its = |other: &&Launch| other.item.data == launch.item.data;
+            let beside = self.running.iter().filter(is_its).count();
+            assert!(beside < each.limit, "{beside} of one value run already");
+        }
+        let rate = self.plan.flow.rate.as_ref();
+        let half = rate.and_then(|rate| rate.by.as_ref()).map(|_| launch.item.data[8]);
+        self.begun.entry(half).or_default().push(self.now.steady);
         self.launched.entry(at).or_default().push(launch.attempt);
         self.running.push(launch);
     }
@@ -316,7 +332,8 @@ impl World {
             records.iter().for_each(|record| fold.take(record).expect("a record of the lane"));
             ends.insert(*partition, records.last().map_or(Offset::ZERO, |last| last.offset.next()));
         }
-        self.core.rebuilt(Rebuilt { inputs, found: fold.finish(), orders: Default::default(), ends }, self.now);
+        let layout = Some(vec![("event.a".into(), self.inputs.len() as u32)]);
+        self.core.rebuilt(Rebuilt { inputs, found: fold.finish(), orders: Default::default(), ends, layout }, self.now);
         true
     }
 
@@ -432,11 +449,38 @@ impl World {
             let end = records.last().map_or(Offset::ZERO, |(record, _)| record.offset.next());
             assert_eq!(self.positions.get(at).map_or(Offset::ZERO, |position| position.next), end, "{at}");
         }
+        self.check_rate();
         let mut fold = Fold::of(self.inputs.keys().cloned());
         self.lane.values().flatten().for_each(|record| fold.take(record).expect("a record of the lane"));
         assert!(fold.finish().values().all(BTreeMap::is_empty), "something waits for ever");
         let Counts { waiting, gathering, .. } = self.core.counts();
         assert_eq!((waiting, gathering, self.core.queued(), self.core.in_flight()), (0, 0, 0, 0));
+    }
+}
+
+impl World {
+    /// Goes on while anything can without time passing.
+    fn settle(&mut self) {
+        while self.rebuild() | self.deliver(0, 64) | self.read() | self.commit((0, false)) {
+            self.advance();
+        }
+        self.advance();
+    }
+
+    fn attempts(&self) -> usize {
+        self.launched.values().map(Vec::len).sum()
+    }
+
+    /// In no second began more than the rate and its burst.
+    fn check_rate(&self) {
+        let Some(rate) = &self.plan.flow.rate else { return };
+        for (half, begun) in &self.begun {
+            for (first, from) in begun.iter().enumerate() {
+                let in_second = |at: &&Instant| at.duration_since(*from) < Duration::from_secs(1);
+                let count = begun[first..].iter().take_while(in_second).count();
+                assert!(count <= (rate.limit + rate.burst) as usize, "{count} of {half:?} began within a second");
+            }
+        }
     }
 }
 
@@ -458,6 +502,37 @@ proptest! {
         let order = if in_order { catalog::Order::Key } else { catalog::Order::None };
         let limits = Limits { queue_records, queue_bytes: 20_000 };
         let mut world = World::new(order, limits, &shapes);
+        world.advance();
+        steps.into_iter().for_each(|step| world.step(step, limits));
+        world.drain();
+        world.check();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_gate_lets_through_too_many_and_every_run_ends_in_its_order_whoever_dies(
+        shapes in shapes(),
+        steps in prop::collection::vec((0..12_u8, any::<usize>(), 1..40_usize), 0..400),
+        in_order in any::<bool>(),
+        limit in 1..8_u32,
+        burst in 1..4_u32,
+        is_by in any::<bool>(),
+        more in prop_oneof![
+            Just(""),
+            Just(", concurrency: { limit: 1, by: data.half }"),
+            Just(", circuit: { failures: 3, pause: 1s, most: 4s }"),
+            Just(", concurrency: { limit: 2, by: data.half }, circuit: { failures: 2, pause: 1s }"),
+        ],
+        queue_records in 1..12_usize,
+    ) {
+        let order = if in_order { catalog::Order::Key } else { catalog::Order::None };
+        let by = if is_by { ", by: data.half" } else { "" };
+        let flow = flow(&format!("rate: {{ limit: {limit}/s, burst: {burst}{by} }}{more}"));
+        let limits = Limits { queue_records, queue_bytes: 20_000 };
+        let mut world = World::held_back(order, limits, &shapes, flow);
         world.advance();
         steps.into_iter().for_each(|step| world.step(step, limits));
         world.drain();
@@ -492,9 +567,116 @@ fn what_waits_waits_its_time_and_holds_back_its_key_alone() {
     world.check();
 }
 
+fn replanned(flow: catalog::Flow) -> Arc<Plan> {
+    Arc::new(Plan { attempts: ATTEMPTS, concurrency: 3, order: catalog::Order::Key, flow, ..plan("work") })
+}
+
+#[test]
+fn what_waits_for_a_rate_follows_the_next_one() {
+    let limits = Limits { queue_records: 16, queue_bytes: 1 << 20 };
+    for by in ["", ", by: data.half"] {
+        let slow = flow(&format!("rate: {{ limit: 1/h{by} }}"));
+        let mut world = World::held_back(catalog::Order::Key, limits, &[vec![(0, 0), (2, 0), (4, 0), (6, 0)]], slow);
+        world.advance();
+        world.settle();
+        assert_eq!(world.attempts(), 0, "the hour that was under way is another's");
+        world.pass(Duration::from_secs(3600));
+        world.advance();
+        world.settle();
+        assert_eq!((world.attempts(), world.core.waiting().rate), (1, 3), "{by}");
+        // Another ten in a second: they go on in their order.
+        let quick = flow(&format!("rate: {{ limit: 10/s{by} }}"));
+        world.core.replan(replanned(quick));
+        for attempts in [2, 3] {
+            world.pass(Duration::from_millis(100));
+            world.advance();
+            world.settle();
+            assert_eq!(world.attempts(), attempts, "{by}");
+            world.end(0);
+            world.advance();
+        }
+        // None at all.
+        world.core.replan(replanned(catalog::Flow::default()));
+        world.advance();
+        world.settle();
+        assert_eq!((world.attempts(), world.core.waiting().rate), (4, 0), "{by}");
+        world.plan = replanned(catalog::Flow::default());
+        world.drain();
+        world.check();
+    }
+}
+
+#[test]
+fn while_a_circuit_is_open_no_attempts_are_spent_but_that_of_one_that_tries() {
+    let limits = Limits { queue_records: 16, queue_bytes: 1 << 20 };
+    let shapes: Vec<Shape> = (0..40).map(|key| (key, 1)).collect();
+    let held = flow("circuit: { failures: 3, pause: 10s, most: 15s }");
+    let mut world = World::held_back(catalog::Order::Key, limits, &[shapes], held);
+    world.advance();
+    world.settle();
+    for _ in 0..3 {
+        world.end(0);
+    }
+    world.advance();
+    world.settle();
+    assert_eq!(world.attempts(), 3);
+    assert_eq!(world.core.circuit().map(|open| open.error.as_str()), Some("no"));
+    for pause in [10, 15] {
+        world.pass(Duration::from_secs(pause - 1));
+        world.advance();
+        world.settle();
+        let before = world.attempts();
+        assert!(world.running.is_empty(), "too early");
+        world.pass(Duration::from_secs(1));
+        world.advance();
+        world.settle();
+        assert_eq!((world.running.len(), world.attempts()), (1, before + 1), "one tries");
+        world.end(0);
+        world.advance();
+        world.settle();
+    }
+    // Somebody lets the job go on: it is tried at once, and by a run that will succeed.
+    world.core.probe_now(world.now);
+    world.advance();
+    world.settle();
+    assert_eq!(world.running.len(), 1);
+    let key = world.running.remove(0).key;
+    world.core.ended(key, Ended::Done(Ok(Answer::nothing())), world.now);
+    world.advance();
+    world.settle();
+    assert!(world.core.circuit().is_none() && world.running.len() == 3, "it closes");
+    world.drain();
+    world.check();
+    let most = world.launched.values().flatten().max();
+    assert_eq!((most, world.dead.len()), (Some(&2), 0), "nothing more was spent");
+}
+
+#[test]
+fn a_run_whose_value_cannot_be_told_fails_at_once_and_holds_back_nobody() {
+    let limits = Limits { queue_records: 16, queue_bytes: 1 << 20 };
+    for (by, why) in [
+        ("data.half == 7 ? 1 : null", "is null"),
+        ("data.half == 7 ? 1 : [1]", "is a list"),
+        ("data.half.x", "rate.by"),
+    ] {
+        let held = flow(&format!("rate: {{ limit: 1000/s, by: \"{by}\" }}"));
+        let mut world = World::held_back(catalog::Order::Key, limits, &[vec![(0, 0), (0, 0), (1, 0)]], held);
+        world.advance();
+        world.drain();
+        assert!(world.launched.is_empty());
+        assert_eq!(world.dead.len(), 3, "{by}");
+        for letter in world.dead.values() {
+            assert_eq!((letter.reason, letter.attempts), (contracts::dead::Reason::Final, 1));
+            assert!(letter.error.contains(why), "{}", letter.error);
+        }
+        world.check();
+    }
+}
+
 #[test]
 fn a_hundred_thousand_that_wait_cost_little_memory_each() {
-    let size = size_of::<lane::Entry>() + size_of::<(Instant, TopicPartition, Offset)>();
+    let timer = size_of::<(Instant, TopicPartition, Offset)>().max(size_of::<gate::Waiter>());
+    let size = size_of::<lane::Entry>() + timer;
     assert!(size < 250, "{size} bytes, beside the trees they are in");
     let size = size + size_of::<lane::Came>() + size_of::<(contracts::ids::WindowId, u64)>();
     assert!(size < 350, "{size} bytes in a window, beside the trees they are in");

@@ -46,9 +46,19 @@ pub(super) fn plan(kind: &str) -> Plan {
         concurrency: 16,
         order: Order::Key,
         gathering: None,
+        flow: Default::default(),
         events: vec!["a".parse().expect("an event")],
     };
     Draft { number: 1, job, starts: Arc::default() }.plan(&registry).expect("a kind")
+}
+
+/// What holds back a job with these options.
+pub(super) fn flow(options: &str) -> catalog::Flow {
+    let event = format!("sample: {{ half: 1 }}\ndata: {{ half: 1 }}\njobs: [{{ id: job, log: {{}}, {options} }}]\n");
+    let sources = catalog::Sources::new([("events/a.yaml", event.as_str())]);
+    let outcome = catalog::Catalog::compile(&sources, &Registry::standard(&Config::default()));
+    let catalog = outcome.catalog.unwrap_or_else(|| panic!("{:#?}", outcome.report));
+    catalog.jobs().next().expect("a job").flow().clone()
 }
 
 fn at(partition: u32) -> TopicPartition {

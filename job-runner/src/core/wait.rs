@@ -38,9 +38,9 @@ pub(super) struct Cursor {
 }
 
 impl Core {
-    /// When the first of those that wait is due.
+    /// When the first of those that wait is due, or may begin.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.timers.first().map(|(due, ..)| *due)
+        self.timers.first().map(|(due, ..)| *due).into_iter().chain(self.gate_opens()).min()
     }
 
     /// Everything whose time has come by now.
@@ -49,6 +49,7 @@ impl Core {
             let Some((_, partition, offset)) = self.timers.pop_first() else { break };
             self.schedule(&partition, offset);
         }
+        self.call_due();
     }
 
     /// Sees to one that waits: if it is its turn, it is due now, or at its time. Whoever is not there is passed over.
@@ -131,7 +132,7 @@ impl Core {
 
     /// What is due and to be read next; nothing while the job is paused.
     pub(super) fn next_lane(&mut self) -> Option<Reading> {
-        if self.held {
+        if self.held || !self.gate.is_closed_circuit(self.now) {
             return None;
         }
         while let Some((partition, generation, offset)) = self.due.pop_front() {
@@ -281,7 +282,9 @@ impl Core {
     /// What waits of partitions is known: they are opened. `now` is when it was read.
     pub(crate) fn rebuilt(&mut self, rebuilt: Rebuilt, now: Now) {
         self.now = now;
-        let Rebuilt { inputs, mut found, mut orders, ends } = rebuilt;
+        let Rebuilt { inputs, mut found, mut orders, ends, layout } = rebuilt;
+        layout.into_iter().for_each(|layout| self.gate.lay_out(layout, now));
+        self.moved = Some(true);
         for (partition, generation) in inputs {
             let is_its =
                 |part: &&mut Part| part.generation == generation && part.phase == Phase::Open && !part.is_rebuilt;

@@ -61,6 +61,7 @@ pub(crate) fn job(name: &str, kind: &str, options: Value, events: &[&str]) -> Jo
         concurrency: 16,
         order: Order::Key,
         gathering: None,
+        flow: Default::default(),
         events: events.iter().map(|event| event.parse().expect("an event")).collect(),
     }
 }

@@ -57,6 +57,6 @@ pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Respo
     let (page, _) = params.page(LIST, row)?;
     let found = api.handle.ask(move |reader| reader.invocations(&filter, &page)).await;
     let (mut invocations, next) = found.map_err(|error| failed(&error))?;
-    invocations.iter_mut().for_each(|one| api.handle.knows().say_paused_of(one));
+    invocations.iter_mut().for_each(|one| api.handle.knows().say_held_of(api.handle.pace(), one));
     Ok(json(&Answer { invocations, next: params::next(LIST, next) }))
 }

@@ -27,7 +27,7 @@ use super::{
     params::{self, Params},
     unavailable,
 };
-use crate::pace::{OVER, Seen};
+use crate::pace::{Circuit, OVER, Seen};
 
 /// The name in its cursors.
 const LIST: &str = "jobs";
@@ -70,12 +70,20 @@ struct Shown {
     running: u64,
     retrying: u64,
     /// Events that wait for the end of their window.
-    #[serde(skip_serializing_if = "is_nothing")]
+    #[serde(skip_serializing_if = "is_none")]
     gathering: u64,
+    /// Runs that wait for the job's rate, and for others of theirs to end, in this process.
+    #[serde(skip_serializing_if = "is_none")]
+    limited: u64,
+    #[serde(skip_serializing_if = "is_none")]
+    crowded: u64,
+    /// How the target fails throughout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    circuit: Option<Value>,
     dead: usize,
 }
 
-fn is_nothing(count: &u64) -> bool {
+fn is_none(count: &u64) -> bool {
     *count == 0
 }
 
@@ -85,6 +93,7 @@ struct Look {
     attended: BTreeSet<String>,
     here: HashMap<GroupName, Value>,
     seen: HashMap<GroupName, Seen>,
+    circuits: HashMap<GroupName, Circuit>,
     dead: BTreeMap<GroupName, usize>,
 }
 
@@ -125,7 +134,8 @@ impl Look {
         let lags = api.bus.lags(&names).await.map_err(|error| unavailable(&error))?;
         let groups = api.bus.groups().await.map_err(|error| unavailable(&error))?;
         let attended = groups.into_iter().filter(|group| group.has_members).map(|group| group.name).collect();
-        Ok(Self { lags, attended, here, seen: paces(api, desk), dead })
+        let circuits = api.handle.pace().circuits(|event, job| desk.jobs.group(event, job));
+        Ok(Self { lags, attended, here, seen: paces(api, desk), circuits, dead })
     }
 
     fn show(&self, desk: &Desk<'_>, meant: &Meant) -> Shown {
@@ -137,8 +147,15 @@ impl Look {
         let state = told("state").and_then(|state| state.as_str().map(str::to_owned));
         let state =
             state.filter(|state| matches!(state.as_str(), "stopped" | "waiting" | "awaitsCatalog") || hold.is_none());
+        // Whoever runs it here knows; else what was told last counts.
+        let elsewhere = self.circuits.get(group).filter(|_| here.is_none_or(|here| here.get("inFlight").is_none()));
+        let circuit = told("circuit").or_else(|| elsewhere.and_then(|circuit| serde_json::to_value(circuit).ok()));
+        let is_open = circuit.is_some() && hold.is_none();
+        let state = state.filter(|state| state != "running" || !is_open);
         let otherwise = || {
-            if hold.is_some() {
+            if is_open {
+                "circuitOpen"
+            } else if hold.is_some() {
                 "paused"
             } else if attended {
                 "running"
@@ -160,6 +177,9 @@ impl Look {
             running: here.and_then(|here| of_runs(here, "inFlight")).unwrap_or(seen.running),
             retrying: here.and_then(|here| of_runs(here, "waiting")).unwrap_or(seen.retrying),
             gathering: here.and_then(|here| of_runs(here, "gathering")).unwrap_or(seen.gathering),
+            limited: here.and_then(|here| of_runs(here, "limited")).unwrap_or(0),
+            crowded: here.and_then(|here| of_runs(here, "crowded")).unwrap_or(0),
+            circuit,
             dead: self.dead.get(group).copied().unwrap_or(0),
         }
     }
@@ -205,6 +225,9 @@ struct Held {
     lag: u64,
     /// Runs that it has read and that wait: for their retry, or behind one of their key.
     retrying: u64,
+    /// Whether its target fails throughout, and is tried at once by that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    probed: bool,
 }
 
 pub(super) async fn pause(
@@ -231,13 +254,15 @@ async fn hold(api: &Api, name: &str, asked: &Asked<Why>, what: What) -> Result<R
     let lag = api.bus.lag(meant.group.as_str()).await.map_err(|error| unavailable(&error))?;
     let paused = (what == What::Pause).then(|| said.clone());
     let changed = before.is_some() != paused.is_some();
-    // Who pauses again says why now.
-    if !dry_run && (changed || paused.is_some()) {
+    let circuits = api.handle.pace().circuits(|event, job| desk.jobs.group(event, job));
+    let probed = what == What::Resume && circuits.contains_key(&meant.group);
+    // Who pauses again says why now, and who resumes what waits for its target has that tried.
+    if !dry_run && (changed || paused.is_some() || probed) {
         desk.write(&[Control { group: meant.group.clone(), said, what }]).await?;
     }
     let lag = lag.iter().map(|lag| lag.records).sum();
     let here = (api.jobs)().into_iter().find(|(group, _)| *group == meant.group);
     let retrying = here.and_then(|(_, here)| of_runs(&here, "waiting"));
     let retrying = retrying.unwrap_or_else(|| paces(api, &desk).get(&meant.group).map_or(0, |seen| seen.retrying));
-    Ok(json(&Held { job: meant.name().to_owned(), changed, dry_run, paused, lag, retrying }))
+    Ok(json(&Held { job: meant.name().to_owned(), changed, dry_run, paused, lag, retrying, probed }))
 }

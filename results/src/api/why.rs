@@ -41,7 +41,7 @@ pub(super) async fn of_invocation(
     let found = api.handle.ask(move |reader| reader.invocation(id)).await.map_err(|error| failed(&error))?;
     let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("nothing is known of the invocation {id}"));
     let mut invocation = found.ok_or_else(unknown)?;
-    api.handle.knows().say_paused_of(&mut invocation);
+    api.handle.knows().say_held_of(api.handle.pace(), &mut invocation);
     // What was not decided has no reasons.
     let why = match (api.handle.explains(), invocation.catalog) {
         (Some(explains), Some(catalog)) => Some(explains.why(invocation.raw, Some(catalog)).await.map_err(later)?),

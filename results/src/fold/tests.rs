@@ -97,6 +97,7 @@ fn step(n: u64, event: &str, job: &str, attempt: u32, state: AttemptState) -> Li
         superseded_by: None,
         dead: None,
         by: None,
+        probe: None,
     };
     line(occurrence(n), Fact::Job(step))
 }

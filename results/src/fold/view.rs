@@ -132,14 +132,20 @@ impl Invocation {
 
     /// What it, the state of that invocation, still waits for.
     pub fn expected(&self, of: InvocationId) -> impl Iterator<Item = Expected> + '_ {
-        let detector =
-            self.is_undetected().then_some(Expected { invocation: of, event: None, job: None, paused: None });
+        let detector = self.is_undetected().then_some(Expected {
+            invocation: of,
+            event: None,
+            job: None,
+            paused: None,
+            waits: None,
+        });
         let jobs = self.events().iter().flat_map(move |event| {
             event.jobs.iter().filter(|job| state_of(job).0 != State::Complete).map(move |job| Expected {
                 invocation: of,
                 event: Some(event.event.clone()),
                 job: Some(job.job.clone()),
                 paused: None,
+                waits: None,
             })
         });
         detector.into_iter().chain(jobs)
@@ -209,6 +215,7 @@ fn view_job(event: &EventRun, job: &JobRun) -> summary::Job {
         state,
         outcome,
         paused: None,
+        waits: None,
         attempts: step.map_or(0, |step| step.attempt),
         earlier: job.earlier.iter().map(view_attempt).collect(),
         started: step.and_then(Step::started),

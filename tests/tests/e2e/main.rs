@@ -10,6 +10,7 @@ mod correlation;
 mod duplicates;
 mod edits;
 mod full;
+mod gates;
 mod harness;
 mod hasura;
 mod http;

@@ -120,6 +120,14 @@ fn standing(name: &str, job: &Job) -> Option<Finding> {
             let advice = format!("`herald jobs resume {name}` lets it go on");
             Some(Finding::warning(CHECK, told(by.as_deref().unwrap_or("is paused")), advice))
         }
+        "circuitOpen" => {
+            let open = job.circuit.as_ref();
+            let how = open.map(|open| format!("has an open circuit since {:.0}: {}", open.since, open.error));
+            let next =
+                open.map(|open| format!("it is tried by itself, next at {:.0}; ", open.probe)).unwrap_or_default();
+            let advice = format!("mend the target; {next}`herald jobs resume {name}` tries it at once");
+            Some(Finding::warning(CHECK, told(how.as_deref().unwrap_or("has an open circuit")), advice))
+        }
         "stopped" => {
             let advice = "mend what it names; then it goes on by itself within a minute, or with the next catalog";
             Some(Finding::problem(CHECK, told("stands still"), advice))
@@ -169,9 +177,11 @@ mod tests {
     async fn jobs_and_stages_that_stand_still_are_named_with_since_when_and_why() {
         const STANDING: &str = r#"{"results":{"invocations":1,"open":0},"groups":{},"topics":1,
             "jobs":{"good":{"state":"running"},"held":{"state":"paused","paused":{"by":"ann","at":"2026-11-21T02:22:51Z"}},"mail":{"state":"stopped","since":"2026-11-21T02:22:52Z","error":"position gone"},
-                    "slow":{"state":"waiting","since":"2026-11-21T02:22:53Z","error":"no broker"},"new":{"state":"dreaming"}},
+                    "slow":{"state":"waiting","since":"2026-11-21T02:22:53Z","error":"no broker"},"new":{"state":"dreaming"},
+                    "bill":{"state":"circuitOpen","circuit":{"error":"503 from billing","since":"2026-11-21T02:22:50Z","probe":"2026-11-21T02:23:00Z"}}},
             "troubles":{"detector":"nothing has been read since 2026-11-21T02:22:54Z","jobs":"2 of 4 jobs stand still"}}"#;
         let expected = [
+            (Level::Warning, "the job `bill` has an open circuit since 2026-11-21T02:22:50Z: 503 from billing"),
             (Level::Warning, "the job `held` is paused by ann since 2026-11-21T02:22:51Z"),
             (Level::Problem, "the job `mail` stands still since 2026-11-21T02:22:52Z: position gone"),
             (Level::Warning, "the job `new` is `dreaming`"),

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::{told::Told, trouble};
 use crate::{
-    kind::{Answer, Failure, MAX_TEXT, Outcome, Then, head},
+    kind::{Answer, Blame, Failure, MAX_TEXT, Outcome, Then, head},
     kinds::json_document,
 };
 
@@ -73,7 +73,14 @@ pub(super) async fn outcome(response: Response<Incoming>, host: &str, told: &Tol
             let begins = complaint(body).await;
             let text = String::from_utf8_lossy(&told.hide(begins)).into_owned();
             let error = error(&parts, host, told);
-            Err(Failure { then, ..Failure::new(error).with_stdout(head(&text, MAX_TEXT).to_owned()) })
+            // What it asks to be tried again for a reason of this run's is no failure of its own.
+            let is_its = parts.status.is_server_error() || parts.status == StatusCode::TOO_MANY_REQUESTS;
+            let blame = if is_its && said == Said::Retry { Blame::Target } else { Blame::Run };
+            Err(Failure {
+                then,
+                blame: Some(blame),
+                ..Failure::new(error).with_stdout(head(&text, MAX_TEXT).to_owned())
+            })
         }
     }
 }

@@ -34,7 +34,7 @@ use tokio::time::sleep;
 use self::{call::Call, clients::Clients, options::Options};
 use crate::{
     Config,
-    kind::{ABSENT, Failure, Kind, Outcome, Run},
+    kind::{ABSENT, Blame, Failure, Kind, Outcome, Run},
     secrets::Secrets,
 };
 
@@ -59,8 +59,9 @@ impl Http {
 
     async fn attempt(&self, run: &Run) -> Outcome {
         let options = Options::of(&run.options).map_err(Failure::last)?;
-        let call = Call::make(&options, run, &self.secrets).await?;
-        let client = self.clients.get(&options.profile, &self.secrets).await?;
+        let own = |failure: Failure| failure.blamed(Blame::Own);
+        let call = Call::make(&options, run, &self.secrets).await.map_err(own)?;
+        let client = self.clients.get(&options.profile, &self.secrets).await.map_err(own)?;
         loop {
             let mut request = call.request.clone();
             let connection = capture_connection(&mut request);
@@ -107,6 +108,10 @@ impl Kind for Http {
         let mut files = options.profile.ca.iter().chain(cert).map(|path| self.folder.join(path));
         let missing = files.find(|path| !path.is_file())?;
         Some(absent(format!("its certificates, {}, are no file", missing.display())))
+    }
+
+    fn has_target(&self) -> bool {
+        true
     }
 
     fn fill(&self, options: &Template, filler: &Filler<'_>) -> Result<Value, RenderError> {

@@ -57,6 +57,10 @@ impl Jobs for Fake {
         Some(3)
     }
 
+    fn rate(&self, group: &GroupName) -> Option<String> {
+        (group.full_name() == format!("{EVENT}.note")).then(|| "10/s".to_owned())
+    }
+
     fn all(&self) -> Vec<Job> {
         let job = |full: &str, name: &str, event: &str| Job {
             group: group(full),
@@ -380,4 +384,36 @@ async fn one_run_that_has_ended_is_run_again_where_its_event_stands() {
     let Some(Control { what: What::Order(_, Order::Redrive(letters)), .. }) = said.last() else { panic!("{said:?}") };
     assert_eq!(letters.filter.runs, [run]);
     api.shutdown.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_back_a_run_is_said_and_whoever_resumes_its_job_has_the_target_tried() {
+    let api = Fixture::new().await;
+    let at: Timestamp = "2026-11-21T02:22:51Z".parse().expect("a time");
+    let probe = at.checked_add(jiff::SignedDuration::from_secs(10)).expect("a time");
+    let occurrence = occurrence("c-1", 1);
+    let mut failed = step(&occurrence, "log", 1, AttemptState::Retrying);
+    if let contracts::progress::Fact::Job(step) = &mut failed.fact {
+        step.error = Some("503 from billing".into());
+        (step.ended, step.again, step.probe) = (Some(at), Some(at), Some(probe));
+    }
+    api.tell(&[detected(&occurrence, &["log", "note"]), failed]).await;
+    let summary = loop {
+        let summary = api.get("/v1/correlations/c-1?wait=1s").await;
+        if summary["invocations"][0]["events"][0]["jobs"][0]["waits"].is_object() {
+            break summary;
+        }
+    };
+    let jobs = &summary["invocations"][0]["events"][0]["jobs"];
+    let open = serde_json::json!({ "held": "circuit", "because": "503 from billing", "until": probe.to_string() });
+    assert_eq!(
+        (&jobs[0]["waits"], &jobs[1]["waits"]),
+        (&open, &serde_json::json!({ "held": "rate", "because": "10/s" }))
+    );
+    let listed = api.get("/v1/jobs").await;
+    let log = listed["jobs"].as_array().expect("jobs").iter().find(|job| job["job"] == "log").expect("it is there");
+    assert_eq!((&log["state"], &log["circuit"]["error"]), (&"circuitOpen".into(), &"503 from billing".into()));
+    let (_, resumed) = api.order("/v1/jobs/log/resume", "{}").await;
+    assert_eq!((&resumed["changed"], &resumed["probed"]), (&false.into(), &true.into()));
+    assert_eq!(api.said().await.len(), 1);
 }

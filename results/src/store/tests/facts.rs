@@ -101,6 +101,7 @@ pub(crate) fn step(occurrence: &Occurrence, job: &str, attempt: u32, state: Atte
         superseded_by: None,
         dead: None,
         by: None,
+        probe: None,
     };
     Progress { occurrence: occurrence.clone(), fact: Fact::Job(body) }
 }
