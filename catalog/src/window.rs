@@ -27,7 +27,7 @@ impl Common {
         Ok(Self { parts })
     }
 
-    /// The value for an event, as text; none where it is null.
+    /// The value for an event, as text that no other value has; none where it is null.
     ///
     /// # Errors
     /// The expression has no value, because.
@@ -36,7 +36,8 @@ impl Common {
         let room = Room::new(MAX_DATA);
         let value = |part: &Expression| part.value(&bindings, &room).map_err(|stop| part.describe(&stop));
         let values: Vec<Value> = self.parts.iter().map(value).collect::<Result<_, _>>()?;
-        Ok(json::key(&values))
+        let is_null = values.iter().all(Value::is_null);
+        Ok(if is_null { None } else { json::key([&Value::Array(values)]) })
     }
 
     /// The expressions, joined by `|`: two of one text mean the same.
@@ -63,4 +64,28 @@ pub struct Gathering {
     pub most: Duration,
     /// What becomes of them.
     pub deliver: Deliver,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_two_values_have_one_text_and_null_has_none() {
+        let of = |parts: &[&str], data: Value| {
+            let event = json!({ "id": "e" });
+            let common = Common::compile(parts).expect("expressions");
+            common.of(&JobContext { data: &data, event: &event, payload: None })
+        };
+        let two = |a: Value, b: Value| of(&["data.a", "data.b"], json!({ "a": a, "b": b })).expect("a value");
+        assert_ne!(two(json!("x|y"), json!("z")), two(json!("x"), json!("y|z")));
+        assert_ne!(two(json!(1), json!(2)), two(json!("1"), json!(2)));
+        assert_eq!(two(json!(1.0), json!(null)), two(json!(1), json!(null)), "numbers are numbers");
+        assert_ne!(two(json!(null), json!("x")), two(json!("null"), json!("x")));
+        assert_eq!(two(json!(null), json!(null)), None);
+        assert_eq!(of(&["data.a"], json!({ "a": null })), Ok(None));
+        assert!(of(&["data.a"], json!({})).is_err_and(|error| error.contains("data.a")));
+    }
 }

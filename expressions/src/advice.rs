@@ -1,6 +1,6 @@
 //! What names of other languages are called here. Each advice stands alone: what it has in backticks can be written as it is.
 
-use crate::{names::variable, node::Scope};
+use crate::node::Scope;
 
 type Table = &'static [(&'static [&'static str], &'static str)];
 
@@ -246,7 +246,7 @@ pub(crate) fn function(name: &str, scope: Scope) -> Option<String> {
 /// What a variable or a namespace of another language is called here; none where that is about rows, and there are none.
 pub(crate) fn name(name: &str, scope: Scope) -> Option<String> {
     let advice = find(NAMES, name)?;
-    let has_session = variable("session", scope).is_some();
+    let has_session = !matches!(scope, Scope::Scheduled | Scope::ScheduledKey);
     let is_there = |word: &&str| advice.contains(word) && !(has_session && OF_SESSION.contains(word));
     if scope.brought().is_some() && OF_ROWS.iter().chain(&OF_SESSION).any(|word| is_there(&word)) {
         return None;

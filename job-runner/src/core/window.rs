@@ -90,9 +90,8 @@ fn value(gathering: &Gathering, item: &Item) -> Result<Option<WindowId>, Failure
     let value = options::with_context(&item.event, &item.data, |context| by.of(context))?;
     let value = value.map_err(|error| {
         Failure::last(format!(
-            "`debounce.by` has no value: {error}; correct the definition, or give what has none a value of its own, as in \
-             coalesce({}, event.id)",
-            by.source()
+            "`debounce.by` has no value: {error}; correct the definition, or let an event without one be for itself, as in \
+             coalesce(data.x, event.id)"
         ))
     })?;
     Ok(value.map(|value| WindowId::derived(&by.source(), &value)))
