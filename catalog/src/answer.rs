@@ -45,14 +45,27 @@ impl Catalog {
 }
 
 /// Why an event has no answer.
-pub(crate) enum Refusal {
+enum Refusal {
     Undetected(Answer),
     Failed(Answer),
 }
 
 impl Event {
+    /// What the caller of an action is answered; or where the event does not happen, the message and the code that it is told.
+    pub(crate) fn told(&self, change: &Change<'_>, attributes: &Value) -> Value {
+        match self.answer(change, attributes) {
+            Ok(answer) | Err(Refusal::Undetected(Answer::Given(answer)) | Refusal::Failed(Answer::Given(answer))) => {
+                answer
+            }
+            Err(
+                Refusal::Undetected(Answer::Refused { code, message })
+                | Refusal::Failed(Answer::Refused { code, message }),
+            ) => json!({ "message": message, "code": code }),
+        }
+    }
+
     /// What its file answers to an action that is this event.
-    pub(crate) fn answer(&self, change: &Change<'_>, attributes: &Value) -> Result<Value, Refusal> {
+    fn answer(&self, change: &Change<'_>, attributes: &Value) -> Result<Value, Refusal> {
         let bindings = Bindings { change: Some(change), event: Some(attributes), ..Bindings::default() };
         let made = |shape: &Data, bindings: &Bindings<'_>| shape.value(bindings, &Room::new(MAX_DATA));
         match self.evaluate(change) {

@@ -245,19 +245,17 @@ pub fn parse(body: &[u8]) -> Result<Value, serde_json::Error> {
 
 /// The body with the names of its session variables in lower case; of two that differ only in case the last counts.
 fn with_lower_case_session(mut body: Value) -> Value {
-    for is_wrapped in [false, true] {
-        let inner = if is_wrapped { body.get_mut("payload") } else { Some(&mut body) };
-        let variables = inner.and_then(|inner| match Occasion::of(inner) {
-            Occasion::Change => inner.get_mut("event")?.get_mut("session_variables"),
-            Occasion::Action => inner.get_mut("session_variables"),
-            Occasion::Scheduled => None,
-        });
-        if let Some(Value::Object(variables)) = variables
-            && variables.keys().any(|name| name.bytes().any(|b| b.is_ascii_uppercase()))
-        {
-            let named = std::mem::take(variables).into_iter();
-            variables.extend(named.map(|(name, value)| (name.to_ascii_lowercase(), value)));
-        }
+    let inner = unwrap_mut(&mut body);
+    let variables = match Occasion::of(inner) {
+        Occasion::Change => inner.get_mut("event").and_then(|event| event.get_mut("session_variables")),
+        Occasion::Action => inner.get_mut("session_variables"),
+        Occasion::Scheduled => None,
+    };
+    if let Some(Value::Object(variables)) = variables
+        && variables.keys().any(|name| name.bytes().any(|b| b.is_ascii_uppercase()))
+    {
+        let named = std::mem::take(variables).into_iter();
+        variables.extend(named.map(|(name, value)| (name.to_ascii_lowercase(), value)));
     }
     body
 }

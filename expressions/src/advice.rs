@@ -292,6 +292,13 @@ pub(crate) fn in_scope(text: &str, scope: Scope) -> String {
     }
 }
 
+impl Scope {
+    /// A text with expressions about rows as it is said in this scope.
+    pub fn say(self, text: &str) -> String {
+        in_scope(text, self)
+    }
+}
+
 /// A text in which the variable `new` has another name.
 fn renamed(text: &str, name: &str) -> String {
     const NEW: &str = "new";

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use contracts::hasura::{Occasion, Row};
 use regex::Regex;
 
-use crate::{advice, error::Span, functions::Function};
+use crate::{error::Span, functions::Function};
 
 /// One expression within the expression.
 #[derive(Debug)]
@@ -91,11 +91,6 @@ impl Scope {
             Self::Action | Self::ActionKey | Self::Answer => Occasion::Action.carried(),
             Self::Change | Self::Key | Self::With | Self::Input | Self::Job => None,
         }
-    }
-
-    /// A text with expressions about rows as it is said in this scope.
-    pub fn say(self, text: &str) -> String {
-        advice::in_scope(text, self)
     }
 }
 

@@ -50,9 +50,10 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         (_, Some(file)) => return client_run(send, Body::File(file)),
         (Some(event), None) => {
             let Some(likely) = likely(event, &catalog)? else { return Ok(ExitCode::from(exit::NO)) };
-            let what = Occasion::of(&likely.body).noun();
+            let occasion = Occasion::of(&likely.body);
+            let (what, any) = (occasion.noun(), occasion.with_article());
             let of = likely.test.as_ref().map(|test| format!("the {what} of its test `{test}`"));
-            let of = of.unwrap_or_else(|| format!("a {what} made of its sample and condition"));
+            let of = of.unwrap_or_else(|| format!("{any} made of its sample and condition"));
             print::note(&format!("sends {of} as {event}"));
             send.source.get_or_insert(likely.source);
             likely.body

@@ -16,7 +16,7 @@ otherwise: { message: '\"nothing to order\"', code: '\"empty\"' }
 sample: { total: 7, by: me }
 jobs:
   - id: book
-    simulate: { message: \"${data.total} by ${data.by}\" }
+    simulate: { message: \"${data.total} by ${coalesce(data.by, 'nobody')}\" }
 ";
 
 fn build() -> Builder {

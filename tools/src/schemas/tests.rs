@@ -112,6 +112,7 @@ fn whatever_is_read_is_taken() {
         "{ table: \"*\" }",
         "{ scheduled: nightly, source: shop }",
         "{ scheduled: 5 }",
+        "{ action: placeOrder }",
         "{ run: [a, 5], env: { A: 1 }, dir: ~ }",
         "{ run: [a], keep: true }",
         "{ run: [a], keep: { idle: 5m, memory: 512MiB } }",
@@ -157,6 +158,7 @@ fn whatever_is_read_is_taken() {
             for value in values {
                 let beside = match (folder, key.as_str()) {
                     ("events", "when" | "key" | "data") => "from: { table: moves }\n",
+                    ("events", "answer" | "otherwise") => "from: { action: a }\n",
                     ("jobs", "command" | "http" | "log" | "publish" | "simulate") => "",
                     ("jobs", _) => "log: {}\n",
                     ("tables", "columns") => "",
@@ -183,6 +185,10 @@ fn what_is_of_another_shape_is_refused_by_both() {
         ("events", "from: moves\n"),
         ("events", "from: { scheduled: \"\" }\n"),
         ("events", "from: { scheduled: ~ }\n"),
+        ("events", "from: { action: a, table: b }\n"),
+        ("events", "from: { action: a }\notherwise: { mesage: x }\n"),
+        ("events", "from: { action: a }\notherwise: [x]\n"),
+        ("events", "from: { action: a }\ntests: [{ name: x, action: { inptu: 1 }, expect: none }]\n"),
         ("events", "from: { scheduled: [a] }\n"),
         ("events", "from: { scheduled: a, table: b }\n"),
         ("events", "from: { scheduled: a, operations: insert }\n"),
