@@ -368,7 +368,7 @@ async fn one_run_that_has_ended_is_run_again_where_its_event_stands() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_holds_back_a_run_is_said_and_whoever_resumes_its_job_has_the_target_tried() {
     let api = Fixture::new().await;
-    let at: jiff::Timestamp = "2026-11-21T02:22:51Z".parse().expect("a time");
+    let at: Timestamp = "2026-11-21T02:22:51Z".parse().expect("a time");
     let probe = at.checked_add(jiff::SignedDuration::from_secs(10)).expect("a time");
     let occurrence = occurrence("c-1", 1);
     let mut failed = step(&occurrence, "log", 1, AttemptState::Retrying);
