@@ -1,12 +1,9 @@
 //! The options of a job: those that every job has, and the one key that is its kind.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use contracts::{
-    duration,
-    names::{GroupName, JobName},
-};
-use expressions::{CompileError, Expression, Member, Scope, closest};
+use contracts::names::{GroupName, JobName};
+use expressions::{CompileError, Member, Scope, closest};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -14,7 +11,7 @@ use crate::{
     data::Data,
     filling::Filling,
     flow::Flow,
-    job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Need, Order, Publishes},
+    job::{Backoff, DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Job, Order, Publishes},
     report::Rule,
     template::Template,
     yaml::{Content, Entry, Yaml},
@@ -24,6 +21,7 @@ use super::{
     context::File,
     data, flow, keys,
     parameters::{self, Uses},
+    parts::{look, needs, positive, span, whole},
     publish, secrets,
 };
 
@@ -201,26 +199,6 @@ fn input(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<Data> {
     data::shape(file, ("input", Scope::Input), node, &mut |file, node, expression| look(file, node, expression, uses))
 }
 
-/// Says what an expression names and is not there, and notes what it needs.
-pub(super) fn look(file: &mut File<'_>, node: &Yaml, expression: &Expression, uses: &mut Uses) {
-    let Content::Scalar(text, style) = &node.content else { return };
-    // What is wrong with the expression alone was said when it was compiled.
-    let alone = expression.mistakes();
-    let (mut mistakes, members) = uses.look(expression);
-    mistakes.retain(|mistake| !alone.contains(mistake));
-    file.mistakes(node, text, *style, mistakes);
-    uses.needs.extend(needs(file, node, members));
-}
-
-fn needs(file: &File<'_>, node: &Yaml, members: Vec<Member>) -> Vec<Need> {
-    let Content::Scalar(text, style) = &node.content else { return Vec::new() };
-    let need = |member: Member| {
-        let (place, text) = file.place_within(node, text, *style, member.offset);
-        Need { name: member.name, place, text }
-    };
-    members.into_iter().map(need).collect()
-}
-
 /// What other template languages fill in: `{{data.id}}`, `$data.id`.
 fn other_hole(text: &str) -> Option<&'static str> {
     const HOLES: [(&str, &str, &str); 4] = [
@@ -231,35 +209,6 @@ fn other_hole(text: &str) -> Option<&'static str> {
     ];
     let is_there = |open: &str, name: &str| text.split(open).skip(1).any(|rest| rest.trim_start().starts_with(name));
     HOLES.iter().find(|(open, name, _)| is_there(open, name)).map(|(.., written)| *written)
-}
-
-fn span(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
-    let text = file.text_of(key, node)?;
-    match duration::parse(text) {
-        Ok(found) => Some(found),
-        Err(error) => {
-            file.error(Rule::Job, node.start, format!("`{key}`: {error}"), None);
-            None
-        }
-    }
-}
-
-pub(super) fn positive(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
-    let found = span(file, key, node)?;
-    if found.is_zero() {
-        let help = format!("write how long, as in `{key}: 30s`, or leave it out for the default");
-        file.error(Rule::Job, node.start, format!("`{key}` is nothing, and a time is wanted"), Some(help));
-        return None;
-    }
-    Some(found)
-}
-
-pub(super) fn whole(file: &mut File<'_>, key: &str, node: &Yaml, most: u64) -> Option<u64> {
-    let found = node.to_json().as_u64().filter(|value| (1..=most).contains(value));
-    if found.is_none() {
-        file.error(Rule::Job, node.start, format!("`{key}` is a whole number from 1 to {most}"), None);
-    }
-    found
 }
 
 fn order(file: &mut File<'_>, node: &Yaml) -> Option<Order> {
