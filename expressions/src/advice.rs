@@ -248,7 +248,7 @@ pub(crate) fn name(name: &str, scope: Scope) -> Option<String> {
     let advice = find(NAMES, name)?;
     let has_session = !matches!(scope, Scope::Scheduled | Scope::ScheduledKey);
     let is_there = |word: &&str| advice.contains(word) && !(has_session && OF_SESSION.contains(word));
-    if scope.brought().is_some() && OF_ROWS.iter().chain(&OF_SESSION).any(|word| is_there(&word)) {
+    if scope.brought().is_some() && OF_ROWS.iter().chain(&OF_SESSION).any(is_there) {
         return None;
     }
     Some(in_scope(advice, scope))

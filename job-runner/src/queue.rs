@@ -60,6 +60,8 @@ struct Behind {
     /// One of the key is ready, was popped and not released, or is about to be ready. Else what is parked is only to be moved
     /// to the lane.
     is_active: bool,
+    /// Its next is to be read again, or is being read: not twice, as what comes behind that would pass it.
+    is_wanted: bool,
 }
 
 impl Behind {
@@ -205,8 +207,15 @@ impl Queue {
             self.ready.push_back(next);
         } else if behind.parked.is_empty() {
             self.keys.remove(key);
-        } else {
+        } else if !std::mem::replace(&mut behind.is_wanted, true) {
             self.wanted.push_back(key.clone());
+        }
+    }
+
+    /// What was wanted of a key was read, or is not read.
+    pub(crate) fn was_read(&mut self, key: &OrderKey) {
+        if let Some(behind) = self.keys.get_mut(key) {
+            behind.is_wanted = false;
         }
     }
 
@@ -223,7 +232,7 @@ impl Queue {
         }
         if behind.parked.is_empty() {
             self.keys.remove(key);
-        } else {
+        } else if !std::mem::replace(&mut behind.is_wanted, true) {
             self.wanted.push_back(key.clone());
         }
         held
@@ -243,7 +252,10 @@ impl Queue {
             let behind = self.keys.get(&key).filter(|behind| behind.held.is_empty());
             match behind.and_then(|behind| behind.parked.front()).cloned() {
                 Some(parked) => return Some((key, parked)),
-                None => self.release(Some(&key)),
+                None => {
+                    self.was_read(&key);
+                    self.release(Some(&key));
+                }
             }
         }
         None

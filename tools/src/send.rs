@@ -99,7 +99,7 @@ fn likely(event: &EventRef, folder: &Path) -> anyhow::Result<Option<Likely>> {
         let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
         return Err(Usage(format!("the catalog {} has no event {event}{meant}", folder.display())).into());
     };
-    if known.selector().is_none() {
+    if known.selector().is_none() && known.called().is_none() {
         let publish = format!("{} publish {event} data.json --wait", print::command());
         return Err(Usage(format!(
             "{event} has no `from`: no change is it, it is published by its name, with its data: {publish}"

@@ -12,8 +12,8 @@ use crate::{
 use super::{
     context::File,
     keys,
-    options::{positive, whole},
-    parameters::{Uses, look},
+    parameters::Uses,
+    parts::{look, positive, whole},
 };
 
 /// The most that may begin in the time of a rate, and at once.

@@ -9,6 +9,7 @@ mod job_file;
 pub(crate) mod keys;
 mod options;
 mod parameters;
+mod parts;
 mod publish;
 mod rows;
 mod rules;

@@ -1,6 +1,6 @@
 //! The options of a job: those that every job has, and the one key that is its kind.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use contracts::names::{GroupName, JobName};
 use expressions::{CompileError, Member, Scope};
@@ -21,6 +21,7 @@ use super::{
     context::File,
     data, flow, keys,
     parameters::{self, Uses},
+    parts::{look, needs, positive, span, whole},
     publish, secrets, window,
 };
 
@@ -174,7 +175,7 @@ fn template(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<Templat
                 members.extend(named.into_iter().map(|it| Member { offset: it.offset + at, ..it }));
             });
             file.mistakes(node, text, *style, mistakes);
-            uses.needs.extend(parameters::needs(file, node, members));
+            uses.needs.extend(needs(file, node, members));
             compiled.map_err(|errors| file.template_errors(node, text, *style, errors)).ok()
         }
         Content::Scalar(..) => Some(Template::Value(node.to_json())),
@@ -194,9 +195,7 @@ fn template(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<Templat
 
 /// What the job works on: a shape over the event, its parameters, and the payload that it was found in.
 fn input(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<Data> {
-    data::shape(file, ("input", Scope::Input), node, &mut |file, node, expression| {
-        parameters::look(file, node, expression, uses)
-    })
+    data::shape(file, ("input", Scope::Input), node, &mut |file, node, expression| look(file, node, expression, uses))
 }
 
 /// What other template languages fill in: `{{data.id}}`, `$data.id`.
@@ -209,24 +208,6 @@ fn other_hole(text: &str) -> Option<&'static str> {
     ];
     let is_there = |open: &str, name: &str| text.split(open).skip(1).any(|rest| rest.trim_start().starts_with(name));
     HOLES.iter().find(|(open, name, _)| is_there(open, name)).map(|(.., written)| *written)
-}
-
-pub(super) fn positive(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
-    let found = window::span(file, key, node)?;
-    if found.is_zero() {
-        let help = format!("write how long, as in `{key}: 30s`, or leave it out for the default");
-        file.error(Rule::Job, node.start, format!("`{key}` is nothing, and a time is wanted"), Some(help));
-        return None;
-    }
-    Some(found)
-}
-
-pub(super) fn whole(file: &mut File<'_>, key: &str, node: &Yaml, most: u64) -> Option<u64> {
-    let found = node.to_json().as_u64().filter(|value| (1..=most).contains(value));
-    if found.is_none() {
-        file.error(Rule::Job, node.start, format!("`{key}` is a whole number from 1 to {most}"), None);
-    }
-    found
 }
 
 fn order(file: &mut File<'_>, node: &Yaml) -> Option<Order> {
@@ -249,8 +230,8 @@ fn backoff(file: &mut File<'_>, node: &Yaml) -> Backoff {
     file.known_keys(node, keys::BACKOFF);
     for Entry { key, value, .. } in entries {
         match key.as_str() {
-            "initial" => backoff.initial = window::span(file, key, value).unwrap_or(backoff.initial),
-            "max" => backoff.max = window::span(file, key, value).unwrap_or(backoff.max),
+            "initial" => backoff.initial = span(file, key, value).unwrap_or(backoff.initial),
+            "max" => backoff.max = span(file, key, value).unwrap_or(backoff.max),
             "factor" => match value.to_json().as_f64().filter(|factor| (1.0..=1000.0).contains(factor)) {
                 Some(factor) => backoff.factor = factor,
                 None => file.error(Rule::Job, value.start, "`factor` is a number from 1 to 1000".into(), None),

@@ -72,26 +72,6 @@ impl Uses {
     }
 }
 
-/// Says what an expression names and is not there, and notes what it needs.
-pub(super) fn look(file: &mut File<'_>, node: &Yaml, expression: &Expression, uses: &mut Uses) {
-    let Content::Scalar(text, style) = &node.content else { return };
-    // What is wrong with the expression alone was said when it was compiled.
-    let alone = expression.mistakes();
-    let (mut mistakes, members) = uses.look(expression);
-    mistakes.retain(|mistake| !alone.contains(mistake));
-    file.mistakes(node, text, *style, mistakes);
-    uses.needs.extend(needs(file, node, members));
-}
-
-pub(super) fn needs(file: &File<'_>, node: &Yaml, members: Vec<Member>) -> Vec<Need> {
-    let Content::Scalar(text, style) = &node.content else { return Vec::new() };
-    let need = |member: Member| {
-        let (place, text) = file.place_within(node, text, *style, member.offset);
-        Need { name: member.name, place, text }
-    };
-    members.into_iter().map(need).collect()
-}
-
 fn undeclared(declared: Option<&[Parameter]>, name: &str, offset: usize) -> CompileError {
     let Some(declared) = declared else {
         let message = "a job that is defined in an event has no parameters".to_owned();

@@ -18,7 +18,8 @@ use crate::{
 use super::{
     context::{File, Problems},
     data,
-    parameters::{self, Uses},
+    parameters::Uses,
+    parts,
 };
 
 /// What the kind is called.
@@ -54,7 +55,7 @@ fn publishes(file: &File<'_>, event: &Yaml, may_repeat: bool) -> Option<Publishe
 
 fn shape(file: &mut File<'_>, key: &str, node: &Yaml, uses: &mut Uses) -> Option<Template> {
     let look =
-        &mut |file: &mut File<'_>, node: &Yaml, expression: &Expression| parameters::look(file, node, expression, uses);
+        &mut |file: &mut File<'_>, node: &Yaml, expression: &Expression| parts::look(file, node, expression, uses);
     data::shape(file, (key, Scope::Job), node, look).map(Template::from)
 }
 

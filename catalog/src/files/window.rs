@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use contracts::duration;
 use expressions::Scope;
 
 use crate::{
@@ -14,7 +13,8 @@ use crate::{
 use super::{
     context::File,
     keys,
-    parameters::{self, Uses},
+    parameters::Uses,
+    parts::{look, span},
 };
 
 /// What is written, for whoever wrote something else.
@@ -68,18 +68,6 @@ fn debounce(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<Gatheri
     (file.errors() == errors).then_some(Gathering { by, quiet: Some(quiet), most, deliver: Deliver::Last })
 }
 
-/// A time.
-pub(super) fn span(file: &mut File<'_>, key: &str, node: &Yaml) -> Option<Duration> {
-    let text = file.text_of(key, node)?;
-    match duration::parse(text) {
-        Ok(found) => Some(found),
-        Err(error) => {
-            file.error(Rule::Job, node.start, format!("`{key}`: {error}"), None);
-            None
-        }
-    }
-}
-
 /// A time that is longer than nothing.
 fn time(file: &mut File<'_>, key: &str, node: &Yaml, help: &str) -> Option<Duration> {
     let found = span(file, key, node)?;
@@ -107,7 +95,7 @@ fn by(file: &mut File<'_>, node: &Yaml, uses: &mut Uses) -> Option<Common> {
                 file.error(Rule::Expression, part.start, message, Some(help.into()));
                 return None;
             }
-            parameters::look(file, part, &expression, uses);
+            look(file, part, &expression, uses);
             Some(expression)
         })
         .collect();

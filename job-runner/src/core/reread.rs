@@ -118,6 +118,7 @@ impl Core {
             return false;
         }
         if let What::Key(key) = &reading.what {
+            self.queue.was_read(key);
             self.queue.release(Some(key));
         }
         true
@@ -157,6 +158,7 @@ impl Core {
         key: OrderKey,
         records: Vec<Record>,
     ) -> Result<(), GroupError> {
+        self.queue.was_read(&key);
         let here = |parked: &&Parked| parked.partition == *partition && parked.generation == generation;
         // Where others of the key wait in the lane, it goes there, too.
         let goes_behind = self.waits(partition, KeyId::of(&key.key));
