@@ -54,7 +54,7 @@ pub struct Happened {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Its data; none if they are larger than an explanation may be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub data: Option<serde_json::Value>,
 }
 
@@ -191,4 +191,25 @@ pub trait Explains: Send + Sync + 'static {
     /// # Errors
     /// The bus cannot be asked now.
     fn why(&self, raw: Place, catalog: Option<u64>) -> BoxFuture<'_, Result<Why, Unavailable>>;
+}
+
+/// What is there, null included, which serde would take for nothing.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<serde_json::Value>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_that_are_null_are_not_taken_for_missing() {
+        let event = "a".parse().expect("a name");
+        let one = Happened { event, place: None, terms: Vec::new(), key: None, data: Some(serde_json::Value::Null) };
+        for data in [Some(serde_json::Value::Null), None] {
+            let one = Happened { data, ..one.clone() };
+            let text = serde_json::to_string(&one).expect("JSON");
+            assert_eq!(serde_json::from_str::<Happened>(&text).expect("the same"), one, "{text}");
+        }
+    }
 }
