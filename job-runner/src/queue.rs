@@ -74,6 +74,11 @@ impl Behind {
 #[derive(Debug)]
 pub(crate) struct Queue {
     ready: VecDeque<Item>,
+    /// Those that waited in the lane and could be started now. They take turns with what comes anew, so that neither waits for all of
+    /// the other.
+    due: VecDeque<Item>,
+    due_bytes: usize,
+    is_due_next: bool,
     /// Keys of which one is ready, wanted, or was popped and not released, with those that wait behind.
     keys: HashMap<OrderKey, Behind>,
     /// Keys whose next record is to be read again.
@@ -97,6 +102,9 @@ impl Queue {
     pub(crate) fn new(most_held: Load) -> Self {
         Self {
             ready: VecDeque::new(),
+            due: VecDeque::new(),
+            due_bytes: 0,
+            is_due_next: false,
             keys: HashMap::new(),
             wanted: VecDeque::new(),
             held: Load::default(),
@@ -108,12 +116,17 @@ impl Queue {
 
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
-        self.ready.len() + self.held.records + self.parked
+        self.ready() + self.held.records + self.parked
     }
 
     /// How many could be started now.
     pub(crate) fn ready(&self) -> usize {
-        self.ready.len()
+        self.ready.len() + self.due.len()
+    }
+
+    /// How many of these waited in the lane, and how many bytes they have.
+    pub(crate) fn due(&self) -> Load {
+        Load { records: self.due.len(), bytes: self.due_bytes }
     }
 
     /// Of how many only the place is kept.
@@ -146,7 +159,9 @@ impl Queue {
         if let Some(key) = &item.key {
             self.keys.entry(key.clone()).or_default().is_active = true;
         }
-        self.push_ready(item);
+        self.bytes += item.size;
+        self.due_bytes += item.size;
+        self.due.push_back(item);
     }
 
     /// Takes a record in; false if only its place is kept.
@@ -192,8 +207,13 @@ impl Queue {
 
     /// The next to be started. Its key is held until it is released.
     pub(crate) fn pop(&mut self) -> Option<Item> {
-        let item = self.ready.pop_front()?;
+        let is_due = !self.due.is_empty() && (self.is_due_next || self.ready.is_empty());
+        self.is_due_next = !is_due;
+        let item = if is_due { self.due.pop_front()? } else { self.ready.pop_front()? };
         self.bytes -= item.size;
+        if is_due {
+            self.due_bytes -= item.size;
+        }
         Some(item)
     }
 
@@ -292,11 +312,12 @@ impl Queue {
 
     /// Forgets all that waits. What was popped, or is being read again, keeps its key.
     pub(crate) fn clear(&mut self) {
-        for key in self.ready.drain(..).filter_map(|item| item.key).chain(self.wanted.drain(..)) {
+        let ready = self.ready.drain(..).chain(self.due.drain(..));
+        for key in ready.filter_map(|item| item.key).chain(self.wanted.drain(..)) {
             self.keys.remove(&key);
         }
         self.keys.values_mut().for_each(|behind| *behind = Behind { is_active: behind.is_active, ..Behind::default() });
-        (self.held, self.parked, self.bytes) = (Load::default(), 0, 0);
+        (self.held, self.parked, self.bytes, self.due_bytes) = (Load::default(), 0, 0, 0);
     }
 
     /// Forgets what waits of a partition. What was popped, or is being read again, keeps its key.
@@ -319,14 +340,17 @@ impl Queue {
             self.parked -= before - behind.parked.len();
         }
         let mut free = Vec::new();
-        self.ready.retain(|item| {
-            let stays = item.partition != *partition;
-            if !stays {
-                self.bytes -= item.size;
-                free.push(item.key.clone());
-            }
-            stays
-        });
+        for ready in [&mut self.ready, &mut self.due] {
+            ready.retain(|item| {
+                let stays = item.partition != *partition;
+                if !stays {
+                    self.bytes -= item.size;
+                    free.push(item.key.clone());
+                }
+                stays
+            });
+        }
+        self.due_bytes = self.due.iter().map(|item| item.size).sum();
         free.iter().for_each(|key| self.release(key.as_ref()));
     }
 }

@@ -49,25 +49,30 @@ impl Core {
     pub(super) fn read_next(&mut self) {
         let held = self.queue.bytes() + self.backlog_bytes;
         let is_full = self.queue.ready() + self.running.len() >= self.limits.records(&self.plan)
-            || (held > 0 && held >= self.limits.queue_bytes / 4 * 3)
-            || self.outputs.is_full();
-        if self.reading.is_some() || is_full {
+            || (held > 0 && held >= self.limits.queue_bytes / 4 * 3);
+        if self.reading.is_some() || self.outputs.is_full() {
             return;
         }
+        // What is due has room of its own: a backlog, however long, is no reason for it to wait.
+        let may_be_read = [!is_full, !is_full, self.has_room(0)];
         // In turn, so that none of them waits for ever.
         let kinds = [Self::next_wanted, Self::next_unread, Self::next_lane];
         let found = (1..=kinds.len()).map(|step| (self.read_last + step) % kinds.len());
-        let found = found.collect::<Vec<_>>().into_iter().find_map(|kind| Some((kind, kinds[kind](self)?)));
+        let found = found.filter(|kind| may_be_read[*kind]).collect::<Vec<_>>();
+        let found = found.into_iter().find_map(|kind| Some((kind, kinds[kind](self)?)));
         let Some((kind, reading)) = found else { return };
         self.read_last = kind;
         self.effects.push(Effect::Read(reading.clone()));
         self.reading = Some(reading);
     }
 
-    /// Whether one more of that size may be read beside what was asked for.
+    /// Whether one more of that size, which waited in the lane, may be read: as many as half of what may be ready, in a quarter of the
+    /// bytes.
     pub(super) fn has_room(&self, size: usize) -> bool {
-        self.queue.ready() + self.running.len() < self.limits.records(&self.plan)
-            && self.queue.bytes() + self.backlog_bytes + size <= self.limits.queue_bytes
+        let due = self.queue.due();
+        let bytes = due.bytes + size;
+        due.records < self.limits.records(&self.plan).div_ceil(2)
+            && (due.records == 0 || bytes <= self.limits.queue_bytes / 4)
     }
 
     fn next_wanted(&mut self) -> Option<Reading> {

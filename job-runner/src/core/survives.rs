@@ -567,6 +567,32 @@ fn what_waits_waits_its_time_and_holds_back_its_key_alone() {
     world.check();
 }
 
+#[test]
+fn what_is_due_begins_beside_a_backlog_and_takes_turns_with_it() {
+    let limits = Limits { queue_records: 16, queue_bytes: 1 << 20 };
+    // Three fail once, and behind them are many.
+    let shapes: Vec<Shape> = (0..200).map(|number| (number, u32::from(number < 3))).collect();
+    let mut world = World::new(catalog::Order::None, limits, &[shapes]);
+    world.advance();
+    world.settle();
+    let seconds = |world: &World| world.launched.values().filter(|attempts| attempts.len() == 2).count();
+    (0..3).for_each(|_| assert!(world.end(0)));
+    world.advance();
+    world.settle();
+    world.pass(Duration::from_secs(2));
+    world.advance();
+    world.settle();
+    for _ in 0..12 {
+        assert!(world.end(0));
+        world.advance();
+        world.settle();
+    }
+    assert_eq!(seconds(&world), 3, "they begin again");
+    assert!(world.attempts() < 30, "{} began, and all the others wait", world.attempts());
+    world.drain();
+    world.check();
+}
+
 fn replanned(flow: catalog::Flow) -> Arc<Plan> {
     Arc::new(Plan { attempts: ATTEMPTS, concurrency: 3, order: catalog::Order::Key, flow, ..plan("work") })
 }
@@ -609,7 +635,8 @@ fn what_waits_for_a_rate_follows_the_next_one() {
 #[test]
 fn while_a_circuit_is_open_no_attempts_are_spent_but_that_of_one_that_tries() {
     let limits = Limits { queue_records: 16, queue_bytes: 1 << 20 };
-    let shapes: Vec<Shape> = (0..40).map(|key| (key, 1)).collect();
+    // Whichever of them tries, it fails.
+    let shapes: Vec<Shape> = (0..40).map(|key| (key, 2)).collect();
     let held = flow("circuit: { failures: 3, pause: 10s, most: 15s }");
     let mut world = World::held_back(catalog::Order::Key, limits, &[shapes], held);
     world.advance();
@@ -648,7 +675,7 @@ fn while_a_circuit_is_open_no_attempts_are_spent_but_that_of_one_that_tries() {
     world.drain();
     world.check();
     let most = world.launched.values().flatten().max();
-    assert_eq!((most, world.dead.len()), (Some(&2), 0), "nothing more was spent");
+    assert_eq!((most, world.dead.len()), (Some(&3), 0), "nothing more was spent");
 }
 
 #[test]
