@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     Compared, Comparison, Kind,
-    object::{Content, OTHER},
+    object::{Content, OTHER, is_closed_by},
     scalar::Bound,
     shape::{Node, Object, Shape, Side, Typed},
 };
@@ -15,7 +15,7 @@ const BOUNDS: [Bound; 2] = [
 ];
 
 /// Rules of lists of which only is told whether they are the same.
-const OTHERS: [&str; 4] = ["contains", "minContains", "maxContains", "unevaluatedItems"];
+const OTHERS: [&str; 3] = ["contains", "maxContains", "unevaluatedItems"];
 
 /// The items of a list: those at a place of their own (`prefixItems`, before 2020-12 `items`), and the keyword and schema of all others
 /// (`items`, before `additionalItems`).
@@ -43,6 +43,14 @@ impl<'a> Items<'a> {
     }
 }
 
+/// What a reader takes where it says `unevaluatedItems` is not known to be more than nothing.
+fn reader_content<'a>(rules: &Object, items: &Items<'a>) -> Content<'a> {
+    match items.content() {
+        Content::Open if items.further.1.is_none() && is_closed_by(rules, "unevaluatedItems") => Content::Closed,
+        content => content,
+    }
+}
+
 impl<'a> Comparison<'a> {
     pub(crate) fn compare_lists(&mut self, was: &Typed<'a>, is: &Typed<'a>) -> Compared {
         self.compare_types(was, is);
@@ -53,7 +61,7 @@ impl<'a> Comparison<'a> {
             self.at("items", |it| {
                 it.at(at.to_string(), |it| match (before, now) {
                     (Some(before), Some(now)) => it.compare(Node::Whole(before), Node::Whole(now)),
-                    (Some(before), None) => it.item_removed(before, new.content()),
+                    (Some(before), None) => it.item_removed(before, reader_content(is, &new)),
                     (None, Some(now)) => it.item_added(now, old.content()),
                     (None, None) => Ok(()),
                 })
@@ -74,6 +82,9 @@ impl<'a> Comparison<'a> {
             _ => {}
         }
         OTHERS.iter().for_each(|name| self.compare_keyword(was, is, name, OTHER));
+        // Without it, one is the least.
+        let removed = if is.contains_key("contains") { Kind::KeywordChanged } else { Kind::KeywordRemoved };
+        self.compare_keyword(was, is, "minContains", [Kind::KeywordAdded, removed, Kind::KeywordChanged]);
         Ok(())
     }
 

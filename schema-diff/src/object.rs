@@ -36,7 +36,7 @@ const BOUNDS: [Bound; 2] = [
 static ANY: Value = Value::Bool(true);
 
 /// Rules of maps of which only is told whether they are the same.
-const OTHERS: [&str; 3] = ["propertyNames", "unevaluatedProperties", "patternProperties"];
+const OTHERS: [&str; 2] = ["propertyNames", "unevaluatedProperties"];
 pub(crate) const OTHER: [Kind; 3] = [Kind::KeywordAdded, Kind::KeywordRemoved, Kind::KeywordChanged];
 
 /// What a map takes beside what it describes.
@@ -56,6 +56,13 @@ impl<'a> Comparison<'a> {
         self.compare_additional(was, is)?;
         self.compare_bounds(was, is, &BOUNDS);
         OTHERS.iter().for_each(|name| self.compare_keyword(was, is, name, OTHER));
+        // What a pattern allowed is a further property without it.
+        let is_open = match is.get("additionalProperties") {
+            None => !is_closed_by(is, "unevaluatedProperties"),
+            Some(further) => *further == Value::Bool(true),
+        };
+        let removed = if is_open { Kind::KeywordRemoved } else { Kind::KeywordChanged };
+        self.compare_keyword(was, is, "patternProperties", [Kind::KeywordAdded, removed, Kind::KeywordChanged]);
         Ok(())
     }
 
@@ -102,7 +109,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn property_removed(&mut self, before: &'a Value, name: &str, is: &'a Object) -> Compared {
-        match self.content(is, name) {
+        match self.content(is, name, Side::Reader) {
             Content::Open => self.note(Kind::PropertyRemovedFromOpenContentModel, None, None),
             Content::Partial(further) => {
                 let covered = self.compare_covered(Node::Whole(before), further)?;
@@ -121,7 +128,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn property_added(&mut self, now: &'a Value, name: &str, was: &'a Object, required: (bool, bool)) -> Compared {
-        match self.content(was, name) {
+        match self.content(was, name, Side::Writer) {
             Content::Open => {
                 let any = matches!(self.shape(Node::Whole(now), Side::Reader), Shape::Any);
                 let [fits, breaks] =
@@ -157,7 +164,8 @@ impl<'a> Comparison<'a> {
         Ok(fits)
     }
 
-    fn content(&self, rules: &'a Object, name: &str) -> Content<'a> {
+    /// What a reader takes where it says `unevaluatedProperties` is not known to be more than nothing.
+    fn content(&self, rules: &'a Object, name: &str, side: Side) -> Content<'a> {
         let patterns = map(rules, "patternProperties");
         for (pattern, schema) in patterns.into_iter().flatten() {
             if Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(name)) {
@@ -165,6 +173,7 @@ impl<'a> Comparison<'a> {
             }
         }
         match rules.get("additionalProperties") {
+            None if side == Side::Reader && is_closed_by(rules, "unevaluatedProperties") => Content::Closed,
             None | Some(Value::Bool(true)) if patterns.is_none_or(Object::is_empty) => Content::Open,
             // Beside patterns, what none of them is about may be anything.
             None | Some(Value::Bool(true)) => Content::Partial(Node::Whole(&ANY)),
@@ -242,6 +251,11 @@ impl<'a> Comparison<'a> {
         self.note(kind, None, None);
         Ok(())
     }
+}
+
+/// Whether what nothing else is about may be refused.
+pub(crate) fn is_closed_by(rules: &Object, keyword: &str) -> bool {
+    rules.get(keyword).is_some_and(|further| *further != Value::Bool(true))
 }
 
 fn map<'a>(rules: &'a Object, name: &str) -> Option<&'a Object> {

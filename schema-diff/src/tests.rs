@@ -168,6 +168,8 @@ fn a_schema() -> impl Strategy<Value = Value> {
             ("prefixItems", forms()),
             ("items", inner.clone().boxed()),
             ("minItems", number()),
+            ("contains", inner.clone().boxed()),
+            ("minContains", number()),
             ("anyOf", forms()),
             ("allOf", forms()),
             ("not", inner.clone().boxed()),
@@ -183,11 +185,17 @@ proptest! {
         writer in a_schema(),
         reader in a_schema(),
         // Two that are unrelated seldom fit, so most of the time a part is exchanged.
-        edit in prop::option::weighted(0.8, any::<prop::sample::Index>()),
+        edit in prop::option::weighted(0.8, (any::<prop::sample::Index>(), any::<bool>())),
         values in prop::collection::vec(value(), 32),
     ) {
         let reader = match (&writer, &reader, edit) {
-            (Value::Object(writer), Value::Object(other), Some(edit)) if !other.is_empty() => {
+            (Value::Object(writer), _, Some((edit, true))) if !writer.is_empty() => {
+                let mut edited = writer.clone();
+                let name = writer.keys().nth(edit.index(writer.len())).expect("one of them");
+                edited.remove(name);
+                Value::Object(edited)
+            }
+            (Value::Object(writer), Value::Object(other), Some((edit, _))) if !other.is_empty() => {
                 let mut edited = writer.clone();
                 let (name, value) = other.iter().nth(edit.index(other.len())).expect("one of them");
                 edited.insert(name.clone(), value.clone());
